@@ -1,0 +1,68 @@
+// Conversions between NumPy arrays and the views of the core. Arrays are never copied or cast: a wrong dtype is an
+// error.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <type_traits>
+
+#include "fastautorec/check.hpp"
+#include "fastautorec/views.hpp"
+
+namespace fastautorec::bindings {
+
+namespace py = pybind11;
+
+template <class T>
+T* pointer(const py::array& array, bool writeable) {
+    if (!py::isinstance<py::array_t<T>>(array))
+        throw py::type_error("array has dtype " + std::string(py::str(array.dtype())) + ", expected " +
+                             std::string(py::str(py::dtype::of<T>())));
+    require(!writeable || array.writeable(), "output array is read-only");
+    return static_cast<T*>(const_cast<void*>(array.data()));
+}
+
+template <class T>
+VectorView<T> vector_view(const py::array& array, bool writeable = false) {
+    require(array.ndim() == 1, "array must have one dimension");
+    require(array.shape(0) < 2 || array.strides(0) == array.itemsize(), "vector must be contiguous");
+    return {pointer<std::remove_const_t<T>>(array, writeable), array.shape(0)};
+}
+
+template <class T>
+MatrixView<T> matrix_view(const py::array& array, bool writeable = false) {
+    require(array.ndim() == 2, "array must have two dimensions");
+    const bool empty = array.size() == 0;  // NumPy gives such arrays any strides
+    require(empty || array.shape(1) < 2 || array.strides(1) == array.itemsize(), "rows must be contiguous");
+    const auto stride = empty || array.shape(0) < 2 ? array.shape(1) : array.strides(0) / array.itemsize();
+    require(empty || array.shape(0) < 2 || (array.strides(0) % array.itemsize() == 0 && stride >= array.shape(1)),
+            "rows must not overlap");
+    return {pointer<std::remove_const_t<T>>(array, writeable), array.shape(0), array.shape(1), stride};
+}
+
+inline CsrView csr_view(const py::array& indptr, const py::array& indices, const py::object& values,
+                        std::int64_t n_cols) {
+    const auto pointers = vector_view<const std::int64_t>(indptr);
+    const auto ids = vector_view<const std::int32_t>(indices);
+    require(pointers.size >= 1, "indptr must not be empty");
+    require(pointers.data[0] >= 0, "indptr must not be negative");
+    for (std::int64_t i = 1; i < pointers.size; ++i)
+        require(pointers.data[i] >= pointers.data[i - 1], "indptr must not decrease");
+    require(pointers.data[pointers.size - 1] <= ids.size, "indptr points past the end of indices");
+    const float* data = nullptr;
+    if (!values.is_none()) {
+        const auto stored = vector_view<const float>(py::cast<py::array>(values));
+        require(stored.size >= pointers.data[pointers.size - 1], "indptr points past the end of data");
+        data = stored.data;
+    }
+    return {pointers.size - 1, n_cols, pointers.data, ids.data, data};
+}
+
+void register_sparse(py::module_& module);
+void register_nce(py::module_& module);
+void register_rank(py::module_& module);
+void register_runtime(py::module_& module);
+
+}  // namespace fastautorec::bindings

@@ -1,0 +1,43 @@
+#include "bindings.hpp"
+#include "fastautorec/rank_ops.hpp"
+
+namespace fastautorec::bindings {
+
+void register_rank(py::module_& module) {
+    using namespace py::literals;
+
+    module.def(
+        "top_items",
+        [](const py::array& scores, const py::object& exclude_indptr, const py::object& exclude_indices,
+           std::int64_t n_cols, std::int64_t first_item, const py::array& ids, const py::array& best, int num_threads) {
+            const auto s = matrix_view<const float>(scores);
+            const auto i = matrix_view<std::int32_t>(ids, true);
+            const auto b = matrix_view<float>(best, true);
+            CsrView exclude{};
+            const bool given = !exclude_indptr.is_none();
+            if (given) {
+                exclude = csr_view(py::cast<py::array>(exclude_indptr), py::cast<py::array>(exclude_indices),
+                                   py::none(), n_cols);
+            }
+            py::gil_scoped_release release;
+            top_items(s, given ? &exclude : nullptr, first_item, i, b, num_threads);
+        },
+        "scores"_a, "exclude_indptr"_a, "exclude_indices"_a, "n_cols"_a, "first_item"_a, "ids"_a, "best"_a,
+        "num_threads"_a);
+
+    module.def(
+        "ranking_metrics",
+        [](const py::array& ids, const py::array& test_indptr, const py::array& test_indices, std::int64_t n_cols,
+           const py::array& cutoffs, bool paper, const py::array& out, int num_threads) {
+            const auto i = matrix_view<const std::int32_t>(ids);
+            const auto test = csr_view(test_indptr, test_indices, py::none(), n_cols);
+            const auto k = vector_view<const std::int64_t>(cutoffs);
+            const auto o = matrix_view<double>(out, true);
+            py::gil_scoped_release release;
+            ranking_metrics(i, test, k.data, k.size, paper ? Definition::kPaper : Definition::kStandard, o,
+                            num_threads);
+        },
+        "ids"_a, "test_indptr"_a, "test_indices"_a, "n_cols"_a, "cutoffs"_a, "paper"_a, "out"_a, "num_threads"_a);
+}
+
+}  // namespace fastautorec::bindings

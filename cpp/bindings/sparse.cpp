@@ -1,0 +1,65 @@
+#include "bindings.hpp"
+#include "fastautorec/sparse_ops.hpp"
+
+namespace fastautorec::bindings {
+
+void register_sparse(py::module_& module) {
+    using namespace py::literals;
+
+    module.def(
+        "encode",
+        [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols,
+           const py::array& weight, const py::object& bias, int activation, const py::array& out, int num_threads) {
+            const auto x = csr_view(indptr, indices, data, n_cols);
+            const auto w = matrix_view<const float>(weight);
+            const auto target = matrix_view<float>(out, true);
+            const float* b = nullptr;
+            if (!bias.is_none()) {
+                const auto values = vector_view<const float>(py::cast<py::array>(bias));
+                require(values.size == w.cols, "bias must have one value for each unit");
+                b = values.data;
+            }
+            py::gil_scoped_release release;
+            encode(x, w, b, activation, target, num_threads);
+        },
+        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "weight"_a, "bias"_a, "activation"_a, "out"_a, "num_threads"_a);
+
+    module.def(
+        "encode_backward",
+        [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols,
+           const py::array& grad, const py::array& out, int num_threads) {
+            const auto x = csr_view(indptr, indices, data, n_cols);
+            const auto g = matrix_view<const float>(grad);
+            const auto target = matrix_view<float>(out, true);
+            py::gil_scoped_release release;
+            encode_backward(x, g, target, num_threads);
+        },
+        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "grad"_a, "out"_a, "num_threads"_a);
+
+    module.def(
+        "gram_product",
+        [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols,
+           const py::array& block, const py::array& out, int num_threads) {
+            const auto x = csr_view(indptr, indices, data, n_cols);
+            const auto b = matrix_view<const float>(block);
+            const auto target = matrix_view<float>(out, true);
+            py::gil_scoped_release release;
+            gram_product(x, b, target, num_threads);
+        },
+        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "block"_a, "out"_a, "num_threads"_a);
+
+    module.def(
+        "drop_entries",
+        [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols, float rate,
+           std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, const py::array& out, int num_threads) {
+            const auto x = csr_view(indptr, indices, data, n_cols);
+            const auto values = vector_view<float>(out, true);
+            require(values.size >= x.nnz(), "out must have one value for each entry");
+            py::gil_scoped_release release;
+            drop_entries(x, rate, seed, epoch, first_row, values.data, num_threads);
+        },
+        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "rate"_a, "seed"_a, "epoch"_a, "first_row"_a, "out"_a,
+        "num_threads"_a);
+}
+
+}  // namespace fastautorec::bindings

@@ -1,0 +1,61 @@
+#include "fastautorec/nce_ops.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "fastautorec/parallel.hpp"
+
+namespace fastautorec {
+namespace {
+
+constexpr std::int64_t kEntriesPerTask = 1 << 16;
+
+template <class Body>
+void for_entries(const CsrView& x, int num_threads, const Body& body) {
+    const std::int64_t begin = x.indptr[0], end = x.indptr[x.n_rows];
+    parallel_for((end - begin + kEntriesPerTask - 1) / kEntriesPerTask, num_threads, [&](std::int64_t t) {
+        const std::int64_t start = begin + t * kEntriesPerTask;
+        body(start, std::min(end, start + kEntriesPerTask));
+    });
+}
+
+}  // namespace
+
+void count_items(const CsrView& x, std::int64_t* counts, int num_threads) {
+    std::fill_n(counts, x.n_cols, 0);
+    // One thread's share of the counters at a time: integers, so the order of the additions does not matter.
+    const std::int64_t shares =
+        std::max<std::int64_t>(1, std::min<std::int64_t>(num_threads, x.nnz() / kEntriesPerTask));
+    std::vector<std::vector<std::int64_t>> partial(static_cast<std::size_t>(shares - 1),
+                                                   std::vector<std::int64_t>(static_cast<std::size_t>(x.n_cols)));
+    const std::int64_t begin = x.indptr[0], nnz = x.nnz();
+    parallel_for(shares, num_threads, [&](std::int64_t t) {
+        std::int64_t* mine = t == 0 ? counts : partial[static_cast<std::size_t>(t - 1)].data();
+        const std::int64_t stop = begin + nnz * (t + 1) / shares;
+        for (std::int64_t p = begin + nnz * t / shares; p < stop; ++p) ++mine[x.indices[p]];
+    });
+    for (const auto& part : partial) {
+        for (std::int64_t j = 0; j < x.n_cols; ++j) counts[j] += part[static_cast<std::size_t>(j)];
+    }
+}
+
+void nce_transform(const CsrView& x, double beta, bool per_interaction, float* values, int num_threads) {
+    const auto n = static_cast<std::size_t>(x.n_cols);
+    std::vector<std::int64_t> popularity(n);
+    count_items(x, popularity.data(), num_threads);
+    const double log_total = std::log(static_cast<double>(per_interaction ? x.nnz() : x.n_rows));
+    std::vector<float> weight(n);
+    for (std::size_t j = 0; j < n; ++j) {  // items that nobody has never occur in the pattern
+        if (popularity[j] > 0) {
+            weight[j] =
+                static_cast<float>(std::max(log_total - beta * std::log(static_cast<double>(popularity[j])), 0.0));
+        }
+    }
+    const std::int64_t offset = x.indptr[0];
+    for_entries(x, num_threads, [&](std::int64_t start, std::int64_t stop) {
+        for (std::int64_t p = start; p < stop; ++p) values[p - offset] = weight[static_cast<std::size_t>(x.indices[p])];
+    });
+}
+
+}  // namespace fastautorec

@@ -1,0 +1,172 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "fastautorec/check.hpp"
+#include "fastautorec/parallel.hpp"
+#include "fastautorec/rank_ops.hpp"
+#include "fastautorec/simd.hpp"
+
+namespace fastautorec {
+namespace {
+
+constexpr std::int64_t kRowsPerTask = 16;
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+// Score and id as one integer that sorts in the order of the lists: descending score, then ascending id.
+std::uint64_t to_key(float score, std::int32_t id) {
+    const float value = score + 0.0f;  // minus zero ties with zero
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    const std::uint32_t ascending = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return static_cast<std::uint64_t>(~ascending) << 32 | static_cast<std::uint32_t>(id);
+}
+
+std::int32_t id_of(std::uint64_t key) { return static_cast<std::int32_t>(key & 0xffffffffu); }
+
+float score_of(std::uint64_t key) {
+    const auto ascending = ~static_cast<std::uint32_t>(key >> 32);
+    const std::uint32_t bits = ascending & 0x80000000u ? ascending & 0x7fffffffu : ~ascending;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// maxima[g * kLanes + lane] of groups of `depth` consecutive vectors; NaN loses every comparison.
+FASTAUTOREC_CLONES void lane_maxima(const float* scores, std::int64_t vectors, std::int64_t depth, float* maxima) {
+    for (std::int64_t start = 0; start < vectors; start += depth, maxima += kLanes) {
+        const std::int64_t stop = start + depth < vectors ? start + depth : vectors;
+        Vec best = Vec{} + kNever;
+        for (std::int64_t v = start; v < stop; ++v) {
+            const Vec s = vec(scores + v * kLanes);
+            best = s > best ? s : best;
+        }
+        vec(maxima) = best;
+    }
+}
+
+// How many of the values are >= floor.
+FASTAUTOREC_CLONES std::int64_t count_from(const float* values, std::int64_t size, float floor) {
+    std::int32_t count = 0;
+    for (std::int64_t i = 0; i < size; ++i) count += values[i] >= floor;
+    return count;
+}
+
+// Appends the positions of the scores >= floor to `found`, ascending, and returns their number.
+FASTAUTOREC_CLONES std::int64_t positions_from(const float* scores, std::int64_t vectors, float floor,
+                                               std::int32_t* found) {
+    std::int64_t count = 0;
+    for (std::int64_t v = 0; v < vectors; ++v) {
+        const float* s = scores + v * kLanes;
+        int any = 0;
+        for (int lane = 0; lane < kLanes; ++lane) any |= s[lane] >= floor;
+        if (!any) continue;
+        for (int lane = 0; lane < kLanes; ++lane) {
+            found[count] = static_cast<std::int32_t>(v * kLanes + lane);
+            count += s[lane] >= floor;
+        }
+    }
+    return count;
+}
+
+// Finds the best n_top of rows of one width. Two sweeps: a score that n_top of many disjoint groups' maxima reach is
+// one that n_top items reach, so only the few items from there on are candidates and need sorting.
+class RowSelector {
+   public:
+    RowSelector(std::int64_t width, std::int64_t n_top)
+        : vectors_((width + kLanes - 1) / kLanes),
+          n_top_(n_top),
+          depth_(std::max<std::int64_t>(1, vectors_ * kLanes / (4 * std::max<std::int64_t>(n_top, 1) + kLanes))),
+          row_(static_cast<std::size_t>(vectors_ * kLanes), kNever),
+          maxima_(static_cast<std::size_t>((vectors_ / depth_ + 1) * kLanes)),
+          found_(row_.size() + 1) {}
+
+    // Takes a copy of the scores and removes the excluded items from it.
+    void load(const float* scores, std::int64_t width, const CsrView* exclude, std::int64_t u, std::int64_t first) {
+        std::copy_n(scores, width, row_.data());
+        if (!exclude) return;
+        const std::int32_t* end = exclude->indices + exclude->indptr[u + 1];
+        const std::int32_t* p = std::lower_bound(exclude->indices + exclude->indptr[u], end, first);
+        for (; p != end && *p < first + width; ++p) row_[static_cast<std::size_t>(*p - first)] = kNever;
+    }
+
+    // Merges the loaded row into `keys` (ascending, at most n_top): on return again the best n_top, ascending.
+    void merge_into(std::vector<std::uint64_t>& keys, std::int64_t first) {
+        const float floor = keys.size() == static_cast<std::size_t>(n_top_) ? score_of(keys.back()) : row_floor();
+        const std::int64_t count = positions_from(row_.data(), vectors_, floor, found_.data());
+        for (std::int64_t c = 0; c < count; ++c) {
+            const float score = row_[static_cast<std::size_t>(found_[static_cast<std::size_t>(c)])];
+            const std::int64_t id = first + found_[static_cast<std::size_t>(c)];
+            if (score > kNever) keys.push_back(to_key(score, static_cast<std::int32_t>(id)));
+        }
+        if (keys.size() > static_cast<std::size_t>(n_top_)) {
+            std::nth_element(keys.begin(), keys.begin() + n_top_, keys.end());
+            keys.resize(static_cast<std::size_t>(n_top_));
+        }
+        std::sort(keys.begin(), keys.end());
+    }
+
+   private:
+    float row_floor() {
+        const std::int64_t groups = (vectors_ + depth_ - 1) / depth_, count = groups * kLanes;
+        if (count < n_top_) return kNever;
+        lane_maxima(row_.data(), vectors_, depth_, maxima_.data());
+        return bisect(count);
+    }
+
+    // A value that at least n_top of the maxima reach, and hardly more than n_top where bisection gets there soon.
+    float bisect(std::int64_t count) const {
+        const auto end = maxima_.begin() + count;
+        float high = *std::max_element(maxima_.begin(), end), low = high;
+        for (auto m = maxima_.begin(); m != end; ++m) low = *m > kNever && *m < low ? *m : low;
+        if (count_from(maxima_.data(), count, low) < n_top_) return kNever;
+        for (int step = 0; step < 20; ++step) {
+            const float middle = 0.5f * low + 0.5f * high;
+            const std::int64_t reached = count_from(maxima_.data(), count, middle);
+            (reached >= n_top_ ? low : high) = middle;
+            if (reached >= n_top_ && reached <= n_top_ + n_top_ / 8 + 1) break;
+        }
+        return low;
+    }
+
+    std::int64_t vectors_, n_top_, depth_;
+    std::vector<float> row_, maxima_;
+    std::vector<std::int32_t> found_;
+};
+
+}  // namespace
+
+void top_items(ConstMatrix scores, const CsrView* exclude, std::int64_t first_item, MatrixView<std::int32_t> ids,
+               Matrix best, int num_threads) {
+    require(ids.rows == scores.rows && best.rows == scores.rows && ids.cols == best.cols,
+            "top_items: ids and best must be (users, n_top)");
+    require(!exclude || (exclude->n_rows == scores.rows && exclude->n_cols >= first_item + scores.cols),
+            "top_items: exclude must have the rows of scores and at least its columns");
+    require(first_item >= 0 && first_item + scores.cols <= std::numeric_limits<std::int32_t>::max(),
+            "top_items: item ids must fit in 32 bits");
+    const std::int64_t n_top = ids.cols, tasks = (scores.rows + kRowsPerTask - 1) / kRowsPerTask;
+    if (n_top == 0) return;
+    parallel_for(tasks, num_threads, [&](std::int64_t t) {
+        RowSelector selector(scores.cols, n_top);
+        std::vector<std::uint64_t> keys;
+        const std::int64_t stop = std::min(scores.rows, (t + 1) * kRowsPerTask);
+        for (std::int64_t u = t * kRowsPerTask; u < stop; ++u) {
+            std::int32_t* id = ids.row(u);
+            float* score = best.row(u);
+            keys.clear();
+            for (std::int64_t l = 0; l < n_top && id[l] >= 0; ++l) keys.push_back(to_key(score[l], id[l]));
+            selector.load(scores.row(u), scores.cols, exclude, u, first_item);
+            selector.merge_into(keys, first_item);
+            const auto filled = static_cast<std::int64_t>(keys.size());
+            for (std::int64_t l = 0; l < n_top; ++l) {
+                id[l] = l < filled ? id_of(keys[static_cast<std::size_t>(l)]) : -1;
+                score[l] = l < filled ? score_of(keys[static_cast<std::size_t>(l)])
+                                      : std::numeric_limits<float>::quiet_NaN();
+            }
+        }
+    });
+}
+
+}  // namespace fastautorec

@@ -1,0 +1,46 @@
+"""Recommenders from one-class feedback: two-headed AutoRec models, exact and fast, with honest evaluation.
+
+>>> import fastautorec as far
+>>> packages = far.datasets.load_example()
+>>> model = far.NCEAutoRec(factors=64).fit(packages)
+>>> ids, scores = model.recommend(packages.user_items[:5], N=3)
+"""
+
+from fastautorec import datasets, ops, reference
+from fastautorec.data import Interactions, read_ratings, split, split_users
+from fastautorec.evaluation import compare, evaluate, evaluate_ranking
+from fastautorec.exceptions import (
+    BackendUnavailableError,
+    DivergedError,
+    ModelFileError,
+    NotFittedError,
+    RatingsFileError,
+)
+from fastautorec.io import load
+from fastautorec.models import EASE, NCEAutoRec, NCEPLRec, Popularity, PureSVD
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EASE",
+    "BackendUnavailableError",
+    "DivergedError",
+    "Interactions",
+    "ModelFileError",
+    "NCEAutoRec",
+    "NCEPLRec",
+    "NotFittedError",
+    "Popularity",
+    "PureSVD",
+    "RatingsFileError",
+    "compare",
+    "datasets",
+    "evaluate",
+    "evaluate_ranking",
+    "load",
+    "ops",
+    "read_ratings",
+    "reference",
+    "split",
+    "split_users",
+]

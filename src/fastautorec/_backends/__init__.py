@@ -1,0 +1,52 @@
+"""Backends: how operations are done. Nothing above this package knows which device it runs on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fastautorec._backends.protocol import Backend
+from fastautorec._parallel import resolve_num_threads
+from fastautorec._validation import check_choice
+from fastautorec.exceptions import BackendUnavailableError
+
+__all__ = ["DEVICES", "get_backend"]
+
+DEVICES = ("auto", "cpu", "cuda", "reference")
+
+logger = logging.getLogger("fastautorec")
+
+
+def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend:
+    """Return the backend for ``device``.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the device was asked for by name and cannot be used; "auto" takes what works and logs its choice.
+    """
+    check_choice("device", device, DEVICES)
+    threads = resolve_num_threads(num_threads)
+    name = "cpu" if device == "auto" else device
+    return _FACTORIES[name](threads)
+
+
+def _cpu(num_threads: int) -> Backend:
+    from fastautorec._backends.cpu import CpuBackend  # noqa: PLC0415  loads the native module only when needed
+
+    return CpuBackend(num_threads)
+
+
+def _reference(num_threads: int) -> Backend:
+    from fastautorec._backends.reference import ReferenceBackend  # noqa: PLC0415
+
+    return ReferenceBackend(num_threads)
+
+
+def _cuda(num_threads: int) -> Backend:
+    raise BackendUnavailableError(
+        "`device` is 'cuda', but this version has no CUDA kernels yet; use device='cpu' (or 'auto')"
+    )
+
+
+_FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _cuda}

@@ -1,0 +1,95 @@
+"""The C++ core on NumPy arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec import _core
+from fastautorec._backends.protocol import ACTIVATIONS, FloatArray, IdArray, metric_names
+from fastautorec._sparse import Csr
+
+
+class CpuBackend:
+    """Thread pool and SIMD kernels; the same bits for any number of threads."""
+
+    name = "cpu"
+
+    def __init__(self, num_threads: int = 1) -> None:
+        self.num_threads = num_threads
+
+    def with_threads(self, num_threads: int) -> CpuBackend:
+        return CpuBackend(num_threads)
+
+    def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
+        counts = np.empty(user_items.n_cols, np.int64)
+        _core.count_items(user_items.indptr, user_items.indices, user_items.n_cols, counts, self.num_threads)
+        return counts
+
+    def nce_transform(self, user_items: Csr, beta: float, numerator: str) -> Csr:
+        own = user_items.rebased()
+        values = np.empty(own.nnz, np.float32)
+        per_interaction = numerator == "interactions"
+        _core.nce_transform(own.indptr, own.indices, own.n_cols, beta, per_interaction, values, self.num_threads)
+        return own.with_data(values)
+
+    def encode(
+        self,
+        user_items: Csr,
+        weight: FloatArray,
+        bias: FloatArray | None = None,
+        activation: str = "identity",
+        out: FloatArray | None = None,
+    ) -> FloatArray:
+        if out is None:
+            out = np.empty((user_items.shape[0], weight.shape[1]), np.float32)
+        code = ACTIVATIONS.index(activation)
+        _core.encode(*_parts(user_items), weight, bias, code, out, self.num_threads)
+        return out
+
+    def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        if out is None:
+            out = np.zeros((user_items.n_cols, grad.shape[1]), np.float32)
+        _core.encode_backward(*_parts(user_items), grad, out, self.num_threads)
+        return out
+
+    def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
+        out = np.empty_like(block)
+        _core.gram_product(*_parts(user_items), block, out, self.num_threads)
+        return out
+
+    def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
+        own = user_items.rebased()
+        values = np.empty(own.nnz, np.float32)
+        _core.drop_entries(*_parts(own), rate, seed, epoch, own.first_row, values, self.num_threads)
+        return own.with_data(values)
+
+    def top_items(
+        self,
+        scores: FloatArray,
+        n_top: int,
+        exclude: Csr | None = None,
+        first_item: int = 0,
+        best: tuple[IdArray, FloatArray] | None = None,
+    ) -> tuple[IdArray, FloatArray]:
+        if best is None:
+            best = np.full((len(scores), n_top), -1, np.int32), np.empty((len(scores), n_top), np.float32)
+        ids, top = best
+        left_out: tuple[npt.NDArray[np.int64] | None, IdArray | None, int] = None, None, 0
+        if exclude is not None:
+            left_out = exclude.indptr, exclude.indices, exclude.n_cols
+        _core.top_items(scores, *left_out, first_item, ids, top, self.num_threads)
+        return ids, top
+
+    def ranking_metrics(
+        self, item_ids: IdArray, test: Csr, cutoffs: tuple[int, ...], definition: str
+    ) -> npt.NDArray[np.float64]:
+        table = np.empty((len(item_ids), len(metric_names(cutoffs, definition))))
+        k = np.asarray(cutoffs, np.int64)
+        paper = definition == "paper"
+        _core.ranking_metrics(item_ids, test.indptr, test.indices, test.n_cols, k, paper, table, self.num_threads)
+        return table
+
+
+def _parts(matrix: Csr) -> tuple[npt.NDArray[np.int64], IdArray, FloatArray | None, int]:
+    return matrix.indptr, matrix.indices, matrix.data, matrix.n_cols

@@ -1,0 +1,81 @@
+"""What a backend can do. Every operation has the same name here, in the reference, in C++, in CUDA and in the tests."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._sparse import Csr
+
+FloatArray = npt.NDArray[np.float32]
+IdArray = npt.NDArray[np.int32]
+
+ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid")
+NUMERATORS = ("users", "interactions")
+DEFINITIONS = ("standard", "paper")
+
+
+class Backend(Protocol):
+    """Operations on checked input: canonical Csr, float32 C-ordered matrices (rows may be strided), int32 ids."""
+
+    name: str
+    num_threads: int
+
+    def with_threads(self, num_threads: int) -> Backend:
+        """Return the same backend with another number of threads."""
+
+    def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
+        """Return pop (n,), the number of users of each item."""
+
+    def nce_transform(self, user_items: Csr, beta: float, numerator: str) -> Csr:
+        """Return R* on the pattern of R: max(log P - beta log pop_j, 0), P by ``numerator`` (Eq. 16)."""
+
+    def encode(
+        self,
+        user_items: Csr,
+        weight: FloatArray,
+        bias: FloatArray | None = None,
+        activation: str = "identity",
+        out: FloatArray | None = None,
+    ) -> FloatArray:
+        """Return act(X W + b), (q, k)."""
+
+    def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        """Return X^T grad, (n, k), added to ``out`` where given."""
+
+    def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
+        """Return X^T (X block), (n, k)."""
+
+    def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
+        """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""
+
+    def top_items(
+        self,
+        scores: FloatArray,
+        n_top: int,
+        exclude: Csr | None = None,
+        first_item: int = 0,
+        best: tuple[IdArray, FloatArray] | None = None,
+    ) -> tuple[IdArray, FloatArray]:
+        """Return ids and scores (q, n_top) of the best items of a tile, merged into ``best`` of the earlier tiles.
+
+        The tile holds items ``first_item`` onwards. Descending score, then ascending id; -1 and NaN fill free places.
+        NaN and minus infinity are never listed.
+        """
+
+    def ranking_metrics(
+        self, item_ids: IdArray, test: Csr, cutoffs: tuple[int, ...], definition: str
+    ) -> npt.NDArray[np.float64]:
+        """Return one column for each of ``metric_names``, one row for each user; NaN rows without test items."""
+
+
+def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:
+    """Return the columns of ``ranking_metrics``.
+
+    >>> metric_names((5, 10), "paper")[:4]
+    ['R-Precision', 'NDCG', 'MAP@5', 'MAP@10']
+    """
+    families = [*(() if definition == "paper" else ("NDCG",)), "MAP", "Precision", "Recall", "F1"]
+    return ["R-Precision", "NDCG", *(f"{family}@{k}" for family in families for k in cutoffs)]

@@ -1,0 +1,170 @@
+"""The specification: every operation in plain NumPy and SciPy, written to be obviously right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from fastautorec._backends.protocol import FloatArray, IdArray
+from fastautorec._sparse import Csr
+
+_ACTIVATE: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "identity": lambda a: a,
+    "relu": lambda a: np.maximum(a, 0),
+    "tanh": np.tanh,
+    "sigmoid": expit,
+}
+
+
+class ReferenceBackend:
+    """Plain NumPy; the oracle of the other backends. It has no threads of its own."""
+
+    name = "reference"
+
+    def __init__(self, num_threads: int = 1) -> None:
+        self.num_threads = num_threads
+
+    def with_threads(self, num_threads: int) -> ReferenceBackend:
+        return ReferenceBackend(num_threads)
+
+    def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
+        return np.bincount(user_items.rebased().indices, minlength=user_items.n_cols).astype(np.int64)
+
+    def nce_transform(self, user_items: Csr, beta: float, numerator: str) -> Csr:
+        own = user_items.rebased()
+        total = user_items.nnz if numerator == "interactions" else user_items.shape[0]
+        popularity = np.maximum(self.count_items(user_items), 1)  # nobody's items never occur in the pattern
+        weight = np.maximum(np.log(max(total, 1)) - beta * np.log(popularity), 0).astype(np.float32)
+        return own.with_data(weight[own.indices])
+
+    def encode(
+        self,
+        user_items: Csr,
+        weight: FloatArray,
+        bias: FloatArray | None = None,
+        activation: str = "identity",
+        out: FloatArray | None = None,
+    ) -> FloatArray:
+        hidden = user_items.to_scipy() @ weight
+        if bias is not None:
+            hidden = hidden + bias
+        hidden = _ACTIVATE[activation](hidden).astype(np.float32, copy=False)
+        return _into(out, hidden)
+
+    def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        product = user_items.to_scipy().T @ grad
+        return _into(out, product if out is None else out + product)
+
+    def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
+        x = user_items.to_scipy()
+        product: FloatArray = x.T @ (x @ block)
+        return product
+
+    def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
+        own = user_items.rebased()
+        lengths = own.row_lengths()
+        users = np.repeat(np.arange(own.first_row, own.first_row + len(lengths)), lengths)
+        position = np.arange(own.nnz) - np.repeat(own.indptr[:-1], lengths)
+        words = philox_of_user(seed, epoch, users, position // 4)[np.arange(own.nnz), position % 4]
+        scaled = (1 if own.data is None else own.data) * (np.float32(1) / (np.float32(1) - np.float32(rate)))
+        return own.with_data(np.where(words < int(np.float32(rate) * 2.0**32), 0, scaled).astype(np.float32))
+
+    def top_items(
+        self,
+        scores: FloatArray,
+        n_top: int,
+        exclude: Csr | None = None,
+        first_item: int = 0,
+        best: tuple[IdArray, FloatArray] | None = None,
+    ) -> tuple[IdArray, FloatArray]:
+        values = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32)
+        if exclude is not None:
+            tile = exclude.to_scipy()[:, first_item : first_item + scores.shape[1]]
+            values[tile.nonzero()] = -np.inf
+        ids = np.broadcast_to(np.arange(first_item, first_item + scores.shape[1], dtype=np.int32), scores.shape)
+        if best is not None:
+            ids = np.hstack([best[0], ids])
+            values = np.hstack([np.where(best[0] < 0, -np.inf, best[1]).astype(np.float32), values])
+        order = np.lexsort((ids, -values), axis=1)[:, :n_top]
+        top, top_ids = np.take_along_axis(values, order, 1), np.take_along_axis(ids, order, 1)
+        missing = ((0, 0), (0, n_top - order.shape[1]))
+        top = np.pad(top, missing, constant_values=-np.inf)
+        free = np.isneginf(top)
+        top_ids = np.where(free, -1, np.pad(top_ids, missing)).astype(np.int32)
+        return top_ids, np.where(free, np.nan, top).astype(np.float32)
+
+    def ranking_metrics(
+        self, item_ids: IdArray, test: Csr, cutoffs: tuple[int, ...], definition: str
+    ) -> npt.NDArray[np.float64]:
+        hits = _hits(item_ids, test)
+        longest = max(item_ids.shape[1], cutoffs[-1])
+        hits = np.pad(hits, ((0, 0), (0, longest - hits.shape[1])))  # a cut-off may exceed the list
+        total = test.row_lengths()
+        found = np.cumsum(hits, axis=1)
+        rank = np.arange(1, longest + 1)
+        gain = 1 / np.log2(rank + 1)
+        ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(2, max(total.max(initial=0), longest) + 2)))])
+        dcg = np.cumsum(hits * gain, axis=1)
+        users = np.arange(len(hits))
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns = [found[users, np.minimum(np.maximum(total, 1), item_ids.shape[1]) - 1] / total]
+            if definition == "paper":
+                columns.append(dcg[:, cutoffs[-1] - 1] / ideal[total])
+                average = np.cumsum(found / rank, axis=1)
+                columns += [average[:, k - 1] / k for k in cutoffs]
+            else:
+                ndcg = [dcg[:, k - 1] / ideal[np.minimum(k, total)] for k in cutoffs]
+                average = np.cumsum(hits * found / rank, axis=1)
+                columns += [ndcg[-1], *ndcg]
+                columns += [average[:, k - 1] / np.minimum(k, total) for k in cutoffs]
+            precision = [found[:, k - 1] / k for k in cutoffs]
+            recall = [found[:, k - 1] / total for k in cutoffs]
+            harmonic = [np.where(p > 0, 2 * p * r / (p + r), 0.0) for p, r in zip(precision, recall, strict=True)]
+        table = np.stack(columns + precision + recall + harmonic, axis=1)
+        table[total == 0] = np.nan
+        return table
+
+
+def philox_of_user(
+    seed: int, epoch: int, users: npt.NDArray[np.int64], blocks: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint64]:
+    """Philox4x32-10 blocks of the streams (seed, epoch, user): (len(users), 4) words below 2**32."""
+    low = np.uint64(0xFFFFFFFF)
+    user = users.astype(np.uint64)
+    counter = [blocks.astype(np.uint64) & low, np.full(user.shape, epoch, np.uint64), user & low, user >> np.uint64(32)]
+    key0, key1 = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
+    for _ in range(10):
+        a, b = counter[0] * np.uint64(0xD2511F53), counter[2] * np.uint64(0xCD9E8D57)
+        counter = [
+            (b >> np.uint64(32)) ^ counter[1] ^ np.uint64(key0),
+            b & low,
+            (a >> np.uint64(32)) ^ counter[3] ^ np.uint64(key1),
+            a & low,
+        ]
+        key0, key1 = (key0 + 0x9E3779B9) & 0xFFFFFFFF, (key1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack(counter, axis=-1)
+
+
+def _hits(item_ids: IdArray, test: Csr) -> npt.NDArray[np.bool_]:
+    """Return which listed ids are test items; a repeated id counts at its first place only."""
+    n = test.n_cols
+    valid = (item_ids >= 0) & (item_ids < n)
+    key = np.arange(len(item_ids), dtype=np.int64)[:, None] * n + np.where(valid, item_ids, 0)
+    rows = np.repeat(np.arange(len(item_ids), dtype=np.int64), test.row_lengths())
+    hits = valid & np.isin(key, rows * n + test.rebased().indices)
+    places = np.flatnonzero(hits)
+    first = places[np.unique(key.ravel()[places], return_index=True)[1]]
+    result = np.zeros(item_ids.shape, bool)
+    result.ravel()[first] = True
+    return result
+
+
+def _into(out: FloatArray | None, result: FloatArray) -> FloatArray:
+    if out is None:
+        return result
+    out[...] = result
+    return out

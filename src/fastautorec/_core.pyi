@@ -1,0 +1,82 @@
+# The native module; NumPy arrays are used in place and a wrong dtype, shape or layout is an error.
+
+import numpy as np
+import numpy.typing as npt
+
+_Floats = npt.NDArray[np.float32]
+_Doubles = npt.NDArray[np.float64]
+_Ids = npt.NDArray[np.int32]
+_Longs = npt.NDArray[np.int64]
+
+def count_items(indptr: _Longs, indices: _Ids, n_cols: int, out: _Longs, num_threads: int) -> None: ...
+def nce_transform(
+    indptr: _Longs,
+    indices: _Ids,
+    n_cols: int,
+    beta: float,
+    per_interaction: bool,
+    out: _Floats,
+    num_threads: int,
+) -> None: ...
+def encode(
+    indptr: _Longs,
+    indices: _Ids,
+    data: _Floats | None,
+    n_cols: int,
+    weight: _Floats,
+    bias: _Floats | None,
+    activation: int,
+    out: _Floats,
+    num_threads: int,
+) -> None: ...
+def encode_backward(
+    indptr: _Longs,
+    indices: _Ids,
+    data: _Floats | None,
+    n_cols: int,
+    grad: _Floats,
+    out: _Floats,
+    num_threads: int,
+) -> None: ...
+def gram_product(
+    indptr: _Longs,
+    indices: _Ids,
+    data: _Floats | None,
+    n_cols: int,
+    block: _Floats,
+    out: _Floats,
+    num_threads: int,
+) -> None: ...
+def drop_entries(
+    indptr: _Longs,
+    indices: _Ids,
+    data: _Floats | None,
+    n_cols: int,
+    rate: float,
+    seed: int,
+    epoch: int,
+    first_row: int,
+    out: _Floats,
+    num_threads: int,
+) -> None: ...
+def top_items(
+    scores: _Floats,
+    exclude_indptr: _Longs | None,
+    exclude_indices: _Ids | None,
+    n_cols: int,
+    first_item: int,
+    ids: _Ids,
+    best: _Floats,
+    num_threads: int,
+) -> None: ...
+def ranking_metrics(
+    ids: _Ids,
+    test_indptr: _Longs,
+    test_indices: _Ids,
+    n_cols: int,
+    cutoffs: _Longs,
+    paper: bool,
+    out: _Doubles,
+    num_threads: int,
+) -> None: ...
+def simd_level() -> str: ...

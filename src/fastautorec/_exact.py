@@ -1,0 +1,244 @@
+"""Exact solves: the leading singular vectors of a sparse matrix, and the ridge head on a frozen encoder.
+
+Both walk the users in tiles and keep only item-side arrays, so memory is O(items × units) whatever the number of users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._parallel import gram, matmul, run_blocks, single_threaded_blas
+from fastautorec._sparse import Csr
+
+Float64Array = npt.NDArray[np.float64]
+
+OVERSAMPLING = 32
+PASSES = 4  # over the data; more did not change validation NDCG on any of the tuning sets
+ROUNDING = float(np.finfo(np.float32).eps)
+TILE_BYTES = 32 << 20  # of hidden units; long tiles keep the products with the (items, units) arrays few
+DROPOUT_MASKS = 4
+SOLVE_ITEMS = 512
+
+
+# --- truncated SVD -----------------------------------------------------------------------------------------------------
+
+
+def right_singular_vectors(
+    backend: Backend,
+    matrix: Csr,
+    rank: int,
+    rng: np.random.Generator,
+    step: Callable[[str], None],
+    passes: int = PASSES,
+) -> tuple[FloatArray, Float64Array]:
+    """Return V (n, rank) and the singular values (rank,), descending, by randomized subspace iteration.
+
+    A = MᵀM is only ever multiplied with a block of columns, so the (users, rank) factor never exists. Between two
+    passes the block has to stay well conditioned, not orthogonal. After the last one, Y = A Q, the Nyström formula
+    A ≈ Y (QᵀY)⁻¹ Yᵀ gives the eigenvectors; it is worth one pass more than Rayleigh-Ritz and holds for any basis Q.
+
+    References
+    ----------
+    Halko, Martinsson and Tropp (2011), "Finding structure with randomness", algorithms 4.4 and 5.5.
+    """
+    n, threads = matrix.n_cols, backend.num_threads
+    block = _random_signs(rng, n, min(rank + OVERSAMPLING, n))
+    for i in range(1, passes):
+        step(f"embedding {i}/{passes}")
+        block = _well_conditioned(backend.gram_product(matrix, block), threads)
+    step(f"embedding {passes}/{passes}")
+    product = backend.gram_product(matrix, block)
+    product64 = product.astype(np.float64)
+    projected, inner = gram(block, product64, threads), gram(product64, product64, threads)
+    with single_threaded_blas:
+        whiten = _whiten((projected + projected.T) / 2, ROUNDING * 10)
+        eigenvalues, rotation = linalg.eigh(whiten.T @ inner @ whiten)
+        leading = np.argsort(-eigenvalues, kind="stable")[:rank]
+        eigenvalues = np.maximum(eigenvalues[leading], 0)
+        scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
+        transform = whiten @ (rotation[:, leading] * scale)
+    vectors = np.empty((n, rank), np.float32)
+    matmul(product, transform.astype(np.float32), vectors, threads)
+    return vectors, np.sqrt(eigenvalues)
+
+
+def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
+    """Return a (rows, columns) matrix of random signs, as good a start as Gaussian numbers and cheaper to draw."""
+    bits = np.unpackbits(np.frombuffer(rng.bytes(-(-rows * columns // 8)), np.uint8), count=rows * columns)
+    return (bits.reshape(rows, columns) * np.float32(2) - 1).astype(np.float32)
+
+
+def _well_conditioned(block: FloatArray, num_threads: int) -> FloatArray:
+    """Return a block with the same span and nearly orthonormal columns (Cholesky QR); lost directions become zero."""
+    block64 = block.astype(np.float64)  # the columns of a power iteration are nearly parallel
+    inner = gram(block64, block64, num_threads)
+    norms = np.sqrt(np.diag(inner))
+    scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+    inner *= scale[:, None] * scale
+    with single_threaded_blas:
+        transform = _whiten(inner, len(inner) * ROUNDING**2)
+    return matmul(block, (scale[:, None] * transform).astype(np.float32), np.empty_like(block), num_threads)
+
+
+def _whiten(matrix: Float64Array, noise: float) -> Float64Array:
+    """Return T with Tᵀ matrix T = I; columns for directions below the relative ``noise`` are zero."""
+    try:
+        factor = linalg.cholesky(matrix)
+        pivots = np.diag(factor) ** 2
+        if pivots.min() > noise * pivots.max():
+            return np.asarray(linalg.solve_triangular(factor, np.eye(len(matrix))))
+    except linalg.LinAlgError:
+        pass  # rank deficient: the eigenvectors tell which directions are left
+    values, vectors = linalg.eigh(matrix)
+    kept = values > noise * values[-1]
+    return np.asarray(vectors * np.divide(1, np.sqrt(np.abs(values)), out=np.zeros_like(values), where=kept))
+
+
+# --- ridge head --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """H₁ = [act(X W + b), g]: hidden units of user histories, and a column for the intercept where there is one.
+
+    Attributes
+    ----------
+    weight : float32 (n, k)
+    bias : float32 (k,) or None
+    activation : str
+    normalize : {"l2", None}
+        Whether each row of X has unit length.
+    intercept : bool
+        Add the column g_i = 1 / ‖r_i‖₁: popularity counts most for the users of whom least is known.
+    """
+
+    weight: FloatArray
+    bias: FloatArray | None
+    activation: str
+    normalize: str | None
+    intercept: bool
+
+    @property
+    def width(self) -> int:
+        """Columns of H₁."""
+        return self.weight.shape[1] + self.intercept
+
+    def inputs(self, history: Csr) -> Csr:
+        """Return X of binary histories."""
+        if self.normalize is None:
+            return history
+        own = history.rebased()
+        lengths = own.row_lengths()
+        return own.with_data(np.repeat((1 / np.sqrt(np.maximum(lengths, 1))).astype(np.float32), lengths))
+
+    def hidden(self, backend: Backend, inputs: Csr, out: FloatArray | None = None) -> FloatArray:
+        """Return H₁ (q, k + intercept) of already normalised inputs."""
+        k = self.weight.shape[1]
+        if out is None:
+            out = np.empty((inputs.shape[0], self.width), np.float32)
+        backend.encode(inputs, self.weight, self.bias, self.activation, out=out[:, :k])
+        if self.intercept:
+            out[:, k] = 1 / np.maximum(inputs.row_lengths(), 1)
+        return out
+
+
+@dataclass
+class RidgeAccumulators:
+    """What the ridge head needs of the data; every regularisation is solved from the same accumulators."""
+
+    gram: Float64Array  # H₁ᵀH₁ (k + 1, k + 1)
+    cross: FloatArray  # RᵀH₁ (n, k + 1)
+    noise: Float64Array  # what input dropout adds to the first block of the Gram matrix, (k, k)
+    mean_degree: float  # interactions per user
+
+    def solve(self, regularization: float, num_threads: int) -> FloatArray:
+        """Return D₁ (n, k + 1), the minimiser of Σ‖r_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖².
+
+        Both penalties are relative to the data, so that a value means the same on every set: λ = ``regularization`` ×
+        √(interactions per user) × tr(HᵀH) / k and λ₀ = Σ g_i².
+        """
+        k = len(self.noise)
+        system = self.gram.copy()
+        penalty = regularization * np.sqrt(self.mean_degree) * np.trace(self.gram[:k, :k]) / k
+        system[:k, :k] += self.noise
+        system[np.arange(k), np.arange(k)] += penalty
+        if len(system) > k:
+            system[k, k] *= 2
+        with single_threaded_blas:
+            try:
+                inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
+            except linalg.LinAlgError as error:
+                raise ValueError(
+                    f"`regularization`={regularization:g} leaves the linear system singular; use a value > 0, "
+                    "for example 0.01"
+                ) from error
+        decoder = np.empty_like(self.cross)
+
+        def solve_block(start: int, stop: int) -> None:
+            decoder[start:stop] = self.cross[start:stop].astype(np.float64) @ inverse
+
+        run_blocks(solve_block, len(decoder), SOLVE_ITEMS, num_threads)
+        return decoder
+
+
+def accumulate_ridge(
+    backend: Backend,
+    user_items: Csr,
+    encoder: Encoder,
+    dropout: float,
+    seed: int,
+    step: Callable[[str], None],
+) -> RidgeAccumulators:
+    """Return the accumulators of the ridge head for input dropout with rate ``dropout``.
+
+    For the identity activation the expectation over all masks is exact: it adds q / (1 − q) Wᵀ diag(XᵀX) W to HᵀH and
+    nothing to RᵀH. Other activations average a few masks.
+    """
+    exact = encoder.activation == "identity" or dropout == 0
+    masks = 1 if exact else DROPOUT_MASKS
+    k, width = encoder.weight.shape[1], encoder.width
+    total = np.zeros((width, width))
+    cross = np.zeros((user_items.n_cols, width), np.float32)
+    squares = np.zeros(user_items.n_cols)
+    tiles = list(_tiles(user_items, width))
+    buffer = np.empty((tiles[0][1], width), np.float32)
+    for number, (start, stop) in enumerate(tiles):
+        step(f"prediction {number + 1}/{len(tiles)}")
+        targets = user_items.rows(start, stop)
+        inputs = encoder.inputs(targets)
+        if exact and dropout:
+            squares += _column_squares(inputs)
+        for mask in range(masks):
+            shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
+            hidden = encoder.hidden(backend, shown, buffer[: stop - start])
+            total += gram(hidden, hidden, backend.num_threads) / masks
+            backend.encode_backward(targets, hidden, out=cross)
+    cross /= masks
+    noise = np.zeros((k, k))
+    if exact and dropout:
+        weighted = encoder.weight * (squares * (dropout / (1 - dropout))).astype(np.float32)[:, None]
+        noise = gram(encoder.weight, weighted, backend.num_threads)
+    return RidgeAccumulators(total, cross, noise, user_items.nnz / user_items.shape[0])
+
+
+def tile_users(width: int) -> int:
+    """Return the number of users in a tile of hidden units."""
+    return max(1024, TILE_BYTES // (4 * max(width, 1)))
+
+
+def _tiles(user_items: Csr, width: int) -> Iterator[tuple[int, int]]:
+    m, size = user_items.shape[0], tile_users(width)
+    for start in range(0, m, size):
+        yield start, min(start + size, m)
+
+
+def _column_squares(inputs: Csr) -> Float64Array:
+    own = inputs.rebased()
+    weights = None if own.data is None else own.data.astype(np.float64) ** 2
+    return np.bincount(own.indices, weights=weights, minlength=own.n_cols).astype(np.float64)

@@ -1,0 +1,280 @@
+"""The binary user-item matrix with the ids of its rows and columns and the times of its interactions."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cached_property
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from fastautorec import _columns
+from fastautorec._sparse import Csr
+from fastautorec._validation import check_real, check_user_items
+
+_MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes too long
+
+
+class Interactions:
+    """Who interacted with what: a binary matrix, the ids of its rows and columns, and optionally the times.
+
+    The same interaction seen again counts once, at its latest time.
+
+    Parameters
+    ----------
+    user_items : scipy sparse (m, n)
+        Values 0 or 1 of any dtype.
+    user_ids : array of integers or strings (m,), optional
+        Id of each row; row numbers by default.
+    item_ids : array of integers or strings (n,), optional
+        Id of each column; column numbers by default.
+    timestamps : scipy sparse (m, n) or array (nnz,), optional
+        Time of each interaction, as a matrix with the pattern of ``user_items`` or in the order of its stored entries.
+        Any numbers that grow with time; seconds since 1970 by habit.
+
+    Attributes
+    ----------
+    user_items : CSR (m, n), float32
+        Canonical: item indices ascending within a row, no duplicates, all values 1.
+    user_ids : array (m,)
+    item_ids : array (n,)
+    timestamps : array (nnz,) or None
+        In the order of the stored entries of ``user_items``.
+
+    Raises
+    ------
+    TypeError
+        For anything but a scipy sparse matrix.
+    ValueError
+        For values other than 0 and 1, ids that repeat, or lengths that do not fit.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from fastautorec.data import Interactions
+    >>> data = Interactions(sparse.csr_matrix([[1, 0, 1], [0, 1, 0]]), user_ids=["ann", "bob"])
+    >>> data
+    Interactions(2 users, 3 items, 3 interactions, density 50 %)
+    >>> data.user_index("bob")
+    1
+    >>> data.user_items[data.user_index("ann")].indices
+    array([0, 2], dtype=int32)
+    """
+
+    user_items: sparse.csr_matrix
+    user_ids: npt.NDArray[Any]
+    item_ids: npt.NDArray[Any]
+    timestamps: npt.NDArray[Any] | None
+
+    def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
+        csr = check_user_items("user_items", user_items)
+        self.timestamps = None
+        if timestamps is not None:
+            self.timestamps = _aligned_times(user_items, timestamps, csr)
+        self.user_items = csr.to_scipy()
+        self.user_ids = _check_labels("user_ids", user_ids, csr.shape[0], "rows")
+        self.item_ids = _check_labels("item_ids", item_ids, csr.shape[1], "columns")
+
+    @classmethod
+    def from_dataframe(  # noqa: PLR0917  (the documented order)
+        cls,
+        df: Any,
+        user: str,
+        item: str,
+        rating: str | None = None,
+        timestamp: str | None = None,
+        threshold: float | None = None,
+    ) -> Interactions:
+        """Build from a table with one row per interaction or rating.
+
+        Parameters
+        ----------
+        df : pandas or polars DataFrame, pyarrow Table, or dict of arrays
+        user, item : str
+            Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
+        rating : str, optional
+            Column of numbers.
+        timestamp : str, optional
+            Column of numbers, dates, or ISO 8601 texts; dates become seconds since 1970.
+        threshold : float, optional
+            A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
+            positive one. Without it every row is positive, whatever its rating. A pair that occurs several times is
+            positive if any of its ratings is, at the time of the latest positive one.
+
+        Returns
+        -------
+        Interactions
+
+        Raises
+        ------
+        ValueError
+            For a missing column, ``threshold`` without ``rating``, or a missing value, with its row.
+
+        Examples
+        --------
+        >>> from fastautorec.data import Interactions
+        >>> table = {"who": ["ann", "bob", "ann"], "what": [10, 10, 30], "stars": [5, 2, 4]}
+        >>> data = Interactions.from_dataframe(table, user="who", item="what", rating="stars", threshold=4)
+        >>> data.user_ids, data.item_ids
+        (array(['ann'], dtype='<U3'), array([10, 30]))
+        """
+        ratings = None if rating is None else _columns.numbers(rating, _column(df, "rating", rating))
+        moments = None if timestamp is None else _columns.times(timestamp, _column(df, "timestamp", timestamp))
+        users = _columns.factorize(user, _column(df, "user", user))
+        items = _columns.factorize(item, _column(df, "item", item))
+        return cls._from_columns(users, items, ratings, moments, threshold)
+
+    @classmethod
+    def _from_columns(
+        cls,
+        users: tuple[npt.NDArray[Any], _columns.Codes],
+        items: tuple[npt.NDArray[Any], _columns.Codes],
+        ratings: npt.NDArray[Any] | None,
+        times: npt.NDArray[Any] | None,
+        threshold: float | None,
+    ) -> Interactions:
+        (user_ids, rows), (item_ids, cols) = users, items
+        lengths = {len(column) for column in (rows, cols, ratings, times) if column is not None}
+        if len(lengths) > 1:
+            raise ValueError(f"the columns must have equal lengths, got {', '.join(map(str, sorted(lengths)))}")
+        if threshold is not None:
+            threshold = check_real("threshold", threshold)
+            if ratings is None:
+                raise ValueError(f"`threshold` needs a column of ratings, got threshold={threshold:g} and none")
+            positive = ratings >= threshold
+            rows, cols, times = rows[positive], cols[positive], None if times is None else times[positive]
+            user_ids, rows = _columns.compact(user_ids, rows)
+            item_ids, cols = _columns.compact(item_ids, cols)
+        shape = (len(user_ids), len(item_ids))
+        indptr, indices, times = _columns.pair_matrix(rows, cols, shape, times)
+        matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
+        return cls._trusted(matrix, user_ids, item_ids, times)
+
+    @classmethod
+    def _trusted(
+        cls,
+        user_items: sparse.csr_matrix,
+        user_ids: npt.NDArray[Any],
+        item_ids: npt.NDArray[Any],
+        timestamps: npt.NDArray[Any] | None,
+    ) -> Interactions:
+        """Build from parts that are canonical already."""
+        self = cls.__new__(cls)
+        self.user_items, self.user_ids, self.item_ids, self.timestamps = user_items, user_ids, item_ids, timestamps
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of users m and items n."""
+        m, n = self.user_items.shape
+        return int(m), int(n)
+
+    @property
+    def nnz(self) -> int:
+        """Number of interactions."""
+        return int(self.user_items.nnz)
+
+    def user_index(self, ids: Any) -> Any:
+        """Return the row of one user id, int, or the rows of several, int64 array.
+
+        Raises
+        ------
+        KeyError
+            For an id that is not in the data; the message names it and similar ones.
+        """
+        return _find("user", self._user_map, ids)
+
+    def item_index(self, ids: Any) -> Any:
+        """Return the column of one item id, int, or the columns of several, int64 array.
+
+        Raises
+        ------
+        KeyError
+            For an id that is not in the data; the message names it and similar ones.
+        """
+        return _find("item", self._item_map, ids)
+
+    @cached_property
+    def _user_map(self) -> dict[Any, int]:
+        return {label: row for row, label in enumerate(self.user_ids.tolist())}
+
+    @cached_property
+    def _item_map(self) -> dict[Any, int]:
+        return {label: column for column, label in enumerate(self.item_ids.tolist())}
+
+    def __repr__(self) -> str:
+        m, n = self.shape
+        percent = 100 * self.nnz / max(m * n, 1)
+        return f"Interactions({m:,} users, {n:,} items, {self.nnz:,} interactions, density {percent:.3g} %)"
+
+
+def _column(df: Any, argument: str, name: str) -> Any:
+    if not hasattr(df, "__getitem__"):
+        hint = "; call collect() first" if hasattr(df, "collect") else ""
+        raise TypeError(f"`df` must be a data frame or a dict of columns, got {type(df).__qualname__}{hint}")
+    known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
+    if name not in known:
+        raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
+    return df[name]
+
+
+def _check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
+    """Return distinct ids in the order given, int64 or str."""
+    if labels is None:
+        return np.arange(length)
+    ids, codes = _columns.factorize(name, labels)
+    if len(codes) != length:
+        raise ValueError(f"`{name}` must have one id for each of the {length} {of} of `user_items`, got {len(codes)}")
+    if len(ids) != length:
+        twice = ids[int(np.argmax(np.bincount(codes)))]
+        raise ValueError(f"`{name}` must be distinct, got {twice!s} more than once")
+    result: npt.NDArray[Any] = ids[codes]
+    return result
+
+
+def _aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any]:
+    """Return one time per entry of the canonical matrix, int64 or float64 (nnz,)."""
+    if sparse.issparse(timestamps):
+        matrix: Any = timestamps
+        if matrix.shape != csr.shape:
+            raise ValueError(f"`timestamps` must have the shape of `user_items`, {csr.shape}, got {matrix.shape}")
+        entries = matrix.tocoo()
+        times, present = _columns.times("timestamps", entries.data), np.ones(entries.nnz, bool)
+    else:
+        entries = getattr(user_items, "user_items", user_items).tocoo()
+        times, present = _columns.times("timestamps", timestamps), entries.data != 0
+        if len(times) != len(present):
+            raise ValueError(
+                f"`timestamps` must have one value for each of the {len(present)} stored entries of `user_items`, "
+                f"in their order, got {len(times)}"
+            )
+    rows, cols, times = entries.row[present], entries.col[present], times[present]
+    indptr, indices, latest = _columns.pair_matrix(rows, cols, csr.shape, times)
+    if not np.array_equal(indptr, csr.indptr) or not np.array_equal(indices, csr.indices):
+        raise ValueError("`timestamps` must have a stored entry exactly where `user_items` has one")
+    return np.asarray(latest)
+
+
+def _find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:
+    if isinstance(ids, (str, Integral)):
+        return _find_one(kind, index_of, ids)
+    return np.array([_find_one(kind, index_of, label) for label in ids], np.int64)
+
+
+def _find_one(kind: str, index_of: dict[Any, int], label: Any) -> int:
+    try:
+        return index_of[label]
+    except KeyError:
+        pass
+    text = bool(index_of) and isinstance(next(iter(index_of)), str)
+    if isinstance(label, str) != text:
+        hint = f"; the {kind} ids are {'strings' if text else 'integers'}"
+    else:
+        near = difflib.get_close_matches(label, index_of) if text and len(index_of) <= _MAX_SUGGEST else []
+        hint = (
+            f"; did you mean {' or '.join(map(repr, near))}?" if near else f" among the {len(index_of):,} in the data"
+        )
+    raise KeyError(f"no {kind} {label!r}{hint}")

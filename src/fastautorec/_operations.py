@@ -1,0 +1,119 @@
+"""The operations on user input: check the arguments, then call a backend. `ops` and `reference` offer them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from fastautorec._backends.protocol import (
+    ACTIVATIONS,
+    DEFINITIONS,
+    NUMERATORS,
+    Backend,
+    FloatArray,
+    IdArray,
+    metric_names,
+)
+from fastautorec._sparse import Csr
+from fastautorec._validation import (
+    MAX_ITEMS,
+    check_choice,
+    check_cutoffs,
+    check_dense,
+    check_int,
+    check_matching,
+    check_ranking,
+    check_real,
+    check_user_items,
+    check_values,
+)
+
+CUTOFFS = (5, 10, 20, 50)
+
+
+class Operations:
+    """The public functions on one backend; `fastautorec.ops` describes them."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def count_items(self, user_items: Any) -> npt.NDArray[np.int64]:
+        """Return the number of users of each item; see `fastautorec.ops.count_items`."""
+        return self._backend.count_items(check_user_items("user_items", user_items))
+
+    def nce_transform(self, user_items: Any, beta: float = 1.0, numerator: str = "interactions") -> sparse.csr_matrix:
+        """Return the NCE targets R*; see `fastautorec.ops.nce_transform`."""
+        x = check_user_items("user_items", user_items)
+        check_choice("numerator", numerator, NUMERATORS)
+        return _owned(self._backend.nce_transform(x, check_real("beta", beta, 0), numerator))
+
+    def encode(
+        self, user_items: Any, weight: npt.ArrayLike, bias: npt.ArrayLike | None = None, activation: str = "relu"
+    ) -> FloatArray:
+        """Return act(X W + b); see `fastautorec.ops.encode`."""
+        x = check_values("user_items", user_items)
+        w = check_dense("weight", weight, (x.n_cols, None), f"one row for each of the {x.n_cols} items")
+        units = w.shape[1]
+        b = None if bias is None else check_dense("bias", bias, (units,), f"one value for each of the {units} units")
+        check_choice("activation", activation, ACTIVATIONS)
+        return self._backend.encode(x, w, b, activation)
+
+    def encode_backward(self, user_items: Any, grad: npt.ArrayLike) -> FloatArray:
+        """Return X^T grad; see `fastautorec.ops.encode_backward`."""
+        x = check_values("user_items", user_items)
+        users = x.shape[0]
+        return self._backend.encode_backward(
+            x, check_dense("grad", grad, (users, None), f"one row for each of the {users} users")
+        )
+
+    def gram_product(self, user_items: Any, block: npt.ArrayLike) -> FloatArray:
+        """Return X^T (X block); see `fastautorec.ops.gram_product`."""
+        x = check_values("user_items", user_items)
+        return self._backend.gram_product(
+            x, check_dense("block", block, (x.n_cols, None), f"one row for each of the {x.n_cols} items")
+        )
+
+    def drop_entries(self, user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0) -> sparse.csr_matrix:
+        """Return X with entries dropped at random; see `fastautorec.ops.drop_entries`."""
+        x = check_values("user_items", user_items)
+        rate = check_real("rate", rate, 0, 1, below=True)
+        if np.float32(rate) == 1:
+            raise ValueError(f"`rate` must be < 1 in float32, got {rate!r}")
+        seed = check_int("seed", seed, 0, 2**64 - 1)
+        return _owned(self._backend.drop_entries(x, rate, seed, check_int("epoch", epoch, 0, 2**32 - 1)))
+
+    def top_items(
+        self,
+        scores: npt.ArrayLike,
+        N: int,
+        exclude: Any = None,
+    ) -> tuple[IdArray, FloatArray]:
+        """Return the best N items of each row; see `fastautorec.ops.top_items`."""
+        values = check_dense("scores", scores, (None, None), "two dimensions (users, items)", finite=False)
+        n_top = check_int("N", N, 1, MAX_ITEMS)
+        left_out = None
+        if exclude is not None:
+            left_out = check_user_items("exclude", exclude)
+            check_matching("exclude", left_out, values.shape, "scores")
+        return self._backend.top_items(values, n_top, left_out)
+
+    def ranking_metrics(
+        self, item_ids: npt.ArrayLike, test: Any, k: int | tuple[int, ...] = CUTOFFS, definition: str = "standard"
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Return ranking metrics of each user; see `fastautorec.ops.ranking_metrics`."""
+        relevant = check_user_items("test", test)
+        ids = check_ranking("item_ids", item_ids, *relevant.shape)
+        cutoffs = check_cutoffs(k)
+        check_choice("definition", definition, DEFINITIONS)
+        table = self._backend.ranking_metrics(ids, relevant, cutoffs, definition)
+        return dict(zip(metric_names(cutoffs, definition), table.T, strict=True))
+
+
+def _owned(matrix: Csr) -> sparse.csr_matrix:
+    """Return a SciPy matrix that shares nothing with the input, so that callers may change it in place."""
+    result = matrix.to_scipy()
+    result.indices = result.indices.copy()
+    return result

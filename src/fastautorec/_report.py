@@ -1,0 +1,177 @@
+"""What an evaluation returns: metrics with 95 % half-widths and per-user values, in a mapping that prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Z = 1.96  # half-width of a 95 % interval in standard errors
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """One metric over the evaluated users.
+
+    Attributes
+    ----------
+    name : str
+    per_user : ndarray (n_users,), float64
+        In the order of ``Report.users``; read-only.
+    mean : float
+    half_width : float
+        Of the 95 % interval of the mean; NaN where one user does not allow it.
+    """
+
+    name: str
+    per_user: npt.NDArray[np.float64]
+    mean: float
+    half_width: float
+
+    def __repr__(self) -> str:
+        return f"<Metric {self.name} {_interval(self)}>"
+
+
+class Report(Mapping[str, Metric]):
+    """Result of ``evaluate`` or ``evaluate_ranking``: a mapping from metric names to ``Metric``.
+
+    The keys are R-Precision, NDCG, then MAP@K, Precision@K, Recall@K and F1@K for each K of ``k``; with "standard"
+    also NDCG@K, and NDCG is the one of the largest K.
+
+    Attributes
+    ----------
+    definition : str
+    k : tuple of int
+    users : ndarray (n_users,), int64
+        Row numbers of the evaluated users, ascending.
+    n_test_items : ndarray (n_users,), int64
+        Number of test items of each of them.
+    n_users, n_rows : int
+        Number of evaluated users and of all rows.
+    n_without_train, n_without_test : int
+        Users left out: without training items, and with training items but without test items.
+    popularity : Metric
+        Mean training popularity (number of users) of a user's first ten recommendations, or of the first max(k) where
+        that is less; NaN for a user with an empty list, whom the mean leaves out.
+    coverage : float
+        Share of all items that are among those recommendations of at least one user.
+    notes : tuple of str
+        What to know before trusting the figures; empty if there is nothing.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, npt.NDArray[np.float64]],
+        popularity: tuple[str, npt.NDArray[np.float64]],
+        *,
+        definition: str,
+        k: tuple[int, ...],
+        users: npt.NDArray[np.int64],
+        n_test_items: npt.NDArray[np.int64],
+        n_rows: int,
+        n_without_train: int,
+        coverage: float,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.definition = definition
+        self.k = k
+        self.users = users
+        self.n_test_items = n_test_items
+        self.n_users = len(users)
+        self.n_rows = n_rows
+        self.n_without_train = n_without_train
+        self.n_without_test = n_rows - n_without_train - len(users)
+        self.coverage = coverage
+        self.notes = tuple(notes)
+        self.popularity = self._summarise(*popularity)
+        self._metrics = {name: self._summarise(name, per_user) for name, per_user in values.items()}
+
+    def _summarise(self, name: str, per_user: npt.NDArray[np.float64]) -> Metric:
+        per_user.flags.writeable = False
+        known = per_user[~np.isnan(per_user)]
+        # the "paper" divides by all rows of the matrix, users without test items too
+        ddof, count = (0, self.n_rows) if self.definition == "paper" else (1, len(known))
+        mean = float(known.mean()) if len(known) else math.nan
+        half = Z * float(known.std(ddof=ddof)) / math.sqrt(count) if len(known) > ddof else math.nan
+        return Metric(name, per_user, mean, half)
+
+    def __getitem__(self, name: str) -> Metric:
+        try:
+            return self._metrics[name]
+        except KeyError:
+            raise KeyError(f"{name!r} was not measured; the report has {', '.join(self._metrics)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metrics)
+
+    def __len__(self) -> int:
+        return len(self._metrics)
+
+    def __repr__(self) -> str:
+        return f"<Report {self.definition!r}, {self.n_users} users, NDCG {_interval(self['NDCG'])}>"
+
+    def __str__(self) -> str:
+        left_out = f"{self.n_without_train:,} without training items, {self.n_without_test:,} without test items"
+        title = f'{self.n_users:,} users evaluated, "{self.definition}" definition; left out: {left_out}'
+        families = dict.fromkeys(name.partition("@")[0] for name in self if "@" in name)
+        rows = [["", *(f"@{k}" for k in self.k)]]
+        rows += [[family, *(_interval(self[f"{family}@{k}"]) for k in self.k)] for family in families]
+        rows += [[name, _interval(self[name])] for name in self if "@" not in name and name not in families]
+        popularity, place = self.popularity, self.popularity.name.partition("@")[2]
+        rows.append([popularity.name, f"{popularity.mean:,.1f} ±{popularity.half_width:,.1f}"])
+        rows.append([f"Coverage@{place}", f"{self.coverage:.4f}"])
+        return "\n".join([title, *table_lines(rows), *(f"Note: {note}." for note in self.notes)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain Python values, without the per-user arrays; ready for JSON."""
+
+        def figures(metric: Metric) -> dict[str, float]:
+            return {"mean": metric.mean, "half_width": metric.half_width}
+
+        return {
+            "definition": self.definition,
+            "k": list(self.k),
+            "n_users": self.n_users,
+            "n_rows": self.n_rows,
+            "n_without_train": self.n_without_train,
+            "n_without_test": self.n_without_test,
+            "metrics": {name: figures(metric) for name, metric in self.items()},
+            "popularity": {"name": self.popularity.name, **figures(self.popularity)},
+            "coverage": self.coverage,
+            "notes": list(self.notes),
+        }
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame: one row for each metric, columns ``mean`` and ``half_width``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise ImportError("`to_frame` needs pandas; pip install pandas, or use `to_dict`") from error
+        frame = pd.DataFrame.from_dict(self.to_dict()["metrics"], orient="index")
+        return frame.rename_axis("metric")
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the cells as aligned lines: first column to the left, the others to the right."""
+    n_columns = max(map(len, rows))
+    full = [[*row, *[""] * (n_columns - len(row))] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+    lines = []
+    for row in full:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _interval(metric: Metric) -> str:
+    return f"{metric.mean:.4f} ±{metric.half_width:.4f}"

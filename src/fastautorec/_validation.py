@@ -1,0 +1,285 @@
+"""All user-facing checks. A message names the argument, the rule, what was given and the fix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from fastautorec._sparse import Csr
+
+MAX_ITEMS = 2**31 - 1
+
+_PLAIN_FORMATS = ("coo", "csc", "csr")  # of SciPy, with the values in ``data[:nnz]``
+
+
+def check_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """Return ``value`` as an int within [minimum, maximum]."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"`{name}` must be an integer, got {_kind(value)}")
+    number = int(value)
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(f"`{name}` must be {_interval(minimum, maximum)}, got {number}")
+    return number
+
+
+def check_real(
+    name: str,
+    value: object,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    *,
+    below: bool = False,
+    above: bool = False,
+) -> float:
+    """Return ``value`` as a finite float in [minimum, maximum]; ``above`` and ``below`` leave out the end points."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"`{name}` must be a number, got {_kind(value)}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"`{name}` must be finite, got {number}")
+    too_low = number <= minimum if above else number < minimum
+    too_high = number >= maximum if below else number > maximum
+    if too_low or too_high:
+        lower = f"{'>' if above else '>='} {minimum:g}" if math.isfinite(minimum) else ""
+        upper = f"{'<' if below else '<='} {maximum:g}" if math.isfinite(maximum) else ""
+        raise ValueError(f"`{name}` must be {' and '.join(filter(None, (lower, upper)))}, got {number:g}")
+    return number
+
+
+def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_bool(name: str, value: object) -> bool:
+    """Return ``value`` as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False, got {_kind(value)}")
+    return bool(value)
+
+
+def check_random_state(random_state: object) -> np.random.Generator:
+    """Return a NumPy generator; an int (0 included) seeds it, a generator is used as it is."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    return np.random.default_rng(check_int("random_state", random_state, 0))
+
+
+def check_cutoffs(k: int | Iterable[int]) -> tuple[int, ...]:
+    """Return the list lengths ``k`` as an ascending tuple without repeats."""
+    if not isinstance(k, (Integral, Iterable)) or isinstance(k, str):
+        raise TypeError(f"`k` must be an integer or a sequence of integers, got {_kind(k)}")
+    values = [k] if isinstance(k, Integral) else list(k)
+    if not values:
+        raise ValueError("`k` must name at least one list length, got none; for example k=(5, 10)")
+    return tuple(sorted({check_int("k", value, 1, MAX_ITEMS) for value in values}))
+
+
+def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, fitting: bool = False) -> Csr:
+    """Check a binary user-item matrix and return it as a canonical Csr view, sharing memory where it can.
+
+    Duplicate entries mean the same interaction seen again and collapse into one; stored zeros are dropped.
+
+    Parameters
+    ----------
+    name : str
+        Argument name for the messages.
+    user_items : Interactions or scipy sparse (m, n)
+        Values must be 0 or 1.
+    n_items : int, optional
+        Required number of columns, the one of the fitted model.
+    fitting : bool
+        Refuse a matrix without any interaction.
+    """
+    matrix = _sparse_matrix(name, user_items, n_items)
+    _check_binary(name, _stored_values(matrix))
+    csr = _canonical(name, matrix)
+    if not csr.data[: csr.nnz].all():
+        csr = csr.copy()
+        csr.eliminate_zeros()
+    checked = _view(csr, None)
+    if fitting and checked.nnz == 0:
+        raise ValueError(f"`{name}` must hold at least one interaction, got an empty matrix of shape {checked.shape}")
+    return checked
+
+
+def check_values(name: str, user_items: Any, n_items: int | None = None) -> Csr:
+    """Check a user-item matrix with any finite values and return it as a canonical float32 Csr.
+
+    Duplicate entries are summed, as SciPy does. Where every value is 1 the result shares its arrays with the input and
+    holds no values.
+    """
+    csr = _canonical(name, _sparse_matrix(name, user_items, n_items))
+    values = csr.data[: csr.nnz]
+    return _view(csr, None if (values == 1).all() else _finite_float32(name, values))
+
+
+def check_dense(
+    name: str, array: Any, shape: tuple[int | None, ...], rule: str, *, finite: bool = True
+) -> npt.NDArray[np.float32]:
+    """Return ``array`` as float32 with contiguous rows, not copied where it is that already.
+
+    Parameters
+    ----------
+    name : str
+        Argument name for the messages.
+    array : array_like
+    shape : tuple
+        Required shape; None leaves an axis free.
+    rule : str
+        The shape in words, for the messages.
+    finite : bool
+        Refuse NaN and infinities.
+    """
+    _check_on_host(name, array)
+    if sparse.issparse(array):
+        raise TypeError(f"`{name}` must be a dense array, got {_kind(array)}; convert it with .toarray()")
+    dense = np.asarray(array)
+    if dense.dtype.kind not in "biuf":
+        raise TypeError(f"`{name}` must hold real numbers, got dtype {dense.dtype}")
+    given = dense.shape
+    if len(given) != len(shape) or any(want not in (None, size) for want, size in zip(shape, given, strict=True)):
+        raise ValueError(f"`{name}` must have {rule}, got shape {given}")
+    result = _finite_float32(name, dense) if finite else _float32(dense)
+    strides = result.strides
+    rows_are_plain = strides[-1] == result.itemsize and (len(given) == 1 or strides[0] >= given[-1] * result.itemsize)
+    return result if rows_are_plain else np.ascontiguousarray(result)
+
+
+def check_ranking(name: str, item_ids: Any, n_rows: int, n_items: int) -> npt.NDArray[np.int32]:
+    """Return ranked lists (n_rows, K) of item ids in [0, n_items), -1 for free places, as C-ordered int32."""
+    _check_on_host(name, item_ids)
+    array = np.asarray(item_ids)
+    if array.ndim != 2 or len(array) != n_rows:
+        raise ValueError(
+            f"`{name}` must have one row of ranked ids for each of the {n_rows} users, got shape {array.shape}"
+        )
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"`{name}` must hold integer item ids, got dtype {array.dtype}")
+    wrong = (array < -1) | (array >= n_items)
+    if wrong.any():
+        raise ValueError(f"`{name}` must hold item ids in [0, {n_items}) or -1 for a free place, got {array[wrong][0]}")
+    return np.ascontiguousarray(array, np.int32)
+
+
+def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str) -> None:
+    """Raise unless ``other`` has the shape of the matrix called ``reference``."""
+    if other.shape != shape:
+        raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}")
+
+
+def check_ids(name: str, ids: Any, n_items: int, *, unique: bool = False) -> npt.NDArray[np.int32]:
+    """Return item ids as a 1-D int32 array within [0, n_items), sorted and without repeats where ``unique``."""
+    array = np.atleast_1d(np.asarray(ids))
+    if array.ndim != 1:
+        raise ValueError(f"`{name}` must be one id or a 1-D list of ids, got shape {array.shape}")
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"`{name}` must hold integer item ids, got dtype {array.dtype}")
+    if array.size and (array.min() < 0 or array.max() >= n_items):
+        bad = array[(array < 0) | (array >= n_items)][0]
+        raise ValueError(f"`{name}` must hold item ids in [0, {n_items}), got {bad}")
+    result: npt.NDArray[np.int32] = (np.unique(array) if unique else array).astype(np.int32)
+    return result
+
+
+def _sparse_matrix(name: str, given: Any, n_items: int | None) -> Any:
+    """Return the SciPy matrix in ``given`` after the checks of kind, dtype and shape."""
+    matrix: Any = getattr(given, "user_items", given)
+    _check_on_host(name, matrix)
+    is_sparse: bool = sparse.issparse(matrix)
+    if not is_sparse:
+        raise TypeError(
+            f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {_kind(matrix)}; "
+            "convert an array with scipy.sparse.csr_matrix(array)"
+        )
+    if matrix.ndim != 2:
+        raise ValueError(f"`{name}` must have two dimensions (users, items), got shape {matrix.shape}")
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(f"`{name}` must hold numbers or booleans, got dtype {matrix.dtype}")
+    _check_width(name, matrix.shape, n_items)
+    return matrix
+
+
+def _stored_values(matrix: Any) -> npt.NDArray[Any]:
+    """Return the values as given; formats that do not keep them in one array hold no duplicates either."""
+    plain = matrix if matrix.format in _PLAIN_FORMATS else matrix.tocsr()
+    values: npt.NDArray[Any] = plain.data[: plain.nnz]
+    return values
+
+
+def _canonical(name: str, matrix: Any) -> Any:
+    """Return SciPy CSR with sorted ids, duplicates summed, its row pointers and ids checked."""
+    if matrix.format == "coo":
+        matrix = matrix.astype(np.float32)  # its conversion sums duplicates: small integers would overflow
+    csr = matrix.tocsr()
+    ids = csr.indices[: csr.nnz]
+    if csr.nnz and (ids.min() < 0 or ids.max() >= csr.shape[1]):
+        raise ValueError(f"`{name}` has column indices outside [0, {csr.shape[1]}); the matrix is damaged")
+    if (np.diff(csr.indptr) < 0).any():
+        raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
+    if not csr.has_canonical_format:
+        csr = csr.astype(np.float32)
+        csr.sum_duplicates()
+    return csr
+
+
+def _view(csr: Any, data: npt.NDArray[np.float32] | None) -> Csr:
+    return Csr(
+        indptr=np.ascontiguousarray(csr.indptr, np.int64),
+        indices=np.ascontiguousarray(csr.indices, np.int32),
+        data=data,
+        n_cols=int(csr.shape[1]),
+    )
+
+
+def _check_binary(name: str, data: npt.NDArray[Any]) -> None:
+    if data.dtype == bool or data.size == 0:
+        return
+    wrong = (data != 1) & (data != 0)
+    if wrong.any():
+        value = data[wrong][0]
+        raise ValueError(
+            f"`{name}` must hold only 0 and 1 (one-class feedback), got {value}; binarise ratings first, "
+            f"for example user_items = (ratings >= 4).astype('float32'), or read_ratings(path, threshold=4)"
+        )
+
+
+def _check_width(name: str, shape: tuple[int, int], n_items: int | None) -> None:
+    if shape[1] > MAX_ITEMS:
+        raise ValueError(f"`{name}` must have fewer than 2**31 columns (items), got {shape[1]}")
+    if n_items is not None and shape[1] != n_items:
+        hint = "; did you pass it transposed?" if shape[0] == n_items else ""
+        raise ValueError(f"`{name}` has {shape[1]} columns but the model was fitted on {n_items} items{hint}")
+
+
+def _check_on_host(name: str, value: object) -> None:
+    if type(value).__module__.partition(".")[0] in ("cupy", "cupyx"):
+        raise TypeError(f"`{name}` must be in host memory, got {_kind(value)}; copy it with `{name}.get()`")
+
+
+def _float32(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        return values.astype(np.float32, copy=False)
+
+
+def _finite_float32(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    result = _float32(values)
+    good = np.isfinite(result)
+    if not good.all():
+        raise ValueError(f"`{name}` must hold only finite numbers (in float32), got {values[~good][0]}")
+    return result
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def _interval(minimum: int, maximum: int | None) -> str:
+    return f">= {minimum}" if maximum is None else f"between {minimum} and {maximum}"

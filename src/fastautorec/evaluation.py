@@ -1,0 +1,309 @@
+"""Accuracy of recommendations, with 95 % intervals and paired comparisons.
+
+Two definitions. For a user with T test items and a list with hits h_l (0 or 1) at ranks l = 1, 2, ...:
+
+=============  =====================================================  ==============================================
+metric         "standard"                                             "paper" (published NCE-PLRec tables)
+=============  =====================================================  ==============================================
+Precision@K    Σ h_l / K                                              same
+Recall@K       Σ h_l / T                                              same
+F1@K           harmonic mean of the two                               same
+MAP@K          Σ h_l · precision@l / min(K, T)                        mean of precision@l over all ranks l <= K
+NDCG@K         DCG@K / ideal DCG of min(K, T) hits                    none
+NDCG           NDCG@K of the largest K                                DCG of the largest K / ideal DCG of T hits
+R-Precision    hits in the first T / T                                hits in the first min(T, largest K) / T
+half-width     1.96 · std(ddof=1) / √(users evaluated)                1.96 · std(ddof=0) / √(rows of the matrix)
+=============  =====================================================  ==============================================
+
+The gain of a hit at rank l is 1 / log2(l + 1). Users without training items or without test items are left out and
+counted in the report. Equal scores rank by item id, ascending, on every device.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from fastautorec._backends import get_backend
+from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
+from fastautorec._compare import Comparison, Difference, compare
+from fastautorec._report import Metric, Report
+from fastautorec._scoring import Scorer, top_lists
+from fastautorec._sparse import Csr
+from fastautorec._validation import check_choice, check_cutoffs, check_matching, check_user_items
+
+__all__ = ["Comparison", "Difference", "Metric", "Report", "compare", "evaluate", "evaluate_ranking"]
+
+DEFAULT_K = (5, 10, 20, 50)
+HEAD = 10  # popularity and coverage are those of the first ten recommendations
+BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
+
+
+class _Model(Protocol):
+    def _check_history(self, user_items: Any, name: str) -> Csr: ...
+    def _scorer(self) -> Scorer: ...
+    def _backend(self) -> Backend: ...
+
+
+def evaluate(
+    model: _Model,
+    train: Any,
+    test: Any,
+    k: int | tuple[int, ...] = DEFAULT_K,
+    definition: str = "standard",
+) -> Report:
+    """Recommend for every user of ``train``, training items left out, and compare with ``test``.
+
+    Scores exist only tile by tile. Test items that the user also has in ``train`` count as missed, with a note in the
+    report.
+
+    Parameters
+    ----------
+    model : fitted recommender
+    train : Interactions or scipy sparse (m, n), binary
+        Histories to recommend from. For a final test, pass train + validation.
+    test : Interactions or scipy sparse (m, n), binary
+        What the users chose later.
+    k : int or sequence of int
+        List lengths, at most n.
+    definition : {"standard", "paper"}
+        See the table at the top of ``fastautorec.evaluation``.
+
+    Returns
+    -------
+    Report
+        ``report["NDCG"].mean``, ``.half_width``, ``.per_user``; ``print(report)`` shows the table.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError, ValueError
+        If the matrices are not binary, sparse and of the model's width, if they differ in shape, if ``k`` is not in
+        [1, n], or if no user has both training and test items.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> train, test = far.split(far.datasets.load_example(), ratios=(0.8, 0.2), by="random")
+    >>> report = far.evaluate(far.Popularity().fit(train), train, test, k=10)
+    >>> 0 < report["NDCG"].mean < 1
+    True
+    """
+    if isinstance(model, type) or not hasattr(model, "_check_history"):
+        raise TypeError(
+            f"`model` must be a fitted recommender of this library, got {_kind(model)}; "
+            "for lists of another library use evaluate_ranking(item_ids, train, test)"
+        )
+    cutoffs = _check_options(k, definition)
+    task = _Task(model._backend(), model._check_history(train, "train"), test, cutoffs, definition)
+
+    # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
+    order = np.argsort(-task.n_test_items, kind="stable")
+    rows = task.users[order]
+    history, wanted = _select(task.train, rows), _select(task.test, rows)
+    lengths = np.maximum(task.n_test_items[order], cutoffs[-1]) if definition == "standard" else None
+
+    def n_top(start: int, stop: int) -> int:
+        return cutoffs[-1] if lengths is None else int(lengths[start])
+
+    def measure(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
+        task.measure(order[start:stop], ids, wanted.rows(start, stop), num_threads=1)
+
+    top_lists(task.backend, model._scorer(), history, n_top, history, measure)
+    return task.report(_overlap_notes(history, wanted))
+
+
+def evaluate_ranking(
+    item_ids: npt.ArrayLike,
+    train: Any,
+    test: Any,
+    k: int | tuple[int, ...] = DEFAULT_K,
+    definition: str = "standard",
+    *,
+    device: str = "auto",
+    num_threads: int | None = None,
+) -> Report:
+    """Compare ready-made recommendation lists, of any library, with ``test``.
+
+    The lists are taken as they are: -1 is an empty place; an id that a list repeats counts at its first place; a
+    training item is one more item that takes a rank, with a note in the report.
+
+    Parameters
+    ----------
+    item_ids : array_like (m, K), integer
+        Row u holds the item ids recommended to user u, best first; K at least the largest ``k``. With "standard",
+        R-Precision needs as many places as a user has test items; the report notes where there are fewer. With
+        "paper", places after the largest ``k`` are ignored.
+    train : Interactions or scipy sparse (m, n), binary
+        Histories that the lists were made from. For a final test, pass train + validation.
+    test : Interactions or scipy sparse (m, n), binary
+        What the users chose later.
+    k : int or sequence of int
+        List lengths, at most n and at most K.
+    definition : {"standard", "paper"}
+        See the table at the top of ``fastautorec.evaluation``.
+    device, num_threads
+        What computes the metrics, as for the models.
+
+    Returns
+    -------
+    Report
+        ``report["NDCG"].mean``, ``.half_width``, ``.per_user``; ``print(report)`` shows the table.
+
+    Raises
+    ------
+    TypeError
+        If ``item_ids`` is not an array of integers.
+    ValueError
+        If ids are outside [-1, n), if shapes don't match, if ``k`` is not in [1, min(n, K)], or if no user has both
+        training and test items.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> from fastautorec.evaluation import evaluate_ranking
+    >>> train = csr_matrix([[1, 0, 0, 0], [0, 1, 0, 0]])
+    >>> test = csr_matrix([[0, 1, 1, 0], [0, 0, 0, 1]])
+    >>> report = evaluate_ranking(np.array([[2, 3], [0, 3]]), train, test, k=(1, 2))
+    >>> report["Recall@2"].per_user
+    array([0.5, 1. ])
+    >>> round(report["NDCG@2"].mean, 4)
+    0.622
+    """
+    cutoffs = _check_options(k, definition)
+    seen = check_user_items("train", train)
+    task = _Task(get_backend(device, num_threads), seen, test, cutoffs, definition)
+    lists = _check_lists(item_ids, seen.shape, cutoffs[-1])
+    with_seen = 0
+    for start in range(0, len(task.users), BLOCK_LISTS):
+        places = np.arange(start, min(start + BLOCK_LISTS, len(task.users)))
+        rows = task.users[places]
+        block = np.ascontiguousarray(lists[rows], np.int32)
+        task.measure(places, block, _select(task.test, rows), task.backend.num_threads)
+        with_seen += _count_lists_with(task.backend, block, _select(seen, rows))
+    short = 0 if definition == "paper" else int((task.n_test_items > lists.shape[1]).sum())
+    return task.report(_list_notes(lists.shape[1], with_seen, short))
+
+
+class _Task:
+    """Who is evaluated against what, and the figures as they come in."""
+
+    def __init__(self, backend: Backend, train: Csr, test: Any, cutoffs: tuple[int, ...], definition: str) -> None:
+        self.backend, self.train, self.cutoffs, self.definition = backend, train, cutoffs, definition
+        self.test = check_user_items("test", test)
+        check_matching("test", self.test, train.shape, "train")
+        n_items = train.n_cols
+        if cutoffs[-1] > n_items:
+            raise ValueError(f"`k` must not exceed the number of items, {n_items}, got {cutoffs[-1]}")
+        n_test, has_train = self.test.row_lengths(), train.row_lengths() > 0
+        self.n_without_train = int((~has_train).sum())
+        self.users = np.flatnonzero(has_train & (n_test > 0)).astype(np.int64)
+        if len(self.users) == 0:
+            raise ValueError(
+                f"`train` and `test` must have a user with items in both, got {train.nnz} training and "
+                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with split(data)"
+            )
+        self.n_test_items = n_test[self.users]
+        self.names = metric_names(cutoffs, definition)
+        self.table = np.empty((len(self.names), len(self.users)))
+        self.head = min(HEAD, cutoffs[-1])
+        self.item_popularity = backend.count_items(train)
+        self.popularity = np.empty(len(self.users))
+        self.listed = np.zeros(n_items, bool)
+
+    def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
+        """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""
+        if self.definition == "paper":
+            ids = ids[:, : self.cutoffs[-1]]
+        metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
+        self.table[:, places] = metrics.T
+
+        head = ids[:, : self.head]
+        real = head >= 0
+        self.listed[head[real]] = True
+        total = np.where(real, self.item_popularity[head], 0).sum(axis=1)
+        with np.errstate(invalid="ignore"):  # 0 / 0, an empty list, is NaN
+            self.popularity[places] = total / real.sum(axis=1)
+
+    def report(self, notes: list[str]) -> Report:
+        return Report(
+            dict(zip(self.names, self.table, strict=True)),
+            (f"Popularity@{self.head}", self.popularity),
+            definition=self.definition,
+            k=self.cutoffs,
+            users=self.users,
+            n_test_items=self.n_test_items,
+            n_rows=self.train.shape[0],
+            n_without_train=self.n_without_train,
+            coverage=float(self.listed.mean()),
+            notes=notes,
+        )
+
+
+def _select(matrix: Csr, rows: npt.NDArray[np.int64]) -> Csr:
+    """Return the pattern of the given rows, compact and in their order."""
+    chosen = _pattern(matrix)[rows]
+    return Csr(chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32, copy=False), None, matrix.n_cols)
+
+
+def _pattern(matrix: Csr) -> sparse.csr_matrix:
+    marks = np.ones(len(matrix.indices), np.int8)  # SciPy wants values; these are the smallest
+    return sparse.csr_matrix((marks, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
+    """Return the number of lists that hold one of the user's ``items``: those with a recall of them above 0."""
+    length = max(ids.shape[1], 1)
+    column = metric_names((length,), "standard").index(f"Recall@{length}")
+    return int((backend.ranking_metrics(ids, items, (length,), "standard")[:, column] > 0).sum())
+
+
+def _overlap_notes(train: Csr, test: Csr) -> list[str]:
+    overlap = _pattern(train).multiply(_pattern(test)).nnz
+    return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
+
+
+def _list_notes(length: int, with_seen: int, short: int) -> list[str]:
+    notes = []
+    if with_seen:
+        notes.append(f"the lists of {with_seen:,} users hold items that the user has in `train`")
+    if short:
+        notes.append(
+            f"R-Precision is a lower bound: {short:,} users have more test items than the {length} places of a list"
+        )
+    return notes
+
+
+def _check_options(k: int | tuple[int, ...], definition: str) -> tuple[int, ...]:
+    check_choice("definition", definition, DEFINITIONS)
+    return check_cutoffs(k)
+
+
+def _check_lists(item_ids: npt.ArrayLike, shape: tuple[int, int], longest: int) -> npt.NDArray[np.integer]:
+    lists = np.asarray(item_ids)
+    if not np.issubdtype(lists.dtype, np.integer):
+        raise TypeError(f"`item_ids` must hold integer item ids, got dtype {lists.dtype}")
+    if lists.ndim != 2 or lists.shape[0] != shape[0]:
+        raise ValueError(
+            f"`item_ids` must have one row for each of the {shape[0]} users of `train`, got shape {lists.shape}"
+        )
+    if lists.shape[1] < longest:
+        raise ValueError(
+            f"`k` asks for lists of {longest}, but `item_ids` has {lists.shape[1]} columns; "
+            f"pass longer lists (padded with -1 where a user has fewer) or a smaller k"
+        )
+    if lists.min() < -1 or lists.max() >= shape[1]:
+        user, place = np.argwhere((lists < -1) | (lists >= shape[1]))[0]
+        raise ValueError(
+            f"`item_ids` must be in [0, {shape[1]}), or -1 for an empty place, got {lists[user, place]} in row {user}"
+        )
+    return lists
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__qualname__}" if isinstance(value, type) else type(value).__qualname__

@@ -1,0 +1,89 @@
+"""Models with one encoder and a linear prediction head: scores = D₁ h₁, h₁ = [act(xW + b), g]."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastautorec import _exact
+from fastautorec._backends.protocol import FloatArray
+from fastautorec._exact import Encoder
+from fastautorec._plan import Plan
+from fastautorec._scoring import DotScorer, tile_shape
+from fastautorec.models._base import Recommender
+
+
+class EncoderModel(Recommender):
+    """Base of the AutoRec family and of the linear models that are special cases of it.
+
+    Attributes
+    ----------
+    encoder_ : float32 (n, k)
+        Encoder W, one row for each item.
+    encoder_bias_ : float32 (k,) or None
+        Encoder bias b.
+    decoder_ : float32 (n, k) or (n, k + 1)
+        Prediction head D, the intercept in the last column where there is one.
+    """
+
+    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "decoder_")
+
+    factors: int
+    encoder_: FloatArray
+    encoder_bias_: FloatArray | None
+    decoder_: FloatArray
+
+    def embed(self, user_items: Any) -> FloatArray:
+        """Return the hidden units of histories.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (q, n)
+
+        Returns
+        -------
+        float32 (q, factors)
+        """
+        history = self._check_history(user_items)
+        encoder = self._encoder()
+        hidden = encoder.hidden(self._backend(), encoder.inputs(history))
+        return np.ascontiguousarray(hidden[:, : self.encoder_.shape[1]])
+
+    def _encoder(self) -> Encoder:
+        """Return the fitted encoder."""
+        k = self.encoder_.shape[1]
+        return Encoder(
+            self.encoder_, self.encoder_bias_, self._activation(), self._normalize(), self.decoder_.shape[1] > k
+        )
+
+    def _activation(self) -> str:
+        return "identity"
+
+    def _normalize(self) -> str | None:
+        return None
+
+    def _scorer(self) -> DotScorer:
+        encoder = self._encoder()
+        return DotScorer(lambda backend, history: encoder.hidden(backend, encoder.inputs(history)), self.decoder_)
+
+    def _item_vectors(self) -> FloatArray:
+        return self.encoder_
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        k = self.factors
+        width = min(k + _exact.OVERSAMPLING, n)
+        users = min(m, _exact.tile_users(k + 1))
+        svd = {
+            "weighted interactions": 4 * nnz,
+            "blocks of the subspace iteration": n * width * (3 * 4 + 8) + 3 * 8 * width * width,
+        }
+        ridge = {
+            "hidden units of a tile of users": 4 * users * (k + 1),
+            "input of a tile of users": 16 * (users * nnz // m),
+            "encoder, accumulators and decoder": 4 * n * (3 * k + 2) + 4 * 8 * (k + 1) ** 2,
+        }
+        peak = max(svd, ridge, key=lambda parts: sum(parts.values()))
+        score_users, score_items = tile_shape(m, n)
+        tiles = {"users in a fit tile": users, "users in a score tile": score_users, "items in a score tile": score_items}
+        return Plan(type(self).__name__, (m, n), nnz, {"row pointers": 8 * (m + 1)} | peak, tiles)

@@ -1,0 +1,102 @@
+"""EASE: item-item ridge regression with a zero diagonal."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import linalg
+
+from fastautorec._backends.protocol import Backend, FloatArray, IdArray
+from fastautorec._parallel import blas_threads
+from fastautorec._plan import Plan
+from fastautorec._sparse import Csr
+from fastautorec._validation import check_real
+from fastautorec.models._base import Recommender
+from fastautorec.models._fitting import FitRun
+
+
+class EASE(Recommender):
+    """Embarrassingly shallow autoencoder: scores x B with B = argmin ‖R − RB‖² + λ‖B‖², diag B = 0.
+
+    Needs 16 n² bytes while fitting and 4 n² after: for catalogues of up to some 20,000 items.
+
+    Parameters
+    ----------
+    regularization : float
+        λ > 0, in units of interactions.
+    device, num_threads
+        As in `NCEAutoRec`. The inverse runs on ``num_threads`` threads of BLAS, whose rounding may depend on their
+        number.
+
+    Attributes
+    ----------
+    item_weights_ : float32 (n, n)
+        B.
+
+    References
+    ----------
+    Steck (2019), "Embarrassingly shallow autoencoders for sparse data", Eq. 8.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> few = far.datasets.synthetic(300, 100, 3000, random_state=0)
+    >>> model = far.EASE(regularization=100).fit(few)
+    """
+
+    _arrays: ClassVar[tuple[str, ...]] = ("item_weights_",)
+
+    item_weights_: FloatArray
+
+    def __init__(self, regularization: float = 500.0, device: str = "auto", num_threads: int | None = None) -> None:
+        self.regularization = regularization
+        self.device = device
+        self.num_threads = num_threads
+
+    def _check_params(self) -> None:
+        check_real("regularization", self.regularization, 0, above=True)
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        matrix = run.train.to_scipy()
+        run.step("item-item matrix")
+        system = (matrix.T @ matrix).toarray().astype(np.float64)
+        system[np.diag_indices_from(system)] += self.regularization
+        run.step("inverse")
+        with blas_threads(run.backend.num_threads):
+            factor, _ = linalg.lapack.dpotrf(system, lower=1, overwrite_a=1)
+            inverse, _ = linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)  # the lower half only
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        weights = (inverse / -np.diag(inverse)).astype(np.float32)
+        np.fill_diagonal(weights, 0)
+        run.record("prediction")
+        return {"item_weights_": weights}
+
+    def _scorer(self) -> _ItemItemScorer:
+        return _ItemItemScorer(self.item_weights_)
+
+    def _item_vectors(self) -> FloatArray:
+        return self.item_weights_
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        return Plan("EASE", (m, n), nnz, {"row pointers": 8 * (m + 1), "item-item matrices": 20 * n * n})
+
+
+class _ItemItemScorer:
+    """Scores x B for a dense item-item matrix B."""
+
+    def __init__(self, weights: FloatArray) -> None:
+        self._weights = weights
+
+    @property
+    def n_items(self) -> int:
+        return self._weights.shape[1]
+
+    def take(self, items: IdArray) -> _ItemItemScorer:
+        return _ItemItemScorer(np.ascontiguousarray(self._weights[:, items]))
+
+    def prepare(self, backend: Backend, history: Csr) -> Csr:
+        return history
+
+    def score(self, backend: Backend, prepared: Csr, first: int, last: int, out: FloatArray) -> None:
+        backend.encode(prepared, self._weights[:, first:last], out=out)

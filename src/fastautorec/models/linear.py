@@ -1,0 +1,160 @@
+"""Closed-form baselines without a hidden layer of their own making: Popularity, PureSVD, NCE-PLRec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastautorec._backends.protocol import NUMERATORS, FloatArray
+from fastautorec._exact import Encoder
+from fastautorec._plan import Plan
+from fastautorec._scoring import DotScorer
+from fastautorec._validation import check_choice, check_int, check_random_state, check_real
+from fastautorec.models._base import Recommender
+from fastautorec.models._encoder import EncoderModel
+from fastautorec.models._fitting import FitRun
+from fastautorec.models._heads import RidgeHeads, check_penalties, embedding_target, svd_encoder
+
+
+class Popularity(Recommender):
+    """Recommends to everyone the items that most users have: the baseline that a model must beat.
+
+    Attributes
+    ----------
+    popularity_ : float32 (n, 1)
+        Users of each item.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> model = far.Popularity().fit(far.datasets.load_example())
+    """
+
+    _arrays: ClassVar[tuple[str, ...]] = ("popularity_",)
+
+    popularity_: FloatArray
+
+    def __init__(self, device: str = "auto", num_threads: int | None = None) -> None:
+        self.device = device
+        self.num_threads = num_threads
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        counts = run.backend.count_items(run.train)
+        run.record("prediction")
+        return {"popularity_": counts.astype(np.float32)[:, None]}
+
+    def _scorer(self) -> DotScorer:
+        return DotScorer(lambda _backend, history: np.ones((history.shape[0], 1), np.float32), self.popularity_)
+
+    def _item_vectors(self) -> FloatArray:
+        return self.popularity_
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        return Plan("Popularity", (m, n), nnz, {"row pointers": 8 * (m + 1), "counts": 12 * n})
+
+
+class PureSVD(EncoderModel):
+    """Truncated SVD of the interactions: scores are x V Vᵀ, the projection of a history on the leading directions.
+
+    Parameters
+    ----------
+    factors : int
+        Singular vectors.
+    random_state, device, num_threads
+        As in `NCEAutoRec`.
+
+    References
+    ----------
+    Cremonesi, Koren and Turrin (2010), "Performance of recommender algorithms on top-N recommendation tasks".
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> model = far.PureSVD(factors=50).fit(far.datasets.load_example())
+    """
+
+    def __init__(
+        self,
+        factors: int = 50,
+        random_state: int | np.random.Generator = 0,
+        device: str = "auto",
+        num_threads: int | None = None,
+    ) -> None:
+        self.factors = factors
+        self.random_state = random_state
+        self.device = device
+        self.num_threads = num_threads
+
+    def _check_params(self) -> None:
+        check_int("factors", self.factors, 1)
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        rng = check_random_state(self.random_state)
+        vectors = svd_encoder(run, run.train, self.factors, self.factors, 0.0, rng)
+        run.record("embedding")
+        return {"encoder_": vectors, "encoder_bias_": None, "decoder_": vectors}
+
+
+class NCEPLRec(EncoderModel):
+    """Projected linear recommendation with the NCE embedding, the linear ancestor of NCE-AutoRec.
+
+    W = V Σ^½ from the truncated SVD of R* (Eq. 16), then ridge regression of R on R W.
+
+    Parameters
+    ----------
+    factors : int
+        Rank.
+    beta : float
+        Popularity sensitivity of Eq. 16.
+    numerator : {"users", "interactions"}
+        P of Eq. 16.
+    regularization : float or sequence of float
+        As in `NCEAutoRec`, relative to the data.
+    random_state, device, num_threads
+        As in `NCEAutoRec`.
+
+    References
+    ----------
+    Wu, Volkovs, Soon, Sanner and Rai (2019), "Noise contrastive estimation for one-class collaborative filtering".
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> model = far.NCEPLRec(factors=50).fit(far.datasets.load_example())
+    """
+
+    def __init__(
+        self,
+        factors: int = 100,
+        beta: float = 1.1,
+        numerator: str = "users",
+        regularization: float | Sequence[float] = 0.1,
+        random_state: int | np.random.Generator = 0,
+        device: str = "auto",
+        num_threads: int | None = None,
+    ) -> None:
+        self.factors = factors
+        self.beta = beta
+        self.numerator = numerator
+        self.regularization = regularization
+        self.random_state = random_state
+        self.device = device
+        self.num_threads = num_threads
+
+    regularization_: float
+
+    def _check_params(self) -> None:
+        check_int("factors", self.factors, 1)
+        check_real("beta", self.beta)
+        check_choice("numerator", self.numerator, NUMERATORS)
+        check_penalties(self.regularization)
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        rng = check_random_state(self.random_state)
+        target = embedding_target(run.backend, run.train, "nce", self.beta, self.numerator, user_weight=0.0)
+        weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
+        run.record("embedding")
+        encoder = Encoder(weight, None, "identity", None, intercept=False)
+        return RidgeHeads(run, encoder).fit(self, check_penalties(self.regularization))
