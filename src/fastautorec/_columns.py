@@ -148,9 +148,9 @@ def _factorize_integers(values: Array) -> tuple[Array, Codes]:
 
 
 def _factorize_objects(name: str, values: Array) -> tuple[Array, Codes]:
-    items = values.tolist()
-    distinct = set(items)
-    bad = next((x for x in distinct if not isinstance(x, (str, Integral)) or isinstance(x, bool)), None)
+    items: list[Any] = values.tolist()
+    distinct: set[Any] = set(items)
+    bad = next((x for x in distinct if isinstance(x, bool) or not isinstance(x, (str, Integral))), None)
     if bad is not None or None in distinct:
         row = next(row for row, x in enumerate(items) if x is bad)
         raise ValueError(f"column {name!r} must hold integer or string ids without gaps, got {bad!r} in row {row}")

@@ -118,7 +118,7 @@ def _draw_block(lengths: IntArray, catalogue: Catalogue, rng: Random) -> npt.NDA
         elif number < TASTE_ROUNDS + POPULAR_ROUNDS:
             items = _inverse(catalogue, rng.random(rows.size))
         else:
-            items = rng.integers(n, size=rows.size)
+            items = rng.integers(n, size=rows.size, dtype=np.int32)
         keys = sorted_unique(np.concatenate((keys, rows * n + items)))
         missing = np.where(missing > 0, lengths - np.bincount(keys // n, minlength=len(lengths)), 0)
     exact = np.flatnonzero((missing > 0) | (lengths > n // DENSE))
@@ -132,7 +132,8 @@ def _favourite_clusters(n_rows: int, catalogue: Catalogue, rng: Random) -> IntAr
     """Return three clusters per user, (rows, 3), as likely as their items are popular."""
     ends = catalogue.cumulative[catalogue.bounds[1:] - 1]
     point = rng.random((n_rows, len(SHARES))) * ends[-1]
-    return np.minimum(np.searchsorted(ends, point, side="right"), len(ends) - 1)
+    favourites: IntArray = np.minimum(np.searchsorted(ends, point, side="right"), len(ends) - 1)
+    return favourites
 
 
 def _draw_items(favourites: IntArray, catalogue: Catalogue, rng: Random) -> npt.NDArray[np.int32]:

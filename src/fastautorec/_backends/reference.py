@@ -82,7 +82,7 @@ class ReferenceBackend:
     ) -> tuple[IdArray, FloatArray]:
         values = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32)
         if exclude is not None:
-            tile = exclude.to_scipy()[:, first_item : first_item + scores.shape[1]]
+            tile = exclude.with_data(None).to_scipy()[:, first_item : first_item + scores.shape[1]]
             values[tile.nonzero()] = -np.inf
         ids = np.broadcast_to(np.arange(first_item, first_item + scores.shape[1], dtype=np.int32), scores.shape)
         if best is not None:

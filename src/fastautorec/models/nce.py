@@ -111,7 +111,7 @@ class NCEAutoRec(EncoderModel):
 
     def __init__(
         self,
-        factors: int = 200,
+        factors: int = 300,
         mode: str = "limited",
         beta: float = 1.0,
         numerator: str = "users",

@@ -1,0 +1,65 @@
+# Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-native lint bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bindings cuda -type f)
+
+help:
+	@echo "make demo    train on the embedded data and show what comes out"
+	@echo "make test    run all tests (Python and native)"
+	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make bench   speed and memory against the named peers"
+
+$(VENV)/python: Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "fastautorec needs Python >= 3.10; name one with make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@test -n "$$(command -v c++ || command -v g++ || command -v clang++)" || \
+	  { echo "A C++17 compiler is missing; on Debian and Ubuntu: apt install g++"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
+
+# The build tools live in .venv too, so that rebuilding after a change takes seconds.
+$(VENV)/installed: $(VENV)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet "scikit-build-core>=0.10" "pybind11>=2.13" cmake ninja
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[plot]"
+	@touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[dev]"
+	@touch $@
+
+$(VENV)/bench: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[bench]"
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/fastautorec demo
+
+test: $(VENV)/dev test-native
+	$(BIN)/python -m pytest
+
+test-native: $(VENV)/python
+	@$(BIN)/python -m pip install --quiet cmake ninja
+	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DFASTAUTOREC_WERROR=$(if $(CI),ON,OFF) >/dev/null
+	$(BIN)/cmake --build build/native
+	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(shell find cpp cuda -name '*.?pp' -o -name '*.h' -o -name '*.cu*')
+
+bench: $(VENV)/bench
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-json=build/benchmarks.json
+	$(BIN)/python benchmarks/memory.py --json build/memory.json
+	$(BIN)/python benchmarks/report.py build/benchmarks.json build/memory.json
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,252 @@
+"""Each operation: native code against the NumPy/SciPy reference and loops in plain Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from fastautorec import ops, reference
+from fastautorec._backends import get_backend
+from fastautorec._sparse import Csr
+from fastautorec._validation import check_user_items, check_values
+
+UNITS = 200
+N_TOP = 50
+CUTOFFS = (5, 10, 15, 20, 50)
+N_METRICS = 2 + 4 * len(CUTOFFS)
+COPY_FLOATS = 64 << 20  # 256 MB
+PRODUCT_SIZE = 1024
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of all operations: SciPy matrices for the public functions, Csr for the kernels."""
+
+    binary: Any  # (m, n), R
+    x: Any  # (m, n), R with rows of unit length
+    test: Any  # (m, n)
+    weight: np.ndarray  # (n, k)
+    grad: np.ndarray  # (m, k)
+    scores: np.ndarray  # (m, n)
+    ranked: np.ndarray  # (m, N) ids
+
+    def every(self, step: int) -> Inputs:
+        """Return the inputs of every ``step``-th user."""
+        users = (self.binary, self.x, self.test, self.grad, self.scores, self.ranked)
+        binary, x, test, grad, scores, ranked = (part[::step] for part in users)
+        return Inputs(binary, x, test, self.weight, grad, scores, ranked)
+
+    def checked(self) -> Inputs:
+        """Return the same inputs as the kernels take them."""
+        binary, x, test = check_user_items("R", self.binary), check_values("X", self.x), check_user_items("T", self.test)
+        return Inputs(binary, x, test, self.weight, self.grad, self.scores, self.ranked)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How to call an operation, and what it cannot do without.
+
+    Attributes
+    ----------
+    call : callable
+        Takes whoever offers the operation (a module or a backend) and the inputs.
+    traffic : callable
+        Least bytes between memory and processor: every array that is read or written, once for each pass that the
+        algorithm needs. Rows that a gather finds in a cache are not counted.
+    gathered : callable
+        Bytes of the rows of W (or of H) that the stored entries ask for, from whatever level of the caches.
+    flop : callable
+        Additions and multiplications.
+    step : int
+        Plain Python gets every ``step``-th user, and its time is scaled to all of them.
+    """
+
+    call: Callable[[Any, Inputs], Any]
+    traffic: Callable[[Inputs], int]
+    gathered: Callable[[Inputs], int] = lambda _: 0
+    flop: Callable[[Inputs], int] = lambda _: 0
+    step: int = 1
+
+
+OPERATIONS = {
+    # Item ids are read twice, to count and to look up; weights are written once.
+    "nce_transform": Operation(
+        lambda who, i: who.nce_transform(i.binary, 1.0, "interactions"),
+        traffic=lambda i: 12 * i.binary.nnz,
+    ),
+    # Ids and values once, W once, H once; a multiplication and an addition for each entry and unit.
+    "encode": Operation(
+        lambda who, i: who.encode(i.x, i.weight, None, "relu"),
+        traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
+        gathered=lambda i: 4 * i.x.nnz * UNITS,
+        flop=lambda i: 2 * i.x.nnz * UNITS,
+        step=4,
+    ),
+    # The same arrays in the other direction.
+    "encode_backward": Operation(
+        lambda who, i: who.encode_backward(i.x, i.grad),
+        traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
+        gathered=lambda i: 4 * i.x.nnz * UNITS,
+        flop=lambda i: 2 * i.x.nnz * UNITS,
+        step=4,
+    ),
+    # X once, W read, the result written; the product X W stays in the caches.
+    "gram_product": Operation(
+        lambda who, i: who.gram_product(i.x, i.weight),
+        traffic=lambda i: 8 * i.x.nnz + 2 * i.weight.nbytes,
+        gathered=lambda i: 8 * i.x.nnz * UNITS,
+        flop=lambda i: 4 * i.x.nnz * UNITS,
+        step=4,
+    ),
+    # Every score once, the ids to leave out once, ids and scores of the lists written.
+    "top_items": Operation(
+        lambda who, i: who.top_items(i.scores, N_TOP, i.binary),
+        traffic=lambda i: i.scores.nbytes + 4 * i.binary.nnz + 8 * i.ranked.size,
+        step=16,
+    ),
+    # Lists and test items once, one float64 for each user and metric.
+    "ranking_metrics": Operation(
+        lambda who, i: who.ranking_metrics(i.ranked, i.test, CUTOFFS, "paper"),
+        traffic=lambda i: i.ranked.nbytes + 4 * i.test.nnz + 8 * i.test.shape[0] * N_METRICS,
+    ),
+    # Values read and written; which are dropped does not depend on the ids.
+    "drop_entries": Operation(
+        lambda who, i: who.drop_entries(i.x, 0.5, seed=1, epoch=0),
+        traffic=lambda i: 8 * i.x.nnz,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(data):
+    rng = np.random.default_rng(0)
+    m, n = data.train.shape
+    lengths = np.diff(data.train.indptr)
+    x = sparse.diags(1 / np.sqrt(np.maximum(lengths, 1))).astype(np.float32) @ data.train
+    x = sparse.csr_matrix(x, dtype=np.float32)
+    weight, grad = (rng.standard_normal((rows, UNITS), dtype=np.float32) for rows in (n, m))
+    scores = grad @ weight.T
+    ranked, _ = ops.top_items(scores, N_TOP, data.train)
+    return Inputs(data.train, x, data.test, weight, grad, scores, ranked)
+
+
+@pytest.fixture(scope="module")
+def answers(inputs):
+    """The reference's answer to each operation, computed once."""
+    known = {}
+
+    def answer(name, step=1):
+        if (name, step) not in known:
+            known[name, step] = OPERATIONS[name].call(reference, inputs.every(step))
+        return known[name, step]
+
+    return answer
+
+
+class Threads:
+    """The public functions with a number of threads."""
+
+    def __init__(self, num_threads):
+        self._num_threads = num_threads
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: getattr(ops, name)(*args, **kwargs, num_threads=self._num_threads)
+
+
+@pytest.mark.parametrize("column", ["C++", "C++, 1 thread", "NumPy/SciPy", "plain Python"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation(name, column, inputs, answers, measure, benchmark):
+    """The public functions: input checks included."""
+    benchmark.group = name
+    operation, place = OPERATIONS[name], {"table": "operations", "row": name, "column": column}
+    if column == "plain Python":
+        part = inputs.every(operation.step)
+        # top_items walks over all scores, the others over the interactions.
+        sizes = [i.scores.size if name == "top_items" else i.binary.nnz for i in (part, inputs)]
+        operation.call(reference.pure, inputs.every(200))  # warm-up
+        result = measure(
+            lambda: operation.call(reference.pure, part), **place, once=True, users_step=operation.step,
+            share=sizes[0] / sizes[1],
+        )  # fmt: skip
+        assert_same(name, result, answers(name, operation.step))
+        return
+    who = {"C++": Threads(THREADS), "C++, 1 thread": Threads(1), "NumPy/SciPy": reference}[column]
+    assert_same(name, measure(lambda: operation.call(who, inputs), **place), answers(name))
+
+
+@pytest.mark.parametrize("column", ["C++", "C++, 1 thread", "NumPy/SciPy"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_kernel(name, column, inputs, answers, measure, benchmark):
+    """The same on checked input, as the models call them: what remains is the work itself."""
+    benchmark.group = f"{name} (kernel)"
+    operation, checked = OPERATIONS[name], inputs.checked()
+    device, threads = {"C++": ("cpu", THREADS), "C++, 1 thread": ("cpu", 1), "NumPy/SciPy": ("reference", 1)}[column]
+    backend = get_backend(device, threads)
+    result = measure(
+        lambda: operation.call(backend, checked),
+        table="kernels", row=name, column=column,
+        traffic=operation.traffic(inputs), gathered=operation.gathered(inputs), flop=operation.flop(inputs),
+    )  # fmt: skip
+    assert_same(name, result, answers(name))
+
+
+def test_top_items_by_argpartition(inputs, answers, measure, benchmark):
+    """The usual fast way in NumPy, whose order among equal scores is arbitrary."""
+    benchmark.group = "top_items"
+
+    def top_items():
+        values = inputs.scores.copy()
+        values[inputs.binary.nonzero()] = -np.inf
+        ids = np.argpartition(-values, N_TOP, axis=1)[:, :N_TOP]
+        best = np.take_along_axis(values, ids, 1)
+        order = np.argsort(-best, axis=1, kind="stable")
+        return np.take_along_axis(ids, order, 1), np.take_along_axis(best, order, 1)
+
+    _, best = measure(top_items, table="operations", row="top_items", column="NumPy argpartition")
+    assert_array_equal(best, answers("top_items")[1])
+
+
+def test_copy(measure, benchmark):
+    """What memory can do: NumPy copies 256 MB, one part in each thread."""
+    benchmark.group = "machine"
+    source, target = np.ones(COPY_FLOATS, np.float32), np.zeros(COPY_FLOATS, np.float32)
+    parts = [slice(t * COPY_FLOATS // THREADS, (t + 1) * COPY_FLOATS // THREADS) for t in range(THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        measure(
+            lambda: list(pool.map(lambda part: np.copyto(target[part], source[part]), parts)),
+            table="machine", row="memory copy", column="NumPy", traffic=2 * source.nbytes,
+        )  # fmt: skip
+    assert target[-1] == 1
+
+
+def test_matrix_product(measure, benchmark):
+    """What the arithmetic units can do: a float32 product by BLAS on all cores."""
+    benchmark.group = "machine"
+    a = np.random.default_rng(0).standard_normal((PRODUCT_SIZE, PRODUCT_SIZE), dtype=np.float32)
+    result = measure(lambda: a @ a, table="machine", row="matrix product", column="NumPy", flop=2 * PRODUCT_SIZE**3)
+    assert_allclose(result[0], a[0].astype(np.float64) @ a, rtol=1e-3, atol=1e-2)
+
+
+def assert_same(name, result, expected):
+    """Exact where no sum is rounded."""
+    exact = name in ("top_items", "drop_entries")
+    for got, want in zip(arrays(result), arrays(expected), strict=True):
+        assert_allclose(got, want, **({"rtol": 0} if exact else {"rtol": 1e-4, "atol": 1e-4}))
+
+
+def arrays(result):
+    """Return the numbers in the result of a public function or a kernel."""
+    if isinstance(result, dict):
+        return [np.stack(list(result.values()), axis=1)]
+    if isinstance(result, (Csr, sparse.csr_matrix)):
+        return [result.data]
+    return list(result) if isinstance(result, tuple) else [result]

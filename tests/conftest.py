@@ -1,0 +1,34 @@
+"""Fixtures of all tests. FASTAUTOREC_TEST_SEED chooses another random seed; the header of the run prints it."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import numpy as np
+import pytest
+
+from fastautorec._backends import get_backend
+from fastautorec.exceptions import BackendUnavailableError
+
+SEED = int(os.environ.get("FASTAUTOREC_TEST_SEED", "20200803"))
+
+hypothesis.settings.register_profile("fastautorec", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("fastautorec")
+
+
+def pytest_report_header() -> str:
+    return f"random seed: {SEED} (FASTAUTOREC_TEST_SEED)"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture(params=["reference", "cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def backend(request: pytest.FixtureRequest):
+    try:
+        return get_backend(request.param, num_threads=2)
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
