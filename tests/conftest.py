@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastautorec._backends import get_backend
-from fastautorec.exceptions import BackendUnavailableError
+from fastautorec._backends.protocol import Backend
 
 SEED = int(os.environ.get("FASTAUTOREC_TEST_SEED", "20200803"))
 
@@ -26,9 +26,6 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
 
 
-@pytest.fixture(params=["reference", "cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def backend(request: pytest.FixtureRequest):
-    try:
-        return get_backend(request.param, num_threads=2)
-    except BackendUnavailableError as error:
-        pytest.skip(str(error))
+@pytest.fixture(params=["reference", "cpu"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return get_backend(request.param, num_threads=2)

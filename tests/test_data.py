@@ -132,7 +132,7 @@ def test_repeated_pairs_count_once_at_the_latest_positive_time(make_frame):
 
 
 def test_dates_become_seconds(make_frame):
-    days = np.array(["1970-01-02", "1970-01-03"], "datetime64[s]")
+    days = np.array(["1970-01-02", "1970-01-03"], "datetime64[us]")
     for column in (days, ["1970-01-02", "1970-01-03T00:00:00Z"]):
         data = Interactions.from_dataframe(make_frame({"u": [1, 1], "i": [1, 2], "t": column}), "u", "i", timestamp="t")
         assert data.timestamps.tolist() == [86400, 172800]

@@ -39,7 +39,8 @@ def factorize(name: str, column: Any) -> tuple[Array, Codes]:
     """
     if _is_polars_text(column):
         return _factorize_polars(name, column)
-    values = as_array(column)
+    # NumPy would turn the list ["a", 2] into strings without a word.
+    values = as_array(np.array(column, object) if isinstance(column, (list, tuple)) else column)
     if values.dtype.kind == "f" and np.array_equal(values, np.floor(values)) and np.isfinite(values).all():
         values = values.astype(np.int64)  # integers that met a missing value on their way become floats
     if values.dtype.kind in "iu":

@@ -27,8 +27,8 @@ EXACT_KEYS = 1 << 21  # rows x items of one exact draw
 ZIPF_EXPONENT = 1.3
 ZIPF_SHIFT = 1 / 200  # of the number of items: flattens the head, as in real catalogues
 ACTIVITY_SIGMA = 1.0
-ITEMS_PER_CLUSTER = 150
-SHARES = (0.45, 0.25, 0.1)  # of a user's draws from three favourite clusters; the rest comes from all items
+CLUSTERS = 1.0  # times the square root of the number of items
+SHARES = (10, 5, 3, 2)  # in twentieths, a user's draws from three favourite clusters and from all items
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _activity(n_users: int, n_items: int, nnz: int, rng: Random) -> IntArray:
 def _catalogue(n_items: int, rng: Random) -> Catalogue:
     rank = rng.permutation(n_items)
     weight = (rank + 1 + ZIPF_SHIFT * n_items) ** -ZIPF_EXPONENT
-    cluster = rng.integers(max(n_items // ITEMS_PER_CLUSTER, 1), size=n_items)
+    cluster = rng.integers(max(round(CLUSTERS * n_items**0.5), 1), size=n_items)
     items = np.argsort(cluster, kind="stable")
     popularity = weight[items] / weight.sum()
     sizes = np.bincount(cluster)
@@ -105,7 +105,7 @@ def _catalogue(n_items: int, rng: Random) -> Catalogue:
 def _draw_block(lengths: IntArray, catalogue: Catalogue, rng: Random) -> npt.NDArray[np.int32]:
     """Return item ids, ascending within each row, for rows of the given lengths."""
     n = len(catalogue.items)
-    favourites = _favourite_clusters(len(lengths), catalogue, rng)
+    favourites = rng.integers(len(catalogue.bounds) - 1, size=(len(lengths), len(SHARES) - 1))
     missing = np.where(lengths > n // DENSE, 0, lengths)
     keys = np.empty(0, np.int64)  # row * n + item
     for number in range(ROUNDS):
@@ -114,13 +114,14 @@ def _draw_block(lengths: IntArray, catalogue: Catalogue, rng: Random) -> npt.NDA
         if not rows.size:
             break
         if number < TASTE_ROUNDS:
-            items = _draw_items(favourites[rows], catalogue, rng)
+            items = _draw_items(rows, favourites, catalogue, rng)
         elif number < TASTE_ROUNDS + POPULAR_ROUNDS:
             items = _inverse(catalogue, rng.random(rows.size))
         else:
             items = rng.integers(n, size=rows.size, dtype=np.int32)
         keys = sorted_unique(np.concatenate((keys, rows * n + items)))
-        missing = np.where(missing > 0, lengths - np.bincount(keys // n, minlength=len(lengths)), 0)
+        found = np.diff(np.searchsorted(keys, np.arange(len(lengths) + 1) * n))
+        missing = np.where(missing > 0, lengths - found, 0)
     exact = np.flatnonzero((missing > 0) | (lengths > n // DENSE))
     if exact.size:
         keys = keys[~np.isin(keys // n, exact)]
@@ -128,24 +129,16 @@ def _draw_block(lengths: IntArray, catalogue: Catalogue, rng: Random) -> npt.NDA
     return (keys % n).astype(np.int32)
 
 
-def _favourite_clusters(n_rows: int, catalogue: Catalogue, rng: Random) -> IntArray:
-    """Return three clusters per user, (rows, 3), as likely as their items are popular."""
-    ends = catalogue.cumulative[catalogue.bounds[1:] - 1]
-    point = rng.random((n_rows, len(SHARES))) * ends[-1]
-    favourites: IntArray = np.minimum(np.searchsorted(ends, point, side="right"), len(ends) - 1)
-    return favourites
-
-
-def _draw_items(favourites: IntArray, catalogue: Catalogue, rng: Random) -> npt.NDArray[np.int32]:
-    """Draw one item for each row of favourite clusters."""
+def _draw_items(rows: IntArray, favourites: IntArray, catalogue: Catalogue, rng: Random) -> npt.NDArray[np.int32]:
+    """Draw one item for each of ``rows`` by the taste of that row."""
     start = np.append(0.0, catalogue.cumulative)
-    low, high = start[catalogue.bounds[:-1]], start[catalogue.bounds[1:]]
-    low, high = np.append(low, 0.0), np.append(high, start[-1])  # one more "cluster": all items
-    choice = np.searchsorted(np.cumsum(SHARES), rng.random(len(favourites)), side="right")
-    every = np.full(len(favourites), len(low) - 1)
-    cluster = np.choose(choice, [*favourites.T, every])
-    point = low[cluster] + rng.random(len(cluster)) * (high - low)[cluster]
-    return _inverse(catalogue, point)
+    # One more "cluster", the last column of everyone's favourites, is the whole catalogue.
+    low = np.append(start[catalogue.bounds[:-1]], 0.0)
+    width = np.append(start[catalogue.bounds[1:]], start[-1]) - low
+    choices = np.column_stack((favourites, np.full(len(favourites), len(low) - 1)))
+    slots = np.repeat(np.arange(len(SHARES)), SHARES)
+    cluster = choices.ravel()[rows * len(SHARES) + slots[rng.integers(len(slots), size=len(rows))]]
+    return _inverse(catalogue, low[cluster] + rng.random(len(rows)) * width[cluster])
 
 
 def _inverse(catalogue: Catalogue, point: FloatArray) -> npt.NDArray[np.int32]:
@@ -164,8 +157,8 @@ def _draw_exactly(
     step = max(EXACT_KEYS // n, 1)
     drawn = []
     for part in (slice(start, start + step) for start in range(0, len(rows), step)):
-        boost = np.full((len(rows[part]), len(cluster_mass)), 1 - sum(SHARES))
-        for favourite, share in zip(favourites[part].T, SHARES, strict=True):
+        boost = np.full((len(rows[part]), len(cluster_mass)), float(SHARES[-1]))
+        for favourite, share in zip(favourites[part].T, SHARES[:-1], strict=True):
             boost[np.arange(len(boost)), favourite] += share / cluster_mass[favourite]
         keys = rng.standard_exponential((len(boost), n)) / (boost[:, cluster_of] * catalogue.popularity)
         order = np.argsort(keys, axis=1)

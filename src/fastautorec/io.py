@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ __all__ = ["load"]
 FORMAT = "fastautorec model"
 FORMAT_VERSION = 1
 HEADER = "header"
+IDS = "item_ids_"  # of every model: the caller's own item ids, or None
 
 
 def load(path: str | PathLike[str]) -> Recommender:
@@ -57,27 +57,23 @@ def load(path: str | PathLike[str]) -> Recommender:
     if not path.exists():
         raise FileNotFoundError(f"no model file at {path}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = _read_header(path, archive)
-            arrays = {name: archive[name] for name in header["arrays"]}
+            arrays = {name: None if digest is None else archive[name] for name, digest in header["arrays"].items()}
     except ModelFileError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, AttributeError) as error:
-        raise _damaged(path, error) from error
-    except zipfile.BadZipFile as error:
+    except Exception as error:  # whatever a reader of zip files and arrays may raise on damaged bytes
         raise _damaged(path, error) from error
     for name, array in arrays.items():
-        if _digest(array) != header["arrays"][name]:
+        if array is not None and _digest(array) != header["arrays"][name]:
             raise _damaged(path, f"array {name!r} does not match its checksum")
     return _build(path, header, arrays)
 
 
 def save_model(model: Recommender, path: str | PathLike[str]) -> None:
     """Write a fitted model; the file at ``path`` is replaced in one step, and only once the new one is complete."""
-    arrays = {name: np.ascontiguousarray(value) for name in model._arrays if (value := getattr(model, name)) is not None}
-    ids = getattr(model, "item_ids_", None)
-    if ids is not None:
-        arrays["item_ids_"] = _plain(np.asarray(ids))
+    values = {name: getattr(model, name) for name in (*model._arrays, IDS)}
+    arrays = {name: _plain(np.ascontiguousarray(value)) for name, value in values.items() if value is not None}
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -85,7 +81,7 @@ def save_model(model: Recommender, path: str | PathLike[str]) -> None:
         "model": type(model).__name__,
         "params": {name: _json_param(name, value) for name, value in model.get_params().items()},
         "fitted": {name: getattr(model, name) for name in _scalars(model)},
-        "arrays": {name: _digest(array) for name, array in arrays.items()},
+        "arrays": {name: _digest(arrays[name]) if name in arrays else None for name in values},
     }
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     _write_atomically(Path(path), {HEADER: text, **arrays})
@@ -112,9 +108,7 @@ def _write_atomically(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
 
 
 def _read_header(path: Path, archive: Any) -> dict[str, Any]:
-    if not isinstance(archive, np.lib.npyio.NpzFile) or HEADER not in archive.files:
-        raise ModelFileError(f"{path} is not a fastautorec model file; write one with model.save(path)")
-    header = json.loads(archive[HEADER].tobytes().decode())
+    header = json.loads(archive[HEADER].tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelFileError(f"{path} is not a fastautorec model file; write one with model.save(path)")
     version = header.get("format_version")
@@ -128,15 +122,16 @@ def _read_header(path: Path, archive: Any) -> dict[str, Any]:
     return header
 
 
-def _build(path: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Recommender:
+def _build(path: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any] | None]) -> Recommender:
     name = header.get("model")
     if name not in models.__all__ or name == "Recommender":
         raise ModelFileError(f"{path} holds a model of the unknown class {name!r}; update fastautorec")
     cls = getattr(models, name)
+    if arrays.keys() != {*cls._arrays, IDS}:
+        raise _damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:
         model: Recommender = cls(**header["params"])
-        fitted = dict.fromkeys((*cls._arrays, "item_ids_")) | header["fitted"] | arrays
-        model.__dict__.update(fitted)
+        model.__dict__.update(header["fitted"] | arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
     return model
@@ -144,7 +139,7 @@ def _build(path: Path, header: dict[str, Any], arrays: dict[str, npt.NDArray[Any
 
 def _scalars(model: Recommender) -> list[str]:
     """Return the names of the fitted attributes that are not arrays."""
-    return [name for name in vars(model) if name.endswith("_") and name not in {*model._arrays, "item_ids_"}]
+    return [name for name in vars(model) if name.endswith("_") and name not in {*model._arrays, IDS}]
 
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from fastautorec._parallel import resolve_num_threads
 from fastautorec._validation import check_choice
 from fastautorec.exceptions import BackendUnavailableError
 
-__all__ = ["DEVICES", "get_backend"]
+__all__ = ["DEVICES", "get_backend", "simd_level"]
 
 DEVICES = ("auto", "cpu", "cuda", "reference")
 
@@ -29,6 +29,19 @@ def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend
     threads = resolve_num_threads(num_threads)
     name = "cpu" if device == "auto" else device
     return _FACTORIES[name](threads)
+
+
+def simd_level() -> str:
+    """Return the vector instructions that the C++ core uses on this machine, such as "avx2".
+
+    Raises
+    ------
+    ImportError
+        If the native module cannot be loaded.
+    """
+    from fastautorec._backends import cpu  # noqa: PLC0415  loads the native module only when needed
+
+    return cpu.simd_level()
 
 
 def _cpu(num_threads: int) -> Backend:

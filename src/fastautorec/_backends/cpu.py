@@ -91,5 +91,10 @@ class CpuBackend:
         return table
 
 
+def simd_level() -> str:
+    """Return the vector instructions in use."""
+    return _core.simd_level()
+
+
 def _parts(matrix: Csr) -> tuple[npt.NDArray[np.int64], IdArray, FloatArray | None, int]:
     return matrix.indptr, matrix.indices, matrix.data, matrix.n_cols

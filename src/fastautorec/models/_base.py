@@ -294,4 +294,6 @@ class Recommender(ABC):
         chosen = np.arange(n, dtype=np.int32) if items is None else check_ids("items", items, n, unique=True)
         if filter_items is not None:
             chosen = np.setdiff1d(chosen, check_ids("filter_items", filter_items, n))
+        if len(chosen) == 0:
+            raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
         return chosen

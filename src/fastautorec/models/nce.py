@@ -96,8 +96,8 @@ class NCEAutoRec(EncoderModel):
 
     References
     ----------
-    "Noise Contrastive Estimation for Autoencoding-based One-Class Collaborative Filtering", arXiv:2008.01246,
-    Eq. 9 and 14-17, section 3.3 (limited fine-tune).
+    Zhou, Wu, Mai and Sanner (2020), "Noise Contrastive Estimation for Autoencoding-based One-Class Collaborative
+    Filtering", arXiv:2008.01246: Eq. 9 and 14-17, section 3.3 (limited fine-tune).
 
     Examples
     --------

@@ -1,0 +1,321 @@
+"""The command ``fastautorec``: demo, fit, recommend, evaluate and doctor."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import csv
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+import fastautorec
+from fastautorec._layouts import FORMATS
+from fastautorec._report import table_lines
+from fastautorec._trial import difference_lines, run_trial, trial_lines
+from fastautorec.data import Interactions, read_ratings, split
+from fastautorec.evaluation import DEFAULT_K, DEFINITIONS
+from fastautorec.exceptions import BackendUnavailableError, DivergedError
+from fastautorec.models import EASE, NCEAutoRec, NCEPLRec, Popularity, PureSVD, Recommender
+
+MODELS: dict[str, type[Recommender]] = {
+    "nce-autorec": NCEAutoRec,
+    "ease": EASE,
+    "nce-plrec": NCEPLRec,
+    "pure-svd": PureSVD,
+    "popularity": Popularity,
+}
+TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
+FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
+
+USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+USER_ERRORS = (OSError, ValueError, KeyError, ImportError, MemoryError, BackendUnavailableError, DivergedError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, or 2 after one line about what was wrong with the request."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an id that the terminal cannot show is no reason to stop
+    args = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = args.command
+    try:
+        status = command(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        say("fastautorec: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+    except USER_ERRORS as error:
+        say(f"fastautorec: error: {_one_line(error)}")
+        return USER_ERROR
+    return status
+
+
+def say(text: str) -> None:
+    """Print a line about progress or trouble; results alone go to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from fastautorec import _demo  # noqa: PLC0415
+
+    _demo.run(Path(args.output), say=say, tuned=args.tuned)
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from fastautorec import _doctor  # noqa: PLC0415
+
+    lines, good = _doctor.report()
+    print("\n".join(lines))
+    return 0 if good else 1
+
+
+def _fit(args: argparse.Namespace) -> int:
+    output = _writable(Path(args.output))
+    model = _make_model(args)
+    data = _read(args)
+    start = time.perf_counter()
+    if _has_choice(model):
+        _choose(model, *split(data, FIT_RATIOS, by=_order(data, None)))
+    model.fit(data, show_progress=sys.stderr.isatty())
+    seconds = time.perf_counter() - start
+    model.save(output)
+    print(f"{output}: {model!r} fitted in {seconds:.2f} s, {output.stat().st_size / 1e6:,.1f} MB")
+    return 0
+
+
+def _recommend(args: argparse.Namespace) -> int:
+    model = fastautorec.load(args.model)
+    if not 1 <= args.n <= model.n_items_:
+        raise ValueError(f"`-n` must be between 1 and the number of items of the model, {model.n_items_}, got {args.n}")
+    data = _read(args)
+    item_ids = model.item_ids_ if model.item_ids_ is not None else np.arange(model.n_items_)
+    rows = np.arange(data.shape[0]) if args.users is None else data.user_index(_like(data.user_ids, args.users))
+    history = _in_columns_of(item_ids, data)[rows]
+    empty = np.diff(history.indptr) == 0
+    if empty.any():
+        say(f"left out {empty.sum():,} users without any item that the model knows")
+    ids, scores = model.recommend(history[~empty], N=args.n)
+    write = _write_csv if args.format == "csv" else _write_table
+    write(data.user_ids[rows[~empty]], item_ids, ids, scores)
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    model = _make_model(args)
+    data = _read(args)
+    by = _order(data, args.by)
+    train, validation, test = split(data, TEST_RATIOS, by=by, random_state=args.random_state)
+    share = TEST_RATIOS[0] + TEST_RATIOS[1]
+    history, _ = split(data, (share, 1 - share), by=by, random_state=args.random_state)  # train and validation
+    if _has_choice(model):
+        _choose(model, train, validation)
+    k = tuple(args.k or [value for value in DEFAULT_K if value <= data.shape[1]] or [data.shape[1]])
+
+    def trial(name: str, one: Recommender) -> Any:
+        return run_trial(name, one, history, test, k=k, definition=args.definition, say=say)
+
+    mine = trial(args.model, model)
+    print(f"{model!r}, fitted on {history.nnz:,} interactions, tested on {test.nnz:,} ({by} split)")
+    print(mine.report)
+    if args.baselines:
+        others = [trial(name, MODELS[name]()) for name in ("pure-svd", "popularity") if name != args.model]
+        print("", *trial_lines([mine, *others]), sep="\n")
+        for other in others:
+            print("", *difference_lines(mine, other), sep="\n")
+    return 0
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def _make_model(args: argparse.Namespace) -> Recommender:
+    """Return the model that was asked for, its parameters checked before a large file is read."""
+    try:
+        model = MODELS[args.model]().set_params(**dict(args.set))
+        model._check_params()
+        model._backend()
+    except TypeError as error:  # of a value like dropout=high
+        raise ValueError(str(error)) from error
+    return model
+
+
+def _has_choice(model: Recommender) -> bool:
+    return isinstance(model.get_params().get("regularization"), (tuple, list))
+
+
+def _choose(model: Recommender, train: Interactions, validation: Interactions) -> None:
+    """Set the regularization to the one of several that does best on validation data."""
+    chosen = getattr(model.fit(train, validation=validation), "regularization_", None)
+    if chosen is None:
+        raise ValueError(f"{type(model).__name__} takes one `regularization`, got several")
+    say(f"regularization {chosen:g} is best on validation data")
+    model.set_params(regularization=chosen)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _read(args: argparse.Namespace) -> Interactions:
+    start = time.perf_counter()
+    data = read_ratings(args.file, format=args.file_format, threshold=args.threshold)
+    m, n = data.shape
+    seconds = time.perf_counter() - start
+    say(f"{args.file}: {m:,} users, {n:,} items, {data.nnz:,} interactions, read in {seconds:.2f} s")
+    return data
+
+
+def _writable(path: Path) -> Path:
+    """Return the path of a file to write, or raise before any work is done."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"cannot write a file at {path}")
+    return path
+
+
+def _order(data: Interactions, by: str | None) -> str:
+    if by is None:
+        return "random" if data.timestamps is None else "time"
+    return by
+
+
+def _like(ids: npt.NDArray[Any], labels: Iterable[str]) -> list[int | str]:
+    """Return labels of the command line as what the ids of the data are, integers or strings."""
+    if ids.dtype.kind == "U":
+        return list(labels)
+    return [int(label) if label.lstrip("-").isdecimal() else label for label in labels]
+
+
+def _in_columns_of(item_ids: npt.NDArray[Any], data: Interactions) -> sparse.csr_matrix:
+    """Return the histories with the columns of a model, and tell what could not be kept."""
+    as_text = item_ids.dtype.kind != data.item_ids.dtype.kind
+    known = {str(label) if as_text else label: column for column, label in enumerate(item_ids.tolist())}
+    labels = (str(label) if as_text else label for label in data.item_ids.tolist())
+    columns = np.array([known.get(label, -1) for label in labels], np.int32)
+    entries = data.user_items.tocoo()
+    found = columns[entries.col] >= 0
+    if not found.all():
+        items, count = int((columns < 0).sum()), int((~found).sum())
+        say(f"skipped {count:,} of {len(found):,} interactions, with {items:,} items that the model does not know")
+    cells = entries.row[found], columns[entries.col[found]]
+    return sparse.csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=(data.shape[0], len(item_ids)))
+
+
+def _write_csv(
+    users: npt.NDArray[Any], item_ids: npt.NDArray[Any], ids: npt.NDArray[Any], scores: npt.NDArray[Any]
+) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["user", "rank", "item", "score"])
+    for user, items, values in zip(users.tolist(), ids, scores, strict=True):
+        places = range(int((items >= 0).sum()))
+        writer.writerows([user, place + 1, item_ids[items[place]], f"{values[place]:.6g}"] for place in places)
+
+
+def _write_table(
+    users: npt.NDArray[Any], item_ids: npt.NDArray[Any], ids: npt.NDArray[Any], scores: npt.NDArray[Any]
+) -> None:
+    for user, items, values in zip(users.tolist(), ids, scores, strict=True):
+        rows = [[str(item_ids[item]), f"{value:.4f}"] for item, value in zip(items, values, strict=True) if item >= 0]
+        print(user, *(f"  {place:3}. {line}" for place, line in enumerate(table_lines(rows), 1)), sep="\n")
+
+
+# --- the command line itself -----------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastautorec", description="Recommendations from one-class feedback: fit, evaluate, recommend."
+    )
+    parser.add_argument("--version", action="version", version=f"fastautorec {fastautorec.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.set_defaults(command=command)
+        return sub
+
+    demo = add("demo", _demo, "compare the models on the embedded data, recommend, and draw a picture")
+    demo.add_argument("--output", default=".", metavar="DIR", help="where to save popularity.png (default: here)")
+    demo.add_argument("--tuned", action="store_true", help="add NCE-AutoRec and EASE tuned for this data (a minute)")
+
+    fit = add("fit", _fit, "fit a model to a rating file and save it")
+    _add_file_options(fit, "--format")
+    fit.add_argument("--output", required=True, metavar="MODEL", help="where to save the model, for example model.npz")
+    _add_model_options(fit)
+
+    recommend = add("recommend", _recommend, "recommend items for the histories in a rating file")
+    _add_file_options(recommend)
+    recommend.add_argument("--model", required=True, metavar="MODEL", help="a file that `fastautorec fit` saved")
+    recommend.add_argument("-n", type=int, default=10, metavar="N", help="length of the lists (default: 10)")
+    recommend.add_argument("--users", nargs="+", metavar="ID", help="users of FILE (default: all)")
+    recommend.add_argument("--format", choices=("csv", "table"), default="csv", help="of the output (default: csv)")
+
+    evaluate = add("evaluate", _evaluate, "split a rating file, fit on train and validation data, and test")
+    _add_file_options(evaluate, "--format")
+    _add_model_options(evaluate)
+    by = "order of each user's items, oldest first or random (default: by time where the file has times)"
+    evaluate.add_argument("--by", choices=("time", "random"), help=by)
+    evaluate.add_argument("--definition", choices=DEFINITIONS, default="standard", help="of the metrics")
+    evaluate.add_argument("-k", type=int, nargs="+", metavar="K", help="list lengths (default: 5 10 20 50)")
+    evaluate.add_argument("--random-state", type=int, default=0, metavar="SEED", help="of a random split (default: 0)")
+    evaluate.add_argument("--baselines", action="store_true", help="compare with PureSVD and Popularity")
+
+    add("doctor", _doctor, "report versions, BLAS, threads, SIMD level and GPU, and check the results")
+    return parser
+
+
+def _add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    parser.add_argument("file", metavar="FILE", help="ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1")
+    parser.add_argument(
+        "--file-format", *names, dest="file_format", choices=FORMATS, default="auto", help="of FILE (default: auto)"
+    )
+    text = "count ratings >= X only (default: every row of FILE, whatever its rating)"
+    parser.add_argument("--threshold", type=float, metavar="X", help=text)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", choices=MODELS, default="nce-autorec", help="(default: nce-autorec)")
+    text = "parameters of the model, for example factors=500 regularization=0.03,0.1,0.3 (the best is chosen)"
+    parser.add_argument("--set", nargs="+", type=_setting, action="extend", default=[], metavar="NAME=VALUE", help=text)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"a parameter is given as name=value, got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value  # a word such as relu
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory{f': {error}' if str(error) else ''}; `plan` of the model tells what a fit needs"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() of a KeyError adds quotes
+    return " ".join(str(text).split())
+
+
+def _silence_stdout() -> None:
+    """Let the reader of our pipe go without a word, at exit too, when Python flushes what is left."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

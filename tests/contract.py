@@ -1,0 +1,184 @@
+"""What every model must do. A model's test class inherits `ModelContract` and says how to make the model."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import fastautorec as far
+from fastautorec.exceptions import NotFittedError
+
+
+@pytest.fixture(scope="module")
+def train() -> sparse.csr_matrix:
+    return far.datasets.synthetic(120, 60, 1500, random_state=1)
+
+
+class ModelContract:
+    """Subclass with `make`, which returns an unfitted model small enough for 120 users and 60 items."""
+
+    def make(self, **params: Any) -> Any:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def model(self, train: sparse.csr_matrix) -> Any:
+        return self.make().fit(train)
+
+    def test_init_only_stores(self) -> None:
+        model = self.make()
+        assert vars(model).keys() == model.get_params().keys()
+
+    def test_params_round_trip(self) -> None:
+        model = self.make()
+        assert type(model)(**model.get_params()).get_params() == model.get_params()
+        assert model.set_params(num_threads=2) is model
+        assert model.num_threads == 2
+        with pytest.raises(ValueError, match="has no parameter 'factor'"):
+            model.set_params(factor=3)
+
+    def test_every_parameter_is_documented(self) -> None:
+        text = inspect.getdoc(type(self.make())) or ""
+        for name in self.make().get_params():
+            assert name in text or name in ("device", "num_threads"), name
+
+    def test_repr_shows_what_differs_from_the_defaults(self) -> None:
+        cls = type(self.make())
+        assert repr(cls()) == f"{cls.__name__}()"
+        assert "num_threads=3" in repr(cls(num_threads=3))
+
+    def test_fit_returns_self_and_leaves_its_input_alone(self, train: sparse.csr_matrix) -> None:
+        before = train.copy()
+        model = self.make()
+        assert model.fit(train) is model
+        assert (train != before).nnz == 0
+        assert model.n_items_ == train.shape[1]
+        assert model.device_ == "cpu"
+        assert [set(record) >= {"phase", "epoch", "seconds"} for record in model.history_]
+
+    def test_refit_forgets(self, train: sparse.csr_matrix) -> None:
+        model = self.make().fit(train[:60])
+        again = model.fit(train).predict(train)
+        np.testing.assert_array_equal(again, self.make().fit(train).predict(train))
+
+    def test_recommend_agrees_with_predict(self, model: Any, train: sparse.csr_matrix) -> None:
+        ids, scores = model.recommend(train, N=7)
+        assert ids.dtype == np.int32
+        assert scores.dtype == np.float32
+        assert ids.shape == scores.shape == (120, 7)
+        full = model.predict(train)
+        np.testing.assert_allclose(np.take_along_axis(full, ids, 1), scores, rtol=1e-4, atol=1e-5)
+        full[train.nonzero()] = -np.inf
+        np.testing.assert_allclose(-np.sort(-full, axis=1)[:, :7], scores, rtol=1e-4, atol=1e-5)
+        assert not train[np.repeat(np.arange(120), 7), ids.ravel()].any()
+
+    def test_recommend_may_list_known_items(self, model: Any, train: sparse.csr_matrix) -> None:
+        ids, _ = model.recommend(train, N=60, filter_already_liked_items=False)
+        np.testing.assert_array_equal(np.sort(ids, axis=1), np.tile(np.arange(60), (120, 1)))
+
+    def test_candidates_and_filtered_items(self, model: Any, train: sparse.csr_matrix) -> None:
+        some = [40, 3, 17, 8, 22]
+        ids, scores = model.recommend(train, N=10, items=some, filter_items=[3])
+        allowed = {-1, 40, 17, 8, 22}
+        assert set(ids.ravel().tolist()) <= allowed
+        assert np.isnan(scores[ids < 0]).all()
+        assert (ids[:, 4:] == -1).all()
+        everything, _ = model.recommend(train, N=60)
+        for row, full, history in zip(ids, everything, train, strict=True):
+            known = set(history.indices)
+            assert [i for i in full if i in allowed and i >= 0] == [i for i in row if i >= 0], known
+
+    def test_predict_some_items_in_their_order(self, model: Any, train: sparse.csr_matrix) -> None:
+        np.testing.assert_allclose(
+            model.predict(train[:5], items=[9, 2]), model.predict(train[:5])[:, [9, 2]], rtol=1e-5, atol=1e-6
+        )
+
+    def test_new_users_need_no_training(self, model: Any) -> None:
+        newcomer = sparse.csr_matrix(([1.0], ([0], [4])), shape=(1, 60))
+        ids, _ = model.recommend(newcomer, N=5)
+        assert (ids >= 0).all()
+        assert 4 not in ids
+
+    def test_empty_history_gets_a_full_list(self, model: Any) -> None:
+        ids, scores = model.recommend(sparse.csr_matrix((2, 60)), N=5)
+        assert (ids >= 0).all()
+        assert np.isfinite(scores).all()
+
+    def test_no_rows(self, model: Any) -> None:
+        ids, _ = model.recommend(sparse.csr_matrix((0, 60)), N=5)
+        assert ids.shape == (0, 5)
+
+    def test_similar_items(self, model: Any) -> None:
+        ids, scores = model.similar_items(7, N=5)
+        assert ids.shape == scores.shape == (5,)
+        assert scores[0] == pytest.approx(1, abs=1e-5)
+        many, _ = model.similar_items([7, 3], N=5)
+        np.testing.assert_array_equal(many[0], ids)
+
+    @pytest.mark.parametrize("threads", [2, 7])
+    def test_same_bits_for_any_number_of_threads(self, train: sparse.csr_matrix, threads: int) -> None:
+        one, more = (self.make(num_threads=t).fit(train).predict(train) for t in (1, threads))
+        np.testing.assert_array_equal(one, more)
+
+    def test_reference_backend_agrees(self, train: sparse.csr_matrix) -> None:
+        fast, slow = (self.make(device=d).fit(train).predict(train) for d in ("cpu", "reference"))
+        np.testing.assert_allclose(fast, slow, rtol=2e-3, atol=2e-3 * np.abs(slow).max())
+
+    def test_save_and_load(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        model.save(tmp_path / "model.npz")
+        loaded = far.load(tmp_path / "model.npz")
+        assert type(loaded) is type(model)
+        assert loaded.get_params() == model.get_params()
+        assert vars(loaded).keys() == vars(model).keys()
+        assert loaded.history_ == model.history_
+        np.testing.assert_array_equal(loaded.predict(train), model.predict(train))
+
+    def test_pickles_for_multiprocessing(self, model: Any, train: sparse.csr_matrix) -> None:
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(train), model.predict(train))  # noqa: S301
+
+    def test_item_names_travel_with_the_model(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        names = np.array([f"item {j}" for j in range(60)])
+        model = self.make().fit(far.Interactions(train, item_ids=names))
+        model.save(tmp_path / "named.npz")
+        np.testing.assert_array_equal(far.load(tmp_path / "named.npz").item_ids_, names)
+
+    def test_unfitted(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        model = self.make()
+        for call in (
+            lambda: model.recommend(train),
+            lambda: model.predict(train),
+            lambda: model.similar_items(0),
+            lambda: model.save(tmp_path / "x.npz"),
+            lambda: far.evaluate(model, train, train),
+        ):
+            with pytest.raises(NotFittedError, match=r"is not fitted; call fit\(user_items\) first"):
+                call()
+
+    def test_plan(self, train: sparse.csr_matrix) -> None:
+        plan = self.make().plan(train)
+        assert plan.peak_bytes == sum(plan.parts.values()) > 0
+        assert self.make().plan((120, 60, train.nnz)) == plan
+        assert "predicted peak" in str(plan)
+
+    def test_failed_fit_keeps_the_former_state(self, model: Any, train: sparse.csr_matrix) -> None:
+        before = model.predict(train)
+        with pytest.raises(ValueError, match="at least one interaction"):
+            model.fit(sparse.csr_matrix((120, 60)))
+
+        def stop(record: dict[str, Any]) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(train[:60], callbacks=[stop])
+        np.testing.assert_array_equal(model.predict(train), before)
+
+    def test_progress_bar(self, train: sparse.csr_matrix, capsys: pytest.CaptureFixture[str]) -> None:
+        model = self.make()
+        model.fit(train, show_progress=True)
+        assert type(model).__name__ in capsys.readouterr().err
+        model.fit(train)
+        assert capsys.readouterr().err == ""

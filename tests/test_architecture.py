@@ -1,0 +1,99 @@
+"""The rules of the structure: dependencies point down, every operation exists everywhere, importing is light."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastautorec
+from fastautorec import ops, reference
+from fastautorec._backends import DEVICES
+from fastautorec._backends.cpu import CpuBackend
+from fastautorec._backends.protocol import Backend
+from fastautorec._backends.reference import ReferenceBackend
+from fastautorec.reference import pure
+
+PACKAGE = Path(fastautorec.__file__).parent
+DEVICE_FREE = sorted([*PACKAGE.glob("models/*.py"), *PACKAGE.glob("_training.py"), *PACKAGE.glob("_exact.py")])
+OUTSIDE_BACKENDS = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "_backends")
+BACKEND_NAMES = set(DEVICES) - {"auto"}
+HEAVY = {"cupy", "cupyx", "matplotlib", "polars", "pandas", "pyarrow", "sklearn", "torch"}
+OPERATIONS = sorted(
+    {name for name in vars(Backend) if inspect.isfunction(getattr(Backend, name)) and name[0] != "_"} - {"with_threads"}
+)
+
+
+def relative(path):
+    return str(path.relative_to(PACKAGE))
+
+
+def imported_names(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", OUTSIDE_BACKENDS, ids=relative)
+def test_only_backends_import_devices(path):
+    if path.name == "cli.py":  # its doctor reports what every device says of itself
+        return
+    names = set(imported_names(ast.parse(path.read_text("utf-8"))))
+    assert not {
+        name for name in names if name.split(".")[0] in ("cupy", "cupyx") or name.startswith("fastautorec._core")
+    }
+
+
+@pytest.mark.parametrize("path", DEVICE_FREE, ids=relative)
+def test_models_do_not_know_their_device(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Compare):
+            constants = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+            assert not constants & BACKEND_NAMES, f"line {node.lineno} tests the name of a backend"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_exists_everywhere(name):
+    expected = list(inspect.signature(getattr(Backend, name)).parameters)
+    for implementation in (ReferenceBackend, CpuBackend, pure.PureBackend):
+        assert list(inspect.signature(getattr(implementation, name)).parameters) == expected
+    for module in (ops, reference, pure):
+        assert name in module.__all__
+
+
+def test_operations_are_all_there_is():
+    assert sorted(ops.__all__) == OPERATIONS
+    assert sorted({*reference.__all__} - {"pure"}) == OPERATIONS
+    assert sorted(pure.__all__) == OPERATIONS
+
+
+def test_importing_is_light():
+    program = "import json, sys, fastautorec; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
+    assert not loaded & HEAVY
+
+
+def test_the_stub_names_every_native_function():
+    from fastautorec import _core
+
+    stub = ast.parse((PACKAGE / "_core.pyi").read_text("utf-8"))
+    declared = {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
+    assert declared == {name for name in vars(_core) if name[0] != "_"}
+
+
+def test_the_stub_names_every_argument():
+    from fastautorec import _core
+
+    for node in ast.parse((PACKAGE / "_core.pyi").read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef):
+            signature = getattr(_core, node.name).__doc__.splitlines()[0]
+            assert re.findall(r"(\w+): ", signature) == [argument.arg for argument in node.args.args]

@@ -1,0 +1,74 @@
+"""The same bits for any number of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fastautorec import _parallel, ops
+
+THREADS = (1, 2, 7)
+
+
+@pytest.fixture(scope="module")
+def user_items():
+    """Large enough that every operation is cut into many tasks."""
+    return (sparse.random(6000, 900, 0.04, format="csr", dtype=np.float32, random_state=1) != 0).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def values(user_items):
+    scaled = user_items.copy()
+    scaled.data *= np.random.default_rng(2).random(scaled.nnz, np.float32)
+    return scaled
+
+
+def dense(n, k):
+    return np.random.default_rng(3).standard_normal((n, k)).astype(np.float32)
+
+
+def arrays_of(result):
+    if sparse.issparse(result):
+        return [result.indptr, result.indices, result.data]
+    if isinstance(result, dict):
+        return list(result.values())
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def assert_same_bits(run):
+    first, *others = [[array.tobytes() for array in arrays_of(run(threads))] for threads in THREADS]
+    for other in others:
+        assert other == first
+
+
+OPERATIONS = {
+    "count_items": lambda r, x, t: ops.count_items(r, num_threads=t),
+    "nce_transform": lambda r, x, t: ops.nce_transform(r, 0.7, num_threads=t),
+    "encode": lambda r, x, t: ops.encode(x, dense(900, 200), dense(1, 200)[0], "tanh", num_threads=t),
+    "encode_backward": lambda r, x, t: ops.encode_backward(x, dense(6000, 200), num_threads=t),
+    "gram_product": lambda r, x, t: ops.gram_product(x, dense(900, 200), num_threads=t),
+    "drop_entries": lambda r, x, t: ops.drop_entries(x, 0.3, seed=4, num_threads=t),
+    "top_items": lambda r, x, t: ops.top_items(dense(6000, 900), 20, r, num_threads=t),
+    "ranking_metrics": lambda r, x, t: ops.ranking_metrics(np.tile(np.arange(50), (6000, 1)), r, num_threads=t),
+}
+
+
+def test_every_operation_is_here():
+    assert set(OPERATIONS) == set(ops.__all__)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations(name, user_items, values):
+    assert_same_bits(lambda threads: OPERATIONS[name](user_items, values, threads))
+
+
+def test_matmul():
+    a, b = dense(3000, 130), dense(130, 220)
+    assert_same_bits(lambda threads: _parallel.matmul(a, b, np.empty((3000, 220), np.float32), threads))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gram(dtype):
+    a, b = dense(9000, 100).astype(dtype), dense(9000, 333).astype(dtype)
+    assert_same_bits(lambda threads: _parallel.gram(a, b, threads))

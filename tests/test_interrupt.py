@@ -1,0 +1,52 @@
+"""Ctrl-C during a long call stops it within a second and leaves the library usable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import os, signal, sys, threading, time
+import numpy as np
+from scipy import sparse
+from fastautorec import _parallel, ops
+
+threads = int(sys.argv[2])
+m, n, per_user = 60_000, 20_000, 100
+ids = (np.arange(per_user) * (n // per_user) + np.arange(m)[:, None] % (n // per_user)).astype(np.int32).ravel()
+user_items = sparse.csr_matrix((np.ones(ids.size, np.float32), ids, np.arange(m + 1) * per_user), shape=(m, n))
+weight = np.ones((n, 2048), np.float32)
+left, right = np.ones((40_000, 512), np.float32), np.ones((512, 512), np.float32)
+calls = {
+    "gram_product": lambda: ops.gram_product(user_items, weight, num_threads=threads),
+    "one panel": lambda: [ops.gram_product(user_items, weight[:, :32], num_threads=threads) for _ in range(1000)],
+    "matmul": lambda: [_parallel.matmul(left, right, np.empty_like(left), threads) for _ in range(1000)],
+}
+interrupted_at = []
+
+def interrupt():
+    interrupted_at.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Timer(0.3, interrupt).start()
+try:
+    calls[sys.argv[1]]()
+except KeyboardInterrupt:
+    print("seconds", time.monotonic() - interrupted_at[0])
+assert ops.count_items(user_items, num_threads=threads).sum() == m * per_user
+assert ops.encode(user_items[:100], weight[:, :8], num_threads=threads).max() == per_user
+print("usable")
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("call", ["gram_product", "one panel", "matmul"])
+def test_keyboard_interrupt(call, threads):
+    command = [sys.executable, "-c", PROGRAM, call, str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert float(first.removeprefix("seconds ")) < 1
+    assert second == "usable"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from contract import ModelContract, train  # noqa: F401
+from scipy import sparse
+
+import fastautorec as far
+
+
+class TestPopularity(ModelContract):
+    def make(self, **params: Any) -> far.Popularity:
+        return far.Popularity(**params)
+
+    def test_scores_are_counts(self, train: sparse.csr_matrix) -> None:  # noqa: F811
+        scores = self.make().fit(train).predict(train[:3])
+        np.testing.assert_array_equal(scores, np.tile(train.sum(axis=0), (3, 1)))
+
+
+class TestPureSVD(ModelContract):
+    def make(self, **params: Any) -> far.PureSVD:
+        return far.PureSVD(**{"factors": 8, **params})
+
+    def test_equals_the_dense_svd(self, train: sparse.csr_matrix) -> None:  # noqa: F811
+        dense = train.toarray()
+        right = np.linalg.svd(dense)[2][:8]
+        got = self.make().fit(train).predict(train)
+        # The iteration stops short of the last, hardly separated direction; the scores feel little of it.
+        assert np.linalg.norm(got - dense @ right.T @ right) < 0.02 * np.linalg.norm(got)
+
+
+class TestNCEPLRec(ModelContract):
+    def make(self, **params: Any) -> far.NCEPLRec:
+        return far.NCEPLRec(**{"factors": 8, **params})
+
+    def test_is_nce_autorec_without_its_extensions(self, train: sparse.csr_matrix) -> None:  # noqa: F811
+        other = far.NCEAutoRec(
+            factors=8, beta=1.1, normalize=None, spectrum_power=0.5, user_weight=0, dropout=0, fit_intercept=False,
+            popularity_discount=0, regularization=0.1,
+        )  # fmt: skip
+        ours = self.make(regularization=0.1).fit(train).predict(train)
+        np.testing.assert_allclose(ours, other.fit(train).predict(train), rtol=1e-4, atol=1e-4)
+
+
+class TestEASE(ModelContract):
+    def make(self, **params: Any) -> far.EASE:
+        return far.EASE(**{"regularization": 20.0, **params})
+
+    def test_equals_the_published_formula(self, train: sparse.csr_matrix) -> None:  # noqa: F811
+        dense = train.toarray().astype(np.float64)
+        inverse = np.linalg.inv(dense.T @ dense + 20 * np.eye(60))
+        weights = inverse / -np.diag(inverse)
+        np.fill_diagonal(weights, 0)
+        np.testing.assert_allclose(self.make().fit(train).predict(train), dense @ weights, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("value", [0, -1])
+    def test_needs_a_penalty(self, train: sparse.csr_matrix, value: float) -> None:  # noqa: F811
+        with pytest.raises(ValueError, match=f"`regularization` must be > 0, got {value}"):
+            self.make(regularization=value).fit(train)

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from contract import ModelContract, train  # noqa: F401
+from scipy import sparse
+
+import fastautorec as far
+
+
+class TestNCEAutoRec(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        return far.NCEAutoRec(**{"factors": 8, **params})
+
+
+class TestRelu(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        return far.NCEAutoRec(**{"factors": 8, "activation": "relu", **params})
+
+    def test_units_come_in_mirrored_pairs(self, train: sparse.csr_matrix) -> None:  # noqa: F811
+        hidden = self.make().fit(train).embed(train)
+        assert hidden.shape == (120, 8)
+        assert not (hidden[:, :4] * hidden[:, 4:]).any()
+
+
+class TestTanhPowerTarget(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        settings = {"factors": 8, "activation": "tanh", "target": "power", "beta": 0.25, "normalize": None}
+        return far.NCEAutoRec(**{**settings, **params})
+
+
+def objective_gradient(model: far.NCEAutoRec, matrix: sparse.csr_matrix, rho: float) -> np.ndarray:
+    """Gradient of the ridge objective of the class docstring at the fitted head, in float64 NumPy."""
+    lengths = np.diff(matrix.indptr)
+    hidden = model.embed(matrix).astype(np.float64)
+    k, q = hidden.shape[1], model.dropout
+    with_g = np.hstack([hidden, (1 / lengths)[:, None]])
+    head = model.decoder_.astype(np.float64)
+    gradient = 2 * (head @ (with_g.T @ with_g) - matrix.T @ with_g)
+    x = matrix.multiply(1 / np.sqrt(lengths)[:, None]).tocsr()
+    noise = q / (1 - q) * model.encoder_.T @ (np.asarray(x.power(2).sum(0)).T * model.encoder_)
+    penalty = rho * np.sqrt(lengths.mean()) * np.trace(hidden.T @ hidden) / k
+    gradient[:, :k] += 2 * head[:, :k] @ (noise + penalty * np.eye(k))
+    gradient[:, k] += 2 * head[:, k] * (1 / lengths**2).sum()
+    return gradient
+
+
+def test_head_is_at_the_minimum(train: sparse.csr_matrix) -> None:  # noqa: F811
+    model = far.NCEAutoRec(factors=8, dropout=0.6, regularization=0.3, popularity_discount=0).fit(train)
+    gradient = objective_gradient(model, train, 0.3)
+    model.decoder_ = np.zeros_like(model.decoder_)
+    assert np.abs(gradient).max() < 1e-4 * np.abs(objective_gradient(model, train, 0.3)).max()
+
+
+def test_exact_denoising_is_the_mean_over_masks(train: sparse.csr_matrix) -> None:  # noqa: F811
+    """Average the accumulators over many sampled masks: they approach the closed form."""
+    from fastautorec import _exact
+    from fastautorec._backends import get_backend
+    from fastautorec._validation import check_user_items
+
+    backend, csr = get_backend("cpu"), check_user_items("user_items", train)
+    weight = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
+    encoder = _exact.Encoder(weight, None, "identity", "l2", intercept=True)
+    exact = _exact.accumulate_ridge(backend, csr, encoder, 0.5, 0, lambda _: None)
+    masks = 2000
+    total, cross = np.zeros((6, 6)), np.zeros((60, 6))
+    for mask in range(masks):
+        hidden = encoder.hidden(backend, backend.drop_entries(encoder.inputs(csr), 0.5, 3, mask)).astype(np.float64)
+        total += hidden.T @ hidden / masks
+        cross += train.T @ hidden / masks
+    expected = exact.gram.copy()
+    expected[:5, :5] += exact.noise
+    np.testing.assert_allclose(total, expected, rtol=0, atol=0.02 * np.abs(expected).max())
+    np.testing.assert_allclose(cross, exact.cross, rtol=0, atol=0.05 * np.abs(cross).max())
+
+
+def test_tiles_do_not_matter(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    from fastautorec import _exact, _scoring
+
+    whole = far.NCEAutoRec(factors=8, activation="relu", dropout=0.5).fit(train).predict(train)
+    monkeypatch.setattr(_exact, "tile_users", lambda width: 7)
+    tiled = far.NCEAutoRec(factors=8, activation="relu", dropout=0.5).fit(train)
+    np.testing.assert_allclose(tiled.predict(train), whole, rtol=1e-3, atol=1e-3)
+    ids, scores = tiled.recommend(train, N=20)
+    monkeypatch.setattr(_scoring, "TILE_ITEMS", 16)
+    monkeypatch.setattr(_scoring, "MAX_TILE_USERS", 9)
+    small_ids, small_scores = tiled.recommend(train, N=20)
+    np.testing.assert_array_equal(ids, small_ids)
+    np.testing.assert_allclose(scores, small_scores, rtol=1e-5)
+
+
+def test_rank_deficient_data() -> None:
+    blocks = sparse.csr_matrix(np.kron(np.eye(4), np.ones((10, 8))))
+    model = far.NCEAutoRec(factors=20, beta=0.5).fit(blocks)
+    assert np.isfinite(model.predict(blocks)).all()
+    ids, _ = model.recommend(blocks[:1], N=8, filter_already_liked_items=False)
+    assert set(ids[0]) == set(range(8))
+
+
+def test_best_penalty_is_chosen_on_validation_data() -> None:
+    data = far.datasets.synthetic(300, 80, 6000, random_state=2)
+    fit_on, held_out = far.split(data, ratios=(0.7, 0.3), by="random")
+    penalties = [1e-3, 0.1, 10.0, 1000.0]
+    model = far.NCEAutoRec(factors=16, regularization=penalties).fit(fit_on, validation=held_out)
+    singles = [far.NCEAutoRec(factors=16, regularization=p).fit(fit_on, validation=held_out) for p in penalties]
+    metrics = [single.history_[-1]["metric"] for single in singles]
+    assert model.regularization_ == penalties[int(np.argmax(metrics))]
+    assert [record["metric"] for record in model.history_ if record["phase"] == "prediction"] == metrics
+    np.testing.assert_array_equal(model.decoder_, singles[int(np.argmax(metrics))].decoder_)
+
+
+def test_item_that_nobody_has(train: sparse.csr_matrix) -> None:  # noqa: F811
+    wider = sparse.hstack([train, sparse.csr_matrix((120, 2))]).tocsr()
+    model = far.NCEAutoRec(factors=8).fit(wider)
+    assert np.isfinite(model.predict(wider)).all()
+    assert not model.predict(wider)[:, 60:].any()
+
+
+def test_user_without_items(train: sparse.csr_matrix) -> None:  # noqa: F811
+    taller = sparse.vstack([train, sparse.csr_matrix((3, 60))]).tocsr()
+    scores = far.NCEAutoRec(factors=8).fit(taller).predict(train)
+    assert np.isfinite(scores).all()
+
+
+BAD_PARAMS = [
+    ({"factors": 0}, ValueError, "`factors` must be >= 1, got 0"),
+    ({"factors": 2.5}, TypeError, "`factors` must be an integer, got float"),
+    ({"factors": 61}, ValueError, "at most 60; use fewer factors"),
+    ({"factors": 7, "activation": "relu"}, ValueError, "`factors` must be even with activation='relu'"),
+    ({"mode": "jiont"}, ValueError, "`mode` must be one of 'limited', got 'jiont'"),
+    ({"beta": float("nan")}, ValueError, "`beta` must be finite, got nan"),
+    ({"numerator": "items"}, ValueError, "`numerator` must be one of 'users', 'interactions', got 'items'"),
+    ({"target": "svd"}, ValueError, "`target` must be one of 'nce', 'power'"),
+    ({"activation": "gelu"}, ValueError, "`activation` must be one of 'identity', 'relu', 'tanh', 'sigmoid'"),
+    ({"normalize": "l1"}, ValueError, "`normalize` must be one of 'l2', None"),
+    ({"init": "random"}, ValueError, "`init` must be one of 'svd'"),
+    ({"user_weight": -1}, ValueError, "`user_weight` must be >= 0, got -1"),
+    ({"regularization": -0.1}, ValueError, "`regularization` must be >= 0, got -0.1"),
+    ({"regularization": "0.1"}, TypeError, "`regularization` must be a number or a sequence of numbers, got str"),
+    ({"regularization": []}, ValueError, "`regularization` must hold at least one value"),
+    ({"regularization": [1, 2]}, ValueError, r"needs held-out interactions; pass fit\(user_items, validation"),
+    ({"dropout": 1}, ValueError, "`dropout` must be >= 0 and < 1, got 1"),
+    ({"fit_intercept": 1}, TypeError, "`fit_intercept` must be True or False, got int"),
+    ({"epochs": 3}, ValueError, "`epochs` must be 0 with the exact heads of this version, got 3"),
+    ({"random_state": -1}, ValueError, "`random_state` must be >= 0, got -1"),
+    ({"num_threads": 0}, ValueError, "`num_threads` must be >= 1, got 0"),
+    ({"device": "gpu"}, ValueError, "`device` must be one of 'auto', 'cpu', 'cuda', 'reference', got 'gpu'"),
+    ({"device": "cuda"}, far.BackendUnavailableError, "no CUDA kernels yet; use device='cpu'"),
+]
+
+
+@pytest.mark.parametrize(("params", "error", "message"), BAD_PARAMS)
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_bad_parameters(train: sparse.csr_matrix, params: dict, error: type, message: str, device: str) -> None:  # noqa: F811
+    with pytest.raises(error, match=message):
+        far.NCEAutoRec(**{"factors": 8, "device": device, **params}).fit(train)
+
+
+def with_value(value: float) -> sparse.csr_matrix:
+    return sparse.csr_matrix(([1, value], ([0, 1], [0, 1])), shape=(4, 60), dtype=np.float64)
+
+
+BAD_FIT = [
+    (np.eye(3), TypeError, "`user_items` must be a scipy sparse matrix or Interactions .* convert an array with"),
+    ([[1, 0]], TypeError, "`user_items` must be a scipy sparse matrix"),
+    (with_value(float("nan")), ValueError, "`user_items` must hold only 0 and 1 .* got nan; binarise ratings first"),
+    (with_value(-1), ValueError, "got -1.0; binarise"),
+    (with_value(4.5), ValueError, r"got 4.5; binarise ratings first, for example user_items = \(ratings >= 4\)"),
+    (sparse.csr_matrix((4, 60)), ValueError, r"at least one interaction, got an empty matrix of shape \(4, 60\)"),
+    (sparse.csr_matrix((0, 60)), ValueError, "at least one interaction"),
+    (sparse.csr_matrix(np.eye(3, dtype=complex)), TypeError, "`user_items` must hold numbers or booleans"),
+]
+
+
+@pytest.mark.parametrize(("matrix", "error", "message"), BAD_FIT)
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_bad_training_data(matrix: Any, error: type, message: str, device: str) -> None:
+    with pytest.raises(error, match=message):
+        far.NCEAutoRec(factors=1, device=device).fit(matrix)
+
+
+BAD_CALLS = [
+    (lambda m, x: m.recommend(x.T), ValueError, "has 120 columns but the model was fitted on 60 items; did you pass it tr"),
+    (lambda m, x: m.recommend(x[:, :9]), ValueError, "has 9 columns but the model was fitted on 60 items$"),
+    (lambda m, x: m.recommend(x, N=61), ValueError, "`N` must be between 1 and 60, got 61"),
+    (lambda m, x: m.recommend(x, N=0), ValueError, "`N` must be between 1 and 60, got 0"),
+    (lambda m, x: m.recommend(x, N=2.0), TypeError, "`N` must be an integer, got float"),
+    (lambda m, x: m.recommend(x, items=[60]), ValueError, r"`items` must hold item ids in \[0, 60\), got 60"),
+    (lambda m, x: m.recommend(x, filter_items=[-1]), ValueError, r"`filter_items` must hold item ids in \[0, 60\), got -1"),
+    (lambda m, x: m.recommend(x, items=["a"]), TypeError, "`items` must hold integer item ids"),
+    (lambda m, x: m.recommend(x, items=[]), ValueError, "leave no item to recommend"),
+    (lambda m, x: m.recommend(x.toarray()), TypeError, "`user_items` must be a scipy sparse matrix"),
+    (lambda m, x: m.recommend(x, filter_already_liked_items="no"), TypeError, "must be True or False, got str"),
+    (lambda m, x: m.similar_items(60), ValueError, r"`itemids` must hold item ids in \[0, 60\), got 60"),
+    (lambda m, x: m.fit(x, validation=x[:5]), ValueError, "`validation` must have the shape of `user_items`"),
+    (lambda m, x: m.plan((1, 0, 3)), ValueError, "`n` must be >= 1, got 0"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), BAD_CALLS)
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_bad_calls(train: sparse.csr_matrix, call: Any, error: type, message: str, device: str) -> None:  # noqa: F811
+    model = far.NCEAutoRec(factors=8, device=device).fit(train)
+    with pytest.raises(error, match=message):
+        call(model, train)
+
+
+def test_odd_but_valid_matrices_mean_the_same(train: sparse.csr_matrix) -> None:  # noqa: F811
+    expected = far.NCEAutoRec(factors=8).fit(train).predict(train)
+    coo = train.tocoo()
+    shuffled = np.random.default_rng(0).permutation(coo.nnz)
+    doubled = np.concatenate([shuffled, shuffled[:50]])
+    unsorted = sparse.csr_matrix((120, 60))
+    unsorted.data, unsorted.indices, unsorted.indptr = train.data.copy(), train.indices.copy(), train.indptr.copy()
+    for u in range(120):
+        row = slice(unsorted.indptr[u], unsorted.indptr[u + 1])
+        unsorted.indices[row] = unsorted.indices[row][::-1].copy()
+    unsorted.has_sorted_indices = False
+    wide = train.copy()
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    variants = {
+        "float64": train.astype(np.float64),
+        "bool": train.astype(bool),
+        "int8": train.astype(np.int8),
+        "coo with duplicates": sparse.coo_matrix((np.ones(len(doubled)), (coo.row[doubled], coo.col[doubled])), coo.shape),
+        "csc": train.tocsc(),
+        "lil": train.tolil(),
+        "sparse array": sparse.csr_array(train),
+        "unsorted": unsorted,
+        "int64 indices": wide,
+        "Interactions": far.Interactions(train),
+    }
+    for name, matrix in variants.items():
+        got = far.NCEAutoRec(factors=8).fit(matrix).predict(train)
+        np.testing.assert_array_equal(got, expected, err_msg=name)

@@ -1,0 +1,315 @@
+"""The public operations: what they accept, what they return and what they refuse, the same on all backends."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import fastautorec as far
+from fastautorec import ops, reference
+from fastautorec._backends import get_backend
+from fastautorec._operations import Operations
+from fastautorec.reference import pure
+from fastautorec.reference.pure import PureBackend
+
+FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+
+
+@pytest.fixture(params=["reference", "cpu", "pure"])
+def operations(request):
+    return Operations(PureBackend() if request.param == "pure" else get_backend(request.param, 2))
+
+
+@pytest.fixture
+def matrix():
+    values = np.array([[1, 0, 1, 1], [0, 0, 0, 0], [0, 1, 1, 0]], np.float32)
+    return sparse.csr_matrix(values)
+
+
+WEIGHT = np.arange(12, dtype=np.float32).reshape(4, 3)
+GRAD = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+# --- the modules offer the same functions ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ops.__all__)
+def test_signatures_agree(name):
+    public = inspect.signature(getattr(ops, name)).parameters
+    shared = {key: (p.default, p.kind) for key, p in public.items() if key != "num_threads"}
+    assert public["num_threads"].kind is inspect.Parameter.KEYWORD_ONLY
+    for module in (reference, pure):
+        there = inspect.signature(getattr(module, name)).parameters
+        assert {key: (p.default, p.kind) for key, p in there.items()} == shared
+        assert name in module.__all__
+
+
+def test_modules_agree(matrix):
+    for module in (ops, reference, pure):
+        assert module.count_items(matrix).tolist() == [1, 1, 2, 1]
+        assert module.nce_transform(matrix, 0.5, "users").toarray()[0, 2] == pytest.approx(np.log(3) - 0.5 * np.log(2))
+        assert module.encode(matrix, WEIGHT, [0, 0, -100], "relu").tolist() == [[15, 18, 0], [0, 0, 0], [9, 11, 0]]
+        assert module.encode_backward(matrix, GRAD).tolist() == [[0, 1], [4, 5], [4, 6], [0, 1]]
+        assert module.gram_product(matrix, WEIGHT[:, :1]).tolist() == [[15], [9], [24], [15]]
+        assert module.top_items([[1, 3, 2, 4]], 2, sparse.csr_matrix([[0, 0, 0, 1]]))[0].tolist() == [[1, 2]]
+        assert module.ranking_metrics([[1, 0], [1, 2], [3, 1]], matrix, k=2)["Recall@2"][2] == 0.5
+    one, two, three = (module.drop_entries(matrix, 0.5, seed=9, epoch=2) for module in (ops, reference, pure))
+    assert (one != two).nnz == 0
+    assert (one != three).nnz == 0
+
+
+# --- what they return --------------------------------------------------------------------------------------------
+
+
+def test_shapes_and_dtypes(operations, matrix):
+    assert operations.count_items(matrix).dtype == np.int64
+    for result in (operations.nce_transform(matrix), operations.drop_entries(matrix, 0.5)):
+        assert result.format == "csr"
+        assert result.shape == matrix.shape
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result.indices, matrix.indices)
+    assert operations.encode(matrix, WEIGHT).shape == (3, 3)
+    assert operations.encode(matrix, WEIGHT.astype(np.float64), np.zeros(3)).dtype == np.float32
+    assert operations.encode_backward(matrix, GRAD).shape == (4, 2)
+    ids, best = operations.top_items(GRAD.astype(np.float64), 5)
+    assert (ids.dtype, best.dtype, ids.shape, best.shape) == (np.int32, np.float32, (3, 5), (3, 5))
+    metrics = operations.ranking_metrics(ids[:, :2], matrix, k=(1, 2), definition="paper")
+    assert list(metrics)[:4] == ["R-Precision", "NDCG", "MAP@1", "MAP@2"]
+    assert all(value.shape == (3,) and value.dtype == np.float64 for value in metrics.values())
+    assert np.isnan(metrics["NDCG"]).tolist() == [False, True, False]
+
+
+def test_results_share_nothing_with_the_input(operations, matrix):
+    before = matrix.copy()
+    for result in (operations.nce_transform(matrix), operations.drop_entries(matrix, 0.5)):
+        result.data[:] = 7
+        result.indices[:] = 0
+        result.indptr[:] = 0
+    assert (matrix != before).nnz == 0
+
+
+def test_input_is_left_as_it_was(operations):
+    shuffled = sparse.csr_matrix((np.ones(3), [2, 0, 2], [0, 3]), shape=(1, 3))
+    operations.count_items(shuffled)
+    operations.encode(shuffled, np.ones((3, 1)))
+    assert shuffled.indices.tolist() == [2, 0, 2]
+    assert shuffled.data.tolist() == [1, 1, 1]
+
+
+# --- what they accept --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_sparse_format(operations, matrix, form):
+    other = matrix.asformat(form)
+    assert operations.count_items(other).tolist() == [1, 1, 2, 1]
+    assert operations.encode_backward(other, GRAD).tolist() == [[0, 1], [4, 5], [4, 6], [0, 1]]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int64, np.float64])
+def test_every_number_type(operations, matrix, dtype):
+    other = matrix.astype(dtype)
+    assert operations.count_items(other).tolist() == [1, 1, 2, 1]
+    assert (
+        operations.encode(other, WEIGHT.astype(dtype)).tolist()
+        == operations.encode(matrix, WEIGHT.astype(dtype)).tolist()
+    )
+
+
+def test_interactions(operations, matrix):
+    data = far.Interactions(matrix)
+    assert operations.count_items(data).tolist() == operations.count_items(matrix).tolist()
+
+
+def test_duplicates_are_one_interaction_but_add_up_as_values(operations):
+    for count in (2, 256):  # 256 ones add up to 0 in eight bits
+        twice = sparse.coo_matrix((np.ones(count, np.uint8), (np.zeros(count, int), np.ones(count, int))), shape=(1, 3))
+        for form in (twice, sparse.csr_matrix((twice.data, twice.col, [0, count]), shape=(1, 3))):
+            assert operations.count_items(form).tolist() == [0, 1, 0]
+            assert operations.encode(form, np.ones((3, 1))).tolist() == [[count]]
+
+
+def test_stored_zeros_are_no_interactions(operations):
+    zeros = sparse.csr_matrix((np.array([0.0, 1.0]), [0, 2], [0, 2]), shape=(1, 3))
+    assert operations.count_items(zeros).tolist() == [0, 0, 1]
+    assert operations.nce_transform(zeros).nnz == 1
+
+
+def test_unused_storage_is_not_read(operations):
+    roomy = sparse.csr_matrix((np.array([1.0, 1.0]), [0, 2], [0, 2]), shape=(1, 3))
+    roomy.data, roomy.indices = np.append(roomy.data, np.nan), np.append(roomy.indices, np.int32(99))
+    assert operations.count_items(roomy).tolist() == [1, 0, 1]
+    assert operations.encode(roomy, np.ones((3, 1))).tolist() == [[2]]
+
+
+def test_arrays_in_any_layout(operations, matrix):
+    for weight in (
+        np.asfortranarray(WEIGHT),
+        WEIGHT[::-1][::-1],
+        np.repeat(WEIGHT, 2, axis=1)[:, ::2],
+        WEIGHT.tolist(),
+    ):
+        assert operations.encode(matrix, weight).tolist() == operations.encode(matrix, WEIGHT).tolist()
+    same_row = np.broadcast_to(WEIGHT[:1], (4, 3))  # rows that overlap in memory
+    assert operations.encode(matrix, same_row).tolist() == operations.encode(matrix, same_row.copy()).tolist()
+
+
+def test_threads_from_the_environment(matrix, monkeypatch):
+    monkeypatch.setenv("FASTAUTOREC_NUM_THREADS", "3")
+    assert ops.count_items(matrix).tolist() == [1, 1, 2, 1]
+    monkeypatch.setenv("FASTAUTOREC_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match=r"FASTAUTOREC_NUM_THREADS must be an integer >= 1, got 'many'"):
+        ops.count_items(matrix)
+
+
+# --- what they refuse --------------------------------------------------------------------------------------------
+
+GOOD = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 0]], np.float32))
+DEVICE_ARRAY = type("ndarray", (), {"__module__": "cupy"})()
+DEVICE_MATRIX = type("csr_matrix", (), {"__module__": "cupyx.scipy.sparse._csr"})()
+
+
+def stored(value):
+    return sparse.csr_matrix((np.array([1, value], np.float64), [0, 2], [0, 1, 2]), shape=(2, 3))
+
+
+def damaged(**arrays):
+    matrix = GOOD.copy()
+    for name, values in arrays.items():
+        setattr(matrix, name, np.array(values, np.int32))
+    return matrix
+
+
+# arguments, exception, message
+BAD_INPUT = {
+    "count_items": [
+        (
+            (GOOD.toarray(),),
+            TypeError,
+            "`user_items` must be a scipy sparse matrix or Interactions .* got numpy.ndarray",
+        ),
+        (([[1, 0]],), TypeError, "`user_items` must be a scipy sparse matrix .* got list; .*csr_matrix"),
+        ((None,), TypeError, "`user_items` must be a scipy sparse matrix .* got NoneType"),
+        (
+            (DEVICE_MATRIX,),
+            TypeError,
+            r"`user_items` must be in host memory, got cupyx.*; copy it with `user_items.get\(\)`",
+        ),
+        ((GOOD.astype(complex),), TypeError, "`user_items` must hold numbers or booleans, got dtype complex128"),
+        ((stored(4.0),), ValueError, r"`user_items` must hold only 0 and 1 .* got 4.0; binarise ratings first"),
+        ((stored(-1.0),), ValueError, r"`user_items` must hold only 0 and 1 .* got -1.0"),
+        ((stored(np.nan),), ValueError, r"`user_items` must hold only 0 and 1 .* got nan"),
+        ((stored(4.0).tolil(),), ValueError, r"`user_items` must hold only 0 and 1 .* got 4.0"),
+        ((damaged(indices=[0, 5, 1]),), ValueError, r"`user_items` has column indices outside \[0, 3\)"),
+        ((damaged(indices=[0, -1, 1]),), ValueError, r"`user_items` has column indices outside \[0, 3\)"),
+        ((damaged(indptr=[0, 4, 3]),), ValueError, "`user_items` has row pointers that decrease"),
+    ],
+    "nce_transform": [
+        ((stored(4.0),), ValueError, "`user_items` must hold only 0 and 1"),
+        ((GOOD, -0.5), ValueError, "`beta` must be >= 0, got -0.5"),
+        ((GOOD, np.nan), ValueError, "`beta` must be finite, got nan"),
+        ((GOOD, "1"), TypeError, "`beta` must be a number, got str"),
+        ((GOOD, 1, "items"), ValueError, "`numerator` must be one of 'users', 'interactions', got 'items'"),
+    ],
+    "encode": [
+        ((GOOD.toarray(), np.ones((3, 1))), TypeError, "`user_items` must be a scipy sparse matrix"),
+        ((stored(np.inf), np.ones((3, 1))), ValueError, r"`user_items` must hold only finite numbers .* got inf"),
+        ((stored(1e39), np.ones((3, 1))), ValueError, r"`user_items` must hold only finite numbers .* got 1e\+39"),
+        (
+            (GOOD, np.ones((2, 1))),
+            ValueError,
+            r"`weight` must have one row for each of the 3 items, got shape \(2, 1\)",
+        ),
+        ((GOOD, np.ones(3)), ValueError, r"`weight` must have one row for each of the 3 items, got shape \(3,\)"),
+        ((GOOD, GOOD.T), TypeError, r"`weight` must be a dense array, got scipy.*; convert it with .toarray\(\)"),
+        ((GOOD, DEVICE_ARRAY), TypeError, r"`weight` must be in host memory, got cupy.ndarray"),
+        ((GOOD, [["a"]] * 3), TypeError, "`weight` must hold real numbers, got dtype <U1"),
+        ((GOOD, np.ones((3, 1), complex)), TypeError, "`weight` must hold real numbers, got dtype complex128"),
+        ((GOOD, [[1], [np.nan], [2]]), ValueError, r"`weight` must hold only finite numbers \(in float32\), got nan"),
+        (
+            (GOOD, [[1], [1e300], [2]]),
+            ValueError,
+            r"`weight` must hold only finite numbers \(in float32\), got 1e\+300",
+        ),
+        (
+            (GOOD, np.ones((3, 2)), [1]),
+            ValueError,
+            r"`bias` must have one value for each of the 2 units, got shape \(1,\)",
+        ),
+        ((GOOD, np.ones((3, 1)), [np.inf]), ValueError, "`bias` must hold only finite numbers"),
+        (
+            (GOOD, np.ones((3, 1)), None, "gelu"),
+            ValueError,
+            "`activation` must be one of 'identity', 'relu', .* got 'gelu'",
+        ),
+    ],
+    "encode_backward": [
+        ((GOOD, np.ones((3, 1))), ValueError, r"`grad` must have one row for each of the 2 users, got shape \(3, 1\)"),
+        ((GOOD, [[np.nan], [1]]), ValueError, "`grad` must hold only finite numbers"),
+        ((GOOD, GOOD), TypeError, "`grad` must be a dense array"),
+    ],
+    "gram_product": [
+        ((GOOD, np.ones((2, 1))), ValueError, r"`block` must have one row for each of the 3 items, got shape \(2, 1\)"),
+        ((stored(np.nan), np.ones((3, 1))), ValueError, "`user_items` must hold only finite numbers"),
+    ],
+    "drop_entries": [
+        ((GOOD, 1.0), ValueError, "`rate` must be >= 0 and < 1, got 1"),
+        ((GOOD, 1 - 1e-12), ValueError, "`rate` must be < 1 in float32, got 0.999999999999"),
+        ((GOOD, -0.1), ValueError, "`rate` must be >= 0 and < 1, got -0.1"),
+        ((GOOD, True), TypeError, "`rate` must be a number, got bool"),
+        ((GOOD, 0.5, {"seed": -1}), ValueError, "`seed` must be between 0 and 18446744073709551615, got -1"),
+        ((GOOD, 0.5, {"seed": 1.5}), TypeError, "`seed` must be an integer, got float"),
+        ((GOOD, 0.5, {"epoch": 2**32}), ValueError, "`epoch` must be between 0 and 4294967295, got 4294967296"),
+    ],
+    "top_items": [
+        (([1, 2], 1), ValueError, r"`scores` must have two dimensions \(users, items\), got shape \(2,\)"),
+        ((GOOD, 1), TypeError, "`scores` must be a dense array"),
+        ((DEVICE_ARRAY, 1), TypeError, "`scores` must be in host memory"),
+        ((GOOD.toarray(), 0), ValueError, "`N` must be between 1 and 2147483647, got 0"),
+        ((GOOD.toarray(), 2.0), TypeError, "`N` must be an integer, got float"),
+        ((GOOD.toarray(), 1, GOOD.T), ValueError, r"`exclude` must have the shape of `scores`, \(2, 3\), got \(3, 2\)"),
+        ((GOOD.toarray(), 1, stored(2)), ValueError, "`exclude` must hold only 0 and 1"),
+        ((GOOD.toarray(), 1, [[0]]), TypeError, "`exclude` must be a scipy sparse matrix"),
+    ],
+    "ranking_metrics": [
+        (
+            ([[0, 1]], GOOD),
+            ValueError,
+            r"`item_ids` must have one row of ranked ids for each of the 2 users, got shape \(1, 2\)",
+        ),
+        (([[0.0], [1.0]], GOOD), TypeError, "`item_ids` must hold integer item ids, got dtype float64"),
+        (([[0], [3]], GOOD), ValueError, r"`item_ids` must hold item ids in \[0, 3\) or -1 for a free place, got 3"),
+        (([[0], [2**32]], GOOD), ValueError, "`item_ids` must hold item ids .* got 4294967296"),
+        (([[0], [-2]], GOOD), ValueError, "`item_ids` must hold item ids .* got -2"),
+        (([[0], [1]], stored(3)), ValueError, "`test` must hold only 0 and 1"),
+        (([[0], [1]], GOOD, 0), ValueError, "`k` must be between 1 and 2147483647, got 0"),
+        (([[0], [1]], GOOD, ()), ValueError, "`k` must name at least one list length"),
+        (([[0], [1]], GOOD, 1, "ours"), ValueError, "`definition` must be one of 'standard', 'paper', got 'ours'"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "message"),
+    [
+        pytest.param(name, *fault, id=f"{name}: {re.sub('[^a-z_A-Z ]', '', fault[2])[:60]}")
+        for name, faults in BAD_INPUT.items()
+        for fault in faults
+    ],
+)
+def test_bad_input(operations, name, arguments, error, message):
+    keywords = arguments[-1] if isinstance(arguments[-1], dict) else {}
+    positional = arguments[:-1] if keywords else arguments
+    with pytest.raises(error, match=message) as caught:
+        getattr(operations, name)(*positional, **keywords)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("num_threads", [0, -1])
+def test_bad_number_of_threads(matrix, num_threads):
+    with pytest.raises(ValueError, match=f"`num_threads` must be >= 1, got {num_threads}"):
+        ops.count_items(matrix, num_threads=num_threads)
