@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from scipy import sparse
 
 from fastautorec import ops, reference
 from fastautorec._backends import get_backend
+from fastautorec._parallel import resolve_num_threads
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_user_items, check_values
 
@@ -24,7 +24,7 @@ CUTOFFS = (5, 10, 15, 20, 50)
 N_METRICS = 2 + 4 * len(CUTOFFS)
 COPY_FLOATS = 64 << 20  # 256 MB
 PRODUCT_SIZE = 1024
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = resolve_num_threads(None)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,11 @@ class Inputs:
 
     def checked(self) -> Inputs:
         """Return the same inputs as the kernels take them."""
-        binary, x, test = check_user_items("R", self.binary), check_values("X", self.x), check_user_items("T", self.test)
+        binary, x, test = (
+            check_user_items("R", self.binary),
+            check_values("X", self.x),
+            check_user_items("T", self.test),
+        )
         return Inputs(binary, x, test, self.weight, self.grad, self.scores, self.ranked)
 
 
@@ -89,7 +93,14 @@ OPERATIONS = {
         traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
         gathered=lambda i: 4 * i.x.nnz * UNITS,
         flop=lambda i: 2 * i.x.nnz * UNITS,
-        step=4,
+        step=8,
+    ),
+    "encode, identity": Operation(
+        lambda who, i: who.encode(i.x, i.weight, None, "identity"),
+        traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
+        gathered=lambda i: 4 * i.x.nnz * UNITS,
+        flop=lambda i: 2 * i.x.nnz * UNITS,
+        step=8,
     ),
     # The same arrays in the other direction.
     "encode_backward": Operation(
@@ -97,7 +108,7 @@ OPERATIONS = {
         traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
         gathered=lambda i: 4 * i.x.nnz * UNITS,
         flop=lambda i: 2 * i.x.nnz * UNITS,
-        step=4,
+        step=8,
     ),
     # X once, W read, the result written; the product X W stays in the caches.
     "gram_product": Operation(
@@ -105,7 +116,7 @@ OPERATIONS = {
         traffic=lambda i: 8 * i.x.nnz + 2 * i.weight.nbytes,
         gathered=lambda i: 8 * i.x.nnz * UNITS,
         flop=lambda i: 4 * i.x.nnz * UNITS,
-        step=4,
+        step=16,
     ),
     # Every score once, the ids to leave out once, ids and scores of the lists written.
     "top_items": Operation(
@@ -164,19 +175,16 @@ class Threads:
 
 @pytest.mark.parametrize("column", ["C++", "C++, 1 thread", "NumPy/SciPy", "plain Python"])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_operation(name, column, inputs, answers, measure, benchmark):
+def test_operation(name, column, inputs, answers, measure):
     """The public functions: input checks included."""
-    benchmark.group = name
     operation, place = OPERATIONS[name], {"table": "operations", "row": name, "column": column}
     if column == "plain Python":
         part = inputs.every(operation.step)
         # top_items walks over all scores, the others over the interactions.
         sizes = [i.scores.size if name == "top_items" else i.binary.nnz for i in (part, inputs)]
         operation.call(reference.pure, inputs.every(200))  # warm-up
-        result = measure(
-            lambda: operation.call(reference.pure, part), **place, once=True, users_step=operation.step,
-            share=sizes[0] / sizes[1],
-        )  # fmt: skip
+        measure.note(share=sizes[0] / sizes[1], every_user=operation.step)
+        result = measure(lambda: operation.call(reference.pure, part), **place, once=True)
         assert_same(name, result, answers(name, operation.step))
         return
     who = {"C++": Threads(THREADS), "C++, 1 thread": Threads(1), "NumPy/SciPy": reference}[column]
@@ -185,23 +193,18 @@ def test_operation(name, column, inputs, answers, measure, benchmark):
 
 @pytest.mark.parametrize("column", ["C++", "C++, 1 thread", "NumPy/SciPy"])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_kernel(name, column, inputs, answers, measure, benchmark):
+def test_kernel(name, column, inputs, answers, measure):
     """The same on checked input, as the models call them: what remains is the work itself."""
-    benchmark.group = f"{name} (kernel)"
     operation, checked = OPERATIONS[name], inputs.checked()
     device, threads = {"C++": ("cpu", THREADS), "C++, 1 thread": ("cpu", 1), "NumPy/SciPy": ("reference", 1)}[column]
     backend = get_backend(device, threads)
-    result = measure(
-        lambda: operation.call(backend, checked),
-        table="kernels", row=name, column=column,
-        traffic=operation.traffic(inputs), gathered=operation.gathered(inputs), flop=operation.flop(inputs),
-    )  # fmt: skip
+    measure.note(**{what: getattr(operation, what)(inputs) for what in ("traffic", "gathered", "flop")})
+    result = measure(lambda: operation.call(backend, checked), table="kernels", row=name, column=column)
     assert_same(name, result, answers(name))
 
 
-def test_top_items_by_argpartition(inputs, answers, measure, benchmark):
+def test_top_items_by_argpartition(inputs, answers, measure):
     """The usual fast way in NumPy, whose order among equal scores is arbitrary."""
-    benchmark.group = "top_items"
 
     def top_items():
         values = inputs.scores.copy()
@@ -215,24 +218,25 @@ def test_top_items_by_argpartition(inputs, answers, measure, benchmark):
     assert_array_equal(best, answers("top_items")[1])
 
 
-def test_copy(measure, benchmark):
+def test_copy(measure):
     """What memory can do: NumPy copies 256 MB, one part in each thread."""
-    benchmark.group = "machine"
     source, target = np.ones(COPY_FLOATS, np.float32), np.zeros(COPY_FLOATS, np.float32)
     parts = [slice(t * COPY_FLOATS // THREADS, (t + 1) * COPY_FLOATS // THREADS) for t in range(THREADS)]
+    measure.note(traffic=2 * source.nbytes)
     with ThreadPoolExecutor(THREADS) as pool:
-        measure(
-            lambda: list(pool.map(lambda part: np.copyto(target[part], source[part]), parts)),
-            table="machine", row="memory copy", column="NumPy", traffic=2 * source.nbytes,
-        )  # fmt: skip
+
+        def copy():
+            list(pool.map(lambda part: np.copyto(target[part], source[part]), parts))
+
+        measure(copy, table="machine", row="memory copy", column="NumPy")
     assert target[-1] == 1
 
 
-def test_matrix_product(measure, benchmark):
+def test_matrix_product(measure):
     """What the arithmetic units can do: a float32 product by BLAS on all cores."""
-    benchmark.group = "machine"
     a = np.random.default_rng(0).standard_normal((PRODUCT_SIZE, PRODUCT_SIZE), dtype=np.float32)
-    result = measure(lambda: a @ a, table="machine", row="matrix product", column="NumPy", flop=2 * PRODUCT_SIZE**3)
+    measure.note(flop=2 * PRODUCT_SIZE**3)
+    result = measure(lambda: a @ a, table="machine", row="matrix product", column="NumPy")
     assert_allclose(result[0], a[0].astype(np.float64) @ a, rtol=1e-3, atol=1e-2)
 
 

@@ -19,9 +19,12 @@ from threadpoolctl import threadpool_info
 
 import fastautorec as far
 from fastautorec import _core
+from fastautorec._parallel import resolve_num_threads
 
 ML_1M = Path(__file__).resolve().parents[2] / "shared" / "data" / "ml-1m-nceplrec"
 SHAPE, N_TRAIN, N_TEST = (6038, 3533), 405_412, 169_869  # of ML-1M as split for the published tables
+
+collect_ignore = [file.name for file in Path(__file__).parent.glob("*.py") if not file.name.startswith("bench_")]
 
 PACKAGES = ("fastautorec", "numpy", "scipy", "implicit", "scikit-learn", "pytest-benchmark")
 ROUNDS = (3, 200)  # at least and at most
@@ -42,12 +45,13 @@ class Measure:
     def __init__(self, benchmark: Any, seconds: float) -> None:
         self._benchmark, self._seconds = benchmark, seconds
 
-    def __call__(self, call: Callable[[], Any], *, table: str, row: str, column: str, once: bool = False, **info: Any):
+    def __call__(self, call: Callable[[], Any], *, table: str, row: str, column: str, once: bool = False) -> Any:
         """Time ``call``; ``table``, ``row`` and ``column`` say where the report shows it.
 
         ``once`` is for calls so slow that neither a warm-up nor a repetition would change the picture.
         """
-        self._benchmark.extra_info.update(table=table, row=row, column=column, **info)
+        self._benchmark.group = f"{table}: {row}"
+        self.note(table=table, row=row, column=column)
         if once or self._benchmark.disabled:
             return self._benchmark.pedantic(call, rounds=1)
         call()  # first touch of memory, lazy imports, thread pools
@@ -55,6 +59,10 @@ class Measure:
         call()
         fitting = int(self._seconds / max(time.perf_counter() - start, 1e-9))
         return self._benchmark.pedantic(call, rounds=min(max(fitting, ROUNDS[0]), ROUNDS[1]))
+
+    def note(self, **values: Any) -> None:
+        """Store figures for the report next to the times."""
+        self._benchmark.extra_info.update(values)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,7 +102,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     """Add to the JSON file what the report says about the machine."""
     machine_info["report"] = {
         "processor": _first_match(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo")) or platform.processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": resolve_num_threads(None),
         "memory_kb": int(_first_match(r"MemTotal:\s*(\d+)", Path("/proc/meminfo")) or 0),
         "load": os.getloadavg()[0],
         "system": platform.platform(terse=True),

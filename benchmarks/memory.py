@@ -49,16 +49,18 @@ def main() -> None:
 
 def run(names: list[str], shrink: int, file: Path | None) -> None:
     results = {"shrink": shrink, "factors": FACTORS, "load": os.getloadavg()[0], "cases": {}}
-    print(f"{'case':<14}{'users':>11}{'items':>8}{'nnz':>12}{'loaded MB':>11}{'peak MB':>9}{'fit MB':>8}{'plan MB':>9}{'fit s':>8}")
+    sizes = ("loaded MB", "peak MB", "fit MB", "plan MB")
+    print(
+        f"{'case':<14}{'users':>11}{'items':>8}{'nnz':>12}" + "".join(f"{size:>11}" for size in sizes) + f"{'fit s':>8}"
+    )
     for name in names:
         users, items, nnz = CASES[name]
         shape = (users // shrink, items, nnz // shrink)
         with tempfile.TemporaryDirectory() as folder:
             child("--draw", *map(str, shape), folder)
             case = results["cases"][name] = json.loads(child("--fit", folder))
-        figures = (case[key] / 1e6 for key in ("loaded", "peak", "added", "predicted"))
-        sizes = "{:>11,.0f}{:>9,.0f}{:>8,.0f}{:>9,.0f}".format(*figures)
-        print(f"{name:<14}{shape[0]:>11,}{shape[1]:>8,}{shape[2]:>12,}{sizes}{case['seconds']:>8.2f}", flush=True)
+        figures = "".join(f"{case[key] / 1e6:>11,.0f}" for key in ("loaded", "peak", "added", "predicted"))
+        print(f"{name:<14}{shape[0]:>11,}{shape[1]:>8,}{shape[2]:>12,}{figures}{case['seconds']:>8.2f}", flush=True)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(results, indent=1))
@@ -114,7 +116,9 @@ def fit(folder: Path) -> dict[str, Any]:
         "added": after - loaded,
         "predicted": model.plan((*shape, matrix.nnz)).peak_bytes,
         "seconds": seconds,
-        "phases": [{key: value for key, value in record.items() if key in ("phase", "seconds")} for record in model.history_],
+        "phases": [
+            {key: value for key, value in record.items() if key in ("phase", "seconds")} for record in model.history_
+        ],
     }
 
 

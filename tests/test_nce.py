@@ -36,19 +36,21 @@ def objective_gradient(model: far.NCEAutoRec, matrix: sparse.csr_matrix, rho: fl
     lengths = np.diff(matrix.indptr)
     hidden = model.embed(matrix).astype(np.float64)
     k, q = hidden.shape[1], model.dropout
-    with_g = np.hstack([hidden, (1 / lengths)[:, None]])
+    with_g = np.hstack([hidden, (1 / np.sqrt(lengths))[:, None]])
     head = model.decoder_.astype(np.float64)
     gradient = 2 * (head @ (with_g.T @ with_g) - matrix.T @ with_g)
     x = matrix.multiply(1 / np.sqrt(lengths)[:, None]).tocsr()
     noise = q / (1 - q) * model.encoder_.T @ (np.asarray(x.power(2).sum(0)).T * model.encoder_)
     penalty = rho * np.sqrt(lengths.mean()) * np.trace(hidden.T @ hidden) / k
     gradient[:, :k] += 2 * head[:, :k] @ (noise + penalty * np.eye(k))
-    gradient[:, k] += 2 * head[:, k] * (1 / lengths**2).sum()
+    gradient[:, k] += 2 * head[:, k] * (1 / lengths).sum() * model.intercept_penalty
     return gradient
 
 
 def test_head_is_at_the_minimum(train: sparse.csr_matrix) -> None:  # noqa: F811
-    model = far.NCEAutoRec(factors=8, dropout=0.6, regularization=0.3, popularity_discount=0).fit(train)
+    model = far.NCEAutoRec(
+        factors=8, dropout=0.6, regularization=0.3, intercept_penalty=0.4, popularity_discount=0
+    ).fit(train)
     gradient = objective_gradient(model, train, 0.3)
     model.decoder_ = np.zeros_like(model.decoder_)
     assert np.abs(gradient).max() < 1e-4 * np.abs(objective_gradient(model, train, 0.3)).max()
@@ -143,6 +145,7 @@ BAD_PARAMS = [
     ({"regularization": [1, 2]}, ValueError, r"needs held-out interactions; pass fit\(user_items, validation"),
     ({"dropout": 1}, ValueError, "`dropout` must be >= 0 and < 1, got 1"),
     ({"fit_intercept": 1}, TypeError, "`fit_intercept` must be True or False, got int"),
+    ({"intercept_penalty": -1}, ValueError, "`intercept_penalty` must be >= 0, got -1"),
     ({"epochs": 3}, ValueError, "`epochs` must be 0 with the exact heads of this version, got 3"),
     ({"random_state": -1}, ValueError, "`random_state` must be >= 0, got -1"),
     ({"num_threads": 0}, ValueError, "`num_threads` must be >= 1, got 0"),

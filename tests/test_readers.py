@@ -41,8 +41,14 @@ FILES = {
     "ratings.dat": ("196::242::3::100\n22::377::5::200\n196::51::4::300\n", "movielens"),
     "ml.csv": ("userId,movieId,rating,timestamp\n196,242,3.0,100\n22,377,5.0,200\n196,51,4.0,300\n", "movielens"),
     "plain.csv": ("196,242,3,100\n22,377,5,200\n196,51,4,300\n", "csv"),
-    "order.tsv": ("score\ttitle\titem_id\tuser_id\tdate\n3\tA\t242\t196\t100\n5\tB\t377\t22\t200\n4\tC\t51\t196\t300", "tsv"),
-    "windows.csv": ("\ufeffuser, item, rating, time\r\n196, 242, 3, 100\r\n\r\n22,377,5,200\r\n196,51,4,300\r\n\r\n", "csv"),
+    "order.tsv": (
+        "score\ttitle\titem_id\tuser_id\tdate\n3\tA\t242\t196\t100\n5\tB\t377\t22\t200\n4\tC\t51\t196\t300",
+        "tsv",
+    ),
+    "windows.csv": (
+        "\ufeffuser, item, rating, time\r\n196, 242, 3, 100\r\n\r\n22,377,5,200\r\n196,51,4,300\r\n\r\n",
+        "csv",
+    ),
     "semi.csv": ('"User-ID";"ISBN";"Book-Rating";"time"\n"196";"242";"3";"100"\n22;377;5;200\n196;51;4;300\n', "auto"),
 }
 
@@ -171,7 +177,12 @@ def test_malformed_lines_are_named(fault, write):
 
 
 def test_files_without_ratings(write, tmp_path):
-    for text, message in [("", "empty"), ("\n\n", "no text line"), ("user,item\n", "no rating"), (b"a,\0\0\0\n", "not text")]:
+    for text, message in [
+        ("", "empty"),
+        ("\n\n", "no text line"),
+        ("user,item\n", "no rating"),
+        (b"a,\0\0\0\n", "not text"),
+    ]:
         with pytest.raises(RatingsFileError, match=message):
             read_ratings(write(text))
     with pytest.raises(FileNotFoundError, match=r"absent\.csv does not exist"):

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace fastautorec {
 namespace {
@@ -32,8 +33,8 @@ struct Job {
     std::exception_ptr error;
 
     void fail(std::exception_ptr e) {
-        std::lock_guard<std::mutex> lock(error_mutex);
-        if (!error) error = e;
+        const std::scoped_lock lock(error_mutex);
+        if (!error) error = std::move(e);
         stop = true;
     }
 
@@ -68,7 +69,7 @@ class Pool {
     void run(Job& job, int helpers) {
         helpers = std::min(helpers, grow(helpers));
         {
-            std::lock_guard<std::mutex> lock(mutex_);
+            const std::scoped_lock lock(mutex_);
             job_ = &job;
             wanted_ = helpers;
             running_ = helpers;
@@ -86,11 +87,11 @@ class Pool {
     }
 
    private:
-    // Starts threads until there are `wanted` and returns how many there are: the system may allow fewer.
+    // Starts threads until there are `wanted` and returns how many there are.
     int grow(int wanted) {
         try {
             for (; threads_ < wanted; ++threads_) std::thread([this, id = threads_] { loop(id); }).detach();
-        } catch (const std::system_error&) {
+        } catch (const std::system_error&) {  // the system allows no more
         }
         return threads_;
     }

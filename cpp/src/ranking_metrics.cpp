@@ -57,7 +57,7 @@ void metrics_of_user(const std::vector<std::int64_t>& ranks, std::int64_t total,
             // paper: a hit at rank r adds 1/l to precision@l of every l >= r, that is harmonic(k) - harmonic(r - 1)
             sum += paper ? harmonic(*rank - 1) : static_cast<double>(hits) / static_cast<double>(*rank);
         }
-        const double found = static_cast<double>(hits);
+        const auto found = static_cast<double>(hits);
         precision[c] = found / static_cast<double>(k);
         recall[c] = found / static_cast<double>(total);
         f1[c] = hits ? 2.0 * precision[c] * recall[c] / (precision[c] + recall[c]) : 0.0;

@@ -12,28 +12,35 @@
 namespace fastautorec {
 namespace {
 
-constexpr std::int64_t kPanel = 2 * kLanes;   // 32 columns: rows of 128 bytes, two independent sums
-constexpr std::int64_t kChunkNnz = 1 << 18;   // entries between two looks at the interrupt flag
-constexpr std::int64_t kRowsPerTask = 1024;   // of encode, whose rows are independent
+constexpr std::int64_t kPanel = 2 * kLanes;  // 32 columns: rows of 128 bytes, two independent sums
+constexpr std::int64_t kChunkNnz = 1 << 18;  // entries between two looks at the interrupt flag
+constexpr std::int64_t kRowsPerTask = 1024;  // of encode, whose rows are independent
 
-// Columns [first, first + width) of a row-major matrix, packed into rows of kPanel floats padded with zeros.
+// One cache line after the other: a row that began elsewhere would touch a third line.
+struct alignas(64) PanelRow {
+    float value[kPanel];
+};
+
+// Columns [first, first + width) of a row-major matrix, packed into aligned rows padded with zeros.
 class Panel {
    public:
     Panel(std::int64_t rows, std::int64_t first, std::int64_t width)
-        : rows_(rows), first_(first), width_(width), data_(static_cast<std::size_t>(rows * kPanel)) {}
+        : first_(first), width_(width), rows_(static_cast<std::size_t>(rows)) {}
 
     void load(ConstMatrix source) {
-        for (std::int64_t i = 0; i < rows_; ++i) std::copy_n(source.row(i) + first_, width_, row(i));
+        for (std::size_t i = 0; i < rows_.size(); ++i)
+            std::copy_n(source.row(static_cast<std::int64_t>(i)) + first_, width_, rows_[i].value);
     }
     void store(Matrix target) const {
-        for (std::int64_t i = 0; i < rows_; ++i) std::copy_n(row(i), width_, target.row(i) + first_);
+        for (std::size_t i = 0; i < rows_.size(); ++i)
+            std::copy_n(rows_[i].value, width_, target.row(static_cast<std::int64_t>(i)) + first_);
     }
-    float* row(std::int64_t i) { return data_.data() + i * kPanel; }
-    const float* row(std::int64_t i) const { return data_.data() + i * kPanel; }
+    PanelRow* data() { return rows_.data(); }
+    const PanelRow* data() const { return rows_.data(); }
 
    private:
-    std::int64_t rows_, first_, width_;
-    std::vector<float> data_;
+    std::int64_t first_, width_;
+    std::vector<PanelRow> rows_;
 };
 
 // Calls body(first_row, end_row) for runs of rows of about kChunkNnz entries, looking out for interrupts in between.
@@ -50,69 +57,88 @@ void for_row_chunks(const CsrView& x, const Body& body) {
 
 std::int64_t panel_count(std::int64_t cols) { return (cols + kPanel - 1) / kPanel; }
 
-FASTAUTOREC_INLINE void gather_row(const CsrView& x, std::int64_t u, const float* block, std::int64_t stride, Vec& lo,
-                                   Vec& hi) {
+// One stored row, its pointers held by value: they stay in registers while the loops below write to floats.
+struct Row {
+    const std::int32_t* ids;
+    const float* values;  // null: every value is 1
+    std::int64_t size;
+};
+
+FASTAUTOREC_INLINE Row row_of(const CsrView& x, std::int64_t u) {
+    const std::int64_t start = x.indptr[u];
+    return {x.indices + start, x.values ? x.values + start : nullptr, x.indptr[u + 1] - start};
+}
+
+template <bool kHasValues>
+FASTAUTOREC_INLINE void add_rows(const Row row, const PanelRow* block, Vec& lo, Vec& hi) {
     Vec lo2{}, hi2{};  // a second pair of sums hides the latency of the additions
-    std::int64_t p = x.indptr[u];
-    const std::int64_t end = x.indptr[u + 1];
-    for (; p + 1 < end; p += 2) {
-        const float* a = block + x.indices[p] * stride;
-        const float* b = block + x.indices[p + 1] * stride;
-        lo += x.value(p) * vec(a);
-        hi += x.value(p) * vec(a + kLanes);
-        lo2 += x.value(p + 1) * vec(b);
-        hi2 += x.value(p + 1) * vec(b + kLanes);
+    std::int64_t e = 0;
+    for (; e + 1 < row.size; e += 2) {
+        const float* a = block[row.ids[e]].value;
+        const float* b = block[row.ids[e + 1]].value;
+        const float u = kHasValues ? row.values[e] : 1.0f, v = kHasValues ? row.values[e + 1] : 1.0f;
+        lo += u * vec(a);
+        hi += u * vec(a + kLanes);
+        lo2 += v * vec(b);
+        hi2 += v * vec(b + kLanes);
     }
-    if (p < end) {
-        const float* a = block + x.indices[p] * stride;
-        lo += x.value(p) * vec(a);
-        hi += x.value(p) * vec(a + kLanes);
+    if (e < row.size) {
+        const float* a = block[row.ids[e]].value;
+        const float u = kHasValues ? row.values[e] : 1.0f;
+        lo += u * vec(a);
+        hi += u * vec(a + kLanes);
     }
     lo += lo2;
     hi += hi2;
 }
 
-FASTAUTOREC_INLINE void scatter_row(const CsrView& x, std::int64_t u, const Vec& lo, const Vec& hi, float* out) {
-    for (std::int64_t p = x.indptr[u]; p < x.indptr[u + 1]; ++p) {
-        float* z = out + x.indices[p] * kPanel;
-        vec(z) += x.value(p) * lo;
-        vec(z + kLanes) += x.value(p) * hi;
+FASTAUTOREC_INLINE void gather_row(const Row row, const PanelRow* block, Vec& lo, Vec& hi) {
+    row.values ? add_rows<true>(row, block, lo, hi) : add_rows<false>(row, block, lo, hi);
+}
+
+FASTAUTOREC_INLINE void scatter_row(const Row row, const Vec lo, const Vec hi, PanelRow* out) {
+    for (std::int64_t e = 0; e < row.size; ++e) {
+        float* z = out[row.ids[e]].value;
+        const float v = row.values ? row.values[e] : 1.0f;
+        vec(z) += v * lo;
+        vec(z + kLanes) += v * hi;
     }
 }
 
-FASTAUTOREC_CLONES void encode_rows(const CsrView& x, const float* weight, const float* bias, int activation,
+FASTAUTOREC_CLONES void encode_rows(const CsrView& x, const PanelRow* weight, const PanelRow& bias, int activation,
                                     std::int64_t first, std::int64_t width, std::int64_t start, std::int64_t stop,
                                     Matrix out) {
     for (std::int64_t u = start; u < stop; ++u) {
-        float row[kPanel];
-        Vec lo = vec(bias), hi = vec(bias + kLanes);
-        gather_row(x, u, weight, kPanel, lo, hi);
-        vec(row) = lo;
-        vec(row + kLanes) = hi;
+        PanelRow row;
+        Vec lo = vec(bias.value), hi = vec(bias.value + kLanes);
+        gather_row(row_of(x, u), weight, lo, hi);
+        vec(row.value) = lo;
+        vec(row.value + kLanes) = hi;
         float* target = out.row(u) + first;
         if (activation == kIdentity) {
-            std::copy_n(row, width, target);
+            std::copy_n(row.value, width, target);
         } else {
-            for (std::int64_t c = 0; c < width; ++c) target[c] = activate(row[c], activation);
+            for (std::int64_t c = 0; c < width; ++c) target[c] = activate(row.value[c], activation);
         }
     }
 }
 
 FASTAUTOREC_CLONES void scatter_rows(const CsrView& x, ConstMatrix grad, std::int64_t first, std::int64_t width,
-                                     std::int64_t start, std::int64_t stop, float* out) {
+                                     std::int64_t start, std::int64_t stop, PanelRow* out) {
     for (std::int64_t u = start; u < stop; ++u) {
-        float row[kPanel] = {};
-        std::copy_n(grad.row(u) + first, width, row);
-        scatter_row(x, u, vec(row), vec(row + kLanes), out);
+        PanelRow row{};
+        std::copy_n(grad.row(u) + first, width, row.value);
+        scatter_row(row_of(x, u), vec(row.value), vec(row.value + kLanes), out);
     }
 }
 
-FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const float* block, std::int64_t start, std::int64_t stop,
-                                  float* out) {
+FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const PanelRow* block, std::int64_t start, std::int64_t stop,
+                                  PanelRow* out) {
     for (std::int64_t u = start; u < stop; ++u) {
+        const Row row = row_of(x, u);
         Vec lo{}, hi{};
-        gather_row(x, u, block, kPanel, lo, hi);
-        scatter_row(x, u, lo, hi, out);
+        gather_row(row, block, lo, hi);
+        scatter_row(row, lo, hi, out);
     }
 }
 
@@ -126,10 +152,10 @@ void encode(const CsrView& x, ConstMatrix weight, const float* bias, int activat
         const std::int64_t first = t * kPanel, width = std::min(kPanel, weight.cols - first);
         Panel packed(weight.rows, first, width);
         packed.load(weight);
-        float padded_bias[kPanel] = {};
-        if (bias) std::copy_n(bias + first, width, padded_bias);
+        PanelRow padded_bias{};
+        if (bias) std::copy_n(bias + first, width, padded_bias.value);
         for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
-            encode_rows(x, packed.row(0), padded_bias, activation, first, width, start, stop, out);
+            encode_rows(x, packed.data(), padded_bias, activation, first, width, start, stop, out);
         });
     });
 }
@@ -142,7 +168,7 @@ void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, int num_thr
         Panel sums(out.rows, first, width);
         sums.load({out.data, out.rows, out.cols, out.stride});
         for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
-            scatter_rows(x, grad, first, width, start, stop, sums.row(0));
+            scatter_rows(x, grad, first, width, start, stop, sums.data());
         });
         sums.store(out);
     });
@@ -155,9 +181,8 @@ void gram_product(const CsrView& x, ConstMatrix block, Matrix out, int num_threa
         const std::int64_t first = t * kPanel, width = std::min(kPanel, block.cols - first);
         Panel packed(block.rows, first, width), sums(block.rows, first, width);
         packed.load(block);
-        for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
-            gram_rows(x, packed.row(0), start, stop, sums.row(0));
-        });
+        for_row_chunks(
+            x, [&](std::int64_t start, std::int64_t stop) { gram_rows(x, packed.data(), start, stop, sums.data()); });
         sums.store(out);
     });
 }

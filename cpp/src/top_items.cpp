@@ -162,8 +162,8 @@ void top_items(ConstMatrix scores, const CsrView* exclude, std::int64_t first_it
             const auto filled = static_cast<std::int64_t>(keys.size());
             for (std::int64_t l = 0; l < n_top; ++l) {
                 id[l] = l < filled ? id_of(keys[static_cast<std::size_t>(l)]) : -1;
-                score[l] = l < filled ? score_of(keys[static_cast<std::size_t>(l)])
-                                      : std::numeric_limits<float>::quiet_NaN();
+                score[l] =
+                    l < filled ? score_of(keys[static_cast<std::size_t>(l)]) : std::numeric_limits<float>::quiet_NaN();
             }
         }
     });

@@ -47,7 +47,7 @@ TEST(targets_follow_equation_16) {
         const auto values = targets_of(x.pattern(), 0.8, per_interaction, 1);
         bool good = true;
         for (std::size_t p = 0; p < values.size(); ++p) {
-            const double pop = static_cast<double>(counts[static_cast<std::size_t>(x.indices[p])]);
+            const auto pop = static_cast<double>(counts[static_cast<std::size_t>(x.indices[p])]);
             good &= testing::close(values[p], std::fmax(std::log(total) - 0.8 * std::log(pop), 0.0), 1e-6);
         }
         CHECK(good);

@@ -93,6 +93,7 @@ TEST(exception_leaves_a_nested_call) {
 
 TEST(several_threads_may_call_at_once) {
     std::vector<std::thread> callers;
+    callers.reserve(4);
     std::atomic<bool> good{true};
     for (int c = 0; c < 4; ++c) {
         callers.emplace_back([&] {

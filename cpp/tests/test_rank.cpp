@@ -46,7 +46,9 @@ Lists sorted_lists(const Dense& scores, std::int64_t n_top, const testing::Csr* 
                                                               exclude->indices.data() + exclude->indptr[u + 1], j);
             if (!hidden && scores.at(u, j) > -kInf) order.push_back(j);
         }
-        std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return scores.at(u, a) > scores.at(u, b); });
+        std::sort(order.begin(), order.end(), [&](auto a, auto b) {
+            return scores.at(u, a) > scores.at(u, b) || (scores.at(u, a) == scores.at(u, b) && a < b);
+        });
         for (std::int64_t l = 0; l < n_top; ++l) {
             const bool listed = l < static_cast<std::int64_t>(order.size());
             lists.ids[u * n_top + l] = listed ? order[l] : -1;

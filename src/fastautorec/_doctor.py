@@ -40,7 +40,10 @@ def report() -> tuple[list[str], bool]:
     try:
         rows.append(["native core", f"loaded, SIMD level {simd_level()}"])
     except ImportError as error:
-        rows += [["native core", f"cannot be loaded: {error}"], ["", "reinstall it: pip install --force-reinstall fastautorec"]]
+        rows += [
+            ["native core", f"cannot be loaded: {error}"],
+            ["", "reinstall it: pip install --force-reinstall fastautorec"],
+        ]
     rows += [["GPU", _gpu()], ["CuPy", _cupy()]]
     text, good = _self_check()
     rows.append(["self-check", text])
@@ -114,8 +117,9 @@ def _self_check() -> tuple[str, bool]:
         except (ImportError, ValueError, RuntimeError) as error:
             return f"FAILED on {device}: {error}", False
         seconds[device] = time.perf_counter() - start
-    error = float(np.max(np.abs(scores["cpu"] - scores["reference"])) / np.max(np.abs(scores["reference"])))
-    good = error < TOLERANCE
+    expected = scores["reference"]
+    difference = float(np.abs(scores["cpu"] - expected).max() / np.abs(expected).max())
+    good = difference < TOLERANCE
     verdict = "passed" if good else "FAILED"
     times = ", ".join(f"{device} {1e3 * value:.0f} ms" for device, value in seconds.items())
-    return f"{verdict}: cpu and reference differ by {error:.1e} at most, relative ({times})", good
+    return f"{verdict}: cpu and reference differ by {difference:.1e} at most, relative ({times})", good

@@ -115,7 +115,7 @@ class Encoder:
     normalize : {"l2", None}
         Whether each row of X has unit length.
     intercept : bool
-        Add the column g_i = 1 / ‖r_i‖₁: popularity counts most for the users of whom least is known.
+        Add the column g_i = ‖r_i‖₁^(-½): popularity counts most for the users of whom least is known.
     """
 
     weight: FloatArray
@@ -135,7 +135,7 @@ class Encoder:
             return history
         own = history.rebased()
         lengths = own.row_lengths()
-        return own.with_data(np.repeat((1 / np.sqrt(np.maximum(lengths, 1))).astype(np.float32), lengths))
+        return own.with_data(np.repeat(_inverse_roots(lengths), lengths))
 
     def hidden(self, backend: Backend, inputs: Csr, out: FloatArray | None = None) -> FloatArray:
         """Return H₁ (q, k + intercept) of already normalised inputs."""
@@ -144,7 +144,7 @@ class Encoder:
             out = np.empty((inputs.shape[0], self.width), np.float32)
         backend.encode(inputs, self.weight, self.bias, self.activation, out=out[:, :k])
         if self.intercept:
-            out[:, k] = 1 / np.maximum(inputs.row_lengths(), 1)
+            out[:, k] = _inverse_roots(inputs.row_lengths())
         return out
 
 
@@ -157,11 +157,11 @@ class RidgeAccumulators:
     noise: Float64Array  # what input dropout adds to the first block of the Gram matrix, (k, k)
     mean_degree: float  # interactions per user
 
-    def solve(self, regularization: float, num_threads: int) -> FloatArray:
+    def solve(self, regularization: float, intercept_penalty: float, num_threads: int) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖r_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖².
 
         Both penalties are relative to the data, so that a value means the same on every set: λ = ``regularization`` ×
-        √(interactions per user) × tr(HᵀH) / k and λ₀ = Σ g_i².
+        √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
         """
         k = len(self.noise)
         system = self.gram.copy()
@@ -169,7 +169,7 @@ class RidgeAccumulators:
         system[:k, :k] += self.noise
         system[np.arange(k), np.arange(k)] += penalty
         if len(system) > k:
-            system[k, k] *= 2
+            system[k, k] *= 1 + intercept_penalty
         with single_threaded_blas:
             try:
                 inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
@@ -236,6 +236,10 @@ def _tiles(user_items: Csr, width: int) -> Iterator[tuple[int, int]]:
     m, size = user_items.shape[0], tile_users(width)
     for start in range(0, m, size):
         yield start, min(start + size, m)
+
+
+def _inverse_roots(lengths: npt.NDArray[np.int64]) -> FloatArray:
+    return np.reciprocal(np.sqrt(np.maximum(lengths, 1, dtype=np.float32)))
 
 
 def _column_squares(inputs: Csr) -> Float64Array:

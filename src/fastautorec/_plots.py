@@ -42,10 +42,6 @@ def popularity_figure(
         If matplotlib is not installed.
     ValueError
         If there is no model, or a model without a single popularity >= 1.
-
-    Examples
-    --------
-    >>> popularity_figure({"a": [1, 10, 100], "b": [5, 5, 50]}, "popularity.png")  # doctest: +SKIP
     """
     if not popularities:
         raise ValueError("`popularities` must hold at least one model, got none")

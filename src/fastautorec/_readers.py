@@ -56,7 +56,9 @@ def _text_by_polars(path: Path, layout: Layout) -> Columns | None:
     """Return the columns, or None where any line is not as the layout says."""
     import polars as pl  # noqa: PLC0415  (optional, and slow to import)
 
-    inferred: dict[str, Any] = {role: pl.Int64 if integer else pl.String for role, integer in layout.integer_ids.items()}
+    inferred: dict[str, Any] = {
+        role: pl.Int64 if integer else pl.String for role, integer in layout.integer_ids.items()
+    }
     inferred |= {"rating": pl.Float64, "timestamp": pl.Int64 if layout.integer_times else pl.String}
     texts = {"user": pl.String, "item": pl.String, "rating": pl.Float64, "timestamp": pl.String}
     for types in (inferred, texts):

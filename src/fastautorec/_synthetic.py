@@ -76,18 +76,25 @@ def draw(n_users: int, n_items: int, nnz: int, seed: int) -> tuple[IntArray, npt
 def _activity(n_users: int, n_items: int, nnz: int, rng: Random) -> IntArray:
     """Return interactions per user, log-normal, each at most ``n_items``, with sum ``nnz``."""
     weight = rng.lognormal(sigma=ACTIVITY_SIGMA, size=n_users)
-    lengths = np.zeros(n_users, np.int64)
-    if nnz >= n_users:
-        lengths += 1
-    # A user who has reached the cap leaves a rest to the others, hence the rounds.
+    offset = rng.random(n_users)  # rounds up or down at random
+    base = int(nnz >= n_users)
     cap = min(n_items, max(n_items // 2, -(-nnz // n_users)))
-    while (rest := nnz - int(lengths.sum())) > 0:
-        room = cap - lengths
-        share = np.where(room > 0, weight, 0)
-        extra = np.minimum(room, (share * (rest / share.sum())).astype(np.int64))
-        if not extra.any():
-            extra[rng.permutation(np.flatnonzero(room))[:rest]] = 1
-        lengths += extra
+
+    def scaled(scale: float) -> IntArray:
+        return np.minimum(base + (scale * weight + offset).astype(np.int64), cap)
+
+    # The sum grows with the scale: halve the interval until what is missing is a handful.
+    low, high = 0.0, cap / float(weight.min())
+    lengths = np.full(n_users, base)
+    for _ in range(50):
+        middle = (low + high) / 2
+        trial = scaled(middle)
+        if trial.sum() <= nnz:
+            low, lengths = middle, trial
+        else:
+            high = middle
+    while (missing := nnz - int(lengths.sum())) > 0:
+        lengths[rng.permutation(np.flatnonzero(lengths < cap))[:missing]] += 1
     return lengths
 
 

@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from fastautorec._backends.protocol import IdArray
 from fastautorec._report import Metric, Report, table_lines
-from fastautorec.evaluation import compare, evaluate
+from fastautorec.data import Interactions
+from fastautorec.evaluation import compare, evaluate, evaluate_ranking
 from fastautorec.models import Recommender
 
 
@@ -22,22 +26,26 @@ class Trial:
     model : Recommender
     fit_seconds : float
     report : Report
+    lists : int32 (m, K) or None
+        What it recommends to every user, where that was to be kept.
     """
 
     name: str
     model: Recommender
     fit_seconds: float
     report: Report
+    lists: IdArray | None = None
 
 
 def run_trial(
     name: str,
     model: Recommender,
-    train: Any,
-    test: Any,
+    train: Interactions,
+    test: Interactions,
     *,
     k: tuple[int, ...],
     definition: str = "standard",
+    keep_lists: bool = False,
     say: Callable[[str], None],
 ) -> Trial:
     """Fit and evaluate a model, and tell ``say`` about it."""
@@ -45,9 +53,20 @@ def run_trial(
     start = time.perf_counter()
     model.fit(train)
     fitted = time.perf_counter()
-    report = evaluate(model, train, test, k=k, definition=definition)
+    options: dict[str, Any] = {"k": k, "definition": definition}
+    lists = _complete_lists(model, train, test, k[-1]) if keep_lists else None
+    if lists is None:
+        report = evaluate(model, train, test, **options)
+    else:
+        report = evaluate_ranking(lists, train, test, **options)
     say(f"{name}: fitted in {fitted - start:.2f} s, evaluated in {time.perf_counter() - fitted:.2f} s")
-    return Trial(name, model, fitted - start, report)
+    return Trial(name, model, fitted - start, report, lists)
+
+
+def _complete_lists(model: Recommender, train: Interactions, test: Interactions, length: int) -> IdArray:
+    """Return lists that are long enough for the R-Precision of every user."""
+    longest = int(np.diff(test.user_items.indptr).max(initial=0))
+    return model.recommend(train, N=min(max(length, longest), train.shape[1]))[0]
 
 
 def headline_metrics(report: Report) -> tuple[str, ...]:
@@ -82,9 +101,13 @@ def difference_lines(trial: Trial, other: Trial) -> list[str]:
     rows = [[f"{trial.name} minus {other.name}", "difference", "95 % interval", "p (Holm)"]]
     for name in headline_metrics(trial.report):
         d = comparison[name]
-        rows.append([f"  {name}", f"{d.difference:+.4f}", f"[{d.low:+.4f}, {d.high:+.4f}]", f"{d.p_adjusted:.2g}"])
+        rows.append([f"  {name}", f"{d.difference:+.4f}", f"[{d.low:+.4f}, {d.high:+.4f}]", _p_value(d.p_adjusted)])
     return table_lines(rows)
 
 
 def _interval(metric: Metric) -> str:
     return f"{metric.mean:.4f} ±{metric.half_width:.4f}"
+
+
+def _p_value(p: float) -> str:
+    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ import numpy.typing as npt
 from scipy import sparse
 
 import fastautorec
+from fastautorec._backends.protocol import DEFINITIONS
 from fastautorec._layouts import FORMATS
 from fastautorec._report import table_lines
-from fastautorec._trial import difference_lines, run_trial, trial_lines
+from fastautorec._trial import Trial, difference_lines, run_trial, trial_lines
 from fastautorec.data import Interactions, read_ratings, split
-from fastautorec.evaluation import DEFAULT_K, DEFINITIONS
+from fastautorec.evaluation import DEFAULT_K
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
 from fastautorec.models import EASE, NCEAutoRec, NCEPLRec, Popularity, PureSVD, Recommender
 
@@ -36,9 +37,10 @@ MODELS: dict[str, type[Recommender]] = {
 }
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
+CSV_USERS = 1 << 14  # written at a time
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
-USER_ERRORS = (OSError, ValueError, KeyError, ImportError, MemoryError, BackendUnavailableError, DivergedError)
+USER_ERRORS = (OSError, ValueError, ImportError, MemoryError, BackendUnavailableError, DivergedError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +76,7 @@ def say(text: str) -> None:
 def _demo(args: argparse.Namespace) -> int:
     from fastautorec import _demo  # noqa: PLC0415
 
-    _demo.run(Path(args.output), say=say, tuned=args.tuned)
+    _demo.run(Path(args.output), say=say)
     return 0
 
 
@@ -106,7 +108,7 @@ def _recommend(args: argparse.Namespace) -> int:
         raise ValueError(f"`-n` must be between 1 and the number of items of the model, {model.n_items_}, got {args.n}")
     data = _read(args)
     item_ids = model.item_ids_ if model.item_ids_ is not None else np.arange(model.n_items_)
-    rows = np.arange(data.shape[0]) if args.users is None else data.user_index(_like(data.user_ids, args.users))
+    rows = np.arange(data.shape[0]) if args.users is None else _rows_of(data, args.users)
     history = _in_columns_of(item_ids, data)[rows]
     empty = np.diff(history.indptr) == 0
     if empty.any():
@@ -128,14 +130,14 @@ def _evaluate(args: argparse.Namespace) -> int:
         _choose(model, train, validation)
     k = tuple(args.k or [value for value in DEFAULT_K if value <= data.shape[1]] or [data.shape[1]])
 
-    def trial(name: str, one: Recommender) -> Any:
+    def trial(name: str, one: Recommender) -> Trial:
         return run_trial(name, one, history, test, k=k, definition=args.definition, say=say)
 
     mine = trial(args.model, model)
     print(f"{model!r}, fitted on {history.nnz:,} interactions, tested on {test.nnz:,} ({by} split)")
     print(mine.report)
     if args.baselines:
-        others = [trial(name, MODELS[name]()) for name in ("pure-svd", "popularity") if name != args.model]
+        others = [trial(name, one) for name, one in _baselines(data).items() if name != args.model]
         print("", *trial_lines([mine, *others]), sep="\n")
         for other in others:
             print("", *difference_lines(mine, other), sep="\n")
@@ -154,6 +156,11 @@ def _make_model(args: argparse.Namespace) -> Recommender:
     except TypeError as error:  # of a value like dropout=high
         raise ValueError(str(error)) from error
     return model
+
+
+def _baselines(data: Interactions) -> dict[str, Recommender]:
+    svd = PureSVD()
+    return {"pure-svd": svd.set_params(factors=min(svd.factors, *data.shape)), "popularity": Popularity()}
 
 
 def _has_choice(model: Recommender) -> bool:
@@ -196,11 +203,15 @@ def _order(data: Interactions, by: str | None) -> str:
     return by
 
 
-def _like(ids: npt.NDArray[Any], labels: Iterable[str]) -> list[int | str]:
-    """Return labels of the command line as what the ids of the data are, integers or strings."""
-    if ids.dtype.kind == "U":
-        return list(labels)
-    return [int(label) if label.lstrip("-").isdecimal() else label for label in labels]
+def _rows_of(data: Interactions, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the rows of users named on the command line, where every id is a text."""
+    integers = data.user_ids.dtype.kind != "U"
+    ids: list[int | str] = [int(label) if integers and label.lstrip("-").isdecimal() else label for label in labels]
+    try:
+        rows: npt.NDArray[np.int64] = data.user_index(ids)
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
+    return rows
 
 
 def _in_columns_of(item_ids: npt.NDArray[Any], data: Interactions) -> sparse.csr_matrix:
@@ -223,9 +234,13 @@ def _write_csv(
 ) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["user", "rank", "item", "score"])
-    for user, items, values in zip(users.tolist(), ids, scores, strict=True):
-        places = range(int((items >= 0).sum()))
-        writer.writerows([user, place + 1, item_ids[items[place]], f"{values[place]:.6g}"] for place in places)
+    for start in range(0, len(users), CSV_USERS):
+        block = slice(start, start + CSV_USERS)
+        real = ids[block] >= 0  # lists may have free places
+        owners = np.repeat(users[block], real.sum(axis=1))
+        ranks = np.nonzero(real)[1] + 1
+        texts = map("{:.6g}".format, scores[block][real].tolist())
+        writer.writerows(zip(owners.tolist(), ranks.tolist(), item_ids[ids[block][real]].tolist(), texts, strict=True))
 
 
 def _write_table(
@@ -253,7 +268,6 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = add("demo", _demo, "compare the models on the embedded data, recommend, and draw a picture")
     demo.add_argument("--output", default=".", metavar="DIR", help="where to save popularity.png (default: here)")
-    demo.add_argument("--tuned", action="store_true", help="add NCE-AutoRec and EASE tuned for this data (a minute)")
 
     fit = add("fit", _fit, "fit a model to a rating file and save it")
     _add_file_options(fit, "--format")
@@ -283,15 +297,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
     parser.add_argument("file", metavar="FILE", help="ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1")
-    parser.add_argument(
-        "--file-format", *names, dest="file_format", choices=FORMATS, default="auto", help="of FILE (default: auto)"
-    )
+    text = f"of FILE: {', '.join(FORMATS)} (default: auto)"
+    flags = ("--file-format", *names)
+    parser.add_argument(*flags, dest="file_format", choices=FORMATS, default="auto", metavar="FORMAT", help=text)
     text = "count ratings >= X only (default: every row of FILE, whatever its rating)"
     parser.add_argument("--threshold", type=float, metavar="X", help=text)
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", choices=MODELS, default="nce-autorec", help="(default: nce-autorec)")
+    text = f"{', '.join(MODELS)} (default: nce-autorec)"
+    parser.add_argument("--model", choices=MODELS, default="nce-autorec", metavar="NAME", help=text)
     text = "parameters of the model, for example factors=500 regularization=0.03,0.1,0.3 (the best is chosen)"
     parser.add_argument("--set", nargs="+", type=_setting, action="extend", default=[], metavar="NAME=VALUE", help=text)
 
@@ -311,8 +326,7 @@ def _one_line(error: BaseException) -> str:
         return f"not enough memory{f': {error}' if str(error) else ''}; `plan` of the model tells what a fit needs"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
-    text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() of a KeyError adds quotes
-    return " ".join(str(text).split())
+    return " ".join(str(error).split())
 
 
 def _silence_stdout() -> None:

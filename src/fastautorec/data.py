@@ -28,7 +28,7 @@ def read_ratings(path: str | PathLike[str], format: str = "auto", threshold: flo
     r"""Read a rating file.
 
     Text files are read by polars where it is installed (``pip install 'fastautorec[data]'``): tens of millions of
-    lines in seconds. Without it a reader in plain Python does the same, about a million lines in a second or two.
+    lines in seconds. Without it a reader in plain Python does the same, at some seconds per million lines.
 
     Parameters
     ----------

@@ -70,9 +70,15 @@ class RidgeHeads:
     """Prediction heads of one encoder for several penalties, all from one pass over the data."""
 
     def __init__(
-        self, run: FitRun, encoder: Encoder, dropout: float = 0.0, seed: int = 0, popularity_discount: float = 0.0
+        self,
+        run: FitRun,
+        encoder: Encoder,
+        dropout: float = 0.0,
+        seed: int = 0,
+        intercept_penalty: float = 0.0,
+        popularity_discount: float = 0.0,
     ) -> None:
-        self._run, self._encoder = run, encoder
+        self._run, self._encoder, self._intercept_penalty = run, encoder, intercept_penalty
         self._accumulators = accumulate_ridge(run.backend, run.train, encoder, dropout, seed, run.step)
         self._discount: FloatArray | None = None
         if popularity_discount:
@@ -97,7 +103,7 @@ class RidgeHeads:
         return best
 
     def _solve(self, penalty: float) -> dict[str, Any]:
-        decoder = self._accumulators.solve(penalty, self._run.backend.num_threads)
+        decoder = self._accumulators.solve(penalty, self._intercept_penalty, self._run.backend.num_threads)
         if self._discount is not None:
             decoder *= self._discount
         return {

@@ -67,8 +67,10 @@ class NCEAutoRec(EncoderModel):
         Rate q of input dropout in the prediction head, in [0, 1). Exact for the identity activation, an average over a
         few masks for the others.
     fit_intercept : bool
-        Fit an intercept c for each item; user i gets the share g_i = 1/‖r_i‖₁ of it, so that popularity helps where a
+        Fit an intercept c for each item; user i gets the share g_i = ‖r_i‖₁^(−½) of it, so that popularity helps where a
         history says little.
+    intercept_penalty : float
+        Strength of λ₀ relative to the data: λ₀ = ``intercept_penalty`` · Σ g_i².
     popularity_discount : float
         γ: scores are multiplied by pop^(−γ); 0 leaves them as the ridge regression has them.
     learning_rate, batch_size, epochs, patience
@@ -124,6 +126,7 @@ class NCEAutoRec(EncoderModel):
         regularization: float | Sequence[float] = 0.1,
         dropout: float = 0.7,
         fit_intercept: bool = True,
+        intercept_penalty: float = 1.0,
         popularity_discount: float = 0.15,
         learning_rate: float = 1e-3,
         batch_size: int = 500,
@@ -146,6 +149,7 @@ class NCEAutoRec(EncoderModel):
         self.regularization = regularization
         self.dropout = dropout
         self.fit_intercept = fit_intercept
+        self.intercept_penalty = intercept_penalty
         self.popularity_discount = popularity_discount
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -173,6 +177,7 @@ class NCEAutoRec(EncoderModel):
         check_penalties(self.regularization)
         check_real("dropout", self.dropout, 0, 1, below=True)
         check_bool("fit_intercept", self.fit_intercept)
+        check_real("intercept_penalty", self.intercept_penalty, 0)
         check_real("popularity_discount", self.popularity_discount)
         check_real("learning_rate", self.learning_rate, 0, above=True)
         check_int("batch_size", self.batch_size, 1)
@@ -185,7 +190,7 @@ class NCEAutoRec(EncoderModel):
         encoder = self._embed(run, rng)
         run.record("embedding")
         seed = int(rng.integers(2**63))
-        heads = RidgeHeads(run, encoder, self.dropout, seed, self.popularity_discount)
+        heads = RidgeHeads(run, encoder, self.dropout, seed, self.intercept_penalty, self.popularity_discount)
         return heads.fit(self, check_penalties(self.regularization))
 
     def _embed(self, run: FitRun, rng: np.random.Generator) -> Encoder:
