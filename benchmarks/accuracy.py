@@ -76,9 +76,7 @@ TUNED: dict[str, list[dict[str, Any]]] = {
 BASELINES: dict[str, list[far.models.Recommender]] = {
     "EASE, tuned": [far.EASE(regularization=v) for v in (10, 30, 100, 300, 1000, 2000)],
     "NCE-PLRec, tuned": [
-        far.NCEPLRec(factors=k, beta=b, regularization=[0.02, 0.1, 0.5])
-        for k in (100, 300)
-        for b in (0.7, 0.9, 1.1)
+        far.NCEPLRec(factors=k, beta=b, regularization=[0.02, 0.1, 0.5]) for k in (100, 300) for b in (0.7, 0.9, 1.1)
     ],
     "PureSVD, tuned": [far.PureSVD(factors=k) for k in (10, 20, 50, 100, 200)],
     "Popularity": [far.Popularity()],

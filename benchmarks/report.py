@@ -1,6 +1,6 @@
 """Turns the results of the benchmarks into the tables of README.md.
 
-Run: python benchmarks/report.py --speed FILE --memory FILE [--readme FILE]
+Run: python benchmarks/report.py SPEED.json [MEMORY.json] [--readme FILE]
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Key = tuple[str, str, str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the tables of benchmarks/README.md.")
-    parser.add_argument("--speed", type=Path, required=True, help="what pytest --benchmark-json wrote")
-    parser.add_argument("--memory", type=Path, help="what memory.py --json wrote")
+    parser.add_argument("speed", type=Path, help="what pytest --benchmark-json wrote")
+    parser.add_argument("memory", type=Path, nargs="?", help="what memory.py --json wrote")
     parser.add_argument("--readme", type=Path, default=README)
     options = parser.parse_args()
     speed = json.loads(options.speed.read_text())

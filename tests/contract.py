@@ -138,7 +138,7 @@ class ModelContract:
         np.testing.assert_array_equal(loaded.predict(train), model.predict(train))
 
     def test_pickles_for_multiprocessing(self, model: Any, train: sparse.csr_matrix) -> None:
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(train), model.predict(train))  # noqa: S301
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(train), model.predict(train))
 
     def test_item_names_travel_with_the_model(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
         names = np.array([f"item {j}" for j in range(60)])

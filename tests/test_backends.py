@@ -133,17 +133,19 @@ def test_parity_on_row_slices(backend, rows, operation):
     assert_same(run(backend, x), run(PURE, x.rebased()))
 
 
+@pytest.mark.parametrize("density", [0.2, 0.01])
 @pytest.mark.parametrize("k", [0, 1, 2, 15, 16, 17, 31, 32, 33, 48, 64, 100])
-def test_parity_for_any_number_of_units(backend, k):  # up to more units than items, whole registers or not
-    x = check_values("user_items", random_matrix())
+def test_parity_for_any_number_of_units(backend, k, density):  # up to more units than items, whole registers or not
+    x = check_values("user_items", random_matrix(density=density))
     weight, grad, bias = dense(40, k), dense(60, k), dense(1, k, 1)[0]
     assert_same(backend.encode(x, weight, bias, "relu"), PURE.encode(x, weight, bias, "relu"))
     assert_same(backend.encode_backward(x, grad), PURE.encode_backward(x, grad))
     assert_same(backend.gram_product(x, weight), PURE.gram_product(x, weight))
 
 
-def test_strided_rows(backend):
-    x = check_values("user_items", random_matrix())
+@pytest.mark.parametrize("density", [0.2, 0.01])
+def test_strided_rows(backend, density):
+    x = check_values("user_items", random_matrix(density=density))
     weight, grad = dense(80, 50)[::2, 3:36], dense(120, 50)[::2, 1:34]
     assert_same(backend.encode(x, weight), PURE.encode(x, weight))
     assert_same(backend.encode_backward(x, grad), PURE.encode_backward(x, grad))

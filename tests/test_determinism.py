@@ -63,6 +63,14 @@ def test_operations(name, user_items, values):
     assert_same_bits(lambda threads: OPERATIONS[name](user_items, values, threads))
 
 
+@pytest.mark.parametrize("units", [1, 16, 33, 200])
+def test_one_row_has_the_bits_of_many(values, units):
+    weight = dense(900, units)
+    whole = ops.encode(values, weight)
+    for row in range(0, 6000, 500):
+        assert ops.encode(values[row], weight).tobytes() == whole[row : row + 1].tobytes()
+
+
 def test_matmul():
     a, b = dense(3000, 130), dense(130, 220)
     assert_same_bits(lambda threads: _parallel.matmul(a, b, np.empty((3000, 220), np.float32), threads))

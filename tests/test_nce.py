@@ -185,13 +185,21 @@ def test_bad_training_data(matrix: Any, error: type, message: str, device: str) 
 
 
 BAD_CALLS = [
-    (lambda m, x: m.recommend(x.T), ValueError, "has 120 columns but the model was fitted on 60 items; did you pass it tr"),
+    (
+        lambda m, x: m.recommend(x.T),
+        ValueError,
+        "has 120 columns but the model was fitted on 60 items; did you pass it tr",
+    ),
     (lambda m, x: m.recommend(x[:, :9]), ValueError, "has 9 columns but the model was fitted on 60 items$"),
     (lambda m, x: m.recommend(x, N=61), ValueError, "`N` must be between 1 and 60, got 61"),
     (lambda m, x: m.recommend(x, N=0), ValueError, "`N` must be between 1 and 60, got 0"),
     (lambda m, x: m.recommend(x, N=2.0), TypeError, "`N` must be an integer, got float"),
     (lambda m, x: m.recommend(x, items=[60]), ValueError, r"`items` must hold item ids in \[0, 60\), got 60"),
-    (lambda m, x: m.recommend(x, filter_items=[-1]), ValueError, r"`filter_items` must hold item ids in \[0, 60\), got -1"),
+    (
+        lambda m, x: m.recommend(x, filter_items=[-1]),
+        ValueError,
+        r"`filter_items` must hold item ids in \[0, 60\), got -1",
+    ),
     (lambda m, x: m.recommend(x, items=["a"]), TypeError, "`items` must hold integer item ids"),
     (lambda m, x: m.recommend(x, items=[]), ValueError, "leave no item to recommend"),
     (lambda m, x: m.recommend(x.toarray()), TypeError, "`user_items` must be a scipy sparse matrix"),
@@ -227,7 +235,9 @@ def test_odd_but_valid_matrices_mean_the_same(train: sparse.csr_matrix) -> None:
         "float64": train.astype(np.float64),
         "bool": train.astype(bool),
         "int8": train.astype(np.int8),
-        "coo with duplicates": sparse.coo_matrix((np.ones(len(doubled)), (coo.row[doubled], coo.col[doubled])), coo.shape),
+        "coo with duplicates": sparse.coo_matrix(
+            (np.ones(len(doubled)), (coo.row[doubled], coo.col[doubled])), coo.shape
+        ),
         "csc": train.tocsc(),
         "lil": train.tolil(),
         "sparse array": sparse.csr_array(train),

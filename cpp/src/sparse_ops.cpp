@@ -69,13 +69,33 @@ FASTAUTOREC_INLINE Row row_of(const CsrView& x, std::int64_t u) {
     return {x.indices + start, x.values ? x.values + start : nullptr, x.indptr[u + 1] - start};
 }
 
-template <bool kHasValues>
-FASTAUTOREC_INLINE void add_rows(const Row row, const PanelRow* block, Vec& lo, Vec& hi) {
+// Where a product finds 32 columns of an item's row: packed, or in place for products too small to be worth packing.
+struct Packed {
+    const PanelRow* rows;
+    FASTAUTOREC_INLINE const float* at(std::int32_t id, PanelRow&) const { return rows[id].value; }
+};
+struct InPlace {
+    const float* columns;  // of the first row
+    std::int64_t stride;
+    FASTAUTOREC_INLINE const float* at(std::int32_t id, PanelRow&) const { return columns + id * stride; }
+};
+struct InPlaceTail {  // the last columns: reading 32 of them would leave the row
+    const float* columns;
+    std::int64_t stride, width;
+    FASTAUTOREC_INLINE const float* at(std::int32_t id, PanelRow& buffer) const {
+        for (std::int64_t c = 0; c < kPanel; ++c) buffer.value[c] = c < width ? columns[id * stride + c] : 0.0f;
+        return buffer.value;
+    }
+};
+
+template <bool kHasValues, class Block>
+FASTAUTOREC_INLINE void add_rows(const Row row, const Block block, Vec& lo, Vec& hi) {
     Vec lo2{}, hi2{};  // a second pair of sums hides the latency of the additions
+    PanelRow even, odd;
     std::int64_t e = 0;
     for (; e + 1 < row.size; e += 2) {
-        const float* a = block[row.ids[e]].value;
-        const float* b = block[row.ids[e + 1]].value;
+        const float* a = block.at(row.ids[e], even);
+        const float* b = block.at(row.ids[e + 1], odd);
         const float u = kHasValues ? row.values[e] : 1.0f, v = kHasValues ? row.values[e + 1] : 1.0f;
         lo += u * vec(a);
         hi += u * vec(a + kLanes);
@@ -83,7 +103,7 @@ FASTAUTOREC_INLINE void add_rows(const Row row, const PanelRow* block, Vec& lo, 
         hi2 += v * vec(b + kLanes);
     }
     if (e < row.size) {
-        const float* a = block[row.ids[e]].value;
+        const float* a = block.at(row.ids[e], even);
         const float u = kHasValues ? row.values[e] : 1.0f;
         lo += u * vec(a);
         hi += u * vec(a + kLanes);
@@ -92,7 +112,8 @@ FASTAUTOREC_INLINE void add_rows(const Row row, const PanelRow* block, Vec& lo, 
     hi += hi2;
 }
 
-FASTAUTOREC_INLINE void gather_row(const Row row, const PanelRow* block, Vec& lo, Vec& hi) {
+template <class Block>
+FASTAUTOREC_INLINE void gather_row(const Row row, const Block block, Vec& lo, Vec& hi) {
     row.values ? add_rows<true>(row, block, lo, hi) : add_rows<false>(row, block, lo, hi);
 }
 
@@ -105,20 +126,42 @@ FASTAUTOREC_INLINE void scatter_row(const Row row, const Vec lo, const Vec hi, P
     }
 }
 
+// out[0..width) = act(row block + bias)
+template <class Block>
+FASTAUTOREC_INLINE void encode_row(const Row row, const Block block, const PanelRow& bias, int activation,
+                                   std::int64_t width, float* out) {
+    PanelRow sums;
+    Vec lo = vec(bias.value), hi = vec(bias.value + kLanes);
+    gather_row(row, block, lo, hi);
+    vec(sums.value) = lo;
+    vec(sums.value + kLanes) = hi;
+    if (activation == kIdentity) {
+        std::copy_n(sums.value, width, out);
+    } else {
+        for (std::int64_t c = 0; c < width; ++c) out[c] = activate(sums.value[c], activation);
+    }
+}
+
 FASTAUTOREC_CLONES void encode_rows(const CsrView& x, const PanelRow* weight, const PanelRow& bias, int activation,
                                     std::int64_t first, std::int64_t width, std::int64_t start, std::int64_t stop,
                                     Matrix out) {
-    for (std::int64_t u = start; u < stop; ++u) {
-        PanelRow row;
-        Vec lo = vec(bias.value), hi = vec(bias.value + kLanes);
-        gather_row(row_of(x, u), weight, lo, hi);
-        vec(row.value) = lo;
-        vec(row.value + kLanes) = hi;
-        float* target = out.row(u) + first;
-        if (activation == kIdentity) {
-            std::copy_n(row.value, width, target);
+    for (std::int64_t u = start; u < stop; ++u)
+        encode_row(row_of(x, u), Packed{weight}, bias, activation, width, out.row(u) + first);
+}
+
+// All columns of one row, so that each row of the weights is read from end to end.
+FASTAUTOREC_CLONES void encode_in_place(const CsrView& x, std::int64_t u, ConstMatrix weight, const float* bias,
+                                        int activation, float* out) {
+    for (std::int64_t first = 0; first < weight.cols; first += kPanel) {
+        const std::int64_t width = std::min(kPanel, weight.cols - first);
+        const float* columns = weight.data + first;
+        PanelRow padded{};
+        if (bias) std::copy_n(bias + first, width, padded.value);
+        if (width == kPanel) {
+            encode_row(row_of(x, u), InPlace{columns, weight.stride}, padded, activation, width, out + first);
         } else {
-            for (std::int64_t c = 0; c < width; ++c) target[c] = activate(row.value[c], activation);
+            const InPlaceTail tail{columns, weight.stride, width};
+            encode_row(row_of(x, u), tail, padded, activation, width, out + first);
         }
     }
 }
@@ -137,7 +180,7 @@ FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const PanelRow* block, std::
     for (std::int64_t u = start; u < stop; ++u) {
         const Row row = row_of(x, u);
         Vec lo{}, hi{};
-        gather_row(row, block, lo, hi);
+        gather_row(row, Packed{block}, lo, hi);
         scatter_row(row, lo, hi, out);
     }
 }
@@ -147,8 +190,13 @@ FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const PanelRow* block, std::
 void encode(const CsrView& x, ConstMatrix weight, const float* bias, int activation, Matrix out, int num_threads) {
     require(weight.rows == x.n_cols, "encode: weight must have one row for each item");
     require(out.rows == x.n_rows && out.cols == weight.cols, "encode: out must be (users, units)");
-    const std::int64_t panels = panel_count(weight.cols);
-    parallel_for(panels, num_threads, [&](std::int64_t t) {
+    if (x.nnz() < x.n_cols) {  // packing would cost more than the product
+        parallel_for(x.n_rows, num_threads, [&](std::int64_t u) {
+            encode_in_place(x, u, weight, bias, activation, out.row(u));
+        });
+        return;
+    }
+    parallel_for(panel_count(weight.cols), num_threads, [&](std::int64_t t) {
         const std::int64_t first = t * kPanel, width = std::min(kPanel, weight.cols - first);
         Panel packed(weight.rows, first, width);
         packed.load(weight);

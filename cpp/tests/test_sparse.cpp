@@ -70,6 +70,22 @@ TEST(encode_is_the_product) {
     }
 }
 
+TEST(encode_of_few_entries_has_the_bits_of_many) {  // few are gathered without packing the weights
+    const auto x = testing::random_csr(60, 400, 0.05, 19);
+    for (const std::int64_t k : kWidths) {
+        const Dense weight = testing::random_dense(400, k, 20, 1), bias = testing::random_dense(1, k, 21);
+        Dense whole(60, k);
+        encode(x.view(), weight.view(), bias.data.data(), kRelu, whole.view(), 2);
+        bool same = true;
+        for (std::int64_t u = 0; u < 60; ++u) {
+            Dense one(1, k);
+            encode(x.rows(u, u + 1), weight.view(), bias.data.data(), kRelu, one.view(), 1);
+            same &= std::equal(one.data.begin(), one.data.end(), whole.data.begin() + u * k);
+        }
+        CHECK(same);
+    }
+}
+
 TEST(encode_adds_bias_and_activates) {
     const auto x = testing::random_csr(60, 40, 0.3, 3);
     const Dense weight = testing::random_dense(40, 33, 4);

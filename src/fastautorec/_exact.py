@@ -26,7 +26,7 @@ DROPOUT_MASKS = 4
 SOLVE_ITEMS = 512
 
 
-# --- truncated SVD -----------------------------------------------------------------------------------------------------
+# --- truncated SVD --------------------------------------------------------------------------------------------------
 
 
 def right_singular_vectors(
@@ -71,7 +71,8 @@ def right_singular_vectors(
 def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
     """Return a (rows, columns) matrix of random signs, as good a start as Gaussian numbers and cheaper to draw."""
     bits = np.unpackbits(np.frombuffer(rng.bytes(-(-rows * columns // 8)), np.uint8), count=rows * columns)
-    return (bits.reshape(rows, columns) * np.float32(2) - 1).astype(np.float32)
+    signs: FloatArray = bits.reshape(rows, columns).astype(np.float32) * 2 - 1
+    return signs
 
 
 def _well_conditioned(block: FloatArray, num_threads: int) -> FloatArray:
@@ -100,7 +101,7 @@ def _whiten(matrix: Float64Array, noise: float) -> Float64Array:
     return np.asarray(vectors * np.divide(1, np.sqrt(np.abs(values)), out=np.zeros_like(values), where=kept))
 
 
-# --- ridge head --------------------------------------------------------------------------------------------------------
+# --- ridge head -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Encoder:
     @property
     def width(self) -> int:
         """Columns of H₁."""
-        return self.weight.shape[1] + self.intercept
+        return int(self.weight.shape[1]) + self.intercept
 
     def inputs(self, history: Csr) -> Csr:
         """Return X of binary histories."""

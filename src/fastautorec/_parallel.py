@@ -34,7 +34,9 @@ def resolve_num_threads(num_threads: int | None) -> int:
     setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if setting:
         if not setting.isdigit() or int(setting) == 0:
-            raise ValueError(f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}")
+            raise ValueError(
+                f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}"
+            )
         return int(setting)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

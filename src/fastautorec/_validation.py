@@ -72,11 +72,14 @@ def check_random_state(random_state: object) -> np.random.Generator:
     return np.random.default_rng(check_int("random_state", random_state, 0))
 
 
-def check_cutoffs(k: int | Iterable[int]) -> tuple[int, ...]:
+def check_cutoffs(k: object) -> tuple[int, ...]:
     """Return the list lengths ``k`` as an ascending tuple without repeats."""
-    if not isinstance(k, (Integral, Iterable)) or isinstance(k, str):
+    if isinstance(k, Integral):
+        values = [k]
+    elif isinstance(k, Iterable):
+        values = list(k)
+    else:
         raise TypeError(f"`k` must be an integer or a sequence of integers, got {_kind(k)}")
-    values = [k] if isinstance(k, Integral) else list(k)
     if not values:
         raise ValueError("`k` must name at least one list length, got none; for example k=(5, 10)")
     return tuple(sorted({check_int("k", value, 1, MAX_ITEMS) for value in values}))
@@ -216,8 +219,8 @@ def _stored_values(matrix: Any) -> npt.NDArray[Any]:
 
 def _canonical(name: str, matrix: Any) -> Any:
     """Return SciPy CSR with sorted ids, duplicates summed, its row pointers and ids checked."""
-    if matrix.format == "coo":
-        matrix = matrix.astype(np.float32)  # its conversion sums duplicates: small integers would overflow
+    if matrix.format == "coo":  # its conversion sums duplicates: small integers would overflow
+        matrix = sparse.coo_matrix((matrix.data.astype(np.float32), (matrix.row, matrix.col)), shape=matrix.shape)
     csr = matrix.tocsr()
     ids = csr.indices[: csr.nnz]
     if csr.nnz and (ids.min() < 0 or ids.max() >= csr.shape[1]):
@@ -225,7 +228,8 @@ def _canonical(name: str, matrix: Any) -> Any:
     if (np.diff(csr.indptr) < 0).any():
         raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
     if not csr.has_canonical_format:
-        csr = csr.astype(np.float32)
+        data = csr.data.astype(np.float32)  # not csr.astype, which sums in place in some versions of SciPy
+        csr = sparse.csr_matrix((data, csr.indices.copy(), csr.indptr.copy()), shape=csr.shape)
         csr.sum_duplicates()
     return csr
 

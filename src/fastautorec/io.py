@@ -161,7 +161,9 @@ def _digest(array: npt.NDArray[Any]) -> str:
 
 
 def _damaged(path: Path, reason: object) -> ModelFileError:
-    return ModelFileError(f"{path} is not a readable model file ({reason}); it may be truncated or damaged: save it again")
+    return ModelFileError(
+        f"{path} is not a readable model file ({reason}); it may be truncated or damaged: save it again"
+    )
 
 
 def _umask() -> int:

@@ -221,7 +221,7 @@ class Recommender(ABC):
         n_top = check_int("N", N, 1, self.n_items_)
         vectors = self._item_vectors()
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        unit = vectors / np.where(norms > 0, norms, 1)[:, None]
+        unit = (vectors / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32, copy=False)
         ids = np.empty((len(queries), n_top), np.int32)
         scores = np.empty((len(queries), n_top), np.float32)
 

@@ -85,5 +85,9 @@ class EncoderModel(Recommender):
         }
         peak = max(svd, ridge, key=lambda parts: sum(parts.values()))
         score_users, score_items = tile_shape(m, n)
-        tiles = {"users in a fit tile": users, "users in a score tile": score_users, "items in a score tile": score_items}
+        tiles = {
+            "users in a fit tile": users,
+            "users in a score tile": score_users,
+            "items in a score tile": score_items,
+        }
         return Plan(type(self).__name__, (m, n), nnz, {"row pointers": 8 * (m + 1)} | peak, tiles)

@@ -21,32 +21,29 @@ TARGETS = ("nce", "power")
 SELECTION_LENGTH = 50  # of the lists whose NDCG chooses among penalties
 
 
-def check_penalties(value: float | Sequence[float]) -> list[float]:
+def check_penalties(value: object) -> list[float]:
     """Return ``regularization`` as a list of one or more numbers >= 0."""
     values = [value] if isinstance(value, Real) else value
-    if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str):
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
         raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
     if len(values) == 0:
         raise ValueError("`regularization` must hold at least one value, got none")
     return [check_real("regularization", v, 0) for v in values]
 
 
-def embedding_target(
-    backend: Backend, train: Csr, target: str, beta: float, numerator: str, user_weight: float
-) -> Csr:
+def embedding_target(backend: Backend, train: Csr, target: str, beta: float, numerator: str, user_weight: float) -> Csr:
     """Return the matrix that the embedding fits, on the pattern of R, rows scaled by ‖r_i‖₁^(−user_weight)."""
     if target == "nce":
         weighted = backend.nce_transform(train, beta, numerator)
-        values = weighted.data
     else:
-        weighted = train.rebased()
-        popularity = np.maximum(backend.count_items(train), 1)
-        values = (popularity**-beta).astype(np.float32)[weighted.indices]
-    if user_weight:
+        own = train.rebased()
+        scale = (np.maximum(backend.count_items(train), 1) ** -float(beta)).astype(np.float32)
+        weighted = own.with_data(scale[own.indices])
+    if user_weight and weighted.data is not None:
         lengths = weighted.row_lengths()
-        scale = np.maximum(lengths, 1).astype(np.float64) ** -user_weight
-        values = np.multiply(values, np.repeat(scale.astype(np.float32), lengths), out=values)
-    return weighted.with_data(values)
+        of_user = (np.maximum(lengths, 1) ** -float(user_weight)).astype(np.float32)
+        np.multiply(weighted.data, np.repeat(of_user, lengths), out=weighted.data)
+    return weighted
 
 
 def svd_encoder(

@@ -90,7 +90,7 @@ class _ItemItemScorer:
 
     @property
     def n_items(self) -> int:
-        return self._weights.shape[1]
+        return int(self._weights.shape[1])
 
     def take(self, items: IdArray) -> _ItemItemScorer:
         return _ItemItemScorer(np.ascontiguousarray(self._weights[:, items]))

@@ -61,14 +61,14 @@ class NCEAutoRec(EncoderModel):
     user_weight : float
         α ≥ 0: row i of the embedding target is scaled by ‖r_i‖₁^(−α), so that heavy users do not dominate.
     regularization : float or sequence of float
-        Strength of λ relative to the data: λ = ``regularization`` · √(nnz/m) · tr(HᵀH)/k. Of several values, fitted from
-        one pass, the best NDCG on ``validation`` wins (``regularization_``).
+        Strength of λ relative to the data: λ = ``regularization`` · √(nnz/m) · tr(HᵀH)/k. Of several values, fitted
+        from one pass, the best NDCG on ``validation`` wins (``regularization_``).
     dropout : float
         Rate q of input dropout in the prediction head, in [0, 1). Exact for the identity activation, an average over a
         few masks for the others.
     fit_intercept : bool
-        Fit an intercept c for each item; user i gets the share g_i = ‖r_i‖₁^(−½) of it, so that popularity helps where a
-        history says little.
+        Fit an intercept c for each item; user i gets the share g_i = ‖r_i‖₁^(−½) of it, so that popularity helps where
+        a history says little.
     intercept_penalty : float
         Strength of λ₀ relative to the data: λ₀ = ``intercept_penalty`` · Σ g_i².
     popularity_discount : float
