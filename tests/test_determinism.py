@@ -77,6 +77,17 @@ def test_matmul():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gram(dtype):
-    a, b = dense(9000, 100).astype(dtype), dense(9000, 333).astype(dtype)
-    assert_same_bits(lambda threads: _parallel.gram(a, b, threads))
+def test_symmetric_product(dtype):
+    a = dense(9000, 333).astype(dtype)
+    assert_same_bits(lambda threads: _parallel.symmetric_product(a, a, threads))
+    expected = a.T.astype(np.float64) @ a
+    np.testing.assert_allclose(
+        _parallel.symmetric_product(a, a, 2), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+    )
+
+
+def test_spd_inverse():
+    a = dense(900, 701).astype(np.float64)
+    matrix = a.T @ a + np.eye(701)
+    assert_same_bits(lambda threads: _parallel.spd_inverse(matrix, threads))
+    np.testing.assert_allclose(_parallel.spd_inverse(matrix, 2) @ matrix, np.eye(701), rtol=0, atol=1e-8)

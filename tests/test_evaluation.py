@@ -41,8 +41,8 @@ class ItemModel:
     def prepare(self, backend, history):
         return history.to_scipy()
 
-    def score(self, backend, prepared, first, last, out):
-        out[...] = prepared @ self.weight[:, first:last]
+    def score(self, backend, prepared, users, items, out):
+        out[...] = prepared[users] @ self.weight[:, items]
 
 
 def random_data(n_users=90, n_items=40, seed=0):

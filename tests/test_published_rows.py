@@ -32,8 +32,8 @@ class FactorScorer:
     def prepare(self, backend, history):
         return self.users[history.first_row : history.first_row + history.shape[0]]
 
-    def score(self, backend, prepared, first, last, out):
-        np.matmul(prepared, self.items[first:last].T, out=out)
+    def score(self, backend, prepared, users, items, out):
+        np.matmul(prepared[users], self.items[items].T, out=out)
 
 
 @pytest.fixture(scope="module")

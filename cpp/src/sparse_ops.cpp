@@ -70,16 +70,20 @@ FASTAUTOREC_INLINE Row row_of(const CsrView& x, std::int64_t u) {
 }
 
 // Where a product finds 32 columns of an item's row: packed, or in place for products too small to be worth packing.
+template <bool wide>
 struct Packed {
+    static constexpr bool kWide = wide;  // false: a last panel of at most 16 columns, half the work
     const PanelRow* rows;
     FASTAUTOREC_INLINE const float* at(std::int32_t id, PanelRow&) const { return rows[id].value; }
 };
 struct InPlace {
+    static constexpr bool kWide = true;
     const float* columns;  // of the first row
     std::int64_t stride;
     FASTAUTOREC_INLINE const float* at(std::int32_t id, PanelRow&) const { return columns + id * stride; }
 };
 struct InPlaceTail {  // the last columns: reading 32 of them would leave the row
+    static constexpr bool kWide = true;
     const float* columns;
     std::int64_t stride, width;
     FASTAUTOREC_INLINE const float* at(std::int32_t id, PanelRow& buffer) const {
@@ -98,15 +102,15 @@ FASTAUTOREC_INLINE void add_rows(const Row row, const Block block, Vec& lo, Vec&
         const float* b = block.at(row.ids[e + 1], odd);
         const float u = kHasValues ? row.values[e] : 1.0f, v = kHasValues ? row.values[e + 1] : 1.0f;
         lo += u * vec(a);
-        hi += u * vec(a + kLanes);
+        if constexpr (Block::kWide) hi += u * vec(a + kLanes);
         lo2 += v * vec(b);
-        hi2 += v * vec(b + kLanes);
+        if constexpr (Block::kWide) hi2 += v * vec(b + kLanes);
     }
     if (e < row.size) {
         const float* a = block.at(row.ids[e], even);
         const float u = kHasValues ? row.values[e] : 1.0f;
         lo += u * vec(a);
-        hi += u * vec(a + kLanes);
+        if constexpr (Block::kWide) hi += u * vec(a + kLanes);
     }
     lo += lo2;
     hi += hi2;
@@ -117,12 +121,27 @@ FASTAUTOREC_INLINE void gather_row(const Row row, const Block block, Vec& lo, Ve
     row.values ? add_rows<true>(row, block, lo, hi) : add_rows<false>(row, block, lo, hi);
 }
 
+template <bool kWide>
 FASTAUTOREC_INLINE void scatter_row(const Row row, const Vec lo, const Vec hi, PanelRow* out) {
     for (std::int64_t e = 0; e < row.size; ++e) {
         float* z = out[row.ids[e]].value;
         const float v = row.values ? row.values[e] : 1.0f;
         vec(z) += v * lo;
-        vec(z + kLanes) += v * hi;
+        if constexpr (kWide) vec(z + kLanes) += v * hi;
+    }
+}
+
+// The choice of the activation stays outside the loops, so that they compile to vector code.
+FASTAUTOREC_INLINE void activate_all(const float* in, std::int64_t width, int activation, float* out) {
+    switch (activation) {
+        case kRelu:
+            for (std::int64_t c = 0; c < width; ++c) out[c] = activate(in[c], kRelu);
+            break;
+        case kIdentity:
+            std::copy_n(in, width, out);
+            break;
+        default:
+            for (std::int64_t c = 0; c < width; ++c) out[c] = activate(in[c], activation);
     }
 }
 
@@ -135,18 +154,18 @@ FASTAUTOREC_INLINE void encode_row(const Row row, const Block block, const Panel
     gather_row(row, block, lo, hi);
     vec(sums.value) = lo;
     vec(sums.value + kLanes) = hi;
-    if (activation == kIdentity) {
-        std::copy_n(sums.value, width, out);
-    } else {
-        for (std::int64_t c = 0; c < width; ++c) out[c] = activate(sums.value[c], activation);
-    }
+    activate_all(sums.value, width, activation, out);
 }
 
 FASTAUTOREC_CLONES void encode_rows(const CsrView& x, const PanelRow* weight, const PanelRow& bias, int activation,
                                     std::int64_t first, std::int64_t width, std::int64_t start, std::int64_t stop,
                                     Matrix out) {
-    for (std::int64_t u = start; u < stop; ++u)
-        encode_row(row_of(x, u), Packed{weight}, bias, activation, width, out.row(u) + first);
+    for (std::int64_t u = start; u < stop; ++u) {
+        const Row row = row_of(x, u);
+        float* target = out.row(u) + first;
+        width > kLanes ? encode_row(row, Packed<true>{weight}, bias, activation, width, target)
+                       : encode_row(row, Packed<false>{weight}, bias, activation, width, target);
+    }
 }
 
 // All columns of one row, so that each row of the weights is read from end to end.
@@ -171,18 +190,22 @@ FASTAUTOREC_CLONES void scatter_rows(const CsrView& x, ConstMatrix grad, std::in
     for (std::int64_t u = start; u < stop; ++u) {
         PanelRow row{};
         std::copy_n(grad.row(u) + first, width, row.value);
-        scatter_row(row_of(x, u), vec(row.value), vec(row.value + kLanes), out);
+        const Vec lo = vec(row.value), hi = vec(row.value + kLanes);
+        width > kLanes ? scatter_row<true>(row_of(x, u), lo, hi, out) : scatter_row<false>(row_of(x, u), lo, hi, out);
     }
 }
 
-FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const PanelRow* block, std::int64_t start, std::int64_t stop,
-                                  PanelRow* out) {
-    for (std::int64_t u = start; u < stop; ++u) {
-        const Row row = row_of(x, u);
-        Vec lo{}, hi{};
-        gather_row(row, Packed{block}, lo, hi);
-        scatter_row(row, lo, hi, out);
-    }
+template <bool kWide>
+FASTAUTOREC_INLINE void gram_row(const Row row, const PanelRow* block, PanelRow* out) {
+    Vec lo{}, hi{};
+    gather_row(row, Packed<kWide>{block}, lo, hi);
+    scatter_row<kWide>(row, lo, hi, out);
+}
+
+FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const PanelRow* block, std::int64_t width, std::int64_t start,
+                                  std::int64_t stop, PanelRow* out) {
+    for (std::int64_t u = start; u < stop; ++u)
+        width > kLanes ? gram_row<true>(row_of(x, u), block, out) : gram_row<false>(row_of(x, u), block, out);
 }
 
 }  // namespace
@@ -191,9 +214,8 @@ void encode(const CsrView& x, ConstMatrix weight, const float* bias, int activat
     require(weight.rows == x.n_cols, "encode: weight must have one row for each item");
     require(out.rows == x.n_rows && out.cols == weight.cols, "encode: out must be (users, units)");
     if (x.nnz() < x.n_cols) {  // packing would cost more than the product
-        parallel_for(x.n_rows, num_threads, [&](std::int64_t u) {
-            encode_in_place(x, u, weight, bias, activation, out.row(u));
-        });
+        parallel_for(x.n_rows, num_threads,
+                     [&](std::int64_t u) { encode_in_place(x, u, weight, bias, activation, out.row(u)); });
         return;
     }
     parallel_for(panel_count(weight.cols), num_threads, [&](std::int64_t t) {
@@ -229,8 +251,9 @@ void gram_product(const CsrView& x, ConstMatrix block, Matrix out, int num_threa
         const std::int64_t first = t * kPanel, width = std::min(kPanel, block.cols - first);
         Panel packed(block.rows, first, width), sums(block.rows, first, width);
         packed.load(block);
-        for_row_chunks(
-            x, [&](std::int64_t start, std::int64_t stop) { gram_rows(x, packed.data(), start, stop, sums.data()); });
+        for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
+            gram_rows(x, packed.data(), width, start, stop, sums.data());
+        });
         sums.store(out);
     });
 }

@@ -79,7 +79,7 @@ class Interactions:
         self.item_ids = _check_labels("item_ids", item_ids, csr.shape[1], "columns")
 
     @classmethod
-    def from_dataframe(  # noqa: PLR0917  (the documented order)
+    def from_dataframe(
         cls,
         df: Any,
         user: str,

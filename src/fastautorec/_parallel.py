@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import linalg
 from threadpoolctl import ThreadpoolController
 
 from fastautorec._validation import check_int
@@ -22,9 +23,10 @@ from fastautorec._validation import check_int
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
 BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed, small enough to share out
 
-GRAM_ROWS, GRAM_COLUMNS = 4096, 64
+GRAM_ROWS, GRAM_COLUMNS = 4096, 128
+INVERSE_LEAF = 256
 
-FloatArray = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 def resolve_num_threads(num_threads: int | None) -> int:
@@ -46,11 +48,6 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas_threads(num_threads: int) -> Any:
-    """Return a context in which BLAS has this many threads."""
-    return _controller().limit(limits=num_threads, user_api="blas")
-
-
 class _SingleThreadedBlas:
     """Gives BLAS one thread while any region is open; the first one in limits it, the last one out restores it."""
 
@@ -63,7 +60,7 @@ class _SingleThreadedBlas:
         with self._lock:
             self._open += 1
             if self._open == 1:
-                self._limit = blas_threads(1)
+                self._limit = _controller().limit(limits=1, user_api="blas")
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
@@ -86,18 +83,32 @@ def run_blocks(task: Callable[[int, int], None], size: int, block: int, num_thre
             for start in starts:
                 task(start, min(start + block, size))
             return
-        with ThreadPoolExecutor(min(num_threads, len(starts))) as pool:
-            futures: list[Future[None]] = [pool.submit(task, start, min(start + block, size)) for start in starts]
-            try:
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        _run_in_pool(task, starts, num_threads)
 
 
-def matmul(a: FloatArray, b: FloatArray, out: FloatArray, num_threads: int) -> FloatArray:
+def _run_in_pool(task: Callable[[int, int], None], starts: range, num_threads: int) -> None:
+    stop = threading.Event()
+
+    def guarded(start: int) -> None:
+        if stop.is_set():
+            return
+        try:
+            task(start, min(start + starts.step, starts.stop))
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(min(num_threads, len(starts))) as pool:
+        futures = [pool.submit(guarded, start) for start in starts]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:
     """Write ``a @ b`` to ``out`` in blocks of rows of ``a``."""
 
     def multiply(start: int, stop: int) -> None:
@@ -107,14 +118,53 @@ def matmul(a: FloatArray, b: FloatArray, out: FloatArray, num_threads: int) -> F
     return out
 
 
-def gram(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating], num_threads: int) -> npt.NDArray[np.float64]:
-    """Return aᵀ b (k, l) as float64; products of float32 arrays are added up in float64 block by block."""
-    total = np.zeros((a.shape[1], b.shape[1]))
+def symmetric_product(a: Floats, b: Floats, num_threads: int) -> npt.NDArray[np.float64]:
+    """Return aᵀb (k, k) as float64, for a and b whose product is symmetric: HᵀH, WᵀDW, QᵀAQ.
 
-    def multiply(first: int, last: int) -> None:
+    Only blocks on and above the diagonal are computed. Products of float32 arrays are added up in float64 every
+    few thousand rows.
+    """
+    k = a.shape[1]
+    total = np.zeros((k, k))
+    edges = [*range(0, k, GRAM_COLUMNS), k]
+    blocks = [(i, j) for j in range(len(edges) - 1) for i in range(j + 1)]
+
+    def multiply(number: int, _: int) -> None:
+        i, j = blocks[number]
+        rows, columns = slice(*edges[i : i + 2]), slice(*edges[j : j + 2])
         for start in range(0, len(a), GRAM_ROWS):
-            rows = slice(start, start + GRAM_ROWS)
-            total[:, first:last] += a[rows].T @ b[rows, first:last]
+            part = slice(start, start + GRAM_ROWS)
+            total[rows, columns] += a[part, rows].T @ b[part, columns]
+        if i < j:
+            total[columns, rows] = total[rows, columns].T
 
-    run_blocks(multiply, b.shape[1], GRAM_COLUMNS, num_threads)
+    run_blocks(multiply, len(blocks), 1, num_threads)
     return total
+
+
+def spd_inverse(matrix: npt.NDArray[np.float64], num_threads: int) -> npt.NDArray[np.float64]:
+    """Return the inverse of a symmetric positive definite matrix, by halves and their Schur complement.
+
+    As many multiplications as LAPACK's, but nearly all of them in blocked products: they use every thread, keep their
+    bits whatever the number of threads, and let Ctrl-C through.
+    """
+    n = len(matrix)
+    if n <= INVERSE_LEAF:
+        with single_threaded_blas:
+            return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix), np.eye(n)))
+
+    def product(a: Floats, b: Floats) -> Floats:
+        return matmul(a, b, np.empty((len(a), b.shape[1])), num_threads)
+
+    half = n // 2
+    upper, lower, last = matrix[:half, :half], matrix[half:, :half], matrix[half:, half:]
+    first = spd_inverse(upper, num_threads)
+    ratio = product(lower, first)
+    schur = spd_inverse(last - product(ratio, lower.T), num_threads)
+    across = product(schur, ratio)
+    inverse = np.empty_like(matrix)
+    inverse[half:, half:] = schur
+    inverse[half:, :half] = -across
+    inverse[:half, half:] = -across.T
+    inverse[:half, :half] = first + product(ratio.T, across)
+    return inverse

@@ -11,9 +11,10 @@ from fastautorec._backends.protocol import Backend, FloatArray, IdArray
 from fastautorec._parallel import matmul, run_blocks
 from fastautorec._sparse import Csr
 
-TILE_BYTES = 1 << 20  # of scores, for each thread: about a core's second-level cache
+TILE_BYTES = 4 << 20  # of scores, for each thread: what the outer caches hold
 TILE_ITEMS = 1 << 14
 MAX_TILE_USERS = 256
+TILES_PREPARED = 32  # hidden units are made for so many tiles at once
 
 
 class Scorer(Protocol):
@@ -27,10 +28,10 @@ class Scorer(Protocol):
         """Return the scorer of these items only, in this order."""
 
     def prepare(self, backend: Backend, history: Csr) -> Any:
-        """Return what a tile of users needs: their hidden units, say."""
+        """Return what scoring these users needs: their hidden units, say."""
 
-    def score(self, backend: Backend, prepared: Any, first: int, last: int, out: FloatArray) -> None:
-        """Write the scores (users, last - first) of items first..last to ``out``."""
+    def score(self, backend: Backend, prepared: Any, users: slice, items: slice, out: FloatArray) -> None:
+        """Write the scores of some of the prepared users and some items to ``out``."""
 
 
 class DotScorer:
@@ -47,8 +48,8 @@ class DotScorer:
     def take(self, items: IdArray) -> DotScorer:
         return DotScorer(self.prepare, self._decoder[items])
 
-    def score(self, backend: Backend, prepared: FloatArray, first: int, last: int, out: FloatArray) -> None:
-        matmul(prepared, self._decoder[first:last].T, out, backend.num_threads)
+    def score(self, backend: Backend, prepared: FloatArray, users: slice, items: slice, out: FloatArray) -> None:
+        matmul(prepared[users], self._decoder[items].T, out, backend.num_threads)
 
 
 def tile_shape(n_users: int, n_items: int) -> tuple[int, int]:
@@ -84,19 +85,22 @@ def top_lists(
     """
     users, items = tile_shape(history.shape[0], scorer.n_items)
     single = backend.with_threads(1)
+    group = users * TILES_PREPARED
+    for begin in range(0, history.shape[0], group):
+        end = min(begin + group, history.shape[0])
+        prepared = scorer.prepare(backend, history.rows(begin, end))
 
-    def one_tile(start: int, stop: int) -> None:
-        prepared = scorer.prepare(single, history.rows(start, stop))
-        left_out = None if exclude is None else exclude.rows(start, stop)
-        length = n_top(start, stop)
-        buffer = np.empty((stop - start, items), np.float32)
-        best = None
-        for first in range(0, scorer.n_items, items):
-            last = min(first + items, scorer.n_items)
-            scores = buffer[:, : last - first]
-            scorer.score(single, prepared, first, last, scores)
-            best = single.top_items(scores, length, left_out, first, best)
-        if best is not None:
+        def one_tile(first_user: int, last_user: int, begin: int = begin, prepared: Any = prepared) -> None:
+            start, stop = begin + first_user, begin + last_user
+            left_out = None if exclude is None else exclude.rows(start, stop)
+            length = n_top(start, stop)
+            best = np.full((stop - start, length), -1, np.int32), np.empty((stop - start, length), np.float32)
+            buffer = np.empty((stop - start) * items, np.float32)
+            for first in range(0, scorer.n_items, items):
+                last = min(first + items, scorer.n_items)
+                scores = buffer[: (stop - start) * (last - first)].reshape(stop - start, last - first)
+                scorer.score(single, prepared, slice(first_user, last_user), slice(first, last), scores)
+                best = single.top_items(scores, length, left_out, first, best)
             consume(start, stop, *best)
 
-    run_blocks(one_tile, history.shape[0], users, backend.num_threads)
+        run_blocks(one_tile, end - begin, users, backend.num_threads)

@@ -199,7 +199,8 @@ class Recommender(ABC):
             scorer = scorer.take(check_ids("items", items, history.n_cols))
         scores = np.empty((history.shape[0], scorer.n_items), np.float32)
         backend = self._backend()
-        scorer.score(backend, scorer.prepare(backend, history), 0, scorer.n_items, scores)
+        everyone, everything = slice(0, history.shape[0]), slice(0, scorer.n_items)
+        scorer.score(backend, scorer.prepare(backend, history), everyone, everything, scores)
         return scores
 
     def similar_items(self, itemids: Any, N: int = 10) -> tuple[IdArray, FloatArray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._exact import Encoder, accumulate_ridge, right_singular_vectors
+from fastautorec._exact import PASSES, Encoder, accumulate_ridge, right_singular_vectors
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.evaluation import evaluate
@@ -47,7 +47,13 @@ def embedding_target(backend: Backend, train: Csr, target: str, beta: float, num
 
 
 def svd_encoder(
-    run: FitRun, target: Csr, rank: int, factors: int, spectrum_power: float, rng: np.random.Generator
+    run: FitRun,
+    target: Csr,
+    rank: int,
+    factors: int,
+    spectrum_power: float,
+    rng: np.random.Generator,
+    passes: int = PASSES,
 ) -> FloatArray:
     """Return W = V Σᵖ (n, rank) of the truncated SVD of the target."""
     if rank > min(target.shape):
@@ -56,7 +62,7 @@ def svd_encoder(
             f"`factors`={factors} needs {rank} singular vectors, but a matrix of {m} users and {n} items has at most "
             f"{min(m, n)}; use fewer factors"
         )
-    vectors, singular = right_singular_vectors(run.backend, target, rank, rng, run.step)
+    vectors, singular = right_singular_vectors(run.backend, target, rank, rng, run.step, passes)
     largest = singular[0] if singular[0] > 0 else 1.0
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
     vectors *= np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32)

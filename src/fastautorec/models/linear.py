@@ -17,6 +17,8 @@ from fastautorec.models._encoder import EncoderModel
 from fastautorec.models._fitting import FitRun
 from fastautorec.models._heads import RidgeHeads, check_penalties, embedding_target, svd_encoder
 
+PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
+
 
 class Popularity(Recommender):
     """Recommends to everyone the items that most users have: the baseline that a model must beat.
@@ -72,12 +74,12 @@ class PureSVD(EncoderModel):
     Examples
     --------
     >>> import fastautorec as far
-    >>> model = far.PureSVD(factors=50).fit(far.datasets.load_example())
+    >>> model = far.PureSVD().fit(far.datasets.load_example())
     """
 
     def __init__(
         self,
-        factors: int = 50,
+        factors: int = 20,
         random_state: int | np.random.Generator = 0,
         device: str = "auto",
         num_threads: int | None = None,
@@ -92,7 +94,7 @@ class PureSVD(EncoderModel):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = check_random_state(self.random_state)
-        vectors = svd_encoder(run, run.train, self.factors, self.factors, 0.0, rng)
+        vectors = svd_encoder(run, run.train, self.factors, self.factors, 0.0, rng, PURE_SVD_PASSES)
         run.record("embedding")
         return {"encoder_": vectors, "encoder_bias_": None, "decoder_": vectors}
 
