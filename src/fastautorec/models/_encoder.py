@@ -9,9 +9,13 @@ import numpy as np
 from fastautorec import _exact
 from fastautorec._backends.protocol import FloatArray
 from fastautorec._exact import Encoder
+from fastautorec._parallel import resolve_num_threads
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer, tile_shape
 from fastautorec.models._base import Recommender
+
+PANEL_BYTES = 128  # for each item, of a packed panel of columns in the native core
+THREAD_BYTES = 16 << 20  # measured
 
 
 class EncoderModel(Recommender):
@@ -74,20 +78,26 @@ class EncoderModel(Recommender):
         k = self.factors
         width = min(k + _exact.OVERSAMPLING, n)
         users = min(m, _exact.tile_users(k + 1))
-        svd = {
-            "weighted interactions": 4 * nnz,
+        threads = resolve_num_threads(self.num_threads)
+        always = {
+            "row pointers": 8 * (m + 1),
+            "packed columns of the threads": threads * 2 * PANEL_BYTES * n,
+            "buffers of BLAS and of the threads": threads * THREAD_BYTES,
+        }
+        embedding = {
+            "embedding target": 4 * nnz,
             "blocks of the subspace iteration": n * width * (3 * 4 + 8) + 3 * 8 * width * width,
         }
-        ridge = {
+        prediction = {
             "hidden units of a tile of users": 4 * users * (k + 1),
-            "input of a tile of users": 16 * (users * nnz // m),
+            "input of a tile of users": 8 * (users * nnz // m),
             "encoder, accumulators and decoder": 4 * n * (3 * k + 2) + 4 * 8 * (k + 1) ** 2,
         }
-        peak = max(svd, ridge, key=lambda parts: sum(parts.values()))
+        peak = max(embedding, prediction, key=lambda parts: sum(parts.values()))
         score_users, score_items = tile_shape(m, n)
         tiles = {
             "users in a fit tile": users,
             "users in a score tile": score_users,
             "items in a score tile": score_items,
         }
-        return Plan(type(self).__name__, (m, n), nnz, {"row pointers": 8 * (m + 1)} | peak, tiles)
+        return Plan(type(self).__name__, (m, n), nnz, always | peak, tiles)

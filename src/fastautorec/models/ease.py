@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
-from fastautorec._parallel import spd_inverse
+from fastautorec._parallel import run_blocks, spd_inverse
 from fastautorec._plan import Plan
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.models._base import Recommender
 from fastautorec.models._fitting import FitRun
+
+COUNT_ROWS = 128  # of the item-item matrix in one piece of work
 
 
 class EASE(Recommender):
@@ -57,8 +59,14 @@ class EASE(Recommender):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         matrix = run.train.to_scipy()
+        transposed = matrix.T.tocsr()
+        system = np.empty((run.train.n_cols, run.train.n_cols))
+
+        def count_pairs(start: int, stop: int) -> None:
+            system[start:stop] = (transposed[start:stop] @ matrix).toarray()
+
         run.step("item-item matrix")
-        system = (matrix.T @ matrix).toarray().astype(np.float64)
+        run_blocks(count_pairs, len(system), COUNT_ROWS, run.backend.num_threads)
         system[np.diag_indices_from(system)] += self.regularization
         run.step("inverse")
         inverse = spd_inverse(system, run.backend.num_threads)
