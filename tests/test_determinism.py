@@ -77,13 +77,11 @@ def test_matmul():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_symmetric_product(dtype):
+def test_cross_product(dtype):
     a = dense(9000, 333).astype(dtype)
-    assert_same_bits(lambda threads: _parallel.symmetric_product(a, a, threads))
+    assert_same_bits(lambda threads: _parallel.cross_product(a, a, threads))
     expected = a.T.astype(np.float64) @ a
-    np.testing.assert_allclose(
-        _parallel.symmetric_product(a, a, 2), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
-    )
+    np.testing.assert_allclose(_parallel.cross_product(a, a, 2), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_spd_inverse():

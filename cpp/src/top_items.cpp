@@ -54,18 +54,19 @@ FASTAUTOREC_CLONES std::int64_t count_from(const float* values, std::int64_t siz
     return count;
 }
 
-// Appends the positions of the scores >= floor to `found`, ascending, and returns their number.
-FASTAUTOREC_CLONES std::int64_t positions_from(const float* scores, std::int64_t vectors, float floor,
-                                               std::int32_t* found) {
+// Writes the positions of the scores >= floor, looking only at lanes of groups whose maximum reaches it; returns their
+// number. Groups are those of lane_maxima.
+FASTAUTOREC_CLONES std::int64_t positions_from(const float* scores, std::int64_t vectors, std::int64_t depth,
+                                               const float* maxima, float floor, std::int32_t* found) {
     std::int64_t count = 0;
-    for (std::int64_t v = 0; v < vectors; ++v) {
-        const float* s = scores + v * kLanes;
-        int any = 0;
-        for (int lane = 0; lane < kLanes; ++lane) any |= s[lane] >= floor;
-        if (!any) continue;
+    for (std::int64_t start = 0; start < vectors; start += depth, maxima += kLanes) {
+        const std::int64_t stop = start + depth < vectors ? start + depth : vectors;
         for (int lane = 0; lane < kLanes; ++lane) {
-            found[count] = static_cast<std::int32_t>(v * kLanes + lane);
-            count += s[lane] >= floor;
+            if (!(maxima[lane] >= floor)) continue;
+            for (std::int64_t i = start * kLanes + lane; i < stop * kLanes; i += kLanes) {
+                found[count] = static_cast<std::int32_t>(i);
+                count += scores[i] >= floor;
+            }
         }
     }
     return count;
@@ -94,8 +95,9 @@ class RowSelector {
 
     // Merges the loaded row into `keys` (ascending, at most n_top): on return again the best n_top, ascending.
     void merge_into(std::vector<std::uint64_t>& keys, std::int64_t first) {
+        lane_maxima(row_.data(), vectors_, depth_, maxima_.data());
         const float floor = keys.size() == static_cast<std::size_t>(n_top_) ? score_of(keys.back()) : row_floor();
-        const std::int64_t count = positions_from(row_.data(), vectors_, floor, found_.data());
+        const std::int64_t count = positions_from(row_.data(), vectors_, depth_, maxima_.data(), floor, found_.data());
         for (std::int64_t c = 0; c < count; ++c) {
             const float score = row_[static_cast<std::size_t>(found_[static_cast<std::size_t>(c)])];
             const std::int64_t id = first + found_[static_cast<std::size_t>(c)];
@@ -109,15 +111,10 @@ class RowSelector {
     }
 
    private:
-    float row_floor() {
-        const std::int64_t groups = (vectors_ + depth_ - 1) / depth_, count = groups * kLanes;
-        if (count < n_top_) return kNever;
-        lane_maxima(row_.data(), vectors_, depth_, maxima_.data());
-        return bisect(count);
-    }
-
     // A value that at least n_top of the maxima reach, and hardly more than n_top where bisection gets there soon.
-    float bisect(std::int64_t count) const {
+    float row_floor() const {
+        const std::int64_t count = (vectors_ + depth_ - 1) / depth_ * kLanes;
+        if (count < n_top_) return kNever;
         const auto end = maxima_.begin() + count;
         float high = *std::max_element(maxima_.begin(), end), low = high;
         for (auto m = maxima_.begin(); m != end; ++m) low = *m > kNever && *m < low ? *m : low;

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._parallel import matmul, run_blocks, single_threaded_blas, symmetric_product
+from fastautorec._parallel import cross_product, matmul, run_blocks, single_threaded_blas
 from fastautorec._sparse import Csr
 
 Float64Array = npt.NDArray[np.float64]
@@ -55,8 +55,8 @@ def right_singular_vectors(
     step(f"embedding {passes}/{passes}")
     product = backend.gram_product(matrix, block)
     product64 = product.astype(np.float64)
-    projected = symmetric_product(block, product64, threads)
-    inner = symmetric_product(product64, product64, threads)
+    projected = cross_product(block, product64, threads)
+    inner = cross_product(product64, product64, threads)
     with single_threaded_blas:
         whiten = _whiten(projected, ROUNDING * 10)
         eigenvalues, rotation = linalg.eigh(whiten.T @ inner @ whiten)
@@ -79,7 +79,7 @@ def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArr
 def _well_conditioned(block: FloatArray, num_threads: int) -> FloatArray:
     """Return a block with the same span and nearly orthonormal columns (Cholesky QR); lost directions become zero."""
     block64 = block.astype(np.float64)  # the columns of a power iteration are nearly parallel
-    inner = symmetric_product(block64, block64, num_threads)
+    inner = cross_product(block64, block64, num_threads)
     norms = np.sqrt(np.diag(inner))
     scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
     inner *= scale[:, None] * scale
@@ -219,13 +219,13 @@ def accumulate_ridge(
         for mask in range(masks):
             shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
             hidden = encoder.hidden(backend, shown, buffer[: stop - start])
-            total += symmetric_product(hidden, hidden, backend.num_threads) / masks
+            total += cross_product(hidden, hidden, backend.num_threads) / masks
             backend.encode_backward(targets, hidden, out=cross)
     cross /= masks
     noise = np.zeros((k, k))
     if exact and dropout:
         weighted = encoder.weight * (squares * (dropout / (1 - dropout))).astype(np.float32)[:, None]
-        noise = symmetric_product(encoder.weight, weighted, backend.num_threads)
+        noise = cross_product(encoder.weight, weighted, backend.num_threads)
     return RidgeAccumulators(total, cross, noise, user_items.nnz / user_items.shape[0])
 
 

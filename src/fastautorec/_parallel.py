@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any
 
@@ -23,7 +23,8 @@ from fastautorec._validation import check_int
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
 BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed, small enough to share out
 
-GRAM_ROWS, GRAM_COLUMNS = 4096, 128
+GRAM_ROWS = 1024  # of one block of a cross product
+GRAM_BLOCKS, GRAM_BYTES = 16, 64 << 20  # so many at a time, if they are not larger
 INVERSE_LEAF = 256
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -98,14 +99,23 @@ def _run_in_pool(task: Callable[[int, int], None], starts: range, num_threads: i
             stop.set()
             raise
 
-    with ThreadPoolExecutor(min(num_threads, len(starts))) as pool:
-        futures = [pool.submit(guarded, start) for start in starts]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            stop.set()
-            raise
+    futures = [_pool(num_threads).submit(guarded, start) for start in starts]
+    try:
+        for future in futures:
+            future.result()
+    except BaseException:
+        stop.set()
+        wait(futures)  # they write to the caller's arrays
+        raise
+
+
+@cache
+def _pool(num_threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(num_threads, thread_name_prefix="fastautorec")
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
 
 
 def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:
@@ -118,27 +128,25 @@ def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:
     return out
 
 
-def symmetric_product(a: Floats, b: Floats, num_threads: int) -> npt.NDArray[np.float64]:
-    """Return aᵀb (k, k) as float64, for a and b whose product is symmetric: HᵀH, WᵀDW, QᵀAQ.
+def cross_product(a: Floats, b: Floats, num_threads: int) -> npt.NDArray[np.float64]:
+    """Return aᵀb (k, l) as float64; products of blocks of rows are added up in float64, in the order of the rows.
 
-    Only blocks on and above the diagonal are computed. Products of float32 arrays are added up in float64 every
-    few thousand rows.
+    With ``b`` the same array as ``a``, NumPy computes only half of the symmetric result.
     """
-    k = a.shape[1]
-    total = np.zeros((k, k))
-    edges = [*range(0, k, GRAM_COLUMNS), k]
-    blocks = [(i, j) for j in range(len(edges) - 1) for i in range(j + 1)]
+    total = np.zeros((a.shape[1], b.shape[1]))
+    blocks = -(-len(a) // GRAM_ROWS)
+    together = max(1, min(GRAM_BLOCKS, GRAM_BYTES // max(total.nbytes, 1)))
+    for begin in range(0, blocks, together):
+        parts: list[Any] = [None] * min(together, blocks - begin)
 
-    def multiply(number: int, _: int) -> None:
-        i, j = blocks[number]
-        rows, columns = slice(*edges[i : i + 2]), slice(*edges[j : j + 2])
-        for start in range(0, len(a), GRAM_ROWS):
-            part = slice(start, start + GRAM_ROWS)
-            total[rows, columns] += a[part, rows].T @ b[part, columns]
-        if i < j:
-            total[columns, rows] = total[rows, columns].T
+        def multiply(number: int, _: int, begin: int = begin, parts: list[Any] = parts) -> None:
+            rows = slice((begin + number) * GRAM_ROWS, (begin + number + 1) * GRAM_ROWS)
+            left = a[rows]
+            parts[number] = left.T @ (left if b is a else b[rows])
 
-    run_blocks(multiply, len(blocks), 1, num_threads)
+        run_blocks(multiply, len(parts), 1, num_threads)
+        for part in parts:
+            total += part
     return total
 
 

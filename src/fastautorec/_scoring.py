@@ -86,6 +86,9 @@ def top_lists(
     users, items = tile_shape(history.shape[0], scorer.n_items)
     single = backend.with_threads(1)
     group = users * TILES_PREPARED
+    free: list[
+        FloatArray
+    ] = []  # tiles for reuse, at most one for each thread: fresh memory costs as much as filling it
     for begin in range(0, history.shape[0], group):
         end = min(begin + group, history.shape[0])
         prepared = scorer.prepare(backend, history.rows(begin, end))
@@ -95,12 +98,13 @@ def top_lists(
             left_out = None if exclude is None else exclude.rows(start, stop)
             length = n_top(start, stop)
             best = np.full((stop - start, length), -1, np.int32), np.empty((stop - start, length), np.float32)
-            buffer = np.empty((stop - start) * items, np.float32)
+            buffer = free.pop() if free else np.empty(users * items, np.float32)
             for first in range(0, scorer.n_items, items):
                 last = min(first + items, scorer.n_items)
                 scores = buffer[: (stop - start) * (last - first)].reshape(stop - start, last - first)
                 scorer.score(single, prepared, slice(first_user, last_user), slice(first, last), scores)
                 best = single.top_items(scores, length, left_out, first, best)
+            free.append(buffer)
             consume(start, stop, *best)
 
         run_blocks(one_tile, end - begin, users, backend.num_threads)

@@ -244,7 +244,7 @@ def _view(csr: Any, data: npt.NDArray[np.float32] | None) -> Csr:
 
 
 def _check_binary(name: str, data: npt.NDArray[Any]) -> None:
-    if data.dtype == bool or data.size == 0:
+    if data.dtype == bool or data.size == 0 or data.min() == data.max() == 1:
         return
     wrong = (data != 1) & (data != 0)
     if wrong.any():

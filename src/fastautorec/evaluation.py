@@ -210,7 +210,7 @@ class _Task:
             )
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)
-        self.table = np.empty((len(self.names), len(self.users)))
+        self.table = np.empty((len(self.users), len(self.names)))
         self.head = min(HEAD, cutoffs[-1])
         self.item_popularity = backend.count_items(train)
         self.popularity = np.empty(len(self.users))
@@ -221,7 +221,7 @@ class _Task:
         if self.definition == "paper":
             ids = ids[:, : self.cutoffs[-1]]
         metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
-        self.table[:, places] = metrics.T
+        self.table[places] = metrics
 
         head = ids[:, : self.head]
         real = head >= 0
@@ -232,7 +232,7 @@ class _Task:
 
     def report(self, notes: list[str]) -> Report:
         return Report(
-            dict(zip(self.names, self.table, strict=True)),
+            dict(zip(self.names, np.ascontiguousarray(self.table.T), strict=True)),
             (f"Popularity@{self.head}", self.popularity),
             definition=self.definition,
             k=self.cutoffs,
