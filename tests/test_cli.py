@@ -291,7 +291,7 @@ def test_doctor_reports_a_core_that_cannot_be_loaded(monkeypatch, capsys):
     def broken():
         raise ImportError("wrong architecture")
 
-    monkeypatch.setattr("fastautorec._doctor.simd_level", broken)
+    monkeypatch.setattr("fastautorec._commands.doctor.simd_level", broken)
     main(["doctor"])
     out = capsys.readouterr().out
     assert "cannot be loaded: wrong architecture" in out

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-from fastautorec import _synthetic
+from fastautorec._data import synthetic as _synthetic
 from fastautorec.datasets import PAPER_SHAPES, load_example, synthetic
 
 

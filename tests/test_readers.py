@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from fastautorec import _readers
+from fastautorec._data import readers
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 
@@ -16,7 +16,7 @@ HAVE_POLARS = importlib.util.find_spec("polars") is not None
 def reader(request, monkeypatch):
     if request.param == "polars" and not HAVE_POLARS:
         pytest.skip("polars is not installed")
-    monkeypatch.setattr(_readers, "_POLARS", request.param == "polars")
+    monkeypatch.setattr(readers, "_POLARS", request.param == "polars")
     return request.param
 
 
@@ -97,7 +97,7 @@ def test_netflix_file_and_folder(write, tmp_path):
 
 
 def test_netflix_blocks_smaller_than_a_movie(write, monkeypatch):
-    monkeypatch.setattr(_readers, "_NETFLIX_BLOCK", 20)
+    monkeypatch.setattr(readers, "_NETFLIX_BLOCK", 20)
     assert read_ratings(write("".join(NETFLIX))).nnz == 3
 
 
@@ -117,8 +117,8 @@ def test_parquet(write, tmp_path, reader):
 
 
 def test_parquet_without_a_reader(write, monkeypatch):
-    monkeypatch.setattr(_readers, "_POLARS", False)
-    monkeypatch.setattr(_readers, "_PYARROW", False)
+    monkeypatch.setattr(readers, "_POLARS", False)
+    monkeypatch.setattr(readers, "_PYARROW", False)
     with pytest.raises(ImportError, match=r"pip install 'fastautorec\[data\]'"):
         read_ratings(write(b"PAR1"))
 

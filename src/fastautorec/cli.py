@@ -20,9 +20,9 @@ from scipy import sparse
 
 import fastautorec
 from fastautorec._backends.protocol import DEFINITIONS
-from fastautorec._layouts import FORMATS
+from fastautorec._commands.trial import Trial, difference_lines, run_trial, trial_lines
+from fastautorec._data.layouts import FORMATS
 from fastautorec._report import table_lines
-from fastautorec._trial import Trial, difference_lines, run_trial, trial_lines
 from fastautorec.data import Interactions, read_ratings, split
 from fastautorec.evaluation import DEFAULT_K
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
@@ -74,16 +74,16 @@ def say(text: str) -> None:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    from fastautorec import _demo  # noqa: PLC0415
+    from fastautorec._commands import demo  # noqa: PLC0415
 
-    _demo.run(Path(args.output), say=say)
+    demo.run(Path(args.output), say=say)
     return 0
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from fastautorec import _doctor  # noqa: PLC0415
+    from fastautorec._commands import doctor  # noqa: PLC0415
 
-    lines, good = _doctor.report()
+    lines, good = doctor.report()
     print("\n".join(lines))
     return 0 if good else 1
 

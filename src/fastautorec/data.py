@@ -1,4 +1,4 @@
-"""Interaction data: the matrix with its ids and times, rating files, and splits."""
+"""Interaction data: the matrix with its ids and times, rating files, and _splits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec import _columns, _splits
-from fastautorec._interactions import Interactions
-from fastautorec._layouts import FORMATS
-from fastautorec._readers import read_columns
+from fastautorec._data import columns as _columns
+from fastautorec._data import splits as _splits
+from fastautorec._data.interactions import Interactions
+from fastautorec._data.layouts import FORMATS
+from fastautorec._data.readers import read_columns
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_choice, check_random_state, check_real, check_user_items
 from fastautorec.exceptions import RatingsFileError

@@ -7,8 +7,8 @@ from importlib import resources
 import numpy as np
 from scipy import sparse
 
-from fastautorec import _synthetic
-from fastautorec._interactions import Interactions
+from fastautorec._data import synthetic as _synthetic
+from fastautorec._data.interactions import Interactions
 from fastautorec._validation import MAX_ITEMS, check_int, check_random_state
 
 __all__ = ["PAPER_SHAPES", "load_example", "synthetic"]

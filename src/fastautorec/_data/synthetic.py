@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._columns import sorted_unique
-from fastautorec._splits import row_blocks
+from fastautorec._data.columns import sorted_unique
+from fastautorec._data.splits import row_blocks
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastautorec._columns import parse_time, times
-from fastautorec._layouts import ROLES, Layout, find_format, find_layout, line_error, named_positions, split_lines
+from fastautorec._data.columns import parse_time, times
+from fastautorec._data.layouts import ROLES, Layout, find_format, find_layout, line_error, named_positions, split_lines
 from fastautorec.exceptions import RatingsFileError
 
 _NETFLIX_BLOCK = 1 << 26  # bytes of text parsed at a time
@@ -219,12 +219,19 @@ class _Lines:
         self.number = 0
         self.text = ""
 
+    def __enter__(self) -> _Lines:
+        self._file = self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
     def __iter__(self) -> Iterator[str]:
-        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            for self.number, self.text in enumerate(file, start=1):
-                if not self.text.isascii():
-                    self._check_text()
-                yield self.text
+        for line in self._file:
+            self.number, self.text = self.number + 1, line
+            if not line.isascii():
+                self._check_text()
+            yield line
 
     def _check_text(self) -> None:
         try:
@@ -241,47 +248,49 @@ def _text_rows(path: Path, layout: Layout) -> Iterator[Row]:
     """Yield the rows of a text file; raise at the first malformed line."""
     import csv  # noqa: PLC0415
 
-    lines = _Lines(path)
-    rows = iter(split_lines(lines, layout.separator))
-    if layout.header:
-        next(rows)
-    user, item = layout.position["user"], layout.position["item"]
-    rating_at, time_at = layout.position.get("rating"), layout.position.get("timestamp")
-    try:
-        for fields in rows:
-            if not any(field and not field.isspace() for field in fields):
-                continue
-            if len(fields) != layout.n_fields:
-                raise lines.error(f"must have {layout.n_fields} fields, has {len(fields)}", _fix(layout.separator))
-            ids = fields[user].strip(), fields[item].strip()
-            if not all(ids):
-                raise lines.error("has no user id" if not ids[0] else "has no item id", _FIX_LINE)
-            rating = None if rating_at is None else _rating(lines, fields[rating_at])
-            time = None if time_at is None else _time(lines, fields[time_at])
-            if rating is None or rating != layout.dropped_rating:
-                yield (*ids, rating, time)
-    except csv.Error as error:
-        raise lines.error(f"is not valid csv ({error})", _FIX_LINE) from None
+    with _Lines(path) as lines:
+        rows = iter(split_lines(lines, layout.separator))
+        if layout.header:
+            next(rows)
+        try:
+            for fields in rows:
+                if any(field and not field.isspace() for field in fields):
+                    row = _text_row(lines, fields, layout)
+                    if row[2] is None or row[2] != layout.dropped_rating:
+                        yield row
+        except csv.Error as error:
+            raise lines.error(f"is not valid csv ({error})", _FIX_LINE) from None
+
+
+def _text_row(lines: _Lines, fields: list[str], layout: Layout) -> Row:
+    if len(fields) != layout.n_fields:
+        raise lines.error(f"must have {layout.n_fields} fields, has {len(fields)}", _fix(layout.separator))
+    at = layout.position
+    user, item = fields[at["user"]].strip(), fields[at["item"]].strip()
+    if not user or not item:
+        raise lines.error("has no item id" if user else "has no user id", _FIX_LINE)
+    rating = _rating(lines, fields[at["rating"]]) if "rating" in at else None
+    return user, item, rating, _time(lines, fields[at["timestamp"]]) if "timestamp" in at else None
 
 
 def _netflix_rows(files: list[Path]) -> Iterator[Row]:
     """Yield the rows of Netflix Prize files: a heading "movie:", then lines "user,rating,date"."""
     for path in files:
         movie = None
-        lines = _Lines(path)
-        for line in lines:
-            text = line.strip()
-            if not text:
-                continue
-            if heading := _NETFLIX_HEADING.fullmatch(text):
-                movie = heading[1]
-                continue
-            if movie is None:
-                raise lines.error("must be a movie number and a colon before any rating", _FIX_LINE)
-            fields = text.split(",")
-            if len(fields) != 3 or not _INTEGER.fullmatch(fields[0]):
-                raise lines.error("must be user,rating,date or a movie number and a colon", _FIX_LINE)
-            yield fields[0], movie, _rating(lines, fields[1]), _time(lines, fields[2])
+        with _Lines(path) as lines:
+            for line in lines:
+                text = line.strip()
+                if not text:
+                    continue
+                if heading := _NETFLIX_HEADING.fullmatch(text):
+                    movie = heading[1]
+                    continue
+                if movie is None:
+                    raise lines.error("must be a movie number and a colon before any rating", _FIX_LINE)
+                fields = text.split(",")
+                if len(fields) != 3 or not _INTEGER.fullmatch(fields[0]):
+                    raise lines.error("must be user,rating,date or a movie number and a colon", _FIX_LINE)
+                yield fields[0], movie, _rating(lines, fields[1]), _time(lines, fields[2])
 
 
 _FIX_LINE = "correct or remove the line"

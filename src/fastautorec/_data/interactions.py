@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec import _columns
+from fastautorec._data import columns
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real, check_user_items
 
@@ -121,17 +121,17 @@ class Interactions:
         >>> data.user_ids, data.item_ids
         (array(['ann'], dtype='<U3'), array([10, 30]))
         """
-        ratings = None if rating is None else _columns.numbers(rating, _column(df, "rating", rating))
-        moments = None if timestamp is None else _columns.times(timestamp, _column(df, "timestamp", timestamp))
-        users = _columns.factorize(user, _column(df, "user", user))
-        items = _columns.factorize(item, _column(df, "item", item))
+        ratings = None if rating is None else columns.numbers(rating, _column(df, "rating", rating))
+        moments = None if timestamp is None else columns.times(timestamp, _column(df, "timestamp", timestamp))
+        users = columns.factorize(user, _column(df, "user", user))
+        items = columns.factorize(item, _column(df, "item", item))
         return cls._from_columns(users, items, ratings, moments, threshold)
 
     @classmethod
     def _from_columns(
         cls,
-        users: tuple[npt.NDArray[Any], _columns.Codes],
-        items: tuple[npt.NDArray[Any], _columns.Codes],
+        users: tuple[npt.NDArray[Any], columns.Codes],
+        items: tuple[npt.NDArray[Any], columns.Codes],
         ratings: npt.NDArray[Any] | None,
         times: npt.NDArray[Any] | None,
         threshold: float | None,
@@ -146,10 +146,10 @@ class Interactions:
                 raise ValueError(f"`threshold` needs a column of ratings, got threshold={threshold:g} and none")
             positive = ratings >= threshold
             rows, cols, times = rows[positive], cols[positive], None if times is None else times[positive]
-            user_ids, rows = _columns.compact(user_ids, rows)
-            item_ids, cols = _columns.compact(item_ids, cols)
+            user_ids, rows = columns.compact(user_ids, rows)
+            item_ids, cols = columns.compact(item_ids, cols)
         shape = (len(user_ids), len(item_ids))
-        indptr, indices, times = _columns.pair_matrix(rows, cols, shape, times)
+        indptr, indices, times = columns.pair_matrix(rows, cols, shape, times)
         matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
         return cls._trusted(matrix, user_ids, item_ids, times)
 
@@ -225,7 +225,7 @@ def _check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[A
     """Return distinct ids in the order given, int64 or str."""
     if labels is None:
         return np.arange(length)
-    ids, codes = _columns.factorize(name, labels)
+    ids, codes = columns.factorize(name, labels)
     if len(codes) != length:
         raise ValueError(f"`{name}` must have one id for each of the {length} {of} of `user_items`, got {len(codes)}")
     if len(ids) != length:
@@ -242,17 +242,17 @@ def _aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[An
         if matrix.shape != csr.shape:
             raise ValueError(f"`timestamps` must have the shape of `user_items`, {csr.shape}, got {matrix.shape}")
         entries = matrix.tocoo()
-        times, present = _columns.times("timestamps", entries.data), np.ones(entries.nnz, bool)
+        times, present = columns.times("timestamps", entries.data), np.ones(entries.nnz, bool)
     else:
         entries = getattr(user_items, "user_items", user_items).tocoo()
-        times, present = _columns.times("timestamps", timestamps), entries.data != 0
+        times, present = columns.times("timestamps", timestamps), entries.data != 0
         if len(times) != len(present):
             raise ValueError(
                 f"`timestamps` must have one value for each of the {len(present)} stored entries of `user_items`, "
                 f"in their order, got {len(times)}"
             )
     rows, cols, times = entries.row[present], entries.col[present], times[present]
-    indptr, indices, latest = _columns.pair_matrix(rows, cols, csr.shape, times)
+    indptr, indices, latest = columns.pair_matrix(rows, cols, csr.shape, times)
     if not np.array_equal(indptr, csr.indptr) or not np.array_equal(indices, csr.indices):
         raise ValueError("`timestamps` must have a stored entry exactly where `user_items` has one")
     return np.asarray(latest)
