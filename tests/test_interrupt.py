@@ -50,3 +50,36 @@ def test_keyboard_interrupt(call, threads):
     first, second = done.stdout.splitlines()
     assert float(first.removeprefix("seconds ")) < 1
     assert second == "usable"
+
+
+FIT_PROGRAM = """
+import os, signal, sys, threading, time
+import fastautorec as far
+
+train = far.datasets.synthetic(12_000, 4_000, 400_000)
+model = {"nce": far.NCEAutoRec(factors=1500), "ease": far.EASE()}[sys.argv[1]]
+interrupted_at = []
+
+def interrupt():
+    interrupted_at.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Timer(float(sys.argv[2]), interrupt).start()
+try:
+    model.fit(train)
+except KeyboardInterrupt:
+    print("seconds", time.monotonic() - interrupted_at[0])
+assert not any(name.endswith("_") for name in vars(model)), "half a model"
+"""
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("model", ["nce", "ease"])
+def test_keyboard_interrupt_leaves_no_half_model(model, delay):
+    command = [sys.executable, "-c", FIT_PROGRAM, model, str(delay)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        if done.stdout:
+            pytest.fail(done.stderr)
+        pytest.skip("the fit was over before the interrupt")
+    assert float(done.stdout.removeprefix("seconds ")) < 1

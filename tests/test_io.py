@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fastautorec as far
-from fastautorec import io
+from fastautorec import _model_file
 from fastautorec.exceptions import ModelFileError
 
 
@@ -123,7 +123,7 @@ def test_full_disk_leaves_the_old_file(saved: Path, monkeypatch: pytest.MonkeyPa
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(io.np, "savez", fail)
+    monkeypatch.setattr(_model_file.np, "savez", fail)
     with pytest.raises(OSError, match="No space left"):
         far.Popularity().fit(far.datasets.synthetic(50, 20, 300)).save(saved)
     assert saved.read_bytes() == before
@@ -135,7 +135,6 @@ def test_kill_during_save_leaves_the_old_file(saved: Path) -> None:
     script = """
 import os, signal, sys
 import fastautorec as far
-from fastautorec import io
 model = far.load(sys.argv[1])
 os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
 model.save(sys.argv[1])

@@ -7,6 +7,7 @@
 """
 
 from fastautorec import datasets, ops, reference
+from fastautorec._version import __version__
 from fastautorec.data import Interactions, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
 from fastautorec.exceptions import (
@@ -18,8 +19,6 @@ from fastautorec.exceptions import (
 )
 from fastautorec.io import load
 from fastautorec.models import EASE, NCEAutoRec, NCEPLRec, Popularity, PureSVD
-
-__version__ = "0.1.0"
 
 __all__ = [
     "EASE",
@@ -33,6 +32,7 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "RatingsFileError",
+    "__version__",
     "compare",
     "datasets",
     "evaluate",

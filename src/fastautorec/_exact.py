@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._parallel import cross_product, matmul, run_blocks, single_threaded_blas
+from fastautorec._parallel import cross_product, interruptible, matmul, run_blocks, single_threaded_blas
 from fastautorec._sparse import Csr
 
 Float64Array = npt.NDArray[np.float64]
@@ -59,7 +59,7 @@ def right_singular_vectors(
     inner = cross_product(product64, product64, threads)
     with single_threaded_blas:
         whiten = _whiten(projected, ROUNDING * 10)
-        eigenvalues, rotation = linalg.eigh(whiten.T @ inner @ whiten)
+        eigenvalues, rotation = interruptible(linalg.eigh, whiten.T @ inner @ whiten, driver="evd")
         leading = np.argsort(-eigenvalues, kind="stable")[:rank]
         eigenvalues = np.maximum(eigenvalues[leading], 0)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
@@ -97,7 +97,7 @@ def _whiten(matrix: Float64Array, noise: float) -> Float64Array:
             return np.asarray(linalg.solve_triangular(factor, np.eye(len(matrix))))
     except linalg.LinAlgError:
         pass  # rank deficient: the eigenvectors tell which directions are left
-    values, vectors = linalg.eigh(matrix)
+    values, vectors = interruptible(linalg.eigh, matrix, driver="evd")
     kept = values > noise * values[-1]
     return np.asarray(vectors * np.divide(1, np.sqrt(np.abs(values)), out=np.zeros_like(values), where=kept))
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ GRAM_ROWS = 1024  # of one block of a cross product
 GRAM_BLOCKS, GRAM_BYTES = 16, 64 << 20  # so many at a time, if they are not larger
 INVERSE_LEAF = 256
 
+Result = TypeVar("Result")
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -107,6 +108,11 @@ def _run_in_pool(task: Callable[[int, int], None], starts: range, num_threads: i
         stop.set()
         wait(futures)  # they write to the caller's arrays
         raise
+
+
+def interruptible(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+    """Call a long LAPACK routine so that Ctrl-C does not have to wait for it; its result is then thrown away."""
+    return _pool(1).submit(function, *args, **kwargs).result()
 
 
 @cache

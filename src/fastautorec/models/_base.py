@@ -6,11 +6,13 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec import _model_file
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
 from fastautorec._plan import Plan
@@ -237,11 +239,24 @@ class Recommender(ABC):
     # --- files and planning ------------------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted model to ``path``; see `fastautorec.load`."""
-        from fastautorec.io import save_model  # noqa: PLC0415  io needs the model classes
+        """Write the fitted model to ``path``, replacing a file there in one step; `fastautorec.load` reads it.
 
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        OSError
+            If the file cannot be written; a file that was there before is left as it was.
+        """
         self._require_fitted()
-        save_model(self, path)
+        names = self._stored_arrays()
+        fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
+        header = {"model": type(self).__name__, "params": self.get_params(), "fitted": fitted}
+        _model_file.write(Path(path), header, {name: getattr(self, name) for name in names})
+
+    @classmethod
+    def _stored_arrays(cls) -> tuple[str, ...]:
+        return (*cls._arrays, "item_ids_")
 
     def plan(self, user_items: Any) -> Plan:
         """Return the predicted peak memory and tile sizes of ``fit`` for a matrix, or for its (m, n, nnz).

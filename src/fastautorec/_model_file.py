@@ -1,0 +1,126 @@
+"""The bytes of a model file: NumPy's npz format with a JSON header. Nothing in it is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._version import __version__
+from fastautorec.exceptions import ModelFileError
+
+FORMAT = "fastautorec model"
+FORMAT_VERSION = 1
+HEADER = "header"
+
+Arrays = dict[str, npt.NDArray[Any] | None]
+
+
+def write(path: Path, header: dict[str, Any], arrays: Arrays) -> None:
+    """Write header and arrays; the file at ``path`` is replaced in one step, and only once the new one is complete."""
+    stored = {name: _plain(np.ascontiguousarray(array)) for name, array in arrays.items() if array is not None}
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "library_version": __version__,
+        **header,
+        "arrays": {name: _digest(stored[name]) if name in stored else None for name in arrays},
+    }
+    text = np.frombuffer(json.dumps(header, default=_json_value).encode(), np.uint8)
+    _write_atomically(path, {HEADER: text, **stored})
+
+
+def read(path: Path) -> tuple[dict[str, Any], Arrays]:
+    """Return header and arrays, checked against their checksums.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFileError
+        As `fastautorec.load`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no model file at {path}")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            header = _read_header(path, archive)
+            arrays: Arrays = {
+                name: None if digest is None else archive[name] for name, digest in header["arrays"].items()
+            }
+    except ModelFileError:
+        raise
+    except Exception as error:  # whatever a reader of zip files and arrays may raise on damaged bytes
+        raise damaged(path, error) from error
+    for name, array in arrays.items():
+        if array is not None and _digest(array) != header["arrays"][name]:
+            raise damaged(path, f"array {name!r} does not match its checksum")
+    return header, arrays
+
+
+def damaged(path: Path, reason: object) -> ModelFileError:
+    """Return the error for a file that cannot be understood."""
+    return ModelFileError(
+        f"{path} is not a readable model file ({reason}); it may be truncated or damaged: save it again"
+    )
+
+
+def _write_atomically(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # the rename itself survives a power cut
+    finally:
+        os.close(directory)
+
+
+def _read_header(path: Path, archive: Any) -> dict[str, Any]:
+    header = json.loads(archive[HEADER].tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is not a fastautorec model file; write one with model.save(path)")
+    version = header.get("format_version")
+    if not isinstance(version, int) or version < 1:
+        raise damaged(path, f"format version {version!r}")
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has model format {version}, written by fastautorec {header.get('library_version')}, but this "
+            f"version ({__version__}) reads formats up to {FORMAT_VERSION}; update fastautorec"
+        )
+    return header
+
+
+def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array without Python objects, which a file could only hold pickled."""
+    return array if array.dtype != object else np.array([str(value) for value in array])
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.random.Generator):
+        return 0  # a generator's state has moved on; the arrays are what counts
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
+
+
+def _digest(array: npt.NDArray[Any]) -> str:
+    shape = f"{array.dtype.str} {array.shape} "
+    return hashlib.sha256(shape.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
