@@ -23,7 +23,7 @@ from fastautorec.models._encoder import EncoderModel
 from fastautorec.models._fitting import FitRun
 from fastautorec.models._heads import TARGETS, RidgeHeads, check_penalties, embedding_target, svd_encoder
 
-SCALE_USERS = 4096
+SCALE_USERS = 512
 
 
 class NCEAutoRec(EncoderModel):
