@@ -13,24 +13,29 @@ import fastautorec as far
 K = (5, 10, 15, 20, 50)
 
 
-@pytest.fixture(scope="module")
-def model(data):
-    return far.NCEAutoRec().fit(data.train)
+MODELS = {"100 factors, as the published ones": far.NCEPLRec(), "NCEAutoRec(), 300 factors": far.NCEAutoRec()}
 
 
-def test_evaluate(data, model, measure):
+@pytest.fixture(scope="module", params=MODELS)
+def named(request, data):
+    return request.param, MODELS[request.param].fit(data.train)
+
+
+def test_evaluate(data, named, measure):
+    name, model = named
     report = measure(
         lambda: far.evaluate(model, data.train, data.test, k=K, definition="paper"),
-        table="evaluation", row="all", column="evaluate",
+        table="evaluation", row=name, column="evaluate",
     )  # fmt: skip
     assert_same(report, evaluate_by_numpy(model, data.train, data.test, {}))
 
 
-def test_evaluate_by_numpy(data, model, measure):
+def test_evaluate_by_numpy(data, named, measure):
+    name, model = named
     stages = {}
     means = measure(
         lambda: evaluate_by_numpy(model, data.train, data.test, stages),
-        table="evaluation", row="all", column="NumPy: scores, argpartition, metrics",
+        table="evaluation", row=name, column="NumPy: scores, argpartition, metrics",
     )  # fmt: skip
     measure.note(stages=stages)
     assert_same(far.evaluate(model, data.train, data.test, k=K, definition="paper"), means)
@@ -54,7 +59,9 @@ def evaluate_by_numpy(model, train, test, stages):
 
 
 def scores(model, train):
-    """Return H Dᵀ (m, n) for the encoder of NCEAutoRec(): rows of unit length, identity, intercept share length^-½."""
+    """Return H Dᵀ (m, n): for NCEAutoRec() of rows of unit length, with the intercept share length^-½."""
+    if isinstance(model, far.NCEPLRec):
+        return (train @ model.encoder_) @ model.decoder_.T
     roots = (1 / np.sqrt(np.maximum(np.diff(train.indptr), 1))).astype(np.float32)
     hidden = sparse.diags(roots) @ train @ model.encoder_
     return np.column_stack([hidden, roots]) @ model.decoder_.T

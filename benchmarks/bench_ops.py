@@ -144,6 +144,7 @@ def inputs(data):
     lengths = np.diff(data.train.indptr)
     x = sparse.diags(1 / np.sqrt(np.maximum(lengths, 1))).astype(np.float32) @ data.train
     x = sparse.csr_matrix(x, dtype=np.float32)
+    x.sort_indices()  # a product of SciPy leaves them in any order, and every call would sort them anew
     weight, grad = (rng.standard_normal((rows, UNITS), dtype=np.float32) for rows in (n, m))
     scores = grad @ weight.T
     ranked, _ = ops.top_items(scores, N_TOP, data.train)

@@ -43,7 +43,7 @@ def main() -> None:
         "### Models: seconds to fit",
         *(peers(results, "models", row) for row in ("main", "svd")),
         "### Evaluation",
-        peers(results, "evaluation", "all"),
+        *(f"{row}:\n\n{peers(results, 'evaluation', row)}" for row in rows(results, "evaluation")),
         "### Operations: public functions",
         operations(results),
         "### Operations: the work itself, on checked input",

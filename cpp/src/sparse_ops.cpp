@@ -1,6 +1,7 @@
 #include "fastautorec/sparse_ops.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "fastautorec/check.hpp"
@@ -21,11 +22,26 @@ struct alignas(64) PanelRow {
     float value[kPanel];
 };
 
+// Buffers of ended panels, kept by each thread for the next ones: allocating megabytes again and again leaves the heap
+// in pieces. Large ones go back to the system.
+constexpr std::size_t kSpareRows = (std::size_t{32} << 20) / sizeof(PanelRow);
+thread_local std::vector<std::vector<PanelRow>> spare_rows;
+
 // Columns [first, first + width) of a row-major matrix, packed into aligned rows padded with zeros.
 class Panel {
    public:
-    Panel(std::int64_t rows, std::int64_t first, std::int64_t width)
-        : first_(first), width_(width), rows_(static_cast<std::size_t>(rows)) {}
+    Panel(std::int64_t rows, std::int64_t first, std::int64_t width) : first_(first), width_(width) {
+        if (!spare_rows.empty()) {
+            rows_ = std::move(spare_rows.back());
+            spare_rows.pop_back();
+        }
+        rows_.assign(static_cast<std::size_t>(rows), PanelRow{});
+    }
+    ~Panel() {
+        if (rows_.capacity() <= kSpareRows && spare_rows.size() < 2) spare_rows.push_back(std::move(rows_));
+    }
+    Panel(const Panel&) = delete;
+    Panel& operator=(const Panel&) = delete;
 
     void load(ConstMatrix source) {
         for (std::size_t i = 0; i < rows_.size(); ++i)

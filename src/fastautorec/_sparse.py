@@ -60,8 +60,18 @@ class Csr:
     def rebased(self) -> Csr:
         """Return the same rows with storage that starts at 0 and ends with the last row."""
         start, stop = int(self.indptr[0]), int(self.indptr[-1])
+        if start == 0 and stop == len(self.indices):
+            return self
         data = None if self.data is None else self.data[start:stop]
         return replace(self, indptr=self.indptr - start, indices=self.indices[start:stop], data=data)
+
+    def take_rows(self, rows: npt.NDArray[np.int64]) -> Csr:
+        """Return the given rows, compact and in their order."""
+        lengths = self.row_lengths()[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        positions = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
+        data = None if self.data is None else self.data[positions]
+        return Csr(indptr, self.indices[positions], data, self.n_cols)
 
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""

@@ -17,7 +17,6 @@ from fastautorec._validation import (
     check_int,
     check_random_state,
     check_real,
-    check_user_items,
 )
 from fastautorec.models._encoder import EncoderModel
 from fastautorec.models._fitting import FitRun
@@ -211,8 +210,7 @@ class NCEAutoRec(EncoderModel):
 
 def _typical_size(backend: Backend, encoder: Encoder, train: Csr) -> float:
     """Return the root mean square of XW over evenly spaced users, which act() should see as about 1."""
-    step = -(-train.shape[0] // SCALE_USERS)
-    sample = check_user_items("user_items", train.to_scipy()[::step])
+    sample = train.take_rows(np.arange(0, train.shape[0], -(-train.shape[0] // SCALE_USERS)))
     linear = backend.encode(encoder.inputs(sample), encoder.weight)
     size = float(np.sqrt(np.mean(np.square(linear, dtype=np.float64))))
     return size if size > 0 else 1.0
