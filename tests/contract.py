@@ -146,6 +146,15 @@ class ModelContract:
         model.save(tmp_path / "named.npz")
         np.testing.assert_array_equal(far.load(tmp_path / "named.npz").item_ids_, names)
 
+    def test_other_items_in_the_columns(self, train: sparse.csr_matrix) -> None:
+        names = np.array([f"item {j:02}" for j in range(60)])
+        model = self.make().fit(far.Interactions(train, item_ids=names))
+        swapped = far.Interactions(train, item_ids=names[::-1])
+        with pytest.raises(ValueError, match=r"column 0 is item 59, in the model item 00; use user_items\.with_items"):
+            model.recommend(swapped, N=3)
+        mended = model.predict(swapped.with_items(model.item_ids_))
+        np.testing.assert_array_equal(mended, model.predict(train[:, ::-1]))
+
     def test_unfitted(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
         model = self.make()
         for call in (

@@ -27,14 +27,14 @@ void register_sparse(py::module_& module) {
     module.def(
         "encode_backward",
         [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols,
-           const py::array& grad, const py::array& out, int num_threads) {
+           const py::array& grad, const py::array& out, bool accumulate, int num_threads) {
             const auto x = csr_view(indptr, indices, data, n_cols);
             const auto g = matrix_view<const float>(grad);
             const auto target = matrix_view<float>(out, true);
             py::gil_scoped_release release;
-            encode_backward(x, g, target, num_threads);
+            encode_backward(x, g, target, accumulate, num_threads);
         },
-        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "grad"_a, "out"_a, "num_threads"_a);
+        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "grad"_a, "out"_a, "accumulate"_a, "num_threads"_a);
 
     module.def(
         "gram_product",

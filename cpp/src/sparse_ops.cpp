@@ -246,13 +246,13 @@ void encode(const CsrView& x, ConstMatrix weight, const float* bias, int activat
     });
 }
 
-void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, int num_threads) {
+void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, bool accumulate, int num_threads) {
     require(grad.rows == x.n_rows, "encode_backward: grad must have one row for each user");
     require(out.rows == x.n_cols && out.cols == grad.cols, "encode_backward: out must be (items, units)");
     parallel_for(panel_count(grad.cols), num_threads, [&](std::int64_t t) {
         const std::int64_t first = t * kPanel, width = std::min(kPanel, grad.cols - first);
         Panel sums(out.rows, first, width);
-        sums.load({out.data, out.rows, out.cols, out.stride});
+        if (accumulate) sums.load({out.data, out.rows, out.cols, out.stride});
         for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
             scatter_rows(x, grad, first, width, start, stop, sums.data());
         });

@@ -13,6 +13,7 @@ namespace fastautorec {
 namespace {
 
 constexpr std::int64_t kRowsPerTask = 16;
+constexpr std::size_t kRankedKeys = 160;  // up to so many keys are ranked by comparing every pair
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 // Score and id as one integer that sorts in the order of the lists: descending score, then ascending id.
@@ -44,6 +45,33 @@ FASTAUTOREC_CLONES void lane_maxima(const float* scores, std::int64_t vectors, s
             best = s > best ? s : best;
         }
         vec(maxima) = best;
+    }
+}
+
+// The smallest and the largest of the values that are above minus infinity.
+FASTAUTOREC_CLONES void extent(const float* values, std::int64_t vectors, float* low, float* high) {
+    Vec least = Vec{} - kNever, most = Vec{} + kNever;
+    for (std::int64_t v = 0; v < vectors; ++v) {
+        const Vec s = vec(values + v * kLanes);
+        most = s > most ? s : most;
+        least = ((s > kNever) & (s < least)) ? s : least;
+    }
+    *low = -kNever;
+    *high = kNever;
+    for (int lane = 0; lane < kLanes; ++lane) {
+        *low = least[lane] < *low ? least[lane] : *low;
+        *high = most[lane] > *high ? most[lane] : *high;
+    }
+}
+
+// sorted[r] = the key that r others precede, for r < n_sorted. Comparing every pair takes no branches, which for some
+// dozens of distinct keys is several times faster than sorting them.
+FASTAUTOREC_CLONES void rank_keys(const std::uint64_t* keys, std::int64_t size, std::uint64_t* sorted,
+                                  std::int64_t n_sorted) {
+    for (std::int64_t i = 0; i < size; ++i) {
+        std::int64_t rank = 0;
+        for (std::int64_t j = 0; j < size; ++j) rank += keys[j] < keys[i];
+        if (rank < n_sorted) sorted[rank] = keys[i];
     }
 }
 
@@ -103,21 +131,32 @@ class RowSelector {
             const std::int64_t id = first + found_[static_cast<std::size_t>(c)];
             if (score > kNever) keys.push_back(to_key(score, static_cast<std::int32_t>(id)));
         }
-        if (keys.size() > static_cast<std::size_t>(n_top_)) {
-            std::nth_element(keys.begin(), keys.begin() + n_top_, keys.end());
-            keys.resize(static_cast<std::size_t>(n_top_));
+        keep_best(keys);
+    }
+
+   private:
+    void keep_best(std::vector<std::uint64_t>& keys) {
+        const std::size_t kept = std::min(keys.size(), static_cast<std::size_t>(n_top_));
+        if (keys.size() <= kRankedKeys) {
+            sorted_.resize(kept);
+            rank_keys(keys.data(), static_cast<std::int64_t>(keys.size()), sorted_.data(),
+                      static_cast<std::int64_t>(kept));
+            keys.swap(sorted_);
+            return;
+        }
+        if (keys.size() > kept) {
+            std::nth_element(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(kept), keys.end());
+            keys.resize(kept);
         }
         std::sort(keys.begin(), keys.end());
     }
 
-   private:
     // A value that at least n_top of the maxima reach, and hardly more than n_top where bisection gets there soon.
     float row_floor() const {
         const std::int64_t count = (vectors_ + depth_ - 1) / depth_ * kLanes;
         if (count < n_top_) return kNever;
-        const auto end = maxima_.begin() + count;
-        float high = *std::max_element(maxima_.begin(), end), low = high;
-        for (auto m = maxima_.begin(); m != end; ++m) low = *m > kNever && *m < low ? *m : low;
+        float low, high;
+        extent(maxima_.data(), count / kLanes, &low, &high);
         if (count_from(maxima_.data(), count, low) < n_top_) return kNever;
         for (int step = 0; step < 20; ++step) {
             const float middle = 0.5f * low + 0.5f * high;
@@ -131,6 +170,7 @@ class RowSelector {
     std::int64_t vectors_, n_top_, depth_;
     std::vector<float> row_, maxima_;
     std::vector<std::int32_t> found_;
+    std::vector<std::uint64_t> sorted_;
 };
 
 }  // namespace

@@ -111,7 +111,7 @@ TEST(encode_backward_adds_the_transposed_product) {
             std::fill(out.data.begin(), out.data.end(), 2.0f);
             Dense expected = transposed_product(view, grad);
             for (float& value : expected.data) value += 2.0f;
-            encode_backward(view, grad.view(), out.view(), 2);
+            encode_backward(view, grad.view(), out.view(), true, 2);
             CHECK(close(out, expected));
             CHECK(out.data[static_cast<std::size_t>(k)] == 2.0f);  // between the rows: untouched
         }
@@ -158,14 +158,14 @@ TEST(same_bits_for_any_number_of_threads) {
     Dense hidden(3000, 130), back(200, 130), gram(200, 130);
     std::vector<float> kept(x.values.size());
     encode(x.view(), weight.view(), nullptr, kTanh, hidden.view(), 1);
-    encode_backward(x.view(), grad.view(), back.view(), 1);
+    encode_backward(x.view(), grad.view(), back.view(), true, 1);
     gram_product(x.view(), weight.view(), gram.view(), 1);
     drop_entries(x.view(), 0.5f, 1, 2, 0, kept.data(), 1);
     for (const int threads : {2, 7}) {
         Dense hidden_t(3000, 130), back_t(200, 130), gram_t(200, 130);
         std::vector<float> kept_t(x.values.size());
         encode(x.view(), weight.view(), nullptr, kTanh, hidden_t.view(), threads);
-        encode_backward(x.view(), grad.view(), back_t.view(), threads);
+        encode_backward(x.view(), grad.view(), back_t.view(), true, threads);
         gram_product(x.view(), weight.view(), gram_t.view(), threads);
         drop_entries(x.view(), 0.5f, 1, 2, 0, kept_t.data(), threads);
         CHECK(hidden_t.data == hidden.data);
@@ -184,7 +184,7 @@ TEST(empty_matrices) {
         const Dense weight = testing::random_dense(4, 5, 14), grad = testing::random_dense(rows, 5, 15);
         Dense hidden(rows, 5), back(4, 5), gram = testing::random_dense(4, 5, 16);
         encode(x.view(), weight.view(), nullptr, kRelu, hidden.view(), 2);
-        encode_backward(x.view(), grad.view(), back.view(), 2);
+        encode_backward(x.view(), grad.view(), back.view(), true, 2);
         gram_product(x.view(), weight.view(), gram.view(), 2);
         drop_entries(x.view(), 0.5f, 0, 0, 0, nullptr, 2);
         for (const auto* result : {&hidden, &back, &gram}) {
@@ -204,8 +204,8 @@ TEST(wrong_shapes_are_refused) {
     Dense out_items(4, 3), out_users(5, 3);
     CHECK_THROWS(encode(x.view(), few.view(), nullptr, kRelu, out_users.view(), 1), std::invalid_argument);
     CHECK_THROWS(encode(x.view(), items.view(), nullptr, kRelu, out_items.view(), 1), std::invalid_argument);
-    CHECK_THROWS(encode_backward(x.view(), items.view(), out_items.view(), 1), std::invalid_argument);
-    CHECK_THROWS(encode_backward(x.view(), users.view(), out_users.view(), 1), std::invalid_argument);
+    CHECK_THROWS(encode_backward(x.view(), items.view(), out_items.view(), true, 1), std::invalid_argument);
+    CHECK_THROWS(encode_backward(x.view(), users.view(), out_users.view(), true, 1), std::invalid_argument);
     CHECK_THROWS(gram_product(x.view(), few.view(), out_items.view(), 1), std::invalid_argument);
     CHECK_THROWS(gram_product(x.view(), items.view(), out_users.view(), 1), std::invalid_argument);
 }

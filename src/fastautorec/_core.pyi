@@ -36,6 +36,7 @@ def encode_backward(
     n_cols: int,
     grad: _Floats,
     out: _Floats,
+    accumulate: bool,
     num_threads: int,
 ) -> None: ...
 def gram_product(

@@ -223,7 +223,7 @@ def _canonical(name: str, matrix: Any) -> Any:
         matrix = sparse.coo_matrix((matrix.data.astype(np.float32), (matrix.row, matrix.col)), shape=matrix.shape)
     csr = matrix.tocsr()
     ids = csr.indices[: csr.nnz]
-    if csr.nnz and (ids.min() < 0 or ids.max() >= csr.shape[1]):
+    if csr.nnz and ids.view(f"u{ids.itemsize}").max() >= csr.shape[1]:  # unsigned, a negative id is a huge one
         raise ValueError(f"`{name}` has column indices outside [0, {csr.shape[1]}); the matrix is damaged")
     if (np.diff(csr.indptr) < 0).any():
         raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")

@@ -216,17 +216,12 @@ def _rows_of(data: Interactions, labels: Sequence[str]) -> npt.NDArray[np.int64]
 
 def _in_columns_of(item_ids: npt.NDArray[Any], data: Interactions) -> sparse.csr_matrix:
     """Return the histories with the columns of a model, and tell what could not be kept."""
-    as_text = item_ids.dtype.kind != data.item_ids.dtype.kind
-    known = {str(label) if as_text else label: column for column, label in enumerate(item_ids.tolist())}
-    labels = (str(label) if as_text else label for label in data.item_ids.tolist())
-    columns = np.array([known.get(label, -1) for label in labels], np.int32)
-    entries = data.user_items.tocoo()
-    found = columns[entries.col] >= 0
-    if not found.all():
-        items, count = int((columns < 0).sum()), int((~found).sum())
-        say(f"skipped {count:,} of {len(found):,} interactions, with {items:,} items that the model does not know")
-    cells = entries.row[found], columns[entries.col[found]]
-    return sparse.csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=(data.shape[0], len(item_ids)))
+    kept = data.with_items(item_ids)
+    if kept.nnz < data.nnz:
+        unknown = int((~np.isin(data.item_ids.astype(str), item_ids.astype(str))).sum())
+        skipped = data.nnz - kept.nnz
+        say(f"skipped {skipped:,} of {data.nnz:,} interactions, with {unknown:,} items that the model does not know")
+    return kept.user_items
 
 
 def _write_csv(

@@ -14,8 +14,8 @@ namespace fastautorec {
 // out (m, k) = act(X weight + bias); weight (n, k), bias (k) or null; activation as in scalar_math.h.
 void encode(const CsrView& x, ConstMatrix weight, const float* bias, int activation, Matrix out, int num_threads);
 
-// out (n, k) += X^T grad; grad (m, k).
-void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, int num_threads);
+// out (n, k) = X^T grad, added to what is there if `accumulate`; grad (m, k).
+void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, bool accumulate, int num_threads);
 
 // out (n, k) = X^T (X block); block (n, k). The product of a subspace iteration, without the (m, k) intermediate.
 void gram_product(const CsrView& x, ConstMatrix block, Matrix out, int num_threads);

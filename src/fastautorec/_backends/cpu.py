@@ -48,9 +48,10 @@ class CpuBackend:
         return out
 
     def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        accumulate = out is not None
         if out is None:
-            out = np.zeros((user_items.n_cols, grad.shape[1]), np.float32)
-        _core.encode_backward(*_parts(user_items), grad, out, self.num_threads)
+            out = np.empty((user_items.n_cols, grad.shape[1]), np.float32)
+        _core.encode_backward(*_parts(user_items), grad, out, accumulate, self.num_threads)
         return out
 
     def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:

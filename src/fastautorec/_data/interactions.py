@@ -197,6 +197,44 @@ class Interactions:
         """
         return _find("item", self._item_map, ids)
 
+    def with_items(self, item_ids: Any) -> Interactions:
+        """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
+
+        Parameters
+        ----------
+        item_ids : array of integers or strings (n,)
+            Distinct ids. Interactions with other items are left out; an id without interactions is an empty column.
+
+        Returns
+        -------
+        Interactions
+            Without timestamps.
+
+        Raises
+        ------
+        ValueError
+            If an id repeats.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from fastautorec.data import Interactions
+        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
+        >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
+        array([[1., 0.]], dtype=float32)
+        """
+        labels = _check_labels("item_ids", item_ids, len(item_ids), "columns")
+        as_text = labels.dtype.kind != self.item_ids.dtype.kind
+        place = {str(label) if as_text else label: column for column, label in enumerate(labels.tolist())}
+        own = (str(label) if as_text else label for label in self.item_ids.tolist())
+        columns = np.array([place.get(label, -1) for label in own], np.int64)
+        entries = self.user_items.tocoo()
+        found = columns[entries.col] >= 0
+        cells = entries.row[found], columns[entries.col[found]]
+        shape = self.shape[0], len(labels)
+        matrix = sparse.csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=shape)
+        return Interactions._trusted(matrix, self.user_ids, labels, None)
+
     @cached_property
     def _user_map(self) -> dict[Any, int]:
         return {label: row for row, label in enumerate(self.user_ids.tolist())}

@@ -301,7 +301,15 @@ class Recommender(ABC):
 
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         self._require_fitted()
-        return check_user_items(name, user_items, self.n_items_)
+        history = check_user_items(name, user_items, self.n_items_)
+        ids = getattr(user_items, "item_ids", None)
+        if ids is not None and self.item_ids_ is not None and not np.array_equal(ids, self.item_ids_):
+            column = int(np.argmax(np.asarray(ids) != self.item_ids_))
+            raise ValueError(
+                f"`{name}` has other items in its columns than the model was fitted on: column {column} is "
+                f"{ids[column]!s}, in the model {self.item_ids_[column]!s}; use {name}.with_items(model.item_ids_)"
+            )
+        return history
 
     def _candidates(self, items: Any, filter_items: Any) -> IdArray | None:
         if items is None and filter_items is None:

@@ -72,8 +72,10 @@ class NCEAutoRec(EncoderModel):
         Strength of λ₀ relative to the data: λ₀ = ``intercept_penalty`` · Σ g_i².
     popularity_discount : float
         γ: scores are multiplied by pop^(−γ); 0 leaves them as the ridge regression has them.
-    learning_rate, batch_size, epochs, patience
-        Settings of gradient training; ``epochs=0`` stops after the exact solution.
+    epochs : {0}
+        Epochs of gradient training after the exact solution; this version has none.
+    learning_rate, batch_size, patience
+        Settings of gradient training, without effect while ``epochs=0``.
     random_state : int or numpy.random.Generator
         Seed of the subspace iteration and of sampled masks.
     device : {"auto", "cpu", "cuda", "reference"}
@@ -93,7 +95,8 @@ class NCEAutoRec(EncoderModel):
     Notes
     -----
     Beyond the paper: row weights, relative λ, exact input dropout, the shrinking intercept, the popularity discount,
-    and exact solutions in place of gradient descent. `paper` gives the paper's own definition of the target.
+    and exact solutions in place of gradient descent. ``numerator="interactions"`` is Eq. 16 as printed; with users in
+    its place, as in the code published with the parent method, validation NDCG was no worse on any of three data sets.
 
     References
     ----------
