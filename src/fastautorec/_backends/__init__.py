@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from fastautorec._backends.protocol import Backend
@@ -14,8 +13,6 @@ __all__ = ["DEVICES", "get_backend", "simd_level"]
 
 DEVICES = ("auto", "cpu", "cuda", "reference")
 
-logger = logging.getLogger("fastautorec")
-
 
 def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend:
     """Return the backend for ``device``.
@@ -23,7 +20,7 @@ def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend
     Raises
     ------
     BackendUnavailableError
-        If the device was asked for by name and cannot be used; "auto" takes what works and logs its choice.
+        If the device was asked for by name and cannot be used; "auto" takes what works.
     """
     check_choice("device", device, DEVICES)
     threads = resolve_num_threads(num_threads)

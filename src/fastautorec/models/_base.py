@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from fastautorec._sparse import Csr
 from fastautorec._validation import check_bool, check_ids, check_int, check_matching, check_user_items
 from fastautorec.exceptions import NotFittedError
 from fastautorec.models._fitting import FitRun, Progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Recommender(ABC):
@@ -46,7 +49,7 @@ class Recommender(ABC):
         """Return the constructor's arguments by name (``deep`` is there for scikit-learn and changes nothing)."""
         return {name: getattr(self, name) for name in self._param_names()}
 
-    def set_params(self, **params: Any) -> Recommender:
+    def set_params(self, **params: Any) -> Self:
         """Set constructor arguments by name and return the model.
 
         Raises
@@ -80,13 +83,13 @@ class Recommender(ABC):
         validation: Any = None,
         callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
         show_progress: bool = False,
-    ) -> Recommender:
+    ) -> Self:
         """Fit the model; an earlier fit is forgotten, and nothing changes if this one fails or is interrupted.
 
         Parameters
         ----------
         user_items : Interactions or scipy sparse (m, n)
-            Binary training interactions.
+            Binary training interactions. Stored zeros are dropped; the same interaction stored twice counts once.
         validation : Interactions or scipy sparse (m, n), optional
             Held-out interactions of the same users, for choosing and for the metric in ``history_``.
         callbacks : sequence of callable
