@@ -248,3 +248,16 @@ def test_odd_but_valid_matrices_mean_the_same(train: sparse.csr_matrix) -> None:
     for name, matrix in variants.items():
         got = far.NCEAutoRec(factors=8).fit(matrix).predict(train)
         np.testing.assert_array_equal(got, expected, err_msg=name)
+
+
+def test_rotation_of_linear_units_changes_no_score(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    from fastautorec.models import _heads
+
+    rotated = far.NCEAutoRec(factors=60).fit(train)
+    full = _heads.svd_encoder
+    monkeypatch.setattr("fastautorec.models.nce.svd_encoder", lambda *args, any_basis: full(*args))  # noqa: PLW0108
+    ordered = far.NCEAutoRec(factors=60).fit(train)
+    assert np.abs(rotated.encoder_ - ordered.encoder_).max() > 0.1
+    np.testing.assert_allclose(rotated.predict(train), ordered.predict(train), rtol=0, atol=2e-4)
+    products = [model.embed(train) @ model.embed(train).T for model in (rotated, ordered)]
+    np.testing.assert_allclose(*products, rtol=0, atol=2e-3 * np.abs(products[0]).max())

@@ -39,34 +39,53 @@ def right_singular_vectors(
 ) -> tuple[FloatArray, Float64Array]:
     """Return V (n, rank) and the singular values (rank,), descending, by randomized subspace iteration.
 
-    A = MᵀM is only ever multiplied with a block of columns, so the (users, rank) factor never exists. Between two
-    passes the block has to stay well conditioned, not orthogonal. After the last one, Y = A Q, the Nyström formula
-    A ≈ Y (QᵀY)⁻¹ Yᵀ gives the eigenvectors; it is worth one pass more than Rayleigh-Ritz and holds for any basis Q.
-
     References
     ----------
     Halko, Martinsson and Tropp (2011), "Finding structure with randomness", algorithms 4.4 and 5.5.
     """
-    n, threads = matrix.n_cols, backend.num_threads
-    block = _random_signs(rng, n, min(rank + OVERSAMPLING, n))
-    for i in range(1, passes):
-        step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend.gram_product(matrix, block), threads)
-    step(f"embedding {passes}/{passes}")
-    product = backend.gram_product(matrix, block)
+    threads = backend.num_threads
+    width = min(rank + OVERSAMPLING, matrix.n_cols)
+    product, whiten = _subspace(backend, matrix, width, rng, step, passes)
     product64 = product.astype(np.float64)
-    projected = cross_product(block, product, threads)
     inner = cross_product(product64, product64, threads)
     with single_threaded_blas:
-        whiten = _whiten((projected + projected.T) / 2, ROUNDING * 10)
         eigenvalues, rotation = interruptible(linalg.eigh, whiten.T @ inner @ whiten, driver="evd")
         leading = np.argsort(-eigenvalues, kind="stable")[:rank]
         eigenvalues = np.maximum(eigenvalues[leading], 0)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
         transform = whiten @ (rotation[:, leading] * scale)
-    vectors = np.empty((n, rank), np.float32)
+    vectors = np.empty((matrix.n_cols, rank), np.float32)
     matmul(product, transform.astype(np.float32), vectors, threads)
     return vectors, np.sqrt(eigenvalues)
+
+
+def gram_factor(
+    backend: Backend, matrix: Csr, rank: int, rng: np.random.Generator, step: Callable[[str], None]
+) -> FloatArray:
+    """Return F (n, rank) with F Fᵀ ≈ MᵀM: V Σ up to a rotation, for those who need no singular vectors."""
+    product, whiten = _subspace(backend, matrix, rank, rng, step, PASSES)
+    return matmul(product, whiten.astype(np.float32), np.empty_like(product), backend.num_threads)
+
+
+def _subspace(
+    backend: Backend, matrix: Csr, width: int, rng: np.random.Generator, step: Callable[[str], None], passes: int
+) -> tuple[FloatArray, Float64Array]:
+    """Return Y = A Q (n, width) of the last pass, and T with A ≈ (Y T)(Y T)ᵀ, where A = MᵀM.
+
+    A is only ever multiplied with a block of columns, so the (users, rank) factor never exists. Between two passes the
+    block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
+    worth one pass more than Rayleigh-Ritz and holds for any basis Q.
+    """
+    threads = backend.num_threads
+    block = _random_signs(rng, matrix.n_cols, width)
+    for i in range(1, passes):
+        step(f"embedding {i}/{passes}")
+        block = _well_conditioned(backend.gram_product(matrix, block), threads)
+    step(f"embedding {passes}/{passes}")
+    product = backend.gram_product(matrix, block)
+    projected = cross_product(block, product, threads)
+    with single_threaded_blas:
+        return product, _whiten((projected + projected.T) / 2, ROUNDING * 10)
 
 
 def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:

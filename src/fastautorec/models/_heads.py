@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._exact import PASSES, Encoder, accumulate_ridge, right_singular_vectors
+from fastautorec._exact import PASSES, Encoder, accumulate_ridge, gram_factor, right_singular_vectors
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.evaluation import evaluate
@@ -54,14 +54,21 @@ def svd_encoder(
     spectrum_power: float,
     rng: np.random.Generator,
     passes: int = PASSES,
+    any_basis: bool = False,
 ) -> FloatArray:
-    """Return W = V Σᵖ (n, rank) of the truncated SVD of the target."""
+    """Return W = V Σᵖ (n, rank) of the truncated SVD of the target.
+
+    ``any_basis`` says that W Q will do for any rotation Q, as for linear units under a ridge penalty: then V Σ needs no
+    eigenvectors.
+    """
     if rank > min(target.shape):
         m, n = target.shape
         raise ValueError(
             f"`factors`={factors} needs {rank} singular vectors, but a matrix of {m} users and {n} items has at most "
             f"{min(m, n)}; use fewer factors"
         )
+    if any_basis and spectrum_power == 1:
+        return gram_factor(run.backend, target, rank, rng, run.step)
     vectors, singular = right_singular_vectors(run.backend, target, rank, rng, run.step, passes)
     largest = singular[0] if singular[0] > 0 else 1.0
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)

@@ -56,7 +56,8 @@ class NCEAutoRec(EncoderModel):
     init : {"svd"}
         Origin of the encoder.
     spectrum_power : float
-        Exponent p of the singular values in W = V Σᵖ.
+        Exponent p of the singular values in W = V Σᵖ. With p = 1 and linear units W is found up to a rotation, which
+        changes no score and no distance between users or items.
     user_weight : float
         α ≥ 0: row i of the embedding target is scaled by ‖r_i‖₁^(−α), so that heavy users do not dominate.
     regularization : float or sequence of float
@@ -199,7 +200,8 @@ class NCEAutoRec(EncoderModel):
         pairs = self.activation == "relu"
         target = embedding_target(run.backend, run.train, self.target, self.beta, self.numerator, self.user_weight)
         rank = self.factors // 2 if pairs else self.factors
-        weight = svd_encoder(run, target, rank, self.factors, self.spectrum_power, rng)
+        linear = self.activation == "identity"
+        weight = svd_encoder(run, target, rank, self.factors, self.spectrum_power, rng, any_basis=linear)
         encoder = Encoder(weight, None, self.activation, self.normalize, self.fit_intercept)
         weight /= _typical_size(run.backend, encoder, run.train)
         return replace(encoder, weight=np.hstack([weight, -weight])) if pairs else encoder
