@@ -92,7 +92,8 @@ class Report(Mapping[str, Metric]):
 
     def _summarise(self, name: str, per_user: npt.NDArray[np.float64]) -> Metric:
         per_user.flags.writeable = False
-        known = per_user[~np.isnan(per_user)]
+        missing = np.isnan(per_user)
+        known = per_user[~missing] if missing.any() else per_user
         # the "paper" divides by all rows of the matrix, users without test items too
         ddof, count = (0, self.n_rows) if self.definition == "paper" else (1, len(known))
         mean = float(known.mean()) if len(known) else math.nan

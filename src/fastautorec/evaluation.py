@@ -212,9 +212,7 @@ class _Task:
         self.names = metric_names(cutoffs, definition)
         self.table = np.empty((len(self.users), len(self.names)))
         self.head = min(HEAD, cutoffs[-1])
-        self.item_popularity = backend.count_items(train)
-        self.popularity = np.empty(len(self.users))
-        self.listed = np.zeros(n_items, bool)
+        self.heads = np.empty((len(self.users), self.head), np.int32)
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
         """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""
@@ -222,25 +220,25 @@ class _Task:
             ids = ids[:, : self.cutoffs[-1]]
         metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
         self.table[places] = metrics
-
-        head = ids[:, : self.head]
-        real = head >= 0
-        self.listed[head[real]] = True
-        total = np.where(real, self.item_popularity[head], 0).sum(axis=1)
-        with np.errstate(invalid="ignore"):  # 0 / 0, an empty list, is NaN
-            self.popularity[places] = total / real.sum(axis=1)
+        self.heads[places] = ids[:, : self.head]
 
     def report(self, notes: list[str]) -> Report:
+        real = self.heads >= 0
+        total = np.where(real, self.backend.count_items(self.train)[self.heads], 0).sum(axis=1)
+        with np.errstate(invalid="ignore"):  # 0 / 0, an empty list, is NaN
+            popularity = total / real.sum(axis=1)
+        listed = np.zeros(self.train.n_cols, bool)
+        listed[self.heads[real]] = True
         return Report(
             dict(zip(self.names, np.ascontiguousarray(self.table.T), strict=True)),
-            (f"Popularity@{self.head}", self.popularity),
+            (f"Popularity@{self.head}", popularity),
             definition=self.definition,
             k=self.cutoffs,
             users=self.users,
             n_test_items=self.n_test_items,
             n_rows=self.train.shape[0],
             n_without_train=self.n_without_train,
-            coverage=float(self.listed.mean()),
+            coverage=float(listed.mean()),
             notes=notes,
         )
 
