@@ -19,7 +19,7 @@ from fastautorec._sparse import Csr
 Float64Array = npt.NDArray[np.float64]
 
 OVERSAMPLING = 16
-PASSES = 4  # over the data; more did not change validation NDCG on any of the tuning sets
+PASSES = 4  # over the data; a fifth changed validation NDCG by 0.4 % at most on the three tuning sets
 ROUNDING = float(np.finfo(np.float32).eps)
 TILE_BYTES = 32 << 20  # of hidden units; long tiles keep the products with the (items, units) arrays few
 DROPOUT_MASKS = 4
