@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._sparse import Csr
+
+if TYPE_CHECKING:
+    from fastautorec._optim import Parameter
 
 FloatArray = npt.NDArray[np.float32]
 IdArray = npt.NDArray[np.int32]
@@ -15,6 +18,8 @@ IdArray = npt.NDArray[np.int32]
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid")
 NUMERATORS = ("users", "interactions")
 DEFINITIONS = ("standard", "paper")
+OUTPUTS = ("sigmoid", "logsigmoid", "tanh", "identity")
+PLANS = ("auto", "gram", "tiles", "sparse")
 
 
 class Backend(Protocol):
@@ -42,14 +47,57 @@ class Backend(Protocol):
     ) -> FloatArray:
         """Return act(X W + b), (q, k)."""
 
-    def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Return X^T grad, (n, k), added to ``out`` where given."""
+    def encode_backward(
+        self,
+        user_items: Csr,
+        grad: FloatArray,
+        out: FloatArray | None = None,
+        parameter: Parameter | None = None,
+    ) -> FloatArray:
+        """Return X^T grad, (n, k), added to ``out`` where given; or step ``parameter`` by it and return its value."""
 
     def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
         """Return X^T (X block), (n, k)."""
 
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""
+
+    def mse_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        target: Csr,
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        """Return Σ_i ‖t_i − D h_i‖² over all items, for D = ``decoder.value`` (n, k) and rows h_i of ``hidden`` (q, k).
+
+        Adds ``scale`` times its gradient to ``grad_hidden`` and steps ``decoder`` by ``scale`` times its gradient.
+        ``plan``: "gram" never forms scores, "tiles" forms them in tiles, "auto" takes the cheaper one (Eq. 8 and 17).
+        """
+
+    def ns_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        positives: Csr,
+        negatives: Csr,
+        counts: IdArray,
+        out: str = "sigmoid",
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        """Return −Σ_i [r_i·o_i − (‖r_i‖₁/‖s_i‖₁) s_i·o_i] for scores z_i = D h_i and o = out(z) (Eq. 7).
+
+        With ``out="logsigmoid"`` positives count log σ(z) and negatives −log σ(−z) in place of o (Eq. 3). R is binary
+        (``positives``), S has the ``counts`` of the pattern ``negatives``. Gradients as in ``mse_head``. ``plan``:
+        "sparse" visits R and S only, "tiles" forms scores of all items in tiles, "auto" takes the cheaper one.
+        """
+
+    def optimizer_step(self, parameter: Parameter, grad: FloatArray) -> None:
+        """Change ``parameter`` by its rule for the gradient ``grad`` of its shape."""
 
     def top_items(
         self,

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from fastautorec._backends.protocol import FloatArray, IdArray
 from fastautorec._sparse import Csr
+
+if TYPE_CHECKING:
+    from fastautorec._optim import Parameter
 
 _ACTIVATE: dict[str, Callable[[FloatArray], FloatArray]] = {
     "identity": lambda a: a,
     "relu": lambda a: np.maximum(a, 0),
     "tanh": np.tanh,
     "sigmoid": expit,
+}
+
+# out(z) of positives and of negatives in the negative-sampling head, and their derivatives
+_OUTPUTS: dict[str, tuple[Callable[[FloatArray], FloatArray], ...]] = {
+    "sigmoid": (expit, lambda z: expit(z) * expit(-z), expit, lambda z: expit(z) * expit(-z)),
+    "logsigmoid": (log_expit, lambda z: expit(-z), lambda z: -log_expit(-z), expit),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2, np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "identity": (lambda z: z, np.ones_like, lambda z: z, np.ones_like),
 }
 
 
@@ -54,8 +66,17 @@ class ReferenceBackend:
         hidden = _ACTIVATE[activation](hidden).astype(np.float32, copy=False)
         return _into(out, hidden)
 
-    def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    def encode_backward(
+        self,
+        user_items: Csr,
+        grad: FloatArray,
+        out: FloatArray | None = None,
+        parameter: Parameter | None = None,
+    ) -> FloatArray:
         product = user_items.to_scipy().T @ grad
+        if parameter is not None:
+            self.optimizer_step(parameter, product)
+            return parameter.value
         return _into(out, product if out is None else out + product)
 
     def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
@@ -71,6 +92,69 @@ class ReferenceBackend:
         words = philox_of_user(seed, epoch, users, position // 4)[np.arange(own.nnz), position % 4]
         scaled = (1 if own.data is None else own.data) * (np.float32(1) / (np.float32(1) - np.float32(rate)))
         return own.with_data(np.where(words < int(np.float32(rate) * 2.0**32), 0, scaled).astype(np.float32))
+
+    def mse_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        target: Csr,
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        error = hidden @ decoder.value.T - target.to_scipy().toarray()
+        self._step_head(hidden, decoder, 2 * scale * error, grad_hidden)
+        return float(np.sum(error.astype(np.float64) ** 2))
+
+    def ns_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        positives: Csr,
+        negatives: Csr,
+        counts: IdArray,
+        out: str = "sigmoid",
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        z = hidden @ decoder.value.T
+        r = positives.to_scipy().toarray()
+        s = negatives.with_data(counts.astype(np.float32)).to_scipy().toarray()
+        s = s * (r.sum(axis=1) / np.maximum(s.sum(axis=1), 1))[:, None]
+        positive, positive_slope, negative, negative_slope = _OUTPUTS[out]
+        self._step_head(hidden, decoder, scale * (s * negative_slope(z) - r * positive_slope(z)), grad_hidden)
+        return float(np.sum(s * negative(z) - r * positive(z), dtype=np.float64))
+
+    def _step_head(
+        self, hidden: FloatArray, decoder: Parameter, grad_scores: FloatArray, grad_hidden: FloatArray | None
+    ) -> None:
+        if grad_hidden is not None:
+            grad_hidden += grad_scores @ decoder.value
+        self.optimizer_step(decoder, grad_scores.T @ hidden)
+
+    def optimizer_step(self, parameter: Parameter, grad: FloatArray) -> None:
+        p = parameter
+        p.step += 1
+        decay = np.full(grad.shape[1:], p.decay, grad.dtype)
+        if p.bias_column:
+            decay[-1] = p.last_decay
+        if p.rule == "gradient":
+            p.first[...] = grad
+            return
+        if p.rule == "adamw":
+            p.value *= 1 - p.learning_rate * decay
+        else:
+            grad = grad + decay * p.value
+        if p.rule == "sgd":
+            if p.first is not None:
+                grad = p.first[...] = grad if p.step == 1 else p.beta1 * p.first + grad
+            p.value -= p.learning_rate * grad
+            return
+        p.first[...] = p.beta1 * p.first + (1 - p.beta1) * grad
+        p.second[...] = p.beta2 * p.second + (1 - p.beta2) * grad**2
+        size = np.sqrt(p.second) / np.sqrt(1 - p.beta2**p.step) + p.epsilon
+        p.value -= p.learning_rate / (1 - p.beta1**p.step) * p.first / size
 
     def top_items(
         self,
