@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "fastautorec/check.hpp"
+#include "fastautorec/optim_ops.hpp"
 #include "fastautorec/views.hpp"
 
 namespace fastautorec::bindings {
@@ -42,6 +43,11 @@ MatrixView<T> matrix_view(const py::array& array, bool writeable = false) {
     return {pointer<std::remove_const_t<T>>(array, writeable), array.shape(0), array.shape(1), stride};
 }
 
+// A matrix that may be None, which has no data.
+inline Matrix matrix_or_none(const py::object& array) {
+    return array.is_none() ? Matrix{} : matrix_view<float>(py::cast<py::array>(array), true);
+}
+
 inline CsrView csr_view(const py::array& indptr, const py::array& indices, const py::object& values,
                         std::int64_t n_cols) {
     const auto pointers = vector_view<const std::int64_t>(indptr);
@@ -60,9 +66,14 @@ inline CsrView csr_view(const py::array& indptr, const py::array& indices, const
     return {pointers.size - 1, n_cols, pointers.data, ids.data, data};
 }
 
+// Of a fastautorec._optim.Parameter, whose arrays will be changed in place.
+Parameter parameter_view(const py::object& parameter);
+
 void register_sparse(py::module_& module);
 void register_nce(py::module_& module);
 void register_rank(py::module_& module);
+void register_heads(py::module_& module);
+void register_optim(py::module_& module);
 void register_runtime(py::module_& module);
 
 }  // namespace fastautorec::bindings

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._optim import Parameter
+
 _Floats = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]
 _Ids = npt.NDArray[np.int32]
@@ -80,4 +82,42 @@ def ranking_metrics(
     out: _Doubles,
     num_threads: int,
 ) -> None: ...
+def use_blas(sgemm: object, ssyrk: object) -> None: ...
+def optimizer_step(parameter: Parameter, grad: _Floats, num_threads: int) -> None: ...
+def encode_backward_step(
+    indptr: _Longs,
+    indices: _Ids,
+    data: _Floats | None,
+    n_cols: int,
+    grad: _Floats,
+    parameter: Parameter,
+    num_threads: int,
+) -> None: ...
+def mse_head(
+    indptr: _Longs,
+    indices: _Ids,
+    data: _Floats | None,
+    n_cols: int,
+    hidden: _Floats,
+    decoder: Parameter,
+    scale: float,
+    grad_hidden: _Floats | None,
+    plan: int,
+    num_threads: int,
+) -> float: ...
+def ns_head(
+    indptr: _Longs,
+    indices: _Ids,
+    negative_indptr: _Longs,
+    negative_indices: _Ids,
+    counts: _Ids,
+    n_cols: int,
+    hidden: _Floats,
+    decoder: Parameter,
+    output: int,
+    scale: float,
+    grad_hidden: _Floats | None,
+    plan: int,
+    num_threads: int,
+) -> float: ...
 def simd_level() -> str: ...

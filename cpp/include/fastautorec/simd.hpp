@@ -24,8 +24,12 @@ inline constexpr int kLanes = 16;  // one AVX-512 register; narrower levels use 
 // Unaligned on purpose: rows of user arrays start anywhere.
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
 
+typedef float HalfVec __attribute__((vector_size(kLanes / 2 * sizeof(float)), aligned(alignof(float)), may_alias));
+
 FASTAUTOREC_INLINE Vec& vec(float* p) { return *reinterpret_cast<Vec*>(p); }
 FASTAUTOREC_INLINE const Vec& vec(const float* p) { return *reinterpret_cast<const Vec*>(p); }
+FASTAUTOREC_INLINE HalfVec& half(float* p) { return *reinterpret_cast<HalfVec*>(p); }
+FASTAUTOREC_INLINE const HalfVec& half(const float* p) { return *reinterpret_cast<const HalfVec*>(p); }
 
 const char* simd_level();  // "x86-64-v4", "x86-64-v3" or "baseline": what the loader picks on this machine
 

@@ -36,4 +36,12 @@ struct MatrixView {
 using Matrix = MatrixView<float>;
 using ConstMatrix = MatrixView<const float>;
 
+inline ConstMatrix read_only(Matrix a) { return {a.data, a.rows, a.cols, a.stride}; }
+
+// Rows start..stop.
+template <class T>
+MatrixView<T> rows_of(MatrixView<T> a, std::int64_t start, std::int64_t stop) {
+    return {a.row(start), stop - start, a.cols, a.stride};
+}
+
 }  // namespace fastautorec

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from scipy.linalg import cython_blas
+
 from fastautorec import _core
-from fastautorec._backends.protocol import ACTIVATIONS, FloatArray, IdArray, metric_names
+from fastautorec._backends.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray, metric_names
+from fastautorec._optim import Parameter
+from fastautorec._parallel import single_threaded_blas
 from fastautorec._sparse import Csr
+
+_core.use_blas(cython_blas.__pyx_capi__["sgemm"], cython_blas.__pyx_capi__["ssyrk"])
 
 
 class CpuBackend:
@@ -47,7 +53,17 @@ class CpuBackend:
         _core.encode(*_parts(user_items), weight, bias, code, out, self.num_threads)
         return out
 
-    def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    def encode_backward(
+        self,
+        user_items: Csr,
+        grad: FloatArray,
+        out: FloatArray | None = None,
+        parameter: Parameter | None = None,
+    ) -> FloatArray:
+        if parameter is not None:
+            parameter.step += 1
+            _core.encode_backward_step(*_parts(user_items), grad, parameter, self.num_threads)
+            return parameter.value
         accumulate = out is not None
         if out is None:
             out = np.empty((user_items.n_cols, grad.shape[1]), np.float32)
@@ -64,6 +80,44 @@ class CpuBackend:
         values = np.empty(own.nnz, np.float32)
         _core.drop_entries(*_parts(own), rate, seed, epoch, own.first_row, values, self.num_threads)
         return own.with_data(values)
+
+    def mse_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        target: Csr,
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        decoder.step += 1
+        code = PLANS.index(plan)
+        with single_threaded_blas:
+            return _core.mse_head(*_parts(target), hidden, decoder, scale, grad_hidden, code, self.num_threads)
+
+    def ns_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        positives: Csr,
+        negatives: Csr,
+        counts: IdArray,
+        out: str = "sigmoid",
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        decoder.step += 1
+        drawn = negatives.indptr, negatives.indices, counts, negatives.n_cols
+        codes = OUTPUTS.index(out), scale, grad_hidden, PLANS.index(plan)
+        with single_threaded_blas:
+            return _core.ns_head(
+                positives.indptr, positives.indices, *drawn, hidden, decoder, *codes, self.num_threads
+            )
+
+    def optimizer_step(self, parameter: Parameter, grad: FloatArray) -> None:
+        parameter.step += 1
+        _core.optimizer_step(parameter, grad, self.num_threads)
 
     def top_items(
         self,
