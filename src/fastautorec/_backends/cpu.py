@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
 from scipy.linalg import cython_blas
 
 from fastautorec import _core
@@ -111,9 +110,7 @@ class CpuBackend:
         drawn = negatives.indptr, negatives.indices, counts, negatives.n_cols
         codes = OUTPUTS.index(out), scale, grad_hidden, PLANS.index(plan)
         with single_threaded_blas:
-            return _core.ns_head(
-                positives.indptr, positives.indices, *drawn, hidden, decoder, *codes, self.num_threads
-            )
+            return _core.ns_head(positives.indptr, positives.indices, *drawn, hidden, decoder, *codes, self.num_threads)
 
     def optimizer_step(self, parameter: Parameter, grad: FloatArray) -> None:
         parameter.step += 1
