@@ -7,14 +7,17 @@
 namespace fastautorec {
 namespace {
 
-constexpr std::int64_t kGramRows = 256;  // rows of a matrix A in one part of A^T A, at least
-constexpr std::int64_t kUserRows = 128;  // rows of H in one product with G
+constexpr std::int64_t kGramRows = 256;   // rows of a matrix A in one part of A^T A, at least
+constexpr std::int64_t kMirrorRows = 16;  // of A^T A in one task: their columns fill whole cache lines
+constexpr std::int64_t kUserRows = 128;   // rows of H in one product with G
 
 FASTAUTOREC_CLONES double inner_product(ConstMatrix a, ConstMatrix b) {
     double sum = 0;
     for (std::int64_t i = 0; i < a.rows; ++i) sum += static_cast<double>(dot(a.row(i), b.row(i), a.cols));
     return sum;
 }
+
+FASTAUTOREC_CLONES void add_to(const float* a, std::int64_t size, float* out) { add_scaled(1.0f, a, size, out); }
 
 FASTAUTOREC_CLONES void add_rows(float factor, ConstMatrix a, Matrix out) {
     for (std::int64_t i = 0; i < a.rows; ++i) add_scaled(factor, a.row(i), a.cols, out.row(i));
@@ -63,20 +66,19 @@ class GramParts {
         lower_gram({a_.row(start), stop - start, a_.cols, a_.stride},
                    {parts_.data() + part * size_, a_.cols, a_.cols, a_.cols});
     }
-    // Row i of the result, to the left of the diagonal and above it.
-    void add_up(std::int64_t i, Matrix out) const {
-        float* row = out.row(i);
-        std::copy_n(parts_.data() + i * a_.cols, i + 1, row);
-        for (std::int64_t part = 1; part < count_; ++part)
-            add_row(parts_.data() + part * size_ + i * a_.cols, i + 1, row);
-        for (std::int64_t j = 0; j < i; ++j) out.row(j)[i] = row[j];
+    // Rows of the block of the result to the left of the diagonal, and their mirror image above it.
+    void add_up(std::int64_t block, Matrix out) const {
+        const std::int64_t start = block * kMirrorRows, stop = std::min(out.rows, start + kMirrorRows);
+        for (std::int64_t i = start; i < stop; ++i) {
+            std::copy_n(parts_.data() + i * a_.cols, i + 1, out.row(i));
+            for (std::int64_t part = 1; part < count_; ++part)
+                add_to(parts_.data() + part * size_ + i * a_.cols, i + 1, out.row(i));
+        }
+        for (std::int64_t j = 0; j < stop; ++j)
+            for (std::int64_t i = std::max(start, j + 1); i < stop; ++i) out.row(j)[i] = out.row(i)[j];
     }
 
    private:
-    static void add_row(const float* a, std::int64_t size, float* out) {
-        for (std::int64_t c = 0; c < size; ++c) out[c] += a[c];
-    }
-
     ConstMatrix a_;
     std::int64_t size_, count_;
     Scratch parts_;
@@ -106,9 +108,9 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
         const GramParts items(backward ? weights : ConstMatrix{weights.data, 0, k, weights.stride}), users(hidden);
         parallel_for(items.count() + users.count(), num_threads,
                      [&](std::int64_t t) { t < items.count() ? items.compute(t) : users.compute(t - items.count()); });
-        parallel_for(k, num_threads, [&](std::int64_t i) {
-            items.add_up(i, item_gram);
-            users.add_up(i, user_gram);
+        parallel_for((k + kMirrorRows - 1) / kMirrorRows, num_threads, [&](std::int64_t block) {
+            items.add_up(block, item_gram);
+            users.add_up(block, user_gram);
         });
     }
 
@@ -127,11 +129,10 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
         const Scratch memory(rows * k);
         const Matrix grad{memory.data(), rows, k, k};
         const ConstMatrix tile = rows_of(weights, first, last);
-        std::fill_n(grad.data, rows * k, 0.0f);
-        add_transposed_product(target, first, last, hidden, grad);
+        transposed_product(target, first, last, -1.0f, hidden, grad);
         const double with_target = inner_product(tile, read_only(grad));
-        multiply(Op::kAsIs, Op::kAsIs, 1.0f, tile, read_only(user_gram), -1.0f, grad);
-        losses[static_cast<std::size_t>(t)] = inner_product(tile, read_only(grad)) - with_target;
+        multiply(Op::kAsIs, Op::kAsIs, 1.0f, tile, read_only(user_gram), 1.0f, grad);
+        losses[static_cast<std::size_t>(t)] = inner_product(tile, read_only(grad)) + with_target;
         update.rows(first, read_only(grad), factor);
     });
     return std::accumulate(losses.begin(), losses.end(), sum_of_squares(target));

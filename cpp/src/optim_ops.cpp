@@ -1,13 +1,12 @@
 #include "fastautorec/optim_ops.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "fastautorec/check.hpp"
 #include "fastautorec/item_tiles.hpp"
 #include "fastautorec/parallel.hpp"
-#include "fastautorec/row_math.hpp"
 #include "fastautorec/scratch.hpp"
+#include "fastautorec/simd.hpp"
 
 namespace fastautorec {
 namespace {
@@ -52,21 +51,7 @@ FASTAUTOREC_CLONES void update_rows(const Parameter& p, const UpdateRates& rates
     }
 }
 
-FASTAUTOREC_CLONES void add_products_of_items(const CsrView& x, std::int64_t first, std::int64_t last, ConstMatrix rows,
-                                              Matrix out) {
-    for (std::int64_t u = 0; u < x.n_rows; ++u) {
-        const Segment stored = segment_of(x, u, first, last);
-        const float* row = rows.row(u);
-        for (std::int64_t p = stored.start; p < stored.stop; ++p)
-            add_scaled(x.value(p), row, rows.cols, out.row(x.indices[p] - first));
-    }
-}
-
 }  // namespace
-
-void add_transposed_product(const CsrView& x, std::int64_t first, std::int64_t last, ConstMatrix rows, Matrix out) {
-    add_products_of_items(x, first, last, rows, out);
-}
 
 Update::Update(const Parameter& parameter)
     : parameter_(parameter),
@@ -107,8 +92,7 @@ void encode_backward_step(const CsrView& x, ConstMatrix grad, const Parameter& p
         const std::int64_t first = tiles.first(t), last = tiles.last(t);
         const Scratch memory((last - first) * grad.cols);
         const Matrix sums{memory.data(), last - first, grad.cols, grad.cols};
-        std::fill_n(sums.data, sums.rows * sums.cols, 0.0f);
-        add_transposed_product(x, first, last, grad, sums);
+        transposed_product(x, first, last, 1.0f, grad, sums);
         update.rows(first, read_only(sums), 1.0f);
     });
 }

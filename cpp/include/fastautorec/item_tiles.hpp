@@ -59,8 +59,9 @@ FASTAUTOREC_INLINE Segment segment_of(const CsrView& x, std::int64_t u, std::int
     return {start, stop};
 }
 
-// out += X[:, first..last)^T rows, where out has one row for each of these items. Sums run over users in
+// out = factor * X[:, first..last)^T rows, where out has one row for each of these items. Sums run over users in
 // ascending order.
-void add_transposed_product(const CsrView& x, std::int64_t first, std::int64_t last, ConstMatrix rows, Matrix out);
+void transposed_product(const CsrView& x, std::int64_t first, std::int64_t last, float factor, ConstMatrix rows,
+                        Matrix out);
 
 }  // namespace fastautorec
