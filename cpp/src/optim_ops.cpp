@@ -18,7 +18,9 @@ UpdateRates rates_of(const Parameter& p, double decay) {
     rates.decay = static_cast<float>(p.rule == kAdamW ? 0 : decay);
     rates.shrink = static_cast<float>(p.rule == kAdamW ? 1 - p.learning_rate * decay : 1);
     rates.beta1 = static_cast<float>(p.rule == kSgd && p.step == 1 ? 0 : p.beta1);
+    rates.share1 = static_cast<float>(1 - p.beta1);
     rates.beta2 = static_cast<float>(p.beta2);
+    rates.share2 = static_cast<float>(1 - p.beta2);
     rates.correction = static_cast<float>(1 / std::sqrt(1 - std::pow(p.beta2, step)));
     rates.epsilon = static_cast<float>(p.epsilon);
     return rates;

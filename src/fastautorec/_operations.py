@@ -12,15 +12,18 @@ from fastautorec._backends.protocol import (
     ACTIVATIONS,
     DEFINITIONS,
     NUMERATORS,
+    OUTPUTS,
     Backend,
     FloatArray,
     IdArray,
     metric_names,
 )
+from fastautorec._optim import RULES, Parameter
 from fastautorec._sparse import Csr
 from fastautorec._validation import (
     MAX_ITEMS,
     check_choice,
+    check_counts,
     check_cutoffs,
     check_dense,
     check_int,
@@ -32,6 +35,8 @@ from fastautorec._validation import (
 )
 
 CUTOFFS = (5, 10, 20, 50)
+
+HeadGradients = tuple[float, FloatArray, FloatArray, FloatArray]  # loss; of hidden units, decoder and bias
 
 
 class Operations:
@@ -85,6 +90,75 @@ class Operations:
         seed = check_int("seed", seed, 0, 2**64 - 1)
         return _owned(self._backend.drop_entries(x, rate, seed, check_int("epoch", epoch, 0, 2**32 - 1)))
 
+    def mse_head(
+        self, hidden: npt.ArrayLike, decoder: npt.ArrayLike, bias: npt.ArrayLike | None, target: Any
+    ) -> HeadGradients:
+        """Return the squared error over all items and its gradients; see `fastautorec.ops.mse_head`."""
+        t = check_values("target", target)
+        h, d = _with_bias_column(hidden, decoder, bias, *t.shape)
+        grad_hidden, grad_decoder = np.zeros_like(h), np.empty_like(d)
+        parameter = Parameter(d, "gradient", grad_decoder)
+        loss = self._backend.mse_head(h, parameter, t, grad_hidden=grad_hidden)
+        return _split_bias_column(loss, grad_hidden, grad_decoder)
+
+    def ns_head(
+        self,
+        hidden: npt.ArrayLike,
+        decoder: npt.ArrayLike,
+        bias: npt.ArrayLike | None,
+        positives: Any,
+        negatives: Any,
+        out: str = "sigmoid",
+    ) -> HeadGradients:
+        """Return the negative-sampling loss and its gradients; see `fastautorec.ops.ns_head`."""
+        r = check_user_items("positives", positives)
+        s, counts = check_counts("negatives", negatives)
+        check_matching("negatives", s, r.shape, "positives")
+        check_choice("out", out, OUTPUTS)
+        h, d = _with_bias_column(hidden, decoder, bias, *r.shape)
+        grad_hidden, grad_decoder = np.zeros_like(h), np.empty_like(d)
+        parameter = Parameter(d, "gradient", grad_decoder)
+        loss = self._backend.ns_head(h, parameter, r, s, counts, out, grad_hidden=grad_hidden)
+        return _split_bias_column(loss, grad_hidden, grad_decoder)
+
+    def optimizer_step(
+        self,
+        weights: npt.ArrayLike,
+        grad: npt.ArrayLike,
+        first: npt.ArrayLike | None = None,
+        second: npt.ArrayLike | None = None,
+        rule: str = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        step: int = 0,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+        """Return weights and moments after one step; see `fastautorec.ops.optimizer_step`."""
+        w = check_dense("weights", weights, (None, None), "two dimensions")
+        same = f"the shape of `weights`, {w.shape}"
+        g = check_dense("grad", grad, w.shape, same)
+        m = None if first is None else check_dense("first", first, w.shape, same).copy()
+        v = None if second is None else check_dense("second", second, w.shape, same).copy()
+        if v is not None and v.size and v.min() < 0:
+            raise ValueError(f"`second` must hold averages of squares, >= 0, got {v.min()}")
+        check_choice("rule", rule, RULES[1:])
+        parameter = Parameter(
+            w.copy(),
+            rule,
+            m,
+            v,
+            check_real("learning_rate", learning_rate, 0, above=True),
+            check_real("weight_decay", weight_decay, 0),
+            step=check_int("step", step, 0, 2**53),
+            beta1=check_real("beta1", beta1, 0, 1, below=True),
+            beta2=check_real("beta2", beta2, 0, 1, below=True),
+            epsilon=check_real("epsilon", epsilon, 0, above=True),
+        )
+        self._backend.optimizer_step(parameter, g)
+        return parameter.value, parameter.first, parameter.second
+
     def top_items(
         self,
         scores: npt.ArrayLike,
@@ -110,6 +184,24 @@ class Operations:
         check_choice("definition", definition, DEFINITIONS)
         table = self._backend.ranking_metrics(ids, relevant, cutoffs, definition)
         return dict(zip(metric_names(cutoffs, definition), table.T, strict=True))
+
+
+def _with_bias_column(
+    hidden: npt.ArrayLike, decoder: npt.ArrayLike, bias: npt.ArrayLike | None, users: int, items: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return [H 1] and [D c]."""
+    h = check_dense("hidden", hidden, (users, None), f"one row for each of the {users} users")
+    units = h.shape[1]
+    rule = f"one row for each of the {items} items and one column for each of the {units} hidden units"
+    d = check_dense("decoder", decoder, (items, units), rule)
+    c = 0 if bias is None else check_dense("bias", bias, (items,), f"one value for each of the {items} items")
+    h1, d1 = np.ones((users, units + 1), np.float32), np.empty((items, units + 1), np.float32)
+    h1[:, :-1], d1[:, :-1], d1[:, -1] = h, d, c
+    return h1, d1
+
+
+def _split_bias_column(loss: float, grad_hidden: FloatArray, grad_decoder: FloatArray) -> HeadGradients:
+    return loss, grad_hidden[:, :-1].copy(), grad_decoder[:, :-1].copy(), grad_decoder[:, -1].copy()
 
 
 def _owned(matrix: Csr) -> sparse.csr_matrix:

@@ -14,6 +14,7 @@ from scipy import sparse
 from fastautorec._sparse import Csr
 
 MAX_ITEMS = 2**31 - 1
+MAX_COUNT = 2**24  # integers up to here are exact in float32
 
 _PLAIN_FORMATS = ("coo", "csc", "csr")  # of SciPy, with the values in ``data[:nnz]``
 
@@ -122,6 +123,16 @@ def check_values(name: str, user_items: Any, n_items: int | None = None) -> Csr:
     csr = _canonical(name, _sparse_matrix(name, user_items, n_items))
     values = csr.data[: csr.nnz]
     return _view(csr, None if (values == 1).all() else _finite_float32(name, values))
+
+
+def check_counts(name: str, user_items: Any) -> tuple[Csr, npt.NDArray[np.int32]]:
+    """Check a user-item matrix of counts and return its pattern with one count for each entry."""
+    csr = _canonical(name, _sparse_matrix(name, user_items, None))
+    values = csr.data[: csr.nnz]
+    wrong = ~((values >= 0) & (values <= MAX_COUNT) & (values == np.floor(values)))  # NaN is wrong too
+    if wrong.any():
+        raise ValueError(f"`{name}` must hold counts, integers between 0 and {MAX_COUNT}, got {values[wrong][0]}")
+    return _view(csr, None), np.ascontiguousarray(values, np.int32)
 
 
 def check_dense(

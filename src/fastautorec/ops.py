@@ -23,6 +23,7 @@ from scipy import sparse
 
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import FloatArray, IdArray
+from fastautorec._head_ops import mse_head, ns_head, optimizer_step
 from fastautorec._operations import CUTOFFS, Operations
 
 __all__ = [
@@ -31,7 +32,10 @@ __all__ = [
     "encode",
     "encode_backward",
     "gram_product",
+    "mse_head",
     "nce_transform",
+    "ns_head",
+    "optimizer_step",
     "ranking_metrics",
     "top_items",
 ]

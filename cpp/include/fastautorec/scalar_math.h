@@ -27,10 +27,11 @@ FASTAUTOREC_HD float activate(float a, int activation) {
 
 // Constants of one step of an optimiser, the bias corrections of Adam among them.
 struct UpdateRates {
-    float rate;    // "adam": learning_rate / (1 - beta1^step)
-    float decay;   // added to the gradient as decay * w; 0 for "adamw"
-    float shrink;  // w is multiplied by it first: 1 - learning_rate * decay for "adamw", else 1
-    float beta1, beta2;
+    float rate;           // "adam": learning_rate / (1 - beta1^step)
+    float decay;          // added to the gradient as decay * w; 0 for "adamw"
+    float shrink;         // w is multiplied by it first: 1 - learning_rate * decay for "adamw", else 1
+    float beta1, share1;  // share: 1 - beta, rounded once
+    float beta2, share2;
     float correction;  // 1 / sqrt(1 - beta2^step)
     float epsilon;
 };
@@ -46,8 +47,8 @@ FASTAUTOREC_HD void momentum_update(float g, const UpdateRates& r, float& w, flo
 FASTAUTOREC_HD void adam_update(float g, const UpdateRates& r, float& w, float& m, float& v) {
     const float shrunk = r.shrink * w;
     const float full = g + r.decay * w;
-    m = r.beta1 * m + (1.0f - r.beta1) * full;
-    v = r.beta2 * v + (1.0f - r.beta2) * full * full;
+    m = r.beta1 * m + r.share1 * full;
+    v = r.beta2 * v + r.share2 * full * full;
     w = shrunk - r.rate * m / (sqrtf(v) * r.correction + r.epsilon);
 }
 

@@ -102,6 +102,7 @@ class ReferenceBackend:
         grad_hidden: FloatArray | None = None,
         plan: str = "auto",
     ) -> float:
+        # (users, items): the specification spends memory on being obviously right.
         error = hidden @ decoder.value.T - target.to_scipy().toarray()
         self._step_head(hidden, decoder, 2 * scale * error, grad_hidden)
         return float(np.sum(error.astype(np.float64) ** 2))
@@ -138,23 +139,23 @@ class ReferenceBackend:
         p.step += 1
         decay = np.full(grad.shape[1:], p.decay, grad.dtype)
         if p.bias_column:
-            decay[-1] = p.last_decay
-        if p.rule == "gradient":
-            p.first[...] = grad
-            return
+            decay[-1:] = p.last_decay
         if p.rule == "adamw":
             p.value *= 1 - p.learning_rate * decay
-        else:
+        elif p.rule != "gradient":
             grad = grad + decay * p.value
+        m, v = p.first, p.second
         if p.rule == "sgd":
-            if p.first is not None:
-                grad = p.first[...] = grad if p.step == 1 else p.beta1 * p.first + grad
+            if m is not None:
+                grad = m[...] = grad if p.step == 1 else p.beta1 * m + grad
             p.value -= p.learning_rate * grad
-            return
-        p.first[...] = p.beta1 * p.first + (1 - p.beta1) * grad
-        p.second[...] = p.beta2 * p.second + (1 - p.beta2) * grad**2
-        size = np.sqrt(p.second) / np.sqrt(1 - p.beta2**p.step) + p.epsilon
-        p.value -= p.learning_rate / (1 - p.beta1**p.step) * p.first / size
+        elif m is not None and v is not None:
+            m[...] = p.beta1 * m + (1 - p.beta1) * grad
+            v[...] = p.beta2 * v + (1 - p.beta2) * grad**2
+            mean, square = m / (1 - p.beta1**p.step), v / (1 - p.beta2**p.step)
+            p.value -= p.learning_rate * mean / (np.sqrt(square) + p.epsilon)
+        elif m is not None:  # "gradient"
+            m[...] = grad
 
     def top_items(
         self,

@@ -21,7 +21,10 @@ __all__ = [
     "encode",
     "encode_backward",
     "gram_product",
+    "mse_head",
     "nce_transform",
+    "ns_head",
+    "optimizer_step",
     "pure",
     "ranking_metrics",
     "top_items",
@@ -35,5 +38,8 @@ encode = _operations.encode
 encode_backward = _operations.encode_backward
 gram_product = _operations.gram_product
 drop_entries = _operations.drop_entries
+mse_head = _operations.mse_head
+ns_head = _operations.ns_head
+optimizer_step = _operations.optimizer_step
 top_items = _operations.top_items
 ranking_metrics = _operations.ranking_metrics

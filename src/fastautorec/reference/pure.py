@@ -21,7 +21,9 @@ import numpy.typing as npt
 
 from fastautorec._backends.protocol import FloatArray, IdArray, metric_names
 from fastautorec._operations import Operations
+from fastautorec._optim import Parameter
 from fastautorec._sparse import Csr
+from fastautorec.reference._pure_training import PureTraining
 
 __all__ = [
     "count_items",
@@ -29,7 +31,10 @@ __all__ = [
     "encode",
     "encode_backward",
     "gram_product",
+    "mse_head",
     "nce_transform",
+    "ns_head",
+    "optimizer_step",
     "ranking_metrics",
     "top_items",
 ]
@@ -39,7 +44,7 @@ Row = list[tuple[int, float]]
 MASK = 0xFFFFFFFF
 
 
-class PureBackend:
+class PureBackend(PureTraining):
     """Loops over lists; one thread."""
 
     name = "pure"
@@ -84,13 +89,22 @@ class PureBackend:
             hidden.append([activate(a) for a in sums])
         return _result(hidden, k, out)
 
-    def encode_backward(self, user_items: Csr, grad: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    def encode_backward(
+        self,
+        user_items: Csr,
+        grad: FloatArray,
+        out: FloatArray | None = None,
+        parameter: Parameter | None = None,
+    ) -> FloatArray:
         g, k = grad.tolist(), grad.shape[1]
         product = [[0.0] * k for _ in range(user_items.n_cols)] if out is None else out.tolist()
         for i, row in enumerate(_rows(user_items)):
             for j, x in row:
                 for c in range(k):
                     product[j][c] += x * g[i][c]
+        if parameter is not None:
+            self.optimizer_step(parameter, _result(product, k, None))
+            return parameter.value
         return _result(product, k, out)
 
     def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
@@ -233,5 +247,8 @@ encode = _operations.encode
 encode_backward = _operations.encode_backward
 gram_product = _operations.gram_product
 drop_entries = _operations.drop_entries
+mse_head = _operations.mse_head
+ns_head = _operations.ns_head
+optimizer_step = _operations.optimizer_step
 top_items = _operations.top_items
 ranking_metrics = _operations.ranking_metrics
