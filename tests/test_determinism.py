@@ -37,7 +37,7 @@ def arrays_of(result):
 
 
 def assert_same_bits(run):
-    first, *others = [[array.tobytes() for array in arrays_of(run(threads))] for threads in THREADS]
+    first, *others = [[np.asarray(array).tobytes() for array in arrays_of(run(threads))] for threads in THREADS]
     for other in others:
         assert other == first
 
@@ -49,6 +49,9 @@ OPERATIONS = {
     "encode_backward": lambda r, x, t: ops.encode_backward(x, dense(6000, 200), num_threads=t),
     "gram_product": lambda r, x, t: ops.gram_product(x, dense(900, 200), num_threads=t),
     "drop_entries": lambda r, x, t: ops.drop_entries(x, 0.3, seed=4, num_threads=t),
+    "mse_head": lambda r, x, t: ops.mse_head(dense(6000, 40), dense(900, 40), None, x, num_threads=t),
+    "ns_head": lambda r, x, t: ops.ns_head(dense(6000, 40), dense(900, 40), None, r, r[::-1], num_threads=t),
+    "optimizer_step": lambda r, x, t: ops.optimizer_step(dense(6000, 40), dense(6000, 40), num_threads=t),
     "top_items": lambda r, x, t: ops.top_items(dense(6000, 900), 20, r, num_threads=t),
     "ranking_metrics": lambda r, x, t: ops.ranking_metrics(np.tile(np.arange(50), (6000, 1)), r, num_threads=t),
 }

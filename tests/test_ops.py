@@ -32,6 +32,8 @@ def matrix():
 
 WEIGHT = np.arange(12, dtype=np.float32).reshape(4, 3)
 GRAD = np.arange(6, dtype=np.float32).reshape(3, 2)
+GOOD = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 0]], np.float32))
+HIDDEN, DECODER = np.ones((2, 1), np.float32), np.array([[0.5], [0], [1.5]], np.float32)
 
 
 # --- the modules offer the same functions ------------------------------------------------------------------------
@@ -55,6 +57,9 @@ def test_modules_agree(matrix):
         assert module.encode(matrix, WEIGHT, [0, 0, -100], "relu").tolist() == [[15, 18, 0], [0, 0, 0], [9, 11, 0]]
         assert module.encode_backward(matrix, GRAD).tolist() == [[0, 1], [4, 5], [4, 6], [0, 1]]
         assert module.gram_product(matrix, WEIGHT[:, :1]).tolist() == [[15], [9], [24], [15]]
+        assert module.mse_head(HIDDEN, DECODER, None, GOOD)[3].tolist() == [0, -2, 4]
+        assert module.ns_head(HIDDEN, DECODER, None, GOOD, GOOD, "identity")[0] == 0
+        assert module.optimizer_step([[1]], [[2]], rule="sgd", learning_rate=0.5)[0].tolist() == [[0]]
         assert module.top_items([[1, 3, 2, 4]], 2, sparse.csr_matrix([[0, 0, 0, 1]]))[0].tolist() == [[1, 2]]
         assert module.ranking_metrics([[1, 0], [1, 2], [3, 1]], matrix, k=2)["Recall@2"][2] == 0.5
     one, two, three = (module.drop_entries(matrix, 0.5, seed=9, epoch=2) for module in (ops, reference, pure))
@@ -168,7 +173,6 @@ def test_threads_from_the_environment(matrix, monkeypatch):
 
 # --- what they refuse --------------------------------------------------------------------------------------------
 
-GOOD = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 0]], np.float32))
 DEVICE_ARRAY = type("ndarray", (), {"__module__": "cupy"})()
 DEVICE_MATRIX = type("csr_matrix", (), {"__module__": "cupyx.scipy.sparse._csr"})()
 
@@ -264,6 +268,56 @@ BAD_INPUT = {
         ((GOOD, 0.5, {"seed": -1}), ValueError, "`seed` must be between 0 and 18446744073709551615, got -1"),
         ((GOOD, 0.5, {"seed": 1.5}), TypeError, "`seed` must be an integer, got float"),
         ((GOOD, 0.5, {"epoch": 2**32}), ValueError, "`epoch` must be between 0 and 4294967295, got 4294967296"),
+    ],
+    "mse_head": [
+        (
+            (HIDDEN[:1], DECODER, None, GOOD),
+            ValueError,
+            r"`hidden` must have one row for each of the 2 users, got shape",
+        ),
+        (
+            (HIDDEN, DECODER[:2], None, GOOD),
+            ValueError,
+            r"`decoder` must have one row for each of the 3 items and one column for each of the 1 hidden units, got",
+        ),
+        ((HIDDEN, np.ones((3, 2)), None, GOOD), ValueError, r"`decoder` must have .* units, got shape \(3, 2\)"),
+        ((HIDDEN, DECODER, [1, 2], GOOD), ValueError, r"`bias` must have one value for each of the 3 items, got"),
+        ((HIDDEN, DECODER, [1, 2, np.nan], GOOD), ValueError, "`bias` must hold only finite numbers"),
+        (([[1], [np.inf]], DECODER, None, GOOD), ValueError, "`hidden` must hold only finite numbers"),
+        ((HIDDEN, DECODER, None, stored(np.nan)), ValueError, "`target` must hold only finite numbers"),
+        ((HIDDEN, DECODER, None, GOOD.toarray()), TypeError, "`target` must be a scipy sparse matrix"),
+    ],
+    "ns_head": [
+        ((HIDDEN, DECODER, None, GOOD, GOOD, "relu"), ValueError, "`out` must be one of 'sigmoid', .* got 'relu'"),
+        ((HIDDEN, DECODER, None, stored(2), GOOD), ValueError, "`positives` must hold only 0 and 1"),
+        (
+            (HIDDEN, DECODER, None, GOOD, stored(1.5)),
+            ValueError,
+            "`negatives` must hold counts, integers between 0 and 16777216, got 1.5",
+        ),
+        ((HIDDEN, DECODER, None, GOOD, stored(-1)), ValueError, "`negatives` must hold counts, .* got -1"),
+        ((HIDDEN, DECODER, None, GOOD, stored(np.nan)), ValueError, "`negatives` must hold counts, .* got nan"),
+        ((HIDDEN, DECODER, None, GOOD, stored(2**25)), ValueError, "`negatives` must hold counts, .* got 33554432"),
+        (
+            (HIDDEN, DECODER, None, GOOD, GOOD.T),
+            ValueError,
+            r"`negatives` must have the shape of `positives`, \(2, 3\), got \(3, 2\)",
+        ),
+        ((HIDDEN, DECODER[:2], None, GOOD, GOOD), ValueError, "`decoder` must have one row for each of the 3 items"),
+    ],
+    "optimizer_step": [
+        (([1.0], [1.0]), ValueError, r"`weights` must have two dimensions, got shape \(1,\)"),
+        (([[1.0]], [[1.0, 2.0]]), ValueError, r"`grad` must have the shape of `weights`, \(1, 1\), got shape \(1, 2\)"),
+        (([[1.0]], [[np.nan]]), ValueError, "`grad` must hold only finite numbers"),
+        (([[1.0]], [[1.0]], [[1.0, 1.0]]), ValueError, "`first` must have the shape of `weights`"),
+        (([[1.0]], [[1.0]], None, [[-1.0]]), ValueError, "`second` must hold averages of squares, >= 0, got -1.0"),
+        (([[1.0]], [[1.0]], {"rule": "rmsprop"}), ValueError, "`rule` must be one of 'sgd', 'adam', 'adamw', got"),
+        (([[1.0]], [[1.0]], {"learning_rate": 0}), ValueError, "`learning_rate` must be > 0, got 0"),
+        (([[1.0]], [[1.0]], {"weight_decay": -1}), ValueError, "`weight_decay` must be >= 0, got -1"),
+        (([[1.0]], [[1.0]], {"step": -1}), ValueError, "`step` must be between 0 and .* got -1"),
+        (([[1.0]], [[1.0]], {"beta1": 1.0}), ValueError, "`beta1` must be >= 0 and < 1, got 1"),
+        (([[1.0]], [[1.0]], {"beta2": 1.0}), ValueError, "`beta2` must be >= 0 and < 1, got 1"),
+        (([[1.0]], [[1.0]], {"epsilon": 0.0}), ValueError, "`epsilon` must be > 0, got 0"),
     ],
     "top_items": [
         (([1, 2], 1), ValueError, r"`scores` must have two dimensions \(users, items\), got shape \(2,\)"),
