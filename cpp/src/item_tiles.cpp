@@ -43,41 +43,44 @@ void ByItem::sort(const CsrView& x, std::int64_t first, std::int64_t last, float
     }
 }
 
-// kVectors registers of columns of a sum of rows.
+// kVectors registers of columns of the sums of all items. These columns of `rows` are read again and again: all columns
+// of many users would not stay in the cache.
 template <int kVectors>
-FASTAUTOREC_INLINE void sum_columns(const Entry* entries, std::int64_t size, const float* rows, std::int64_t stride,
-                                    float* out) {
-    Vec sums[kVectors]{};
-    for (std::int64_t e = 0; e < size; ++e) {
-        const float* row = rows + entries[e].user * stride;
-        for (int v = 0; v < kVectors; ++v) sums[v] += entries[e].value * vec(row + v * kLanes);
+FASTAUTOREC_INLINE void sum_columns(const ByItem& sorted, ConstMatrix rows, std::int64_t column, Matrix out) {
+    const float* const data = rows.data + column;
+    const Entry* const entries = sorted.entries.data();
+    for (std::int64_t i = 0; i < out.rows; ++i) {
+        const std::int64_t stop = sorted.stops[static_cast<std::size_t>(i + 1)];
+        Vec sums[kVectors]{};
+        for (std::int64_t e = sorted.stops[static_cast<std::size_t>(i)]; e < stop; ++e) {
+            const float* row = data + entries[e].user * rows.stride;
+            for (int v = 0; v < kVectors; ++v) sums[v] += entries[e].value * vec(row + v * kLanes);
+        }
+        for (int v = 0; v < kVectors; ++v) vec(out.row(i) + column + v * kLanes) = sums[v];
     }
-    for (int v = 0; v < kVectors; ++v) vec(out + v * kLanes) = sums[v];
 }
 
-FASTAUTOREC_INLINE void sum_rows(const Entry* entries, std::int64_t size, ConstMatrix rows, float* out) {
+FASTAUTOREC_INLINE void sum_column(const ByItem& sorted, ConstMatrix rows, std::int64_t column, Matrix out) {
+    for (std::int64_t i = 0; i < out.rows; ++i) {
+        float sum = 0.0f;
+        for (std::int64_t e = sorted.stops[static_cast<std::size_t>(i)];
+             e < sorted.stops[static_cast<std::size_t>(i + 1)]; ++e) {
+            const Entry entry = sorted.entries[static_cast<std::size_t>(e)];
+            sum += entry.value * rows.row(entry.user)[column];
+        }
+        out.row(i)[column] = sum;
+    }
+}
+
+FASTAUTOREC_CLONES void sum_rows(const ByItem& sorted, ConstMatrix rows, Matrix out) {
     const std::int64_t k = rows.cols;
     std::int64_t c = 0;
-    for (; c + 4 * kLanes <= k; c += 4 * kLanes) sum_columns<4>(entries, size, rows.data + c, rows.stride, out + c);
-    for (; c + kLanes <= k; c += kLanes) sum_columns<1>(entries, size, rows.data + c, rows.stride, out + c);
-    if (c < k && k >= kLanes) {  // the last register begins early: some columns are computed twice, with the same bits
-        c = k - kLanes;
-        sum_columns<1>(entries, size, rows.data + c, rows.stride, out + c);
-        return;
-    }
-    for (; c < k; ++c) {
-        float sum = 0.0f;
-        for (std::int64_t e = 0; e < size; ++e) sum += entries[e].value * rows.row(entries[e].user)[c];
-        out[c] = sum;
-    }
-}
-
-FASTAUTOREC_CLONES void sum_rows_of_items(const ByItem& sorted, ConstMatrix rows, Matrix out) {
-    for (std::int64_t i = 0; i < out.rows; ++i) {
-        const std::int64_t start = sorted.stops[static_cast<std::size_t>(i)];
-        const std::int64_t size = sorted.stops[static_cast<std::size_t>(i + 1)] - start;
-        sum_rows(sorted.entries.data() + start, size, rows, out.row(i));
-    }
+    for (; c + 4 * kLanes <= k; c += 4 * kLanes) sum_columns<4>(sorted, rows, c, out);
+    for (; c + kLanes <= k; c += kLanes) sum_columns<1>(sorted, rows, c, out);
+    if (c == k) return;
+    // The last register begins early: some columns are computed twice, with the same bits.
+    if (k >= kLanes) sum_columns<1>(sorted, rows, k - kLanes, out);
+    for (; k < kLanes && c < k; ++c) sum_column(sorted, rows, c, out);
 }
 
 }  // namespace
@@ -87,7 +90,7 @@ void transposed_product(const CsrView& x, std::int64_t first, std::int64_t last,
     require(x.n_rows <= std::numeric_limits<std::int32_t>::max(), "too many users at once");
     thread_local ByItem sorted;
     sorted.sort(x, first, last, factor);
-    sum_rows_of_items(sorted, rows, out);
+    sum_rows(sorted, rows, out);
 }
 
 }  // namespace fastautorec

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kPanel = 2 * kLanes;  // 32 columns: rows of 128 bytes, two independent sums
 constexpr std::int64_t kChunkNnz = 1 << 18;  // entries between two looks at the interrupt flag
+constexpr std::int64_t kPackedUses = 4;      // reads of each packed row that make packing worth its time
 constexpr std::int64_t kRowsPerTask = 1024;  // of encode, whose rows are independent
 
 // One cache line after the other: a row that began elsewhere would touch a third line.
@@ -27,7 +28,7 @@ struct alignas(64) PanelRow {
 constexpr std::size_t kSpareRows = (std::size_t{32} << 20) / sizeof(PanelRow);
 thread_local std::vector<std::vector<PanelRow>> spare_rows;
 
-// Columns [first, first + width) of a row-major matrix, packed into aligned rows padded with zeros.
+// Columns [first, first + width) of a row-major matrix, packed into aligned rows padded with zeros. Undefined at first.
 class Panel {
    public:
     Panel(std::int64_t rows, std::int64_t first, std::int64_t width) : first_(first), width_(width) {
@@ -35,7 +36,7 @@ class Panel {
             rows_ = std::move(spare_rows.back());
             spare_rows.pop_back();
         }
-        rows_.assign(static_cast<std::size_t>(rows), PanelRow{});
+        rows_.resize(static_cast<std::size_t>(rows));
     }
     ~Panel() {
         if (rows_.capacity() <= kSpareRows && spare_rows.size() < 2) spare_rows.push_back(std::move(rows_));
@@ -43,13 +44,22 @@ class Panel {
     Panel(const Panel&) = delete;
     Panel& operator=(const Panel&) = delete;
 
+    void clear() { std::fill(rows_.begin(), rows_.end(), PanelRow{}); }
     void load(ConstMatrix source) {
-        for (std::size_t i = 0; i < rows_.size(); ++i)
-            std::copy_n(source.row(static_cast<std::int64_t>(i)) + first_, width_, rows_[i].value);
+        for (std::size_t i = 0; i < rows_.size(); ++i) {
+            const float* row = source.row(static_cast<std::int64_t>(i)) + first_;
+            if (width_ == kPanel) {  // a length that the compiler knows saves a call
+                std::copy_n(row, kPanel, rows_[i].value);
+            } else {
+                std::fill(std::copy_n(row, width_, rows_[i].value), rows_[i].value + kPanel, 0.0f);
+            }
+        }
     }
     void store(Matrix target) const {
-        for (std::size_t i = 0; i < rows_.size(); ++i)
-            std::copy_n(rows_[i].value, width_, target.row(static_cast<std::int64_t>(i)) + first_);
+        for (std::size_t i = 0; i < rows_.size(); ++i) {
+            float* row = target.row(static_cast<std::int64_t>(i)) + first_;
+            width_ == kPanel ? std::copy_n(rows_[i].value, kPanel, row) : std::copy_n(rows_[i].value, width_, row);
+        }
     }
     PanelRow* data() { return rows_.data(); }
     const PanelRow* data() const { return rows_.data(); }
@@ -229,7 +239,7 @@ FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const PanelRow* block, std::
 void encode(const CsrView& x, ConstMatrix weight, const float* bias, int activation, Matrix out, int num_threads) {
     require(weight.rows == x.n_cols, "encode: weight must have one row for each item");
     require(out.rows == x.n_rows && out.cols == weight.cols, "encode: out must be (users, units)");
-    if (x.nnz() < x.n_cols) {  // packing would cost more than the product
+    if (x.nnz() < kPackedUses * x.n_cols) {  // packing would cost more than the product
         parallel_for(x.n_rows, num_threads,
                      [&](std::int64_t u) { encode_in_place(x, u, weight, bias, activation, out.row(u)); });
         return;
@@ -252,7 +262,7 @@ void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, bool accumu
     parallel_for(panel_count(grad.cols), num_threads, [&](std::int64_t t) {
         const std::int64_t first = t * kPanel, width = std::min(kPanel, grad.cols - first);
         Panel sums(out.rows, first, width);
-        if (accumulate) sums.load({out.data, out.rows, out.cols, out.stride});
+        accumulate ? sums.load(read_only(out)) : sums.clear();
         for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
             scatter_rows(x, grad, first, width, start, stop, sums.data());
         });
@@ -267,6 +277,7 @@ void gram_product(const CsrView& x, ConstMatrix block, Matrix out, int num_threa
         const std::int64_t first = t * kPanel, width = std::min(kPanel, block.cols - first);
         Panel packed(block.rows, first, width), sums(block.rows, first, width);
         packed.load(block);
+        sums.clear();
         for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
             gram_rows(x, packed.data(), width, start, stop, sums.data());
         });
