@@ -1,5 +1,6 @@
 #include "fastautorec/head_ops.hpp"
 #include "fastautorec/head_tiles.hpp"
+#include "fastautorec/item_index.hpp"
 #include "fastautorec/row_math.hpp"
 #include "fastautorec/scalar_math.h"
 #include "fastautorec/sparse_ops.hpp"
@@ -98,6 +99,7 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
     const std::int64_t q = hidden.rows, n = target.n_cols, k = hidden.cols;
     const ConstMatrix weights = read_only(decoder.value);
     const bool backward = grad_hidden.data != nullptr;
+    ItemIndex index(target);
 
     const Scratch product_memory(backward ? q * k : 0), gram_memory(k * k), square_memory(k * k);
     const Matrix product{product_memory.data(), q, k, k};   // P = T D
@@ -106,8 +108,16 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
     if (backward) encode(target, weights, nullptr, kIdentity, product, num_threads);
     {
         const GramParts items(backward ? weights : ConstMatrix{weights.data, 0, k, weights.stride}), users(hidden);
-        parallel_for(items.count() + users.count(), num_threads,
-                     [&](std::int64_t t) { t < items.count() ? items.compute(t) : users.compute(t - items.count()); });
+        const std::int64_t first_part = items.count() + users.count();
+        parallel_for(first_part + index.parts(), num_threads, [&](std::int64_t t) {
+            if (t < items.count()) {
+                items.compute(t);
+            } else if (t < first_part) {
+                users.compute(t - items.count());
+            } else {
+                index.make(t - first_part);
+            }
+        });
         parallel_for((k + kMirrorRows - 1) / kMirrorRows, num_threads, [&](std::int64_t block) {
             items.add_up(block, item_gram);
             users.add_up(block, user_gram);
@@ -129,7 +139,7 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
         const Scratch memory(rows * k);
         const Matrix grad{memory.data(), rows, k, k};
         const ConstMatrix tile = rows_of(weights, first, last);
-        transposed_product(target, first, last, -1.0f, hidden, grad);
+        index.product(first, last, -1.0f, hidden, grad);
         const double with_target = inner_product(tile, read_only(grad));
         multiply(Op::kAsIs, Op::kAsIs, 1.0f, tile, read_only(user_gram), 1.0f, grad);
         losses[static_cast<std::size_t>(t)] = inner_product(tile, read_only(grad)) + with_target;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "fastautorec/check.hpp"
+#include "fastautorec/item_index.hpp"
 #include "fastautorec/item_tiles.hpp"
 #include "fastautorec/parallel.hpp"
 #include "fastautorec/scratch.hpp"
@@ -89,12 +90,14 @@ void encode_backward_step(const CsrView& x, ConstMatrix grad, const Parameter& p
     require(parameter.value.rows == x.n_cols && parameter.value.cols == grad.cols,
             "encode_backward: parameter must be (items, units)");
     const Update update(parameter);
+    ItemIndex index(x);
+    parallel_for(index.parts(), num_threads, [&](std::int64_t part) { index.make(part); });
     const ItemTiles tiles(x.n_cols, grad.cols);
     parallel_for(tiles.count(), num_threads, [&](std::int64_t t) {
         const std::int64_t first = tiles.first(t), last = tiles.last(t);
         const Scratch memory((last - first) * grad.cols);
         const Matrix sums{memory.data(), last - first, grad.cols, grad.cols};
-        transposed_product(x, first, last, 1.0f, grad, sums);
+        index.product(first, last, 1.0f, grad, sums);
         update.rows(first, read_only(sums), 1.0f);
     });
 }

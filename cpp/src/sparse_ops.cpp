@@ -28,6 +28,11 @@ struct alignas(64) PanelRow {
 constexpr std::size_t kSpareRows = (std::size_t{32} << 20) / sizeof(PanelRow);
 thread_local std::vector<std::vector<PanelRow>> spare_rows;
 
+FASTAUTOREC_INLINE void copy_panel(const float* from, float* to) {  // std::copy_n would call memmove
+    vec(to) = vec(from);
+    vec(to + kLanes) = vec(from + kLanes);
+}
+
 // Columns [first, first + width) of a row-major matrix, packed into aligned rows padded with zeros. Undefined at first.
 class Panel {
    public:
@@ -48,8 +53,8 @@ class Panel {
     void load(ConstMatrix source) {
         for (std::size_t i = 0; i < rows_.size(); ++i) {
             const float* row = source.row(static_cast<std::int64_t>(i)) + first_;
-            if (width_ == kPanel) {  // a length that the compiler knows saves a call
-                std::copy_n(row, kPanel, rows_[i].value);
+            if (width_ == kPanel) {
+                copy_panel(row, rows_[i].value);
             } else {
                 std::fill(std::copy_n(row, width_, rows_[i].value), rows_[i].value + kPanel, 0.0f);
             }
@@ -58,7 +63,11 @@ class Panel {
     void store(Matrix target) const {
         for (std::size_t i = 0; i < rows_.size(); ++i) {
             float* row = target.row(static_cast<std::int64_t>(i)) + first_;
-            width_ == kPanel ? std::copy_n(rows_[i].value, kPanel, row) : std::copy_n(rows_[i].value, width_, row);
+            if (width_ == kPanel) {
+                copy_panel(rows_[i].value, row);
+            } else {
+                std::copy_n(rows_[i].value, width_, row);
+            }
         }
     }
     PanelRow* data() { return rows_.data(); }

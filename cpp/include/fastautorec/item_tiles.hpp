@@ -59,9 +59,4 @@ FASTAUTOREC_INLINE Segment segment_of(const CsrView& x, std::int64_t u, std::int
     return {start, stop};
 }
 
-// out = factor * X[:, first..last)^T rows, where out has one row for each of these items. Sums run over users in
-// ascending order.
-void transposed_product(const CsrView& x, std::int64_t first, std::int64_t last, float factor, ConstMatrix rows,
-                        Matrix out);
-
 }  // namespace fastautorec

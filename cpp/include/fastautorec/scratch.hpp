@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <type_traits>
 
 namespace fastautorec {
 
@@ -12,7 +13,7 @@ struct FreeAligned {
     void operator()(float* p) const { ::operator delete(p, std::align_val_t{64}); }
 };
 
-// An array of `size` floats that begins at a cache line; its values are undefined.
+// An array of `size` floats (of 4 bytes) that begins at a cache line; its values are undefined.
 class Scratch {
    public:
     explicit Scratch(std::int64_t size);
@@ -21,6 +22,11 @@ class Scratch {
     Scratch& operator=(const Scratch&) = delete;
 
     float* data() const { return data_.get(); }
+    template <class T>
+    T* as() const {  // the same memory for values of another plain type, of which the caller knows the size
+        static_assert(std::is_trivial_v<T> && alignof(T) <= 64);
+        return reinterpret_cast<T*>(data_.get());
+    }
 
    private:
     std::unique_ptr<float, FreeAligned> data_;
