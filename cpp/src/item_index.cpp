@@ -78,9 +78,10 @@ ItemIndex::ItemIndex(const CsrView& x)
 void ItemIndex::make(std::int64_t part) {
     const std::int64_t first = part * x_.n_cols / parts_, last = (part + 1) * x_.n_cols / parts_;
     const std::int32_t* const ids = x_.indices;
-    std::vector<Segment> segments(static_cast<std::size_t>(x_.n_rows));
-    std::vector<std::int64_t> places(
-        static_cast<std::size_t>(last - first + 1));  // shifted by one: counts, then places
+    const Scratch segment_memory(4 * x_.n_rows), place_memory(2 * (last - first + 1));
+    Segment* const segments = segment_memory.as<Segment>();
+    std::int64_t* const places = place_memory.as<std::int64_t>();  // shifted by one: counts, then places
+    std::fill_n(places, last - first + 1, 0);
     for (std::int64_t u = 0; u < x_.n_rows; ++u) {
         const Segment stored = segment_of(x_, u, first, last);
         segments[u] = stored;
