@@ -38,21 +38,20 @@ double by_tiles(const CsrView& target, ConstMatrix hidden, const Parameter& deco
     const Update update(decoder);
     const std::int64_t q = hidden.rows, k = hidden.cols;
     const ItemTiles tiles(target.n_cols, std::max(q, k));
-    return over_tiles(
-        tiles, grad_hidden, factor, num_threads, [&](std::int64_t first, std::int64_t last, Matrix sum, bool fresh) {
-            const std::int64_t rows = last - first;
-            const Scratch score_memory(rows * q), grad_memory(rows * k);
-            const Matrix errors{score_memory.data(), rows, q, q}, grad{grad_memory.data(), rows, k, k};
-            const ConstMatrix weights = read_only(rows_of(decoder.value, first, last));
-            multiply(Op::kAsIs, Op::kTransposed, 1.0f, weights, hidden, 0.0f, errors);
-            subtract_target(target, first, last, errors);
-            if (sum.data)
-                multiply(Op::kTransposed, Op::kAsIs, 1.0f, read_only(errors), weights, fresh ? 0.0f : 1.0f, sum);
-            multiply(Op::kAsIs, Op::kAsIs, 1.0f, read_only(errors), hidden, 0.0f, grad);
-            const double loss = inner_product(read_only(errors), read_only(errors));
-            update.rows(first, read_only(grad), factor);
-            return loss;
-        });
+    return over_tiles(tiles, grad_hidden, factor, num_threads,
+                      [&](std::int64_t first, std::int64_t last, Matrix sum, bool fresh) {
+                          const std::int64_t rows = last - first;
+                          const ScratchMatrix errors(rows, q), grad(rows, k);
+                          const ConstMatrix weights = read_only(rows_of(decoder.value, first, last));
+                          multiply(Op::kAsIs, Op::kTransposed, 1.0f, weights, hidden, 0.0f, errors);
+                          subtract_target(target, first, last, errors);
+                          if (sum.data)
+                              multiply(Op::kTransposed, Op::kAsIs, 1.0f, errors, weights, fresh ? 0.0f : 1.0f, sum);
+                          multiply(Op::kAsIs, Op::kAsIs, 1.0f, errors, hidden, 0.0f, grad);
+                          const double loss = inner_product(errors, errors);
+                          update.rows(first, grad, factor);
+                          return loss;
+                      });
 }
 
 // A^T A in parts of fixed borders.
@@ -101,10 +100,8 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
     const bool backward = grad_hidden.data != nullptr;
     ItemIndex index(target);
 
-    const Scratch product_memory(backward ? q * k : 0), gram_memory(k * k), square_memory(k * k);
-    const Matrix product{product_memory.data(), q, k, k};   // P = T D
-    const Matrix item_gram{gram_memory.data(), k, k, k};    // G
-    const Matrix user_gram{square_memory.data(), k, k, k};  // S
+    const ScratchMatrix product(backward ? q : 0, k);      // P = T D
+    const ScratchMatrix item_gram(k, k), user_gram(k, k);  // G, S
     if (backward) encode(target, weights, nullptr, kIdentity, product, num_threads);
     {
         const GramParts items(backward ? weights : ConstMatrix{weights.data, 0, k, weights.stride}), users(hidden);
@@ -131,19 +128,18 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
         if (task < user_tasks) {
             const std::int64_t start = task * kUserRows, stop = std::min(q, start + kUserRows);
             const Matrix grad = rows_of(grad_hidden, start, stop);
-            multiply(Op::kAsIs, Op::kAsIs, factor, rows_of(hidden, start, stop), read_only(item_gram), 1.0f, grad);
-            add_rows(-factor, read_only(rows_of(product, start, stop)), grad);
+            multiply(Op::kAsIs, Op::kAsIs, factor, rows_of(hidden, start, stop), item_gram, 1.0f, grad);
+            add_rows(-factor, read_only(rows_of(*product, start, stop)), grad);
             return;
         }
         const std::int64_t t = task - user_tasks, first = tiles.first(t), last = tiles.last(t), rows = last - first;
-        const Scratch memory(rows * k);
-        const Matrix grad{memory.data(), rows, k, k};
+        const ScratchMatrix grad(rows, k);
         const ConstMatrix tile = rows_of(weights, first, last);
         index.product(first, last, -1.0f, hidden, grad);
-        const double with_target = inner_product(tile, read_only(grad));
-        multiply(Op::kAsIs, Op::kAsIs, 1.0f, tile, read_only(user_gram), 1.0f, grad);
-        losses[static_cast<std::size_t>(t)] = inner_product(tile, read_only(grad)) + with_target;
-        update.rows(first, read_only(grad), factor);
+        const double with_target = inner_product(tile, grad);
+        multiply(Op::kAsIs, Op::kAsIs, 1.0f, tile, user_gram, 1.0f, grad);
+        losses[static_cast<std::size_t>(t)] = inner_product(tile, grad) + with_target;
+        update.rows(first, grad, factor);
     });
     return std::accumulate(losses.begin(), losses.end(), sum_of_squares(target));
 }
@@ -153,7 +149,7 @@ bool gram_is_cheaper(const CsrView& target, ConstMatrix hidden, bool backward) {
     const auto n = static_cast<double>(target.n_cols), q = static_cast<double>(hidden.rows),
                k = static_cast<double>(hidden.cols);
     const double tiles = (backward ? 3 : 2) * n * q * k;
-    const double gram = (backward ? 1.75 : 1) * n * k * k + (backward ? 1.75 : 0.75) * q * k * k;
+    const double gram = (backward ? 1.85 : 1) * n * k * k + (backward ? 1.75 : 0.75) * q * k * k;
     return gram < tiles;
 }
 

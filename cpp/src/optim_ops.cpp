@@ -95,10 +95,9 @@ void encode_backward_step(const CsrView& x, ConstMatrix grad, const Parameter& p
     const ItemTiles tiles(x.n_cols, grad.cols);
     parallel_for(tiles.count(), num_threads, [&](std::int64_t t) {
         const std::int64_t first = tiles.first(t), last = tiles.last(t);
-        const Scratch memory((last - first) * grad.cols);
-        const Matrix sums{memory.data(), last - first, grad.cols, grad.cols};
+        const ScratchMatrix sums(last - first, grad.cols);
         index.product(first, last, 1.0f, grad, sums);
-        update.rows(first, read_only(sums), 1.0f);
+        update.rows(first, sums, 1.0f);
     });
 }
 

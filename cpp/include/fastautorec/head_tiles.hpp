@@ -34,19 +34,20 @@ inline void require_shapes(const CsrView& target, ConstMatrix hidden, const Para
             "head: grad_hidden must have the shape of hidden");
 }
 
-// total += factor * (the sum of the groups), in their order; each group (rows, cols) is one block of memory.
+// total += factor * (the sum of the groups), in their order; each group is a matrix like a ScratchMatrix.
 void add_groups(const float* sums, std::int64_t groups, float factor, Matrix total, int num_threads);
 
 // Calls body(first, last, sum, fresh) for each tile and returns the sum of what it returns. `sum` (q, k) is the
 // group's; body adds the gradient of the hidden units to it, and where `fresh` it holds nothing yet.
 template <class Body>
 double over_tiles(const ItemTiles& tiles, Matrix grad_hidden, float factor, int num_threads, const Body& body) {
-    const std::int64_t size = grad_hidden.data ? grad_hidden.rows * grad_hidden.cols : 0;
+    const std::int64_t stride = ScratchMatrix::row_stride(grad_hidden.cols);
+    const std::int64_t size = grad_hidden.data ? grad_hidden.rows * stride : 0;
     const std::int64_t groups = std::min(tiles.count(), group_count(tiles.count(), size));
     const Scratch sums(groups * size);
     std::vector<double> losses(static_cast<std::size_t>(tiles.count()));
     parallel_for(groups, num_threads, [&](std::int64_t g) {
-        const Matrix sum{size ? sums.data() + g * size : nullptr, grad_hidden.rows, grad_hidden.cols, grad_hidden.cols};
+        const Matrix sum{size ? sums.data() + g * size : nullptr, grad_hidden.rows, grad_hidden.cols, stride};
         const std::int64_t begin = g * tiles.count() / groups, end = (g + 1) * tiles.count() / groups;
         for (std::int64_t t = begin; t < end; ++t) {
             poll_interrupt();

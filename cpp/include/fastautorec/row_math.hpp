@@ -18,6 +18,16 @@ FASTAUTOREC_INLINE void add_scaled(float value, const float* a, std::int64_t siz
     for (; c < size; ++c) out[c] += value * a[c];
 }
 
+// out += values[0] * rows[0] + ... + values[3] * rows[3]: out is read and written once.
+FASTAUTOREC_INLINE void add_four_scaled(const float* values, const float* const* rows, std::int64_t size, float* out) {
+    const float *a0 = rows[0], *a1 = rows[1], *a2 = rows[2], *a3 = rows[3];
+    const float v0 = values[0], v1 = values[1], v2 = values[2], v3 = values[3];
+    std::int64_t c = 0;
+    for (; c + kLanes <= size; c += kLanes)
+        vec(out + c) += (v0 * vec(a0 + c) + v1 * vec(a1 + c)) + (v2 * vec(a2 + c) + v3 * vec(a3 + c));
+    for (; c < size; ++c) out[c] += (v0 * a0[c] + v1 * a1[c]) + (v2 * a2[c] + v3 * a3[c]);
+}
+
 FASTAUTOREC_INLINE float sum_of(const Vec lanes) {
     float sum[kLanes];
     vec(sum) = lanes;
@@ -40,6 +50,19 @@ FASTAUTOREC_INLINE float dot(const float* a, const float* b, std::int64_t size) 
     float rest = 0.0f;
     for (; c < size; ++c) rest += a[c] * b[c];
     return sum_of(even + odd) + rest;
+}
+
+// out[r] = <rows[r], b> for four rows at a time.
+FASTAUTOREC_INLINE void four_dots(const float* const* rows, const float* b, std::int64_t size, float* out) {
+    Vec sums[4]{};
+    std::int64_t c = 0;
+    for (; c + kLanes <= size; c += kLanes)
+        for (int r = 0; r < 4; ++r) sums[r] += vec(rows[r] + c) * vec(b + c);
+    for (int r = 0; r < 4; ++r) {
+        float rest = 0.0f;
+        for (std::int64_t e = c; e < size; ++e) rest += rows[r][e] * b[e];
+        out[r] = sum_of(sums[r]) + rest;
+    }
 }
 
 }  // namespace fastautorec

@@ -7,6 +7,8 @@
 #include <new>
 #include <type_traits>
 
+#include "fastautorec/views.hpp"
+
 namespace fastautorec {
 
 struct FreeAligned {
@@ -31,6 +33,27 @@ class Scratch {
    private:
     std::unique_ptr<float, FreeAligned> data_;
     std::int64_t capacity_;
+};
+
+// A matrix in such memory whose rows begin at cache lines: a vector that lies across two costs two accesses.
+class ScratchMatrix {
+   public:
+    ScratchMatrix(std::int64_t rows, std::int64_t cols)
+        : memory_(rows * row_stride(cols)), view_{memory_.data(), rows, cols, row_stride(cols)} {}
+
+    operator Matrix() const { return view_; }
+    operator ConstMatrix() const { return read_only(view_); }
+    const Matrix& operator*() const { return view_; }
+    const Matrix* operator->() const { return &view_; }
+    void clear() const {
+        for (std::int64_t i = 0; i < view_.rows * view_.stride; ++i) view_.data[i] = 0.0f;
+    }
+
+    static std::int64_t row_stride(std::int64_t cols) { return (cols + 15) / 16 * 16; }
+
+   private:
+    Scratch memory_;
+    Matrix view_;
 };
 
 }  // namespace fastautorec
