@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from scipy import sparse
 
 from fastautorec import ops, reference
 from fastautorec._backends import get_backend
+from fastautorec._optim import Parameter
 from fastautorec._parallel import resolve_num_threads
 from fastautorec._sparse import Csr
-from fastautorec._validation import check_user_items, check_values
+from fastautorec._validation import check_counts, check_user_items, check_values
 
 UNITS = 200
+BATCH, DRAWS = 100, 500  # users of the heads, and negatives drawn for each of them
 N_TOP = 50
 CUTOFFS = (5, 10, 15, 20, 50)
 N_METRICS = 2 + 4 * len(CUTOFFS)
@@ -38,21 +40,25 @@ class Inputs:
     grad: np.ndarray  # (m, k)
     scores: np.ndarray  # (m, n)
     ranked: np.ndarray  # (m, N) ids
+    hidden: np.ndarray  # (q, k), H of a batch
+    batch: Any  # (q, n), R of the batch
+    drawn: Any  # (q, n), S of the batch
 
     def every(self, step: int) -> Inputs:
         """Return the inputs of every ``step``-th user."""
-        users = (self.binary, self.x, self.test, self.grad, self.scores, self.ranked)
-        binary, x, test, grad, scores, ranked = (part[::step] for part in users)
-        return Inputs(binary, x, test, self.weight, grad, scores, ranked)
+        parts = {name: part if name == "weight" else part[::step] for name, part in vars(self).items()}
+        return Inputs(**parts)
 
     def checked(self) -> Inputs:
         """Return the same inputs as the kernels take them."""
-        binary, x, test = (
-            check_user_items("R", self.binary),
-            check_values("X", self.x),
-            check_user_items("T", self.test),
+        return replace(
+            self,
+            binary=check_user_items("R", self.binary),
+            x=check_values("X", self.x),
+            test=check_user_items("T", self.test),
+            batch=check_user_items("R", self.batch),
+            drawn=check_counts("S", self.drawn),
         )
-        return Inputs(binary, x, test, self.weight, self.grad, self.scores, self.ranked)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Operation:
         Bytes of the rows of W (or of H) that the stored entries ask for, from whatever level of the caches.
     flop : callable
         Additions and multiplications.
+    kernel : callable, optional
+        How to call it on checked input, where that differs; its result is the beginning of the public function's.
     step : int
         Plain Python gets every ``step``-th user, and its time is scaled to all of them.
     """
@@ -78,7 +86,20 @@ class Operation:
     traffic: Callable[[Inputs], int]
     gathered: Callable[[Inputs], int] = lambda _: 0
     flop: Callable[[Inputs], int] = lambda _: 0
+    kernel: Callable[[Any, Inputs], Any] | None = None
     step: int = 1
+
+
+def head(backend, name, i, *matrices):
+    decoder, grad_hidden = Parameter.gradient_of(i.weight), np.zeros_like(i.hidden)
+    loss = getattr(backend, name)(i.hidden, decoder, *matrices, grad_hidden=grad_hidden)
+    return loss, grad_hidden, decoder.first
+
+
+def adam(backend, i):
+    parameter = Parameter(i.weight.copy())
+    backend.optimizer_step(parameter, i.weight)
+    return parameter.value, parameter.first, parameter.second
 
 
 OPERATIONS = {
@@ -118,6 +139,29 @@ OPERATIONS = {
         flop=lambda i: 4 * i.x.nnz * UNITS,
         step=16,
     ),
+    # D read and its gradient written, H and its gradient; scores and two gradients are three dense products.
+    "mse_head": Operation(
+        lambda who, i: who.mse_head(i.hidden, i.weight, None, i.batch),
+        traffic=lambda i: 2 * i.weight.nbytes + 2 * i.hidden.nbytes + 4 * i.batch.nnz,
+        flop=lambda i: 6 * BATCH * i.weight.size,
+        kernel=lambda who, i: head(who, "mse_head", i, i.batch),
+        step=25,
+    ),
+    # The same for stored entries only, of positives and negatives.
+    "ns_head": Operation(
+        lambda who, i: who.ns_head(i.hidden, i.weight, None, i.batch, i.drawn),
+        traffic=lambda i: 2 * i.weight.nbytes + 2 * i.hidden.nbytes + 4 * i.batch.nnz + 8 * i.drawn.nnz,
+        gathered=lambda i: 4 * (i.batch.nnz + i.drawn.nnz) * UNITS,
+        flop=lambda i: 6 * (i.batch.nnz + i.drawn.nnz) * UNITS,
+        kernel=lambda who, i: head(who, "ns_head", i, i.batch, *i.drawn),
+        step=25,
+    ),
+    # Weights, gradient and two moments read, weights and moments written.
+    "optimizer_step": Operation(
+        lambda who, i: who.optimizer_step(i.weight, i.weight),
+        traffic=lambda i: 7 * i.weight.nbytes,
+        kernel=adam,
+    ),
     # Every score once, the ids to leave out once, ids and scores of the lists written.
     "top_items": Operation(
         lambda who, i: who.top_items(i.scores, N_TOP, i.binary),
@@ -148,7 +192,11 @@ def inputs(data):
     weight, grad = (rng.standard_normal((rows, UNITS), dtype=np.float32) for rows in (n, m))
     scores = grad @ weight.T
     ranked, _ = ops.top_items(scores, N_TOP, data.train)
-    return Inputs(data.train, x, data.test, weight, grad, scores, ranked)
+    users = np.arange(0, m, m // BATCH)[:BATCH]
+    popularity = ops.count_items(data.train) / data.train.nnz
+    drawn = sparse.csr_matrix(rng.multinomial(DRAWS, popularity, BATCH).astype(np.float32))
+    hidden = np.maximum(grad[users], 0) / 10
+    return Inputs(data.train, x, data.test, weight, grad, scores, ranked, hidden, data.train[users], drawn)
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +229,7 @@ def test_operation(name, column, inputs, answers, measure):
     operation, place = OPERATIONS[name], {"table": "operations", "row": name, "column": column}
     if column == "plain Python":
         part = inputs.every(operation.step)
-        # top_items walks over all scores, the others over the interactions.
-        sizes = [i.scores.size if name == "top_items" else i.binary.nnz for i in (part, inputs)]
+        sizes = [size_of(name, i) for i in (part, inputs)]
         operation.call(reference.pure, inputs.every(200))  # warm-up
         measure.note(share=sizes[0] / sizes[1], every_user=operation.step)
         result = measure(lambda: operation.call(reference.pure, part), **place, once=True)
@@ -190,6 +237,15 @@ def test_operation(name, column, inputs, answers, measure):
         return
     who = {"C++": Threads(THREADS), "C++, 1 thread": Threads(1), "NumPy/SciPy": reference}[column]
     assert_same(name, measure(lambda: operation.call(who, inputs), **place), answers(name))
+
+
+def size_of(name, i):
+    """What the time in plain Python is proportional to."""
+    if name == "top_items":
+        return i.scores.size
+    if name == "optimizer_step":
+        return i.weight.size
+    return len(i.hidden) if name.endswith("head") else i.binary.nnz
 
 
 @pytest.mark.parametrize("column", ["C++", "C++, 1 thread", "NumPy/SciPy"])
@@ -200,8 +256,10 @@ def test_kernel(name, column, inputs, answers, measure):
     device, threads = {"C++": ("cpu", THREADS), "C++, 1 thread": ("cpu", 1), "NumPy/SciPy": ("reference", 1)}[column]
     backend = get_backend(device, threads)
     measure.note(**{what: getattr(operation, what)(inputs) for what in ("traffic", "gathered", "flop")})
-    result = measure(lambda: operation.call(backend, checked), table="kernels", row=name, column=column)
-    assert_same(name, result, answers(name))
+    call = operation.kernel or operation.call
+    result = measure(lambda: call(backend, checked), table="kernels", row=name, column=column)
+    expected = arrays(answers(name))
+    assert_same(name, result, tuple(expected[: len(arrays(result))]))
 
 
 def test_top_items_by_argpartition(inputs, answers, measure):
@@ -245,7 +303,8 @@ def assert_same(name, result, expected):
     """Exact where no sum is rounded."""
     exact = name in ("top_items", "drop_entries")
     for got, want in zip(arrays(result), arrays(expected), strict=True):
-        assert_allclose(got, want, **({"rtol": 0} if exact else {"rtol": 1e-4, "atol": 1e-4}))
+        largest = np.nanmax(np.abs(want)) if name.endswith("head") else 1  # of sums whose terms cancel
+        assert_allclose(got, want, **({"rtol": 0} if exact else {"rtol": 1e-4, "atol": 1e-4 * largest}))
 
 
 def arrays(result):
