@@ -1,13 +1,12 @@
 #include "fastautorec/sparse_ops.hpp"
 
 #include <algorithm>
-#include <utility>
-#include <vector>
 
 #include "fastautorec/check.hpp"
 #include "fastautorec/parallel.hpp"
 #include "fastautorec/philox.h"
 #include "fastautorec/scalar_math.h"
+#include "fastautorec/scratch.hpp"
 #include "fastautorec/simd.hpp"
 
 namespace fastautorec {
@@ -23,11 +22,6 @@ struct alignas(64) PanelRow {
     float value[kPanel];
 };
 
-// Buffers of ended panels, kept by each thread for the next ones: allocating megabytes again and again leaves the heap
-// in pieces. Large ones go back to the system.
-constexpr std::size_t kSpareRows = (std::size_t{32} << 20) / sizeof(PanelRow);
-thread_local std::vector<std::vector<PanelRow>> spare_rows;
-
 FASTAUTOREC_INLINE void copy_panel(const float* from, float* to) {  // std::copy_n would call memmove
     vec(to) = vec(from);
     vec(to + kLanes) = vec(from + kLanes);
@@ -36,23 +30,13 @@ FASTAUTOREC_INLINE void copy_panel(const float* from, float* to) {  // std::copy
 // Columns [first, first + width) of a row-major matrix, packed into aligned rows padded with zeros. Undefined at first.
 class Panel {
    public:
-    Panel(std::int64_t rows, std::int64_t first, std::int64_t width) : first_(first), width_(width) {
-        if (!spare_rows.empty()) {
-            rows_ = std::move(spare_rows.back());
-            spare_rows.pop_back();
-        }
-        rows_.resize(static_cast<std::size_t>(rows));
-    }
-    ~Panel() {
-        if (rows_.capacity() <= kSpareRows && spare_rows.size() < 2) spare_rows.push_back(std::move(rows_));
-    }
-    Panel(const Panel&) = delete;
-    Panel& operator=(const Panel&) = delete;
+    Panel(std::int64_t rows, std::int64_t first, std::int64_t width)
+        : first_(first), width_(width), size_(rows), memory_(rows * kPanel), rows_(memory_.as<PanelRow>()) {}
 
-    void clear() { std::fill(rows_.begin(), rows_.end(), PanelRow{}); }
+    void clear() { std::fill_n(rows_, size_, PanelRow{}); }
     void load(ConstMatrix source) {
-        for (std::size_t i = 0; i < rows_.size(); ++i) {
-            const float* row = source.row(static_cast<std::int64_t>(i)) + first_;
+        for (std::int64_t i = 0; i < size_; ++i) {
+            const float* row = source.row(i) + first_;
             if (width_ == kPanel) {
                 copy_panel(row, rows_[i].value);
             } else {
@@ -61,21 +45,18 @@ class Panel {
         }
     }
     void store(Matrix target) const {
-        for (std::size_t i = 0; i < rows_.size(); ++i) {
-            float* row = target.row(static_cast<std::int64_t>(i)) + first_;
-            if (width_ == kPanel) {
-                copy_panel(rows_[i].value, row);
-            } else {
-                std::copy_n(rows_[i].value, width_, row);
-            }
+        for (std::int64_t i = 0; i < size_; ++i) {
+            float* row = target.row(i) + first_;
+            width_ == kPanel ? copy_panel(rows_[i].value, row) : void(std::copy_n(rows_[i].value, width_, row));
         }
     }
-    PanelRow* data() { return rows_.data(); }
-    const PanelRow* data() const { return rows_.data(); }
+    PanelRow* data() { return rows_; }
+    const PanelRow* data() const { return rows_; }
 
    private:
-    std::int64_t first_, width_;
-    std::vector<PanelRow> rows_;
+    std::int64_t first_, width_, size_;
+    Scratch memory_;
+    PanelRow* rows_;
 };
 
 // Calls body(first_row, end_row) for runs of rows of about kChunkNnz entries, looking out for interrupts in between.
