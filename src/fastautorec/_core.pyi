@@ -57,6 +57,7 @@ def drop_entries(
     seed: int,
     epoch: int,
     first_row: int,
+    users: _Longs | None,
     out: _Floats,
     num_threads: int,
 ) -> None: ...

@@ -66,7 +66,7 @@ class ReferenceBackend:
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         own = user_items.rebased()
         lengths = own.row_lengths()
-        users = np.repeat(np.arange(own.first_row, own.first_row + len(lengths)), lengths)
+        users = np.repeat(own.user_numbers(), lengths)
         position = np.arange(own.nnz) - np.repeat(own.indptr[:-1], lengths)
         words = philox_of_user(seed, epoch, users, position // 4)[np.arange(own.nnz), position % 4]
         scaled = (1 if own.data is None else own.data) * (np.float32(1) / (np.float32(1) - np.float32(rate)))

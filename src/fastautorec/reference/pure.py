@@ -108,7 +108,7 @@ class PureBackend:
         rate = float(np.float32(rate))
         kept, threshold = float(np.float32(1 / np.float32(1 - rate))), int(rate * 2**32)
         values = []
-        for u, row in enumerate(_rows(own), start=own.first_row):
+        for u, row in zip(own.user_numbers().tolist(), _rows(own), strict=True):
             for e, (_, x) in enumerate(row):
                 counter = (e // 4, epoch, u & MASK, u >> 32)
                 word = philox(counter, (seed & MASK, seed >> 32))[e % 4]
