@@ -49,6 +49,7 @@ OPERATIONS = {
     "encode_backward": lambda r, x, t: ops.encode_backward(x, dense(6000, 200), num_threads=t),
     "gram_product": lambda r, x, t: ops.gram_product(x, dense(900, 200), num_threads=t),
     "drop_entries": lambda r, x, t: ops.drop_entries(x, 0.3, seed=4, num_threads=t),
+    "sample_negatives": lambda r, x, t: ops.sample_negatives(r, 300, 0.75, True, num_threads=t),
     "top_items": lambda r, x, t: ops.top_items(dense(6000, 900), 20, r, num_threads=t),
     "ranking_metrics": lambda r, x, t: ops.ranking_metrics(np.tile(np.arange(50), (6000, 1)), r, num_threads=t),
 }

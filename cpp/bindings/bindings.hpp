@@ -63,6 +63,7 @@ inline CsrView csr_view(const py::array& indptr, const py::array& indices, const
 void register_sparse(py::module_& module);
 void register_nce(py::module_& module);
 void register_rank(py::module_& module);
+void register_sampling(py::module_& module);
 void register_runtime(py::module_& module);
 
 }  // namespace fastautorec::bindings

@@ -6,5 +6,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     fastautorec::bindings::register_sparse(module);
     fastautorec::bindings::register_nce(module);
     fastautorec::bindings::register_rank(module);
+    fastautorec::bindings::register_sampling(module);
     fastautorec::bindings::register_runtime(module);
 }

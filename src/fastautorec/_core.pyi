@@ -61,6 +61,24 @@ def drop_entries(
     out: _Floats,
     num_threads: int,
 ) -> None: ...
+def sample_negatives(
+    n_samples: int,
+    cdf: npt.NDArray[np.uint64],
+    guide: _Ids,
+    table: _Ids | None,
+    last: npt.NDArray[np.uint32] | None,
+    base: _Longs | None,
+    table_guide: _Ids | None,
+    users: _Longs,
+    exclude_indptr: _Longs | None,
+    exclude_indices: _Ids | None,
+    seed: int,
+    epoch: int,
+    indptr: _Longs,
+    ids: _Ids,
+    counts: _Ids,
+    num_threads: int,
+) -> None: ...
 def top_items(
     scores: _Floats,
     exclude_indptr: _Longs | None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec import _core
 from fastautorec._backends.protocol import ACTIVATIONS, FloatArray, IdArray, metric_names
+from fastautorec._sampling import Sampler
 from fastautorec._sparse import Csr
 
 
@@ -65,6 +68,18 @@ class CpuBackend:
         _core.drop_entries(*_parts(own), rate, seed, epoch, own.first_row, own.users, values, self.num_threads)
         return own.with_data(values)
 
+    def sample_negatives(
+        self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
+    ) -> tuple[Csr, IdArray]:
+        indptr = np.empty(len(users) + 1, np.int64)
+        size = len(users) * sampler.longest_row()  # memory that nothing is written to stays with the system
+        ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
+        left_out, unwanted = (None, None) if exclude is None else (exclude.indptr, exclude.indices)
+        _core.sample_negatives(
+            *_tables(sampler), users, left_out, unwanted, seed, epoch, indptr, ids, counts, self.num_threads
+        )
+        return Csr(indptr, ids[: indptr[-1]], None, sampler.n_items, users=users), counts[: indptr[-1]]
+
     def top_items(
         self,
         scores: FloatArray,
@@ -95,6 +110,12 @@ class CpuBackend:
 def simd_level() -> str:
     """Return the vector instructions in use."""
     return _core.simd_level()
+
+
+def _tables(sampler: Sampler) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+    counts = sampler.counts
+    tables = (None,) * 4 if counts is None else (counts.table, counts.last, counts.base, counts.guide)
+    return (sampler.n_samples, sampler.cdf, sampler.guide, *tables)
 
 
 def _parts(matrix: Csr) -> tuple[npt.NDArray[np.int64], IdArray, FloatArray | None, int]:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._sampling import Sampler
 from fastautorec._sparse import Csr
 
 FloatArray = npt.NDArray[np.float32]
@@ -50,6 +51,15 @@ class Backend(Protocol):
 
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""
+
+    def sample_negatives(
+        self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
+    ) -> tuple[Csr, IdArray]:
+        """Return the pattern S (q, n) of items drawn for ``users``, and the count of each entry (Eq. 6).
+
+        Row i of ``exclude`` (q, n) holds what user i must not get. `fastautorec._sampling` says what is drawn, bit by
+        bit; the counts of a row add up to N.
+        """
 
     def top_items(
         self,

@@ -24,6 +24,7 @@ __all__ = [
     "nce_transform",
     "pure",
     "ranking_metrics",
+    "sample_negatives",
     "top_items",
 ]
 
@@ -35,5 +36,6 @@ encode = _operations.encode
 encode_backward = _operations.encode_backward
 gram_product = _operations.gram_product
 drop_entries = _operations.drop_entries
+sample_negatives = _operations.sample_negatives
 top_items = _operations.top_items
 ranking_metrics = _operations.ranking_metrics
