@@ -210,6 +210,7 @@ def test_kernel(name, column, inputs, answers, measure):
 DRAWS = (5, 50, 500, 5_000, 50_000, 500_000)
 GOODBOOKS, N_DRAWS = (53_418, 10_000), 500
 MULTINOMIAL_STEP, PURE_STEP = 500, 5_000
+MULTINOMIAL, PURE = "NumPy multinomial, every 500th user, scaled", "plain Python, every 5,000th user, scaled"
 
 
 @pytest.fixture(scope="module")
@@ -218,11 +219,11 @@ def goodbooks():
     return far.datasets.synthetic(*GOODBOOKS, 4_000_000, random_state=0)
 
 
-@pytest.mark.parametrize("column", ["C++", "C++, 1 thread", "NumPy multinomial", "plain Python"])
+@pytest.mark.parametrize("column", ["C++", "C++, 1 thread", MULTINOMIAL, PURE])
 def test_sample_negatives(column, goodbooks, measure):
     """All users of Goodbooks, 500 draws each; the slow ways get every 500th or 5,000th user and are scaled."""
     place = {"table": "sampling", "row": "sample_negatives, N = 500", "column": column}
-    if column == "NumPy multinomial":
+    if column == MULTINOMIAL:
         users = range(0, GOODBOOKS[0], MULTINOMIAL_STEP)
         popularity = ops.count_items(goodbooks)
         p, rng = popularity / popularity.sum(), np.random.default_rng(0)
@@ -230,7 +231,7 @@ def test_sample_negatives(column, goodbooks, measure):
         rows = measure(lambda: [sparse.csr_matrix(rng.multinomial(N_DRAWS, p)) for _ in users], **place, once=True)
         assert all(row.sum() == N_DRAWS for row in rows)
         return
-    if column == "plain Python":
+    if column == PURE:
         users = np.arange(0, GOODBOOKS[0], PURE_STEP)
         measure.note(share=len(users) / GOODBOOKS[0], every_user=PURE_STEP)
         whole = ops.sample_negatives(goodbooks, N_DRAWS, rows=users)
