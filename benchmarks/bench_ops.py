@@ -12,12 +12,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+import fastautorec as far
 from fastautorec import ops, reference
 from fastautorec._backends import get_backend
 from fastautorec._optim import Parameter
 from fastautorec._parallel import resolve_num_threads
+from fastautorec._sampling import make_sampler, popularity_weights
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_counts, check_user_items, check_values
+from fastautorec.reference.pure import PureBackend
 
 UNITS = 200
 BATCH, DRAWS = 100, 500  # users of the heads, and negatives drawn for each of them
@@ -260,6 +263,53 @@ def test_kernel(name, column, inputs, answers, measure):
     result = measure(lambda: call(backend, checked), table="kernels", row=name, column=column)
     expected = arrays(answers(name))
     assert_same(name, result, tuple(expected[: len(arrays(result))]))
+
+
+DRAW_COUNTS = (5, 50, 500, 5_000, 50_000, 500_000)
+GOODBOOKS, N_DRAWS = (53_418, 10_000), 500
+MULTINOMIAL_STEP, PURE_STEP = 500, 5_000
+MULTINOMIAL, PURE = "NumPy multinomial, every 500th user, scaled", "plain Python, every 5,000th user, scaled"
+
+
+@pytest.fixture(scope="module")
+def goodbooks():
+    """Interactions of the size of Goodbooks, whose popularity is all that the sampler sees of them."""
+    return far.datasets.synthetic(*GOODBOOKS, 4_000_000, random_state=0)
+
+
+@pytest.mark.parametrize("column", ["C++", "C++, 1 thread", MULTINOMIAL, PURE])
+def test_sample_negatives(column, goodbooks, measure):
+    """All users of Goodbooks, 500 draws each; the slow ways get every 500th or 5,000th user and are scaled."""
+    place = {"table": "sampling", "row": "sample_negatives, N = 500", "column": column}
+    if column == MULTINOMIAL:
+        users = range(0, GOODBOOKS[0], MULTINOMIAL_STEP)
+        popularity = ops.count_items(goodbooks)
+        p, rng = popularity / popularity.sum(), np.random.default_rng(0)
+        measure.note(share=len(users) / GOODBOOKS[0], every_user=MULTINOMIAL_STEP)
+        rows = measure(lambda: [sparse.csr_matrix(rng.multinomial(N_DRAWS, p)) for _ in users], **place, once=True)
+        assert all(row.sum() == N_DRAWS for row in rows)
+        return
+    if column == PURE:
+        users = np.arange(0, GOODBOOKS[0], PURE_STEP)
+        measure.note(share=len(users) / GOODBOOKS[0], every_user=PURE_STEP)
+        whole = ops.sample_negatives(goodbooks, N_DRAWS, rows=users)
+        sampler = make_sampler(popularity_weights(ops.count_items(goodbooks), 1.0), N_DRAWS)
+        _, counts = measure(lambda: PureBackend().sample_negatives(sampler, users, None, 0, 0), **place, once=True)
+        assert_array_equal(counts, whole.data)
+        return
+    threads = THREADS if column == "C++" else 1
+    samples = measure(lambda: ops.sample_negatives(goodbooks, N_DRAWS, num_threads=threads), **place)
+    assert (np.add.reduceat(samples.data, samples.indptr[:-1]) == N_DRAWS).all()
+
+
+@pytest.mark.parametrize("n_draws", DRAW_COUNTS)
+def test_cost_of_draws(n_draws, goodbooks, measure):
+    """A hundred users on one thread, tables ready."""
+    sampler = make_sampler(popularity_weights(ops.count_items(goodbooks), 1.0), n_draws)
+    backend, users = get_backend("cpu", 1), np.arange(100)
+    place = {"table": "sampling, 100 users", "row": f"N = {n_draws:,}", "column": "C++, 1 thread"}
+    _, counts = measure(lambda: backend.sample_negatives(sampler, users, None, 0, 0), **place)
+    assert counts.sum(dtype=np.int64) == 100 * n_draws
 
 
 def test_top_items_by_argpartition(inputs, answers, measure):

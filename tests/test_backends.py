@@ -260,10 +260,12 @@ def test_dropping_compares_with_the_known_answer(backend, position):
 )
 def test_masks_are_equal_bit_for_bit(backend, seed, epoch, first_row):
     x = dataclasses.replace(check_values("user_items", random_matrix()), first_row=first_row)
+    numbered = dataclasses.replace(x, first_row=0, users=x.user_numbers())
     for rate in (0.0, 0.1, 1 / 3, 0.999):
         actual, expected = (b.drop_entries(x, rate, seed, epoch).data for b in (backend, PURE))
         np.testing.assert_array_equal(actual == 0, expected == 0)
         np.testing.assert_allclose(actual, expected, rtol=2e-7)
+        np.testing.assert_array_equal(backend.drop_entries(numbered, rate, seed, epoch).data, actual)
 
 
 def test_mask_does_not_depend_on_the_tiling(backend):
@@ -271,6 +273,20 @@ def test_mask_does_not_depend_on_the_tiling(backend):
     whole = backend.drop_entries(x, 0.5, 1, 2).data
     parts = [backend.drop_entries(x.rows(start, start + 20), 0.5, 1, 2).data for start in (0, 20, 40)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_mask_goes_with_the_user(backend):
+    x = check_values("user_items", random_matrix())
+    whole = backend.drop_entries(x, 0.5, 1, 2).to_scipy()
+    order = np.random.default_rng(3).permutation(60)
+    shuffled = x.take_rows(order)
+    np.testing.assert_array_equal(shuffled.user_numbers(), order)
+    assert (backend.drop_entries(shuffled, 0.5, 1, 2).to_scipy() != whole[order]).nnz == 0
+    part = shuffled.rows(7, 31).rows(2, 20)
+    assert (backend.drop_entries(part, 0.5, 1, 2).to_scipy() != whole[order[9:27]]).nnz == 0
+    again = x.rows(10, 50).take_rows(np.array([5, 5, 0])).take_rows(np.array([2, 1]))
+    np.testing.assert_array_equal(again.user_numbers(), [10, 15])
+    assert (backend.drop_entries(again, 0.5, 1, 2).to_scipy() != whole[[10, 15]]).nnz == 0
 
 
 def test_drop_rate_and_independence(backend):

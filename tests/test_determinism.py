@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+import fastautorec as far
 from fastautorec import _parallel, ops
 
 THREADS = (1, 2, 7)
@@ -52,6 +53,7 @@ OPERATIONS = {
     "mse_head": lambda r, x, t: ops.mse_head(dense(6000, 40), dense(900, 40), None, x, num_threads=t),
     "ns_head": lambda r, x, t: ops.ns_head(dense(6000, 40), dense(900, 40), None, r, r[::-1], num_threads=t),
     "optimizer_step": lambda r, x, t: ops.optimizer_step(dense(6000, 40), dense(6000, 40), num_threads=t),
+    "sample_negatives": lambda r, x, t: ops.sample_negatives(r, 300, 0.75, True, num_threads=t),
     "top_items": lambda r, x, t: ops.top_items(dense(6000, 900), 20, r, num_threads=t),
     "ranking_metrics": lambda r, x, t: ops.ranking_metrics(np.tile(np.arange(50), (6000, 1)), r, num_threads=t),
 }
@@ -64,6 +66,23 @@ def test_every_operation_is_here():
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operations(name, user_items, values):
     assert_same_bits(lambda threads: OPERATIONS[name](user_items, values, threads))
+
+
+def fitted_arrays(model):
+    return [getattr(model, name) for name in type(model)._arrays if getattr(model, name) is not None]
+
+
+TRAINED = {
+    "AutoRec": lambda t: far.AutoRec(40, epochs=1, batch_size=700, num_threads=t),
+    "OHNSAutoRec": lambda t: far.OHNSAutoRec(40, negatives=1000, epochs=1, batch_size=700, num_threads=t),
+    "NSAutoRec": lambda t: far.NSAutoRec(40, mode="joint", epochs=1, batch_size=3000, num_threads=t),
+    "NCEAutoRec": lambda t: far.NCEAutoRec(40, mode="full", activation="tanh", epochs=1, num_threads=t),
+}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training(name, user_items):
+    assert_same_bits(lambda threads: tuple(fitted_arrays(TRAINED[name](threads).fit(user_items))))
 
 
 @pytest.mark.parametrize("units", [1, 16, 33, 200])

@@ -18,11 +18,13 @@ m, n, per_user = 60_000, 20_000, 100
 ids = (np.arange(per_user) * (n // per_user) + np.arange(m)[:, None] % (n // per_user)).astype(np.int32).ravel()
 user_items = sparse.csr_matrix((np.ones(ids.size, np.float32), ids, np.arange(m + 1) * per_user), shape=(m, n))
 weight = np.ones((n, 2048), np.float32)
+wide, chances = sparse.csr_matrix((1, 2**20), dtype=np.float32), np.random.default_rng(0).random(2**20)
 left, right = np.ones((40_000, 512), np.float32), np.ones((512, 512), np.float32)
 calls = {
     "gram_product": lambda: ops.gram_product(user_items, weight, num_threads=threads),
     "one panel": lambda: [ops.gram_product(user_items, weight[:, :32], num_threads=threads) for _ in range(1000)],
     "matmul": lambda: [_parallel.matmul(left, right, np.empty_like(left), threads) for _ in range(1000)],
+    "many draws": lambda: ops.sample_negatives(wide, 2**30, rows=[0], weights=chances, num_threads=threads),
 }
 interrupted_at = []
 
@@ -42,7 +44,7 @@ print("usable")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("call", ["gram_product", "one panel", "matmul"])
+@pytest.mark.parametrize("call", ["gram_product", "one panel", "matmul", "many draws"])
 def test_keyboard_interrupt(call, threads):
     command = [sys.executable, "-c", PROGRAM, call, str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

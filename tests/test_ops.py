@@ -62,6 +62,11 @@ def test_modules_agree(matrix):
         assert module.optimizer_step([[1]], [[2]], rule="sgd", learning_rate=0.5)[0].tolist() == [[0]]
         assert module.top_items([[1, 3, 2, 4]], 2, sparse.csr_matrix([[0, 0, 0, 1]]))[0].tolist() == [[1, 2]]
         assert module.ranking_metrics([[1, 0], [1, 2], [3, 1]], matrix, k=2)["Recall@2"][2] == 0.5
+    one, two, three = (
+        module.sample_negatives(matrix, 9, 0.5, True, 3, rows=[2, 0]) for module in (ops, reference, pure)
+    )
+    assert (one != two).nnz == 0
+    assert (one != three).nnz == 0
     one, two, three = (module.drop_entries(matrix, 0.5, seed=9, epoch=2) for module in (ops, reference, pure))
     assert (one != two).nnz == 0
     assert (one != three).nnz == 0
@@ -189,7 +194,45 @@ def damaged(**arrays):
 
 
 # arguments, exception, message
+EMPTY = sparse.csr_matrix((2, 3), dtype=np.float32)
+
 BAD_INPUT = {
+    "sample_negatives": [
+        ((GOOD, 0), ValueError, "`n_samples` must be between 1 and 2147483647, got 0"),
+        ((GOOD, 2**31), ValueError, "`n_samples` must be between 1 and 2147483647, got 2147483648"),
+        ((GOOD, 5.0), TypeError, "`n_samples` must be an integer, got float"),
+        ((GOOD, True), TypeError, "`n_samples` must be an integer, got bool"),
+        ((GOOD, 5, np.nan), ValueError, "`power` must be finite, got nan"),
+        ((GOOD, 5, -0.5), ValueError, "`power` must be >= 0, got -0.5"),
+        ((GOOD, 5, "1"), TypeError, "`power` must be a number, got str"),
+        ((GOOD, 5, 1.0, 1), TypeError, "`exclude_positives` must be True or False, got int"),
+        ((GOOD, 5, {"seed": -1}), ValueError, "`seed` must be between 0 and 18446744073709551615, got -1"),
+        ((GOOD, 5, {"epoch": 2**32}), ValueError, "`epoch` must be between 0 and 4294967295, got 4294967296"),
+        ((GOOD, 5, {"rows": [0, 2]}), ValueError, r"`rows` must hold row numbers in \[0, 2\), got 2"),
+        ((GOOD, 5, {"rows": [-1]}), ValueError, r"`rows` must hold row numbers in \[0, 2\), got -1"),
+        ((GOOD, 5, {"rows": [0.0]}), TypeError, "`rows` must hold integer row numbers, got dtype float64"),
+        ((GOOD, 5, {"rows": [True, False]}), TypeError, "`rows` must hold integer row numbers, got dtype bool"),
+        ((GOOD, 5, {"rows": 1}), ValueError, r"`rows` must be a 1-D list of row numbers, got shape \(\)"),
+        ((EMPTY, 5), ValueError, "`user_items` must hold at least one interaction"),
+        ((stored(2), 5), ValueError, "`user_items` must hold only 0 and 1"),
+        (
+            (GOOD, 5, {"weights": [1, 2]}),
+            ValueError,
+            r"`weights` must have one value for each of the 3 items, got shape \(2,\)",
+        ),
+        ((GOOD, 5, {"weights": [1, -2, 3]}), ValueError, "`weights` must hold finite numbers >= 0, got -2"),
+        ((GOOD, 5, {"weights": [1, np.nan, 3]}), ValueError, "`weights` must hold finite numbers >= 0, got nan"),
+        ((GOOD, 5, {"weights": [1, np.inf, 3]}), ValueError, "`weights` must hold finite numbers >= 0, got inf"),
+        ((GOOD, 5, {"weights": [0, 0, 0]}), ValueError, "`weights` must have a finite sum > 0, got 0"),
+        ((GOOD, 5, {"weights": [1e308, 1e308, 0]}), ValueError, "`weights` must have a finite sum > 0, got inf"),
+        ((GOOD, 5, {"weights": ["1", "2", "3"]}), TypeError, "`weights` must hold real numbers, got dtype <U1"),
+        ((GOOD, 5, {"weights": DEVICE_ARRAY}), TypeError, "`weights` must be in host memory"),
+        (
+            (GOOD, 5, 0.75, {"weights": [1, 2, 3]}),
+            ValueError,
+            "`power` must stay 1 where `weights` are given, got 0.75",
+        ),
+    ],
     "count_items": [
         (
             (GOOD.toarray(),),

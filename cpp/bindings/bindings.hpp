@@ -74,6 +74,7 @@ void register_nce(py::module_& module);
 void register_rank(py::module_& module);
 void register_heads(py::module_& module);
 void register_optim(py::module_& module);
+void register_sampling(py::module_& module);
 void register_runtime(py::module_& module);
 
 }  // namespace fastautorec::bindings

@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     fastautorec::bindings::register_rank(module);
     fastautorec::bindings::register_heads(module);
     fastautorec::bindings::register_optim(module);
+    fastautorec::bindings::register_sampling(module);
     fastautorec::bindings::register_runtime(module);
 }

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 #include "check.hpp"
@@ -135,7 +136,7 @@ TEST(drop_entries_follows_the_stream_of_the_user) {
     const std::uint64_t seed = 0x123456789abcdefull;
     const float rate = 0.4f;
     std::vector<float> values(x.values.size());
-    drop_entries(x.view(), rate, seed, 7, 1000, values.data(), 1);
+    drop_entries(x.view(), rate, seed, 7, 1000, nullptr, values.data(), 1);
     bool good = true;
     for (std::int64_t u = 0; u < 50; ++u) {
         for (std::int64_t p = x.indptr[u]; p < x.indptr[u + 1]; ++p) {
@@ -148,7 +149,13 @@ TEST(drop_entries_follows_the_stream_of_the_user) {
     CHECK(good);
 
     std::vector<float> part(static_cast<std::size_t>(x.indptr[40] - x.indptr[10]));  // rows 10..40, as one tile of them
-    drop_entries(x.rows(10, 40), rate, seed, 7, 1010, part.data(), 2);
+    drop_entries(x.rows(10, 40), rate, seed, 7, 1010, nullptr, part.data(), 2);
+    CHECK(std::equal(part.begin(), part.end(), values.begin() + x.indptr[10]));
+
+    std::vector<std::int64_t> users(30);  // the same rows under their numbers
+    std::iota(users.begin(), users.end(), 1010);
+    std::fill(part.begin(), part.end(), -1.0f);
+    drop_entries(x.rows(10, 40), rate, seed, 7, 0, users.data(), part.data(), 2);
     CHECK(std::equal(part.begin(), part.end(), values.begin() + x.indptr[10]));
 }
 
@@ -160,14 +167,14 @@ TEST(same_bits_for_any_number_of_threads) {
     encode(x.view(), weight.view(), nullptr, kTanh, hidden.view(), 1);
     encode_backward(x.view(), grad.view(), back.view(), true, 1);
     gram_product(x.view(), weight.view(), gram.view(), 1);
-    drop_entries(x.view(), 0.5f, 1, 2, 0, kept.data(), 1);
+    drop_entries(x.view(), 0.5f, 1, 2, 0, nullptr, kept.data(), 1);
     for (const int threads : {2, 7}) {
         Dense hidden_t(3000, 130), back_t(200, 130), gram_t(200, 130);
         std::vector<float> kept_t(x.values.size());
         encode(x.view(), weight.view(), nullptr, kTanh, hidden_t.view(), threads);
         encode_backward(x.view(), grad.view(), back_t.view(), true, threads);
         gram_product(x.view(), weight.view(), gram_t.view(), threads);
-        drop_entries(x.view(), 0.5f, 1, 2, 0, kept_t.data(), threads);
+        drop_entries(x.view(), 0.5f, 1, 2, 0, nullptr, kept_t.data(), threads);
         CHECK(hidden_t.data == hidden.data);
         CHECK(back_t.data == back.data);
         CHECK(gram_t.data == gram.data);
@@ -186,7 +193,7 @@ TEST(empty_matrices) {
         encode(x.view(), weight.view(), nullptr, kRelu, hidden.view(), 2);
         encode_backward(x.view(), grad.view(), back.view(), true, 2);
         gram_product(x.view(), weight.view(), gram.view(), 2);
-        drop_entries(x.view(), 0.5f, 0, 0, 0, nullptr, 2);
+        drop_entries(x.view(), 0.5f, 0, 0, 0, nullptr, nullptr, 2);
         for (const auto* result : {&hidden, &back, &gram}) {
             CHECK(std::all_of(result->data.begin(), result->data.end(), [](float v) { return v == 0; }));
         }

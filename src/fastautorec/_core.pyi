@@ -59,7 +59,26 @@ def drop_entries(
     seed: int,
     epoch: int,
     first_row: int,
+    users: _Longs | None,
     out: _Floats,
+    num_threads: int,
+) -> None: ...
+def sample_negatives(
+    n_samples: int,
+    cdf: npt.NDArray[np.uint64],
+    guide: _Ids,
+    table: _Ids | None,
+    last: npt.NDArray[np.uint32] | None,
+    base: _Longs | None,
+    table_guide: _Ids | None,
+    users: _Longs,
+    exclude_indptr: _Longs | None,
+    exclude_indices: _Ids | None,
+    seed: int,
+    epoch: int,
+    indptr: _Longs,
+    ids: _Ids,
+    counts: _Ids,
     num_threads: int,
 ) -> None: ...
 def top_items(

@@ -19,9 +19,11 @@ from fastautorec._backends.protocol import (
     metric_names,
 )
 from fastautorec._optim import RULES, Parameter
+from fastautorec._sampling import MAX_SAMPLES, make_sampler, popularity_weights
 from fastautorec._sparse import Csr
 from fastautorec._validation import (
     MAX_ITEMS,
+    check_bool,
     check_choice,
     check_counts,
     check_cutoffs,
@@ -30,8 +32,11 @@ from fastautorec._validation import (
     check_matching,
     check_ranking,
     check_real,
+    check_rows,
+    check_something_left,
     check_user_items,
     check_values,
+    check_weights,
 )
 
 CUTOFFS = (5, 10, 20, 50)
@@ -158,6 +163,39 @@ class Operations:
         )
         self._backend.optimizer_step(parameter, g)
         return parameter.value, parameter.first, parameter.second
+
+    def sample_negatives(
+        self,
+        user_items: Any,
+        n_samples: int,
+        power: float = 1.0,
+        exclude_positives: bool = False,
+        seed: int = 0,
+        epoch: int = 0,
+        rows: npt.ArrayLike | None = None,
+        *,
+        weights: npt.ArrayLike | None = None,
+    ) -> sparse.csr_matrix:
+        """Return counts of items drawn for each user; see `fastautorec.ops.sample_negatives`."""
+        x = check_user_items("user_items", user_items, fitting=weights is None)
+        n_samples = check_int("n_samples", n_samples, 1, MAX_SAMPLES)
+        power = check_real("power", power, 0)
+        exclude_positives = check_bool("exclude_positives", exclude_positives)
+        seed = check_int("seed", seed, 0, 2**64 - 1)
+        epoch = check_int("epoch", epoch, 0, 2**32 - 1)
+        users = np.arange(x.shape[0]) if rows is None else check_rows("rows", rows, x.shape[0])
+        if weights is None:
+            p = popularity_weights(self._backend.count_items(x), power)
+        elif power != 1:
+            raise ValueError(f"`power` must stay 1 where `weights` are given, got {power:g}; raise the weights to it")
+        else:
+            p = check_weights("weights", weights, x.n_cols)
+        sampler = make_sampler(p, n_samples)
+        exclude = x.take_rows(users) if exclude_positives else None
+        if exclude is not None:
+            check_something_left(exclude, sampler.widths())
+        pattern, counts = self._backend.sample_negatives(sampler, users, exclude, seed, epoch)
+        return sparse.csr_matrix((counts, pattern.indices, pattern.indptr), shape=pattern.shape)
 
     def top_items(
         self,

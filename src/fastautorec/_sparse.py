@@ -24,7 +24,9 @@ class Csr:
     n_cols : int
         Number of items n.
     first_row : int
-        Row number of the first row in the matrix that this is a slice of; random streams are keyed by it.
+        Row number of the first row in the matrix that this is a slice of.
+    users : int64 (m,) or None
+        User number of each row, by which random streams are keyed, or None where row i is user ``first_row + i``.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -32,6 +34,7 @@ class Csr:
     data: npt.NDArray[np.float32] | None
     n_cols: int
     first_row: int = 0
+    users: npt.NDArray[np.int64] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -47,9 +50,16 @@ class Csr:
         """Return the number of entries of each row, int64 (m,)."""
         return np.diff(self.indptr)
 
+    def user_numbers(self) -> npt.NDArray[np.int64]:
+        """Return the user number of each row, int64 (m,)."""
+        if self.users is not None:
+            return self.users
+        return np.arange(self.first_row, self.first_row + self.shape[0], dtype=np.int64)
+
     def rows(self, start: int, stop: int) -> Csr:
         """Return rows start..stop as a view."""
-        return replace(self, indptr=self.indptr[start : stop + 1], first_row=self.first_row + start)
+        users = None if self.users is None else self.users[start:stop]
+        return replace(self, indptr=self.indptr[start : stop + 1], first_row=self.first_row + start, users=users)
 
     def columns(self, items: npt.NDArray[np.int32]) -> Csr:
         """Return the columns of ``items`` (ascending, no repeats), renumbered 0, 1, ..."""
@@ -66,12 +76,13 @@ class Csr:
         return replace(self, indptr=self.indptr - start, indices=self.indices[start:stop], data=data)
 
     def take_rows(self, rows: npt.NDArray[np.int64]) -> Csr:
-        """Return the given rows, compact and in their order."""
+        """Return the given rows, compact and in their order, with the user numbers that they have here."""
         lengths = self.row_lengths()[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         positions = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
         data = None if self.data is None else self.data[positions]
-        return Csr(indptr, self.indices[positions], data, self.n_cols)
+        users = self.first_row + rows if self.users is None else self.users[rows]
+        return Csr(indptr, self.indices[positions], data, self.n_cols, users=users)
 
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""

@@ -203,6 +203,50 @@ def check_ids(name: str, ids: Any, n_items: int, *, unique: bool = False) -> npt
     return result
 
 
+def check_rows(name: str, rows: Any, n_rows: int) -> npt.NDArray[np.int64]:
+    """Return row numbers in [0, n_rows), in any order, as a 1-D int64 array."""
+    array = np.asarray(rows)
+    if array.ndim != 1:
+        raise ValueError(f"`{name}` must be a 1-D list of row numbers, got shape {array.shape}")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"`{name}` must hold integer row numbers, got dtype {array.dtype}")
+    wrong = (array < 0) | (array >= n_rows)
+    if wrong.any():
+        raise ValueError(f"`{name}` must hold row numbers in [0, {n_rows}), got {array[wrong][0]}")
+    return np.ascontiguousarray(array, np.int64)
+
+
+def check_weights(name: str, weights: Any, n_items: int) -> npt.NDArray[np.float64]:
+    """Return one weight >= 0 for each item, float64, with a finite sum above 0."""
+    _check_on_host(name, weights)
+    array = np.asarray(weights)
+    if array.shape != (n_items,):
+        raise ValueError(f"`{name}` must have one value for each of the {n_items} items, got shape {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"`{name}` must hold real numbers, got dtype {array.dtype}")
+    result = array.astype(np.float64)
+    wrong = ~(result >= 0) | np.isinf(result)
+    if wrong.any():
+        raise ValueError(f"`{name}` must hold finite numbers >= 0, got {array[wrong][0]}")
+    with np.errstate(over="ignore"):
+        total = result.sum()
+    if not 0 < total < math.inf:
+        raise ValueError(f"`{name}` must have a finite sum > 0, got {total:g}; at least one item must have a chance")
+    return result
+
+
+def check_something_left(exclude: Csr, widths: npt.NDArray[np.uint64]) -> None:
+    """Raise unless every row of ``exclude`` leaves an item of positive width."""
+    drawable = widths > 0
+    needed = int(np.count_nonzero(drawable))
+    for i in np.flatnonzero(exclude.row_lengths() >= needed).tolist():
+        if np.count_nonzero(drawable[exclude.rows(i, i + 1).rebased().indices]) == needed:
+            raise ValueError(
+                "`exclude_positives` must leave every user an item to draw, but row "
+                f"{exclude.user_numbers()[i]} holds all {needed} items that can be drawn; leave it out of `rows`"
+            )
+
+
 def _sparse_matrix(name: str, given: Any, n_items: int | None) -> Any:
     """Return the SciPy matrix in ``given`` after the checks of kind, dtype and shape."""
     matrix: Any = getattr(given, "user_items", given)

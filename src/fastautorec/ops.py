@@ -37,6 +37,7 @@ __all__ = [
     "ns_head",
     "optimizer_step",
     "ranking_metrics",
+    "sample_negatives",
     "top_items",
 ]
 
@@ -257,6 +258,75 @@ def drop_entries(
            [2., 0., 2., 0.]], dtype=float32)
     """
     return _operations(num_threads).drop_entries(user_items, rate, seed=seed, epoch=epoch)
+
+
+def sample_negatives(
+    user_items: Any,
+    n_samples: int,
+    power: float = 1.0,
+    exclude_positives: bool = False,
+    seed: int = 0,
+    epoch: int = 0,
+    rows: npt.ArrayLike | None = None,
+    *,
+    weights: npt.ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> sparse.csr_matrix:
+    """Draw negative samples for users: N items with replacement, returned as counts S (section 3.1, Eq. 6).
+
+    Item j is drawn with probability p(j) = pop_j**power / sum_l pop_l**power, where pop_j is the number of users that
+    have it, or in proportion to ``weights``. A row of S follows the multinomial distribution (N, p).
+
+    The counts of a user depend only on the arguments and on its row number: the same bits for any number of threads,
+    any order of ``rows`` and on every backend (Philox4x32-10, one stream for each (seed, epoch, row)). The cost for a
+    user grows with the smaller of N and n + sqrt(N).
+
+    Parameters
+    ----------
+    user_items : sparse matrix (m, n) or Interactions
+        R, values 0 or 1.
+    n_samples : int, 1 <= n_samples < 2**31
+        N, the number of draws for each user.
+    power : float, >= 0
+        1 draws by popularity (the paper), 0 all n items alike, also those that nobody has; 0.75 is word2vec's choice.
+    exclude_positives : bool
+        Draw a user none of its own items: p restricted to the others. The paper does not exclude them.
+    seed : int, 0 <= seed < 2**64
+    epoch : int, 0 <= epoch < 2**32
+        Another epoch draws other samples.
+    rows : array (q,), integer, optional
+        Rows of ``user_items`` to draw for, in any order; default: all.
+    weights : array (n,), float64, >= 0, optional
+        Chances of the items instead of their popularity; they need not add up to 1.
+    num_threads : int, optional
+
+    Returns
+    -------
+    CSR (q, n), int32
+        S; each row adds up to N.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If a number is out of its range or not finite, ``user_items`` has no interaction and ``weights`` are not given,
+        ``weights`` do not fit or are all 0, or ``exclude_positives`` leaves a user no item to draw.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> user_items = csr_matrix([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
+    >>> sample_negatives(user_items, 12, seed=1).toarray()
+    array([[4, 4, 4, 0],
+           [4, 7, 1, 0],
+           [8, 3, 1, 0]], dtype=int32)
+    >>> sample_negatives(user_items, 12, exclude_positives=True, seed=1, rows=[1]).toarray()
+    array([[0, 9, 3, 0]], dtype=int32)
+    """
+    return _operations(num_threads).sample_negatives(
+        user_items, n_samples, power, exclude_positives, seed, epoch, rows, weights=weights
+    )
 
 
 def top_items(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cython_blas
@@ -10,6 +12,7 @@ from fastautorec import _core
 from fastautorec._backends.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray, metric_names
 from fastautorec._optim import Parameter
 from fastautorec._parallel import single_threaded_blas
+from fastautorec._sampling import Sampler
 from fastautorec._sparse import Csr
 
 _core.use_blas(cython_blas.__pyx_capi__["sgemm"], cython_blas.__pyx_capi__["ssyrk"])
@@ -77,7 +80,7 @@ class CpuBackend:
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         own = user_items.rebased()
         values = np.empty(own.nnz, np.float32)
-        _core.drop_entries(*_parts(own), rate, seed, epoch, own.first_row, values, self.num_threads)
+        _core.drop_entries(*_parts(own), rate, seed, epoch, own.first_row, own.users, values, self.num_threads)
         return own.with_data(values)
 
     def mse_head(
@@ -116,6 +119,18 @@ class CpuBackend:
         parameter.step += 1
         _core.optimizer_step(parameter, grad, self.num_threads)
 
+    def sample_negatives(
+        self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
+    ) -> tuple[Csr, IdArray]:
+        indptr = np.empty(len(users) + 1, np.int64)
+        size = len(users) * sampler.longest_row()  # memory that nothing is written to stays with the system
+        ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
+        left_out, unwanted = (None, None) if exclude is None else (exclude.indptr, exclude.indices)
+        _core.sample_negatives(
+            *_tables(sampler), users, left_out, unwanted, seed, epoch, indptr, ids, counts, self.num_threads
+        )
+        return Csr(indptr, ids[: indptr[-1]], None, sampler.n_items, users=users), counts[: indptr[-1]]
+
     def top_items(
         self,
         scores: FloatArray,
@@ -146,6 +161,12 @@ class CpuBackend:
 def simd_level() -> str:
     """Return the vector instructions in use."""
     return _core.simd_level()
+
+
+def _tables(sampler: Sampler) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+    counts = sampler.counts
+    tables = (None,) * 4 if counts is None else (counts.table, counts.last, counts.base, counts.guide)
+    return (sampler.n_samples, sampler.cdf, sampler.guide, *tables)
 
 
 def _parts(matrix: Csr) -> tuple[npt.NDArray[np.int64], IdArray, FloatArray | None, int]:

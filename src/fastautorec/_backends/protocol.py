@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._sampling import Sampler
 from fastautorec._sparse import Csr
 
 if TYPE_CHECKING:
@@ -98,6 +99,15 @@ class Backend(Protocol):
 
     def optimizer_step(self, parameter: Parameter, grad: FloatArray) -> None:
         """Change ``parameter`` by its rule for the gradient ``grad`` of its shape."""
+
+    def sample_negatives(
+        self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
+    ) -> tuple[Csr, IdArray]:
+        """Return the pattern S (q, n) of items drawn for ``users``, and the count of each entry (Eq. 6).
+
+        Row i of ``exclude`` (q, n) holds what user i must not get. `fastautorec._sampling` says what is drawn, bit by
+        bit; the counts of a row add up to N.
+        """
 
     def top_items(
         self,

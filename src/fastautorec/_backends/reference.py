@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.special import expit, log_expit
 
 from fastautorec._backends.protocol import FloatArray, IdArray
+from fastautorec._sampling import COUNT_BLOCKS, TOTAL_BITS, Sampler
 from fastautorec._sparse import Csr
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ class ReferenceBackend:
         hidden = user_items.to_scipy() @ weight
         if bias is not None:
             hidden = hidden + bias
-        hidden = _ACTIVATE[activation](hidden).astype(np.float32, copy=False)
-        return _into(out, hidden)
+        return _into(out, _ACTIVATE[activation](hidden))
 
     def encode_backward(
         self,
@@ -87,7 +87,7 @@ class ReferenceBackend:
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         own = user_items.rebased()
         lengths = own.row_lengths()
-        users = np.repeat(np.arange(own.first_row, own.first_row + len(lengths)), lengths)
+        users = np.repeat(own.user_numbers(), lengths)
         position = np.arange(own.nnz) - np.repeat(own.indptr[:-1], lengths)
         words = philox_of_user(seed, epoch, users, position // 4)[np.arange(own.nnz), position % 4]
         scaled = (1 if own.data is None else own.data) * (np.float32(1) / (np.float32(1) - np.float32(rate)))
@@ -156,6 +156,18 @@ class ReferenceBackend:
             p.value -= p.learning_rate * mean / (np.sqrt(square) + p.epsilon)
         elif m is not None:  # "gradient"
             m[...] = grad
+
+    def sample_negatives(
+        self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
+    ) -> tuple[Csr, IdArray]:
+        ids, counts = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        for i, user in enumerate(users):
+            unwanted = np.empty(0, np.int32) if exclude is None else exclude.rows(i, i + 1).rebased().indices
+            drawn = _draw(sampler, user, unwanted, seed, epoch)
+            ids.append(np.flatnonzero(drawn).astype(np.int32))
+            counts.append(drawn[ids[-1]].astype(np.int32))
+        indptr = np.cumsum([len(row) for row in ids], dtype=np.int64)
+        return Csr(indptr, np.concatenate(ids), None, sampler.n_items, users=users), np.concatenate(counts)
 
     def top_items(
         self,
@@ -232,6 +244,51 @@ def philox_of_user(
         ]
         key0, key1 = (key0 + 0x9E3779B9) & 0xFFFFFFFF, (key1 + 0xBB67AE85) & 0xFFFFFFFF
     return np.stack(counter, axis=-1)
+
+
+def _draw(sampler: Sampler, user: np.int64, unwanted: IdArray, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """Return how often each item is drawn for one user."""
+
+    def blocks(first: int, number: int) -> npt.NDArray[np.uint64]:
+        return philox_of_user(seed, epoch, np.full(number, user), first + np.arange(number))
+
+    drawn = np.zeros(sampler.n_items, np.int64)
+    if sampler.counts is not None:
+        tables, n_blocks = sampler.counts, -(-sampler.n_items // 4)
+        sizes = np.diff(tables.base + tables.guide[:, 0], append=len(tables.last))
+        bit32 = np.uint64(32)
+        number = np.arange(len(sizes), dtype=np.uint64) << bit32  # in front, so that all tables ascend as one
+        attempt = 0
+        while attempt == 0 or drawn.sum() > sampler.n_samples:
+            words = blocks(COUNT_BLOCKS + attempt * n_blocks, n_blocks).ravel()[: sampler.n_items]
+            found = np.searchsorted(np.repeat(number, sizes) | tables.last, number[tables.table] | words)
+            drawn = found - tables.base[tables.table]
+            drawn[unwanted] = 0
+            attempt += 1
+    missing = sampler.n_samples - int(drawn.sum())
+    words = blocks(0, -(-missing // 2))
+    bits = (words[:, [0, 2]] | words[:, [1, 3]] << np.uint64(32)).ravel()[:missing]
+    return drawn + np.bincount(_items_of(sampler, bits, unwanted), minlength=sampler.n_items)
+
+
+def _items_of(sampler: Sampler, bits: npt.NDArray[np.uint64], unwanted: IdArray) -> npt.NDArray[np.int64]:
+    """Return the item of each single draw."""
+    widths = sampler.widths()
+    cut = np.cumsum(np.append(np.uint64(0), widths[unwanted]))  # taken from the line before each unwanted item
+    gaps = (sampler.cdf - widths)[unwanted] - cut[:-1]
+    draws = _high_product(bits, np.uint64(2**TOTAL_BITS) - cut[-1])
+    places = draws + cut[np.searchsorted(gaps, draws, side="right")]
+    items: npt.NDArray[np.int64] = np.searchsorted(sampler.cdf, places, side="right")
+    return items
+
+
+def _high_product(a: npt.NDArray[np.uint64], b: np.uint64) -> npt.NDArray[np.uint64]:
+    """Return (a * b) >> 64."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    a0, a1, b0, b1 = a & low, a >> half, b & low, b >> half
+    middle = a1 * b0 + (a0 * b0 >> half)
+    product: npt.NDArray[np.uint64] = a1 * b1 + (middle >> half) + ((middle & low) + a0 * b1 >> half)
+    return product
 
 
 def _hits(item_ids: IdArray, test: Csr) -> npt.NDArray[np.bool_]:

@@ -27,6 +27,7 @@ __all__ = [
     "optimizer_step",
     "pure",
     "ranking_metrics",
+    "sample_negatives",
     "top_items",
 ]
 
@@ -41,5 +42,6 @@ drop_entries = _operations.drop_entries
 mse_head = _operations.mse_head
 ns_head = _operations.ns_head
 optimizer_step = _operations.optimizer_step
+sample_negatives = _operations.sample_negatives
 top_items = _operations.top_items
 ranking_metrics = _operations.ranking_metrics

@@ -13,6 +13,8 @@ array([[6., 0.]], dtype=float32)
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -22,6 +24,7 @@ import numpy.typing as npt
 from fastautorec._backends.protocol import FloatArray, IdArray, metric_names
 from fastautorec._operations import Operations
 from fastautorec._optim import Parameter
+from fastautorec._sampling import COUNT_BLOCKS, TOTAL_BITS, Sampler
 from fastautorec._sparse import Csr
 from fastautorec.reference._pure_training import PureTraining
 
@@ -36,6 +39,7 @@ __all__ = [
     "ns_head",
     "optimizer_step",
     "ranking_metrics",
+    "sample_negatives",
     "top_items",
 ]
 
@@ -122,12 +126,26 @@ class PureBackend(PureTraining):
         rate = float(np.float32(rate))
         kept, threshold = float(np.float32(1 / np.float32(1 - rate))), int(rate * 2**32)
         values = []
-        for u, row in enumerate(_rows(own), start=own.first_row):
+        for u, row in zip(own.user_numbers().tolist(), _rows(own), strict=True):
             for e, (_, x) in enumerate(row):
                 counter = (e // 4, epoch, u & MASK, u >> 32)
                 word = philox(counter, (seed & MASK, seed >> 32))[e % 4]
                 values.append(0.0 if word < threshold else x * kept)
         return own.with_data(np.array(values, np.float32))
+
+    def sample_negatives(
+        self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
+    ) -> tuple[Csr, IdArray]:
+        draw = _Draw(sampler, seed, epoch)
+        left_out: Iterator[Row] = iter([[]] * len(users)) if exclude is None else _rows(exclude)
+        pointers, ids, counts = [0], [], []
+        for user, row in zip(users.tolist(), left_out, strict=True):
+            for j, count in sorted((+draw(user, [j for j, _ in row])).items()):
+                ids.append(j)
+                counts.append(count)
+            pointers.append(len(ids))
+        pattern = Csr(np.array(pointers, np.int64), np.array(ids, np.int32), None, sampler.n_items, users=users)
+        return pattern, np.array(counts, np.int32)
 
     def top_items(
         self,
@@ -181,6 +199,49 @@ def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[in
         counter = ((b >> 32) ^ counter[1] ^ key[0], b & MASK, (a >> 32) ^ counter[3] ^ key[1], a & MASK)
         key = (key[0] + 0x9E3779B9) & MASK, (key[1] + 0xBB67AE85) & MASK
     return counter
+
+
+class _Draw:
+    """Counts of the items that are drawn for one user; `fastautorec._sampling` describes them."""
+
+    def __init__(self, sampler: Sampler, seed: int, epoch: int) -> None:
+        self._n_samples, self._ends = sampler.n_samples, sampler.cdf.tolist()
+        self._epoch, self._key = epoch, (seed & MASK, seed >> 32)
+        self._table: list[int] = []
+        if sampler.counts is not None:
+            self._table, self._last = sampler.counts.table.tolist(), sampler.counts.last.tolist()
+            self._base = sampler.counts.base.tolist()
+            self._borders = [*(sampler.counts.base + sampler.counts.guide[:, 0]).tolist(), len(self._last)]
+
+    def __call__(self, user: int, unwanted: list[int]) -> Counter[int]:
+        drawn: Counter[int] = self._counts(user, set(unwanted)) if self._table else Counter()
+        cut, gaps, cuts = 0, [], [0]
+        for j in unwanted:
+            start = self._ends[j - 1] if j else 0
+            gaps.append(start - cut)
+            cut += self._ends[j] - start
+            cuts.append(cut)
+        for t in range(self._n_samples - drawn.total()):
+            words = self._block(user, t // 2)[t % 2 * 2 :]
+            place = (words[0] | words[1] << 32) * (2**TOTAL_BITS - cut) >> 64
+            drawn[bisect_right(self._ends, place + cuts[bisect_right(gaps, place)])] += 1
+        return drawn
+
+    def _counts(self, user: int, unwanted: set[int]) -> Counter[int]:
+        first, n_items = COUNT_BLOCKS, len(self._table)
+        while True:
+            drawn: Counter[int] = Counter()
+            for j, table in enumerate(self._table):
+                word = self._block(user, first + j // 4)[j % 4]
+                if j not in unwanted:
+                    entry = bisect_left(self._last, word, self._borders[table], self._borders[table + 1])
+                    drawn[j] = entry - self._base[table]
+            if drawn.total() <= self._n_samples:
+                return drawn
+            first += -(-n_items // 4)
+
+    def _block(self, user: int, number: int) -> tuple[int, int, int, int]:
+        return philox((number & MASK, self._epoch, user & MASK, user >> 32), self._key)
 
 
 def _metrics_of_user(ids: list[int], relevant: set[int], cutoffs: tuple[int, ...], definition: str) -> list[float]:
@@ -250,5 +311,6 @@ drop_entries = _operations.drop_entries
 mse_head = _operations.mse_head
 ns_head = _operations.ns_head
 optimizer_step = _operations.optimizer_step
+sample_negatives = _operations.sample_negatives
 top_items = _operations.top_items
 ranking_metrics = _operations.ranking_metrics
