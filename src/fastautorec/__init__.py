@@ -18,17 +18,20 @@ from fastautorec.exceptions import (
     RatingsFileError,
 )
 from fastautorec.io import load
-from fastautorec.models import EASE, NCEAutoRec, NCEPLRec, Popularity, PureSVD
+from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
 
 __all__ = [
     "EASE",
+    "AutoRec",
     "BackendUnavailableError",
     "DivergedError",
     "Interactions",
     "ModelFileError",
     "NCEAutoRec",
     "NCEPLRec",
+    "NSAutoRec",
     "NotFittedError",
+    "OHNSAutoRec",
     "Popularity",
     "PureSVD",
     "RatingsFileError",

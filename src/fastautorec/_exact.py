@@ -135,20 +135,21 @@ class Encoder:
     activation : str
     normalize : {"l2", None}
         Whether each row of X has unit length.
-    intercept : bool
-        Add the column g_i = ‖r_i‖₁^(-½): popularity counts most for the users of whom least is known.
+    intercept : {"history", "constant", None}
+        Last column g: "history" is g_i = ‖r_i‖₁^(-½), so that popularity counts most for the users of whom least is
+        known; "constant" is 1; without one there is no such column.
     """
 
     weight: FloatArray
     bias: FloatArray | None
     activation: str
     normalize: str | None
-    intercept: bool
+    intercept: str | None
 
     @property
     def width(self) -> int:
         """Columns of H₁."""
-        return int(self.weight.shape[1]) + self.intercept
+        return int(self.weight.shape[1]) + (self.intercept is not None)
 
     def inputs(self, history: Csr) -> Csr:
         """Return X of binary histories."""
@@ -159,13 +160,13 @@ class Encoder:
         return own.with_data(np.repeat(_inverse_roots(lengths), lengths))
 
     def hidden(self, backend: Backend, inputs: Csr, out: FloatArray | None = None) -> FloatArray:
-        """Return H₁ (q, k + intercept) of already normalised inputs."""
+        """Return H₁ (q, width) of already normalised inputs."""
         k = self.weight.shape[1]
         if out is None:
             out = np.empty((inputs.shape[0], self.width), np.float32)
         backend.encode(inputs, self.weight, self.bias, self.activation, out=out[:, :k])
-        if self.intercept:
-            out[:, k] = _inverse_roots(inputs.row_lengths())
+        if self.intercept is not None:
+            out[:, k] = 1 if self.intercept == "constant" else _inverse_roots(inputs.row_lengths())
         return out
 
 
@@ -174,23 +175,28 @@ class RidgeAccumulators:
     """What the ridge head needs of the data; every regularisation is solved from the same accumulators."""
 
     gram: Float64Array  # H₁ᵀH₁ (k + 1, k + 1)
-    cross: FloatArray  # RᵀH₁ (n, k + 1)
+    cross: FloatArray  # TᵀH₁ (n, k + 1)
     noise: Float64Array  # what input dropout adds to the first block of the Gram matrix, (k, k)
     mean_degree: float  # interactions per user
 
-    def solve(self, regularization: float, intercept_penalty: float, num_threads: int) -> FloatArray:
-        """Return D₁ (n, k + 1), the minimiser of Σ‖r_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖².
+    def penalties(self, regularization: float, intercept_penalty: float) -> tuple[float, float]:
+        """Return λ and λ₀ of penalties that are relative to the data, so that a value means the same on every set.
 
-        Both penalties are relative to the data, so that a value means the same on every set: λ = ``regularization`` ×
-        √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
+        λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
         """
         k = len(self.noise)
+        own = regularization * np.sqrt(self.mean_degree) * np.trace(self.gram[:k, :k]) / k
+        return float(own), intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
+
+    def solve(self, regularization: float, intercept_penalty: float, num_threads: int) -> FloatArray:
+        """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
+        k = len(self.noise)
         system = self.gram.copy()
-        penalty = regularization * np.sqrt(self.mean_degree) * np.trace(self.gram[:k, :k]) / k
+        penalty, last_penalty = self.penalties(regularization, intercept_penalty)
         system[:k, :k] += self.noise
         system[np.arange(k), np.arange(k)] += penalty
         if len(system) > k:
-            system[k, k] *= 1 + intercept_penalty
+            system[k, k] += last_penalty
         with single_threaded_blas:
             try:
                 inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
@@ -215,8 +221,11 @@ def accumulate_ridge(
     dropout: float,
     seed: int,
     step: Callable[[str], None],
+    target: Callable[[Csr], Csr] = lambda rows: rows,
 ) -> RidgeAccumulators:
     """Return the accumulators of the ridge head for input dropout with rate ``dropout``.
+
+    ``target`` makes the targets T of binary rows; by default they are R itself.
 
     For the identity activation the expectation over all masks is exact: it adds q / (1 − q) Wᵀ diag(XᵀX) W to HᵀH and
     nothing to RᵀH. Other activations average a few masks.
@@ -239,7 +248,7 @@ def accumulate_ridge(
             shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
             hidden = encoder.hidden(backend, shown, buffer[: stop - start])
             total += cross_product(hidden, hidden, backend.num_threads) / masks
-            backend.encode_backward(targets, hidden, out=cross)
+            backend.encode_backward(target(targets), hidden, out=cross)
     cross /= masks
     noise = np.zeros((k, k))
     if exact and dropout:

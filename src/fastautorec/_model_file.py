@@ -1,4 +1,4 @@
-"""The bytes of a model file: NumPy's npz format with a JSON header. Nothing in it is ever unpickled."""
+"""The bytes of model and checkpoint files: NumPy's npz format with a JSON header. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import numpy.typing as npt
 from fastautorec._version import __version__
 from fastautorec.exceptions import ModelFileError
 
-FORMAT = "fastautorec model"
+MODEL = "model"
 FORMAT_VERSION = 1
 HEADER = "header"
 
 Arrays = dict[str, npt.NDArray[Any] | None]
 
 
-def write(path: Path, header: dict[str, Any], arrays: Arrays) -> None:
+def write(path: Path, header: dict[str, Any], arrays: Arrays, kind: str = MODEL) -> None:
     """Write header and arrays; the file at ``path`` is replaced in one step, and only once the new one is complete."""
     stored = {name: _plain(np.ascontiguousarray(array)) for name, array in arrays.items() if array is not None}
     header = {
-        "format": FORMAT,
+        "format": f"fastautorec {kind}",
         "format_version": FORMAT_VERSION,
         "library_version": __version__,
         **header,
@@ -36,7 +36,7 @@ def write(path: Path, header: dict[str, Any], arrays: Arrays) -> None:
     _write_atomically(path, {HEADER: text, **stored})
 
 
-def read(path: Path) -> tuple[dict[str, Any], Arrays]:
+def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
     """Return header and arrays, checked against their checksums.
 
     Raises
@@ -45,27 +45,27 @@ def read(path: Path) -> tuple[dict[str, Any], Arrays]:
         As `fastautorec.load`.
     """
     if not path.exists():
-        raise FileNotFoundError(f"no model file at {path}")
+        raise FileNotFoundError(f"no {kind} file at {path}")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            header = _read_header(path, archive)
+            header = _read_header(path, archive, kind)
             arrays: Arrays = {
                 name: None if digest is None else archive[name] for name, digest in header["arrays"].items()
             }
     except ModelFileError:
         raise
     except Exception as error:  # whatever a reader of zip files and arrays may raise on damaged bytes
-        raise damaged(path, error) from error
+        raise damaged(path, error, kind) from error
     for name, array in arrays.items():
         if array is not None and _digest(array) != header["arrays"][name]:
-            raise damaged(path, f"array {name!r} does not match its checksum")
+            raise damaged(path, f"array {name!r} does not match its checksum", kind)
     return header, arrays
 
 
-def damaged(path: Path, reason: object) -> ModelFileError:
+def damaged(path: Path, reason: object, kind: str = MODEL) -> ModelFileError:
     """Return the error for a file that cannot be understood."""
     return ModelFileError(
-        f"{path} is not a readable model file ({reason}); it may be truncated or damaged: save it again"
+        f"{path} is not a readable {kind} file ({reason}); it may be truncated or damaged: save it again"
     )
 
 
@@ -89,19 +89,25 @@ def _write_atomically(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
         os.close(directory)
 
 
-def _read_header(path: Path, archive: Any) -> dict[str, Any]:
+def _read_header(path: Path, archive: Any, kind: str) -> dict[str, Any]:
     header = json.loads(archive[HEADER].tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ModelFileError(f"{path} is not a fastautorec model file; write one with model.save(path)")
+    if not isinstance(header, dict) or header.get("format") != f"fastautorec {kind}":
+        source = "model.save(path)" if kind == MODEL else "fit(..., checkpoint=path)"
+        raise ModelFileError(f"{path} is not a fastautorec {kind} file; write one with {source}")
     version = header.get("format_version")
     if not isinstance(version, int) or version < 1:
-        raise damaged(path, f"format version {version!r}")
+        raise damaged(path, f"format version {version!r}", kind)
     if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} has model format {version}, written by fastautorec {header.get('library_version')}, but this "
+            f"{path} has {kind} format {version}, written by fastautorec {header.get('library_version')}, but this "
             f"version ({__version__}) reads formats up to {FORMAT_VERSION}; update fastautorec"
         )
     return header
+
+
+def plain(header: dict[str, Any]) -> Any:
+    """Return a header as it will be read back."""
+    return json.loads(json.dumps(header, default=_json_value))
 
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -243,7 +243,7 @@ def check_something_left(exclude: Csr, widths: npt.NDArray[np.uint64]) -> None:
         if np.count_nonzero(drawable[exclude.rows(i, i + 1).rebased().indices]) == needed:
             raise ValueError(
                 "`exclude_positives` must leave every user an item to draw, but row "
-                f"{exclude.user_numbers()[i]} holds all {needed} items that can be drawn; leave it out of `rows`"
+                f"{exclude.user_numbers()[i]} holds all {needed} items that can be drawn; leave that row out"
             )
 
 

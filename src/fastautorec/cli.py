@@ -26,10 +26,23 @@ from fastautorec._report import table_lines
 from fastautorec.data import Interactions, read_ratings, split
 from fastautorec.evaluation import DEFAULT_K
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
-from fastautorec.models import EASE, NCEAutoRec, NCEPLRec, Popularity, PureSVD, Recommender
+from fastautorec.models import (
+    EASE,
+    AutoRec,
+    NCEAutoRec,
+    NCEPLRec,
+    NSAutoRec,
+    OHNSAutoRec,
+    Popularity,
+    PureSVD,
+    Recommender,
+)
 
 MODELS: dict[str, type[Recommender]] = {
     "nce-autorec": NCEAutoRec,
+    "ns-autorec": NSAutoRec,
+    "ohns-autorec": OHNSAutoRec,
+    "autorec": AutoRec,
     "ease": EASE,
     "nce-plrec": NCEPLRec,
     "pure-svd": PureSVD,

@@ -1,8 +1,20 @@
 """Recommenders: what is optimised. How is the backends' business, when is the training loop's."""
 
 from fastautorec.models._base import Recommender
+from fastautorec.models.autorec import AutoRec
 from fastautorec.models.ease import EASE
 from fastautorec.models.linear import NCEPLRec, Popularity, PureSVD
 from fastautorec.models.nce import NCEAutoRec
+from fastautorec.models.ns import NSAutoRec, OHNSAutoRec
 
-__all__ = ["EASE", "NCEAutoRec", "NCEPLRec", "Popularity", "PureSVD", "Recommender"]
+__all__ = [
+    "EASE",
+    "AutoRec",
+    "NCEAutoRec",
+    "NCEPLRec",
+    "NSAutoRec",
+    "OHNSAutoRec",
+    "Popularity",
+    "PureSVD",
+    "Recommender",
+]

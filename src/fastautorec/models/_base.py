@@ -15,12 +15,12 @@ import numpy.typing as npt
 from fastautorec import _model_file
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
+from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer, Scorer, top_lists
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_bool, check_ids, check_int, check_matching, check_user_items
 from fastautorec.exceptions import NotFittedError
-from fastautorec.models._fitting import FitRun, Progress
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -106,15 +106,31 @@ class Recommender(ABC):
         TypeError, ValueError
             If an argument or a parameter of the model is not usable; the message says how to mend it.
         """
+        return self._run_fit(user_items, validation, callbacks, show_progress)
+
+    def _run_fit(
+        self,
+        user_items: Any,
+        validation: Any,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]],
+        show_progress: bool,
+        **options: Any,
+    ) -> Self:
+        """Check what every model checks, fit, and take the fitted attributes in one step; ``options`` go to the run."""
         self._check_params()
         train = check_user_items("user_items", user_items, fitting=True)
         held_out = None
         if validation is not None:
             held_out = check_user_items("validation", validation)
             check_matching("validation", held_out, train.shape, "user_items")
+            if not (train.row_lengths() * held_out.row_lengths()).any():
+                raise ValueError(
+                    "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
+                    "each user's interactions with split(data)"
+                )
         backend = self._backend()
         with Progress(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
-            run = FitRun(backend, train, held_out, tuple(callbacks), progress)
+            run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
             fitted = self._fit(run)
         fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
         fitted["item_ids_"] = getattr(user_items, "item_ids", None)

@@ -56,15 +56,15 @@ class EncoderModel(Recommender):
 
     def _encoder(self) -> Encoder:
         """Return the fitted encoder."""
-        k = self.encoder_.shape[1]
-        return Encoder(
-            self.encoder_, self.encoder_bias_, self._activation(), self._normalize(), self.decoder_.shape[1] > k
-        )
+        return Encoder(self.encoder_, self.encoder_bias_, self._activation(), self._normalize(), self._intercept())
 
     def _activation(self) -> str:
         return "identity"
 
     def _normalize(self) -> str | None:
+        return None
+
+    def _intercept(self) -> str | None:
         return None
 
     def _scorer(self) -> DotScorer:
@@ -78,12 +78,7 @@ class EncoderModel(Recommender):
         k = self.factors
         width = min(k + _exact.OVERSAMPLING, n)
         users = min(m, _exact.tile_users(k + 1))
-        threads = resolve_num_threads(self.num_threads)
-        always = {
-            "row pointers": 8 * (m + 1),
-            "packed columns of the threads": threads * 2 * PANEL_BYTES * n,
-            "buffers of BLAS and of the threads": threads * THREAD_BYTES,
-        }
+        always = self._always(m, n)
         embedding = {
             "embedding target": 4 * nnz,
             "blocks of the subspace iteration": n * width * (3 * 4 + 8) + 3 * 8 * width * width,
@@ -101,3 +96,12 @@ class EncoderModel(Recommender):
             "items in a score tile": score_items,
         }
         return Plan(type(self).__name__, (m, n), nnz, always | peak, tiles)
+
+    def _always(self, m: int, n: int) -> dict[str, int]:
+        """Return the parts of every plan."""
+        threads = resolve_num_threads(self.num_threads)
+        return {
+            "row pointers": 8 * (m + 1),
+            "packed columns of the threads": threads * 2 * PANEL_BYTES * n,
+            "buffers of BLAS and of the threads": threads * THREAD_BYTES,
+        }

@@ -1,9 +1,9 @@
-"""The two exact solutions that the closed-form models share: an SVD embedding, and a ridge head with chosen penalty."""
+"""The two exact solutions that models share: an SVD embedding, and a ridge head whose penalty is chosen."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -11,39 +11,30 @@ import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray
 from fastautorec._exact import PASSES, Encoder, accumulate_ridge, gram_factor, right_singular_vectors
+from fastautorec._fitting import FitRun
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.evaluation import evaluate
 from fastautorec.models._encoder import EncoderModel
-from fastautorec.models._fitting import FitRun
 
-TARGETS = ("nce", "power")
-SELECTION_LENGTH = 50  # of the lists whose NDCG chooses among penalties
+SCALE_USERS = 512
+METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
+SELECTION_LENGTH = 50  # of the lists whose NDCG or R-Precision chooses
 
 
-def check_penalties(value: object) -> list[float]:
-    """Return ``regularization`` as a list of one or more numbers >= 0."""
+def check_penalties(value: object, may_choose: bool = True) -> list[float]:
+    """Return ``regularization`` as a list of one or more numbers >= 0; more need something to choose by."""
     values = [value] if isinstance(value, Real) else value
     if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
         raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
     if len(values) == 0:
         raise ValueError("`regularization` must hold at least one value, got none")
+    if len(values) > 1 and not may_choose:
+        raise ValueError(
+            f"`regularization` holds {len(values)} values to choose from, which needs held-out interactions; "
+            "pass fit(user_items, validation=...) or a single value"
+        )
     return [check_real("regularization", v, 0) for v in values]
-
-
-def embedding_target(backend: Backend, train: Csr, target: str, beta: float, numerator: str, user_weight: float) -> Csr:
-    """Return the matrix that the embedding fits, on the pattern of R, rows scaled by ‖r_i‖₁^(−user_weight)."""
-    if target == "nce":
-        weighted = backend.nce_transform(train, beta, numerator)
-    else:
-        own = train.rebased()
-        scale = (np.maximum(backend.count_items(train), 1) ** -float(beta)).astype(np.float32)
-        weighted = own.with_data(scale[own.indices])
-    if user_weight and weighted.data is not None:
-        lengths = weighted.row_lengths()
-        of_user = (np.maximum(lengths, 1) ** -float(user_weight)).astype(np.float32)
-        np.multiply(weighted.data, np.repeat(of_user, lengths), out=weighted.data)
-    return weighted
 
 
 def svd_encoder(
@@ -76,8 +67,16 @@ def svd_encoder(
     return vectors
 
 
-class RidgeHeads:
-    """Prediction heads of one encoder for several penalties, all from one pass over the data."""
+def typical_size(backend: Backend, encoder: Encoder, train: Csr) -> float:
+    """Return the root mean square of XW over evenly spaced users, which act() should see as about 1."""
+    sample = train.take_rows(np.arange(0, train.shape[0], -(-train.shape[0] // SCALE_USERS)))
+    linear = backend.encode(encoder.inputs(sample), encoder.weight)
+    size = float(np.sqrt(np.mean(np.square(linear, dtype=np.float64))))
+    return size if size > 0 else 1.0
+
+
+class RidgeHead:
+    """The exact solution of a squared-error head on a fixed encoder, for several penalties from one pass."""
 
     def __init__(
         self,
@@ -86,49 +85,60 @@ class RidgeHeads:
         dropout: float = 0.0,
         seed: int = 0,
         intercept_penalty: float = 0.0,
-        popularity_discount: float = 0.0,
+        target: Callable[[Csr], Csr] = lambda rows: rows,
     ) -> None:
-        self._run, self._encoder, self._intercept_penalty = run, encoder, intercept_penalty
-        self._accumulators = accumulate_ridge(run.backend, run.train, encoder, dropout, seed, run.step)
-        self._discount: FloatArray | None = None
-        if popularity_discount:
-            popularity = np.maximum(run.backend.count_items(run.train), 1).astype(np.float64)
-            self._discount = (popularity**-popularity_discount).astype(np.float32)[:, None]
+        self._run, self._intercept_penalty = run, intercept_penalty
+        self._accumulators = accumulate_ridge(run.backend, run.train, encoder, dropout, seed, run.step, target)
 
-    def fit(self, model: EncoderModel, penalties: list[float]) -> dict[str, Any]:
-        """Return the fitted attributes for the penalty with the best validation NDCG, or for the only one."""
-        if len(penalties) > 1 and self._run.validation is None:
-            raise ValueError(
-                f"`regularization` holds {len(penalties)} values to choose from, which needs held-out interactions; "
-                "pass fit(user_items, validation=...) or a single value"
-            )
-        best: dict[str, Any] = {}
-        best_metric = -np.inf
-        for penalty in penalties:
-            fitted = self._solve(penalty)
-            metric = self._validate(model, fitted)
-            self._run.record("prediction", regularization=penalty, **({} if metric is None else {"metric": metric}))
-            if not best or (metric is not None and metric > best_metric):
-                best, best_metric = fitted, -np.inf if metric is None else metric
-        return best
+    def solve(self, regularization: float) -> FloatArray:
+        """Return D₁ (n, width)."""
+        return self._accumulators.solve(regularization, self._intercept_penalty, self._run.backend.num_threads)
 
-    def _solve(self, penalty: float) -> dict[str, Any]:
-        decoder = self._accumulators.solve(penalty, self._intercept_penalty, self._run.backend.num_threads)
-        if self._discount is not None:
-            decoder *= self._discount
-        return {
-            "encoder_": self._encoder.weight,
-            "encoder_bias_": self._encoder.bias,
-            "decoder_": decoder,
-            "regularization_": penalty,
-        }
+    def penalties(self, regularization: float) -> tuple[float, float]:
+        """Return λ of the weights and λ₀ of the intercept."""
+        return self._accumulators.penalties(regularization, self._intercept_penalty)
 
-    def _validate(self, model: EncoderModel, fitted: dict[str, Any]) -> float | None:
+    def choose(
+        self,
+        penalties: list[float],
+        metric: Callable[[FloatArray], float],
+        report: Callable[[float, float | None], object] = lambda penalty, metric: None,
+    ) -> tuple[float, FloatArray]:
+        """Return the penalty of best validation metric, or the only one, with its solution."""
         if self._run.validation is None:
-            return None
-        n = self._run.train.n_cols
-        candidate = copy.copy(model)
-        candidate.__dict__.update(fitted, n_items_=n)
-        cutoff = min(SELECTION_LENGTH, n)
-        train, held_out = self._run.train.to_scipy(), self._run.validation.to_scipy()
-        return float(evaluate(candidate, train, held_out, k=(cutoff,))["NDCG"].mean)
+            report(penalties[0], None)
+            return penalties[0], self.solve(penalties[0])
+        best: tuple[float, FloatArray, float] | None = None
+        for penalty in penalties:
+            solution = self.solve(penalty)
+            value = metric(solution)
+            report(penalty, value)
+            if best is None or value > best[2]:
+                best = penalty, solution, value
+        assert best is not None
+        return best[:2]
+
+
+def validation_metric(model: EncoderModel, fitted: dict[str, Any], run: FitRun, metric: str = "NDCG") -> float:
+    """Return a metric ("standard" definition) that a model with these attributes has on the validation data."""
+    assert run.validation is not None
+    n = run.train.n_cols
+    candidate = copy.copy(model)
+    candidate.__dict__.update(fitted, n_items_=n, item_ids_=None)
+    family, at, cutoff = metric.partition("@")
+    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, n)
+    report = evaluate(candidate, run.train.to_scipy(), run.validation.to_scipy(), k=(length,))
+    return float(report[f"{family}@{length}" if at else metric].mean)
+
+
+def check_metric(metric: object) -> None:
+    """Raise unless ``metric`` is the name of a metric of the evaluation module."""
+    if not isinstance(metric, str):
+        raise TypeError(f"`metric` must be the name of a metric, got {type(metric).__name__}")
+    family, at, cutoff = metric.partition("@")
+    good = metric in ("NDCG", "R-Precision") if not at else (family in METRICS and cutoff.isdigit() and int(cutoff) > 0)
+    if not good:
+        raise ValueError(
+            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join(METRICS)} with a list length, such as "
+            f"'Recall@20', got {metric!r}"
+        )

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
+from fastautorec._fitting import FitRun
 from fastautorec._parallel import run_blocks, spd_inverse
 from fastautorec._plan import Plan
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.models._base import Recommender
-from fastautorec.models._fitting import FitRun
 
 COUNT_ROWS = 128  # of the item-item matrix in one piece of work
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from fastautorec._backends.protocol import NUMERATORS, FloatArray
 from fastautorec._exact import Encoder
+from fastautorec._fitting import FitRun
+from fastautorec._losses import SquaredError, item_weights
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer
 from fastautorec._validation import check_choice, check_int, check_random_state, check_real
 from fastautorec.models._base import Recommender
 from fastautorec.models._encoder import EncoderModel
-from fastautorec.models._fitting import FitRun
-from fastautorec.models._heads import RidgeHeads, check_penalties, embedding_target, svd_encoder
+from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, validation_metric
 
 PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
 
@@ -155,8 +156,16 @@ class NCEPLRec(EncoderModel):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = check_random_state(self.random_state)
-        target = embedding_target(run.backend, run.train, "nce", self.beta, self.numerator, user_weight=0.0)
+        counts = run.backend.count_items(run.train)
+        weights = item_weights(counts, run.train.shape[0], beta=self.beta, numerator=self.numerator)
+        target = SquaredError(weights).target(run.train)
         weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
         run.record("embedding")
-        encoder = Encoder(weight, None, "identity", None, intercept=False)
-        return RidgeHeads(run, encoder).fit(self, check_penalties(self.regularization))
+        encoder = Encoder(weight, None, "identity", None, intercept=None)
+        fitted: dict[str, Any] = {"encoder_": weight, "encoder_bias_": None}
+        penalty, decoder = RidgeHead(run, encoder).choose(
+            check_penalties(self.regularization, run.validation is not None),
+            lambda decoder: validation_metric(self, fitted | {"decoder_": decoder}, run),
+            lambda penalty, metric: run.record("prediction", regularization=penalty, metric=metric),
+        )
+        return fitted | {"decoder_": decoder, "regularization_": penalty}

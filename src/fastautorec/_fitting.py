@@ -1,0 +1,94 @@
+"""One call of ``fit``: what it works on, its progress, the records and checkpoints it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from fastautorec._backends.protocol import Backend
+from fastautorec._checkpoint import Checkpoint
+from fastautorec._sparse import Csr
+
+
+class Progress:
+    """A tqdm bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
+
+    def __init__(self, title: str, show: bool) -> None:
+        self._title, self._show, self._stepping = title, show, True
+        self._bar = tqdm(desc=title, unit=" steps", disable=not show)
+
+    def step(self, name: str) -> None:
+        """Count one step of an exact solution."""
+        self._bar.set_postfix_str(name, refresh=False)
+        if self._stepping:
+            self._bar.update()
+
+    def epochs(self, phase: str, users: int, epochs: int) -> None:
+        """Begin a bar over the users of all epochs of a phase."""
+        self._bar.close()
+        self._stepping = False
+        self._bar = tqdm(
+            desc=f"{self._title} {phase}", total=users * epochs, unit=" users", unit_scale=True, disable=not self._show
+        )
+
+    def users(self, count: int) -> None:
+        """Count trained users."""
+        self._bar.update(count)
+
+    def show(self, **values: Any) -> None:
+        """Show the figures of the last epoch."""
+        text = ", ".join(f"{name} {v:.4g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+class FitRun:
+    """One call of ``fit``: checked data, backend, progress and the records made on the way."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        train: Csr,
+        validation: Csr | None,
+        callbacks: tuple[Callable[[dict[str, Any]], Any], ...],
+        progress: Progress,
+        checkpoint: Checkpoint | None = None,
+        keep_on_interrupt: bool = False,
+    ) -> None:
+        self.backend, self.train, self.validation = backend, train, validation
+        self.history: list[dict[str, Any]] = []
+        self.progress, self.step = progress, progress.step
+        self.checkpoint, self.keep_on_interrupt = checkpoint or Checkpoint(), keep_on_interrupt
+        self._callbacks = callbacks
+        self._started = time.perf_counter()
+
+    def record(self, phase: str, epoch: int = 0, seconds: float | None = None, **values: Any) -> bool:
+        """Add a record to ``history_`` and show it to the callbacks; return whether one of them wants to stop.
+
+        ``seconds`` are those since the last record, if not given; values that are None are left out.
+        """
+        if seconds is None:
+            seconds = time.perf_counter() - self._started
+        values = {name: value for name, value in values.items() if value is not None}
+        entry = {"phase": phase, "epoch": epoch, "seconds": seconds, **values}
+        self.history.append(entry)
+        if epoch:
+            self.progress.show(epoch=epoch, **{k: v for k, v in values.items() if k in ("loss", "metric")})
+        answers = [callback(entry) is True for callback in self._callbacks]
+        self._started = time.perf_counter()
+        return any(answers)
+
+    def mark_restored(self, phase: str, epoch: int) -> None:
+        """Mark the record of the state that a phase ended with."""
+        for entry in reversed(self.history):
+            if (entry["phase"], entry["epoch"]) == (phase, epoch) and "metric" in entry:
+                entry["restored"] = True
+                return

@@ -1,0 +1,281 @@
+"""What the models of the AutoRec family share: parameters, the start of training, its phases, and what is left."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec import _checkpoint
+from fastautorec._backends.protocol import ACTIVATIONS, FloatArray
+from fastautorec._fitting import FitRun, Progress
+from fastautorec._losses import Loss
+from fastautorec._network import Network
+from fastautorec._plan import Plan
+from fastautorec._training import EMBEDDING, PREDICTION, SCHEDULES, Phase
+from fastautorec._validation import (
+    check_bool,
+    check_choice,
+    check_int,
+    check_random_state,
+    check_real,
+)
+from fastautorec.models._encoder import EncoderModel
+from fastautorec.models._heads import check_metric, check_penalties
+from fastautorec.models._session import BATCH_SIZE, Seeds, Session, discount
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+INITS = ("random", "svd")
+INTERCEPTS = ("history", "constant")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+
+# As the paper trains: its section 4.2 names Adam's framework, relu units and the grid; batch size by its code's habit.
+PAPER: dict[str, Any] = {
+    "activation": "relu", "normalize": None, "init": "random", "dropout": 0.0, "intercept": "constant",
+    "popularity_discount": 0.0, "optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "batch_size": 100,
+}  # fmt: skip
+
+
+class FittedAutoencoder(EncoderModel):
+    """Fitted attributes of the family, apart from the parameters that a dataclass collects."""
+
+    _arrays: ClassVar[tuple[str, ...]] = (*EncoderModel._arrays, "embedding_head_", "item_counts_")
+
+    embedding_head_: FloatArray | None
+    item_counts_: npt.NDArray[np.int64]
+    regularization_: float | None
+    decays_: dict[str, tuple[float, float]]
+    n_users_: int
+    skipped_users_: int
+
+
+@dataclass(repr=False, eq=False)
+class AutoencoderModel(FittedAutoencoder):
+    """Base of the AutoRec family; its fields are the parameters that all of its models have."""
+
+    factors: int = 200
+    _: KW_ONLY
+    activation: str = "relu"
+    normalize: str | None = "l2"
+    init: str = "random"
+    dropout: float = 0.5
+    fit_intercept: bool = True
+    intercept: str = "history"
+    intercept_penalty: float = 1.0
+    popularity_discount: float = 0.0
+    regularization: float | Sequence[float] = 0.1
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    batch_size: int | None = None
+    epochs: int = 100
+    patience: int = 10
+    metric: str = "NDCG"
+    random_state: int | np.random.Generator = 0
+    device: str = "auto"
+    num_threads: int | None = None
+
+    output_head: ClassVar[str] = PREDICTION
+
+    # --- what a model says --------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _losses(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> dict[str, Loss]:
+        """Return the loss of each head, for item counts among m users."""
+
+    @abstractmethod
+    def _phases(self) -> tuple[Phase, ...]:
+        """Return the phases of training."""
+
+    def _head_weight(self, head: str) -> float:
+        """Return the factor of a head's loss in the objective."""
+        return 1.0
+
+    def _solves_prediction(self) -> bool:
+        """Return whether the prediction head is solved exactly once the embedding phase is over."""
+        return False
+
+    def _spectrum_power(self) -> float:
+        """Return the exponent of the singular values in an encoder from them."""
+        return 1.0
+
+    # --- fitting ------------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        user_items: Any,
+        validation: Any = None,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        show_progress: bool = False,
+        *,
+        checkpoint: str | PathLike[str] | None = None,
+        resume: str | PathLike[str] | None = None,
+        keep_on_interrupt: bool = False,
+    ) -> Self:
+        """Fit the model; an earlier fit is forgotten, and nothing changes if this one fails or is interrupted.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (m, n)
+            Binary training interactions. Users without any are skipped and counted (``skipped_users_``).
+        validation : Interactions or scipy sparse (m, n), optional
+            Held-out interactions of the same users: each phase ends when ``metric`` has not risen for ``patience``
+            epochs, and keeps its best state, the one before its first epoch included. Without them the loss decides,
+            and the last state is kept.
+        callbacks : sequence of callable
+            Each is called with every new record of ``history_``; one that returns True ends the phase.
+        show_progress : bool
+            Show a progress bar with users per second, loss and metric.
+        checkpoint : path, optional
+            File that is replaced after epochs, as often as a twentieth of the time allows.
+        resume : path, optional
+            A checkpoint of the same model, data and version to continue from: the result has the same bits as if it
+            had not been interrupted (on the CPU).
+        keep_on_interrupt : bool
+            On Ctrl-C end training and keep the best state so far, instead of raising KeyboardInterrupt.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or a parameter of the model is not usable; the message says how to mend it.
+        DivergedError
+            If a loss is no longer finite.
+        FileNotFoundError
+            If there is no folder for ``checkpoint``, or no file ``resume``.
+        ModelFileError
+            If ``resume`` is no checkpoint, is damaged, or belongs to another model, other data or another version.
+        """
+        paths = {
+            name: None if path is None else Path(path) for name, path in {"path": checkpoint, "resume": resume}.items()
+        }
+        return self._run_fit(
+            user_items, validation, callbacks, show_progress, checkpoint=_checkpoint.Checkpoint(**paths),
+            keep_on_interrupt=check_bool("keep_on_interrupt", keep_on_interrupt),
+        )  # fmt: skip
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        if run.checkpoint.active:
+            run.checkpoint.identify(
+                _checkpoint.identity(type(self).__name__, self.get_params(), run.train, run.validation)
+            )
+        saved = run.checkpoint.load()
+        seeds = self._seeds() if saved is None else Seeds(**saved[0]["notes"]["seeds"])
+        return Session(self, run, seeds).fit(check_random_state(self.random_state), saved)
+
+    def _seeds(self) -> Seeds:
+        return Seeds.drawn(copy.deepcopy(check_random_state(self.random_state)))
+
+    def partial_fit(self, user_items: Any, epochs: int = 1) -> Self:
+        """Go on training on the rows of new users, with the last phase of the mode and nothing to stop early.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (q, n)
+            Histories of users that were not in ``fit``; popularities take them in.
+        epochs : int
+            Passes over them. Old users are not seen again: few epochs, or a small ``learning_rate``, forget little.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If an argument is not usable.
+        DivergedError
+            If a loss is no longer finite; the model keeps its former state.
+        """
+        train = self._check_history(user_items)
+        self._check_params()
+        if train.nnz == 0:
+            raise ValueError("`user_items` must hold at least one interaction, got none; partial_fit learns from them")
+        check_int("epochs", epochs, 1)
+        weights = self.decoder_
+        if self.popularity_discount:
+            weights = weights / discount(self.item_counts_, self.popularity_discount)
+        heads = {self.output_head: weights}
+        if self.embedding_head_ is not None:
+            heads[EMBEDDING] = self.embedding_head_
+        phase = self._phases()[-1]
+        if not heads.keys() >= set(phase.heads):  # a closed-form fit leaves no embedding head
+            phase = Phase(PREDICTION, ((PREDICTION,),))
+        k = self.encoder_.shape[1]
+        bias = np.zeros((1, k), np.float32) if self.encoder_bias_ is None else self.encoder_bias_[None]
+        network = Network(self.encoder_, bias, heads)
+        with Progress(type(self).__name__, show=False) as progress:
+            run = FitRun(self._backend(), train, None, (), progress)
+            session = Session(self, run, self._seeds(), self.item_counts_, self.n_users_)
+            self.__dict__.update(session.go_on(network, phase, epochs))
+        return self
+
+    # --- checks and what the base class asks for ----------------------------------------------------------------------
+
+    def _check_params(self) -> None:
+        check_int("factors", self.factors, 1)
+        check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("normalize", self.normalize, ("l2", None))
+        check_choice("init", self.init, INITS)
+        if self.init == "svd" and self.activation == "relu" and self.factors % 2:
+            raise ValueError(
+                f"`factors` must be even with activation='relu' and init='svd' (mirrored pairs), got {self.factors}"
+            )
+        check_real("dropout", self.dropout, 0, 1, below=True)
+        check_bool("fit_intercept", self.fit_intercept)
+        check_choice("intercept", self.intercept, INTERCEPTS)
+        check_real("intercept_penalty", self.intercept_penalty, 0)
+        check_real("popularity_discount", self.popularity_discount)
+        check_penalties(self.regularization)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_real("learning_rate", self.learning_rate, 0, above=True)
+        check_choice("schedule", self.schedule, tuple(SCHEDULES))
+        check_real("weight_decay", self.weight_decay, 0)
+        if self.batch_size is not None:
+            check_int("batch_size", self.batch_size, 1)
+        if check_int("epochs", self.epochs, 0) == 0 and self.init == "random":
+            raise ValueError("`epochs` must be >= 1 with init='random', got 0; use init='svd' for the exact solution")
+        check_int("patience", self.patience, 1)
+        check_metric(self.metric)
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        """Return the plan of the exact solutions or, where it needs more, of training."""
+        exact = super()._plan(m, n, nnz)
+        if self.epochs == 0:
+            return exact
+        heads = len({head for phase in self._phases() for head in phase.heads})
+        weights = 4 * n * (self.factors + heads * (self.factors + self.fit_intercept))
+        batch = min(self.batch_size or BATCH_SIZE, m)
+        parts = self._always(m, n) | {
+            "weights and their copy in the fitted model": 2 * weights,
+            "moments of the optimiser": {"sgd": 0}.get(self.optimizer, 2) * weights,
+            "the best weights so far": weights,
+            "hidden units of a batch and their gradients": 2 * 4 * batch * (self.factors + self.fit_intercept),
+        }
+        if self.init == "svd" and exact.peak_bytes > sum(parts.values()):
+            return exact
+        return replace(exact, parts=parts, tiles=exact.tiles | {"users in a batch": batch})
+
+    def _activation(self) -> str:
+        return self.activation
+
+    def _normalize(self) -> str | None:
+        return self.normalize
+
+    def _intercept(self) -> str | None:
+        return self.intercept if self.fit_intercept else None

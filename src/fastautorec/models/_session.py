@@ -1,0 +1,234 @@
+"""One training of an autoencoder: where it starts, how its phases follow each other, what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._backends.protocol import FloatArray
+from fastautorec._exact import Encoder
+from fastautorec._fitting import FitRun
+from fastautorec._network import Network, random_network
+from fastautorec._training import EMBEDDING, PREDICTION, Head, Phase, Settings, Trainer
+from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, typical_size, validation_metric
+
+if TYPE_CHECKING:
+    from fastautorec.models._autoencoder import AutoencoderModel
+
+Saved = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]  # header and arrays of a checkpoint
+
+BATCH_SIZE = 500  # where the model leaves it open
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds of the random streams, the same for all models and modes of one ``random_state``."""
+
+    weights: int
+    order: int
+    dropout: int
+    negatives: int
+    masks: int
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Seeds:
+        """Return seeds drawn from a generator."""
+        return cls(*(int(seed) for seed in rng.integers(2**63, size=5)))
+
+
+class Session:
+    """One call of ``fit`` or ``partial_fit``: the network from its start to the fitted attributes."""
+
+    network: Network
+
+    def __init__(
+        self,
+        model: AutoencoderModel,
+        run: FitRun,
+        seeds: Seeds,
+        known_counts: npt.NDArray[np.int64] | int = 0,
+        known_users: int = 0,
+    ) -> None:
+        """Take what to fit, and the item counts and number of the users that the model has learned from before."""
+        self._model, self._run, self._seeds = model, run, seeds
+        users = np.flatnonzero(run.train.row_lengths())
+        self._users, self._skipped = len(users), run.train.shape[0] - len(users)
+        if self._skipped:
+            run.train = run.train.take_rows(users)
+            run.validation = None if run.validation is None else run.validation.take_rows(users)
+        self._counts = run.backend.count_items(run.train) + known_counts
+        self._all_users = known_users + self._users
+        self._losses = model._losses(self._counts, self._all_users, seeds.negatives)
+        for loss in self._losses.values():
+            loss.check(run.train)
+        self._penalties: list[float] = []
+        self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
+
+    def fit(self, rng: np.random.Generator, saved: Saved | None) -> dict[str, Any]:
+        """Train from the start, or from the state of a checkpoint, and return the fitted attributes."""
+        batch_size = self._batch_size()
+        self._penalties = check_penalties(self._model.regularization, self._run.validation is not None)
+        if saved is None and self._model.init == "svd":
+            self._start_exactly(rng)
+        else:
+            self.network = self._random_network()
+        if self._model.epochs == 0:
+            return self.fitted()
+        self.network = self.network.copy()
+        if saved is not None:
+            self._take_up(saved[0]["notes"])
+        trainer = self._trainer(batch_size, self._model.epochs, self._model.patience)
+        phases = self._model._phases()
+        if saved is not None:
+            trainer.restore(phases, *saved)
+        for number in range(trainer.progress.phase, len(phases)):
+            if number > 0 and phases[number].name == PREDICTION and trainer.progress.phase != number:
+                self._end_embedding(trainer)
+                if trainer.interrupted or (self._model._solves_prediction() and not phases[number].encoder):
+                    break
+            trainer.train(number, phases[number], partial(self._validate, phases[number]))
+        return self.fitted()
+
+    def go_on(self, network: Network, phase: Phase, epochs: int) -> dict[str, Any]:
+        """Train a fitted network for some epochs of one phase and return the fitted attributes that change."""
+        model, self.network = self._model, network.copy()
+        self._take_up({"penalties": [model.regularization_], "decays": model.decays_})
+        self._trainer(min(model.batch_size or BATCH_SIZE, self._users), epochs, epochs).train(0, phase, lambda: None)
+        return self.fitted() | {"skipped_users_": model.skipped_users_ + self._skipped}
+
+    def fitted(self, head: str | None = None, weights: FloatArray | None = None) -> dict[str, Any]:
+        """Return the fitted attributes with a head, or with other weights of it, for the scores."""
+        model, heads = self._model, self.network.heads
+        head = head or model.output_head
+        weights = heads[head] if weights is None else weights
+        if model.popularity_discount and head == model.output_head:
+            weights = weights * discount(self._counts, model.popularity_discount)
+        trained = bool(self.network.bias.any())
+        return {
+            "encoder_": np.ascontiguousarray(self.network.encoder),
+            "encoder_bias_": self.network.bias[0].copy() if trained else None,
+            "decoder_": np.ascontiguousarray(weights),
+            "embedding_head_": np.ascontiguousarray(heads[EMBEDDING]) if len(heads) > 1 else None,
+            "item_counts_": self._counts,
+            "regularization_": self._penalties[0] if self._decays else None,
+            "decays_": dict(self._decays),
+            "n_users_": self._all_users,
+            "skipped_users_": self._skipped,
+        }
+
+    # --- the start ----------------------------------------------------------------------------------------------------
+
+    def _random_network(self) -> Network:
+        model = self._model
+        return random_network(
+            self._run.train.n_cols, model.factors, tuple(self._losses), model.fit_intercept, self._seeds.weights
+        )
+
+    def _start_exactly(self, rng: np.random.Generator) -> None:
+        """Take the encoder from a truncated SVD of the first head's target, and the heads from ridge regression."""
+        model, run = self._model, self._run
+        pairs, linear = model.activation == "relu", model.activation == "identity"
+        target = next(iter(self._losses.values())).start.target(run.train)
+        rank = model.factors // 2 if pairs else model.factors
+        weight = svd_encoder(run, target, rank, model.factors, model._spectrum_power(), rng, any_basis=linear)
+        weight /= typical_size(run.backend, self._encoder_of(weight, None), run.train)
+        weight = np.hstack([weight, -weight]) if pairs else weight
+        run.record(EMBEDDING)
+        self.network = Network(weight, np.zeros((1, model.factors), np.float32), {})
+        solved = {model.output_head: self._solve(model.output_head, report=True)}
+        if model.epochs:
+            solved |= {head: self._solve(head) for head in self._losses if head not in solved}
+        self.network.heads = {head: solved[head] for head in self._losses if head in solved}
+
+    def _solve(self, head: str, report: bool = False) -> FloatArray:
+        """Return the exact solution of a head; several penalties are decided by validation data, once and for all."""
+        model, run = self._model, self._run
+        ridge = RidgeHead(
+            run, self._encoder(), model.dropout, self._seeds.masks, model.intercept_penalty,
+            self._losses[head].start.target,
+        )  # fmt: skip
+        if not report:
+            solution = ridge.solve(self._penalties[0])
+        else:
+            penalty, solution = ridge.choose(
+                self._penalties,
+                lambda weights: self._metric(self.fitted(head, weights)),
+                lambda penalty, metric: run.record(head, regularization=penalty, metric=metric),
+            )
+            self._penalties[:] = [penalty]  # checkpoints hold the same list
+        own, last = ridge.penalties(self._penalties[0])
+        self._decays[head] = own / self._users, last / self._users
+        return solution
+
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    def _trainer(self, batch_size: int, epochs: int, patience: int) -> Trainer:
+        model, seeds = self._model, self._seeds
+        decay = model.weight_decay / self._all_users
+        settings = Settings(
+            model.optimizer, model.learning_rate, model.schedule, batch_size, epochs, patience, model.dropout, decay,
+            seeds.order, seeds.dropout,
+        )  # fmt: skip
+        notes = {"seeds": asdict(seeds), "penalties": self._penalties, "decays": self._decays}
+        return Trainer(self._run, self.network, self._encoder(), self._heads(), settings, notes)
+
+    def _heads(self) -> dict[str, Head]:
+        """Return what each head is trained on; one that was solved exactly keeps the penalty of its solution."""
+        heads = {}
+        for name, loss in self._losses.items():
+            weight = self._model._head_weight(name)
+            if name in self._decays:
+                own, last = self._decays[name]
+                heads[name] = Head(loss, weight, weight * own, weight * last)
+            else:
+                heads[name] = Head(loss, weight, self._model.weight_decay / self._all_users)
+        return heads
+
+    def _take_up(self, notes: dict[str, Any]) -> None:
+        self._penalties = notes["penalties"]
+        self._decays = {head: (own, last) for head, (own, last) in notes["decays"].items()}
+
+    def _end_embedding(self, trainer: Trainer) -> None:
+        """Solve the prediction head on the encoder that the embedding phase has found, where it is not trained."""
+        if self._model._solves_prediction() or trainer.interrupted:
+            self.network.heads[PREDICTION][...] = self._solve(PREDICTION, report=True)
+            trainer.heads = self._heads()
+
+    def _validate(self, phase: Phase) -> float | None:
+        """Return the metric of the present network: in an embedding phase, of the prediction head that would follow."""
+        if self._run.validation is None:
+            return None
+        if phase.name != EMBEDDING or self._model.output_head == EMBEDDING:
+            return self._metric(self.fitted())
+        if self._model._solves_prediction():
+            self.network.heads[PREDICTION][...] = self._solve(PREDICTION)
+            return self._metric(self.fitted())
+        return self._metric(self.fitted(EMBEDDING))
+
+    def _metric(self, fitted: dict[str, Any]) -> float:
+        return validation_metric(self._model, fitted, self._run, self._model.metric)
+
+    def _batch_size(self) -> int:
+        given = self._model.batch_size
+        if given is not None and given > self._users:
+            raise ValueError(
+                f"`batch_size` must be at most the number of users with interactions, {self._users}, got {given}; "
+                "leave it None to have it chosen"
+            )
+        return given or min(BATCH_SIZE, self._users)
+
+    def _encoder(self) -> Encoder:
+        return self._encoder_of(self.network.encoder, self.network.bias[0])
+
+    def _encoder_of(self, weight: FloatArray, bias: FloatArray | None) -> Encoder:
+        model = self._model
+        return Encoder(weight, bias, model._activation(), model._normalize(), model._intercept())
+
+
+def discount(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
+    """Return pop^(−exponent) as a column."""
+    return (np.maximum(counts, 1).astype(np.float64) ** -exponent).astype(np.float32)[:, None]

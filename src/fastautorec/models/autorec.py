@@ -1,0 +1,69 @@
+"""AutoRec: an autoencoder with one head and squared error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._losses import Loss, SquaredError
+from fastautorec._training import PREDICTION, Phase
+from fastautorec.models._autoencoder import PAPER, AutoencoderModel
+from fastautorec.models._docs import document
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@document
+@dataclass(repr=False, eq=False, kw_only=True)
+class AutoRec(AutoencoderModel):
+    r"""Autoencoder of the interactions, trained by squared error over all items.
+
+    .. math:: \min_{W, b, D, c} \; \sum_i \lVert r_i - D h_i - g_i c \rVert^2
+              + \lambda (\lVert W \rVert^2 + \lVert D \rVert^2), \qquad h_i = \mathrm{act}(W^\top x_i + b)
+
+    with x_i the history r_i, scaled and masked as the parameters say.
+
+    Parameters
+    ----------
+    factors : int
+        Hidden units k.
+    {shared parameters}
+
+    Attributes
+    ----------
+    {fitted attributes}
+
+    Notes
+    -----
+    Beyond the paper: input of unit length, input dropout, the shared intercept, early stopping on validation data;
+    `paper` gives the model without them.
+
+    References
+    ----------
+    Sedhain, Menon, Sanner and Xie (2015), "AutoRec: autoencoders meet collaborative filtering". Eq. 8 of
+    arXiv:2008.01246.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> packages = far.datasets.load_example()
+    >>> model = far.AutoRec(factors=32, epochs=2).fit(packages)
+    >>> ids, scores = model.recommend(packages.user_items[:2], N=3)
+    >>> ids.shape
+    (2, 3)
+    """
+
+    @classmethod
+    def paper(cls, **overrides: Any) -> Self:
+        """Return the model as the paper trains it: random start, Adam, relu, plain input, batches of 100."""
+        return cls(**{**PAPER, **overrides})
+
+    def _losses(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> dict[str, Loss]:
+        return {PREDICTION: SquaredError()}
+
+    def _phases(self) -> tuple[Phase, ...]:
+        return (Phase(PREDICTION, ((PREDICTION,),)),)
