@@ -59,3 +59,13 @@ class TestEASE(ModelContract):
     def test_needs_a_penalty(self, train: sparse.csr_matrix, value: float) -> None:  # noqa: F811
         with pytest.raises(ValueError, match=f"`regularization` must be > 0, got {value}"):
             self.make(regularization=value).fit(train)
+
+
+def test_plan_of_training_counts_the_optimiser() -> None:
+    shape = 5000, 800, 90_000
+    peaks = [far.AutoRec.paper(optimizer=optimizer, factors=64).plan(shape).peak_bytes for optimizer in ("sgd", "adam")]
+    weights = 4 * 800 * (64 + 65)
+    assert peaks[1] - peaks[0] == 2 * weights
+    assert far.AutoRec(init="svd", epochs=0, factors=64).plan(shape).tiles.keys() < (
+        far.AutoRec(init="svd", epochs=1, factors=64).plan((90, 90_000, 900)).tiles.keys()
+    )

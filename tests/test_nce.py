@@ -31,6 +31,34 @@ class TestTanhPowerTarget(ModelContract):
         return far.NCEAutoRec(**{**settings, **params})
 
 
+TRAINED = {"factors": 8, "epochs": 3, "learning_rate": 0.01, "batch_size": 50}
+
+
+class TestJoint(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        return far.NCEAutoRec(**{**TRAINED, "mode": "joint", "embedding_weight": 0.5, **params})
+
+
+class TestAlternating(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        return far.NCEAutoRec(**{**TRAINED, "mode": "alternating", "init": "random", "activation": "tanh", **params})
+
+
+class TestLimited(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        return far.NCEAutoRec(**{**TRAINED, "mode": "limited", "activation": "relu", **params})
+
+
+class TestFull(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        return far.NCEAutoRec(**{**TRAINED, "mode": "full", "init": "random", "solver": "gradient", **params})
+
+
+class TestPaper(ModelContract):
+    def make(self, **params: Any) -> far.NCEAutoRec:
+        return far.NCEAutoRec.paper(**{"factors": 8, "epochs": 2, "batch_size": 50, **params})
+
+
 def objective_gradient(model: far.NCEAutoRec, matrix: sparse.csr_matrix, rho: float) -> np.ndarray:
     """Gradient of the ridge objective of the class docstring at the fitted head, in float64 NumPy."""
     lengths = np.diff(matrix.indptr)
@@ -131,13 +159,14 @@ BAD_PARAMS = [
     ({"factors": 2.5}, TypeError, "`factors` must be an integer, got float"),
     ({"factors": 61}, ValueError, "at most 60; use fewer factors"),
     ({"factors": 7, "activation": "relu"}, ValueError, "`factors` must be even with activation='relu'"),
-    ({"mode": "jiont"}, ValueError, "`mode` must be one of 'limited', got 'jiont'"),
+    ({"mode": "jiont"}, ValueError, "`mode` must be one of 'joint', 'alternating', 'limited', 'full', got 'jiont'"),
     ({"beta": float("nan")}, ValueError, "`beta` must be finite, got nan"),
     ({"numerator": "items"}, ValueError, "`numerator` must be one of 'users', 'interactions', got 'items'"),
     ({"target": "svd"}, ValueError, "`target` must be one of 'nce', 'power'"),
     ({"activation": "gelu"}, ValueError, "`activation` must be one of 'identity', 'relu', 'tanh', 'sigmoid'"),
     ({"normalize": "l1"}, ValueError, "`normalize` must be one of 'l2', None"),
-    ({"init": "random"}, ValueError, "`init` must be one of 'svd'"),
+    ({"init": "pca"}, ValueError, "`init` must be one of 'random', 'svd', got 'pca'"),
+    ({"init": "random"}, ValueError, "`epochs` must be >= 1 with init='random', got 0; use init='svd'"),
     ({"user_weight": -1}, ValueError, "`user_weight` must be >= 0, got -1"),
     ({"regularization": -0.1}, ValueError, "`regularization` must be >= 0, got -0.1"),
     ({"regularization": "0.1"}, TypeError, "`regularization` must be a number or a sequence of numbers, got str"),
@@ -146,7 +175,6 @@ BAD_PARAMS = [
     ({"dropout": 1}, ValueError, "`dropout` must be >= 0 and < 1, got 1"),
     ({"fit_intercept": 1}, TypeError, "`fit_intercept` must be True or False, got int"),
     ({"intercept_penalty": -1}, ValueError, "`intercept_penalty` must be >= 0, got -1"),
-    ({"epochs": 3}, ValueError, "`epochs` must be 0 with the exact heads of this version, got 3"),
     ({"random_state": -1}, ValueError, "`random_state` must be >= 0, got -1"),
     ({"num_threads": 0}, ValueError, "`num_threads` must be >= 1, got 0"),
     ({"device": "gpu"}, ValueError, "`device` must be one of 'auto', 'cpu', 'cuda', 'reference', got 'gpu'"),
@@ -255,7 +283,7 @@ def test_rotation_of_linear_units_changes_no_score(train: sparse.csr_matrix, mon
 
     rotated = far.NCEAutoRec(factors=60).fit(train)
     full = _heads.svd_encoder
-    monkeypatch.setattr("fastautorec.models.nce.svd_encoder", lambda *args, any_basis: full(*args))  # noqa: PLW0108
+    monkeypatch.setattr("fastautorec.models._session.svd_encoder", lambda *args, any_basis: full(*args))  # noqa: PLW0108
     ordered = far.NCEAutoRec(factors=60).fit(train)
     assert np.abs(rotated.encoder_ - ordered.encoder_).max() > 0.1
     np.testing.assert_allclose(rotated.predict(train), ordered.predict(train), rtol=0, atol=2e-4)
