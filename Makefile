@@ -60,6 +60,7 @@ bench: $(VENV)/bench
 	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-json=build/benchmarks.json
 	$(BIN)/python benchmarks/memory.py --json build/memory.json
 	$(BIN)/python benchmarks/report.py build/benchmarks.json build/memory.json
+	$(BIN)/python benchmarks/convergence.py --json build/convergence.json
 
 clean:
 	rm -rf $(VENV) build dist

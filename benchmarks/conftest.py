@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ from fastautorec._parallel import resolve_num_threads
 ML_1M = Path(__file__).resolve().parents[2] / "shared" / "data" / "ml-1m-nceplrec"
 SHAPE, N_TRAIN, N_TEST = (6038, 3533), 405_412, 169_869  # of ML-1M as split for the published tables
 
+sys.path.append(str(Path(__file__).parent))  # for dense_torch
 collect_ignore = [file.name for file in Path(__file__).parent.glob("*.py") if not file.name.startswith("bench_")]
 
-PACKAGES = ("fastautorec", "numpy", "scipy", "implicit", "scikit-learn", "pytest-benchmark")
+PACKAGES = ("fastautorec", "numpy", "scipy", "implicit", "scikit-learn", "torch", "pytest-benchmark")
 LOAD_BEFORE = os.getloadavg()[0]  # machine_info is asked for at the end, after a load of our own
 ROUNDS = (3, 200)  # at least and at most
 
