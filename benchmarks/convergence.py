@@ -258,7 +258,7 @@ def summary(curves: list[Curve]) -> str:
 
 
 def plot(curves: list[Curve], file: Path) -> None:
-    """Draw validation NDCG against seconds: a panel for each family, a curve for each system, a dot at its best value."""
+    """Draw validation NDCG against seconds: a panel for each family, a curve for each system, a dot at its best."""
     import matplotlib as mpl  # noqa: PLC0415
 
     mpl.use("Agg")

@@ -527,3 +527,31 @@ def test_a_real_interrupt_stops_soon(device: str, keep: bool) -> None:
     assert hasattr(model, "encoder_") == keep
     if keep:
         assert metric_of(model) >= max(record["metric"] for record in model.history_)
+
+
+# --- epochs of each phase ----------------------------------------------------------------------------------------
+
+
+@every_case
+@pytest.mark.parametrize("solver", ["exact", "gradient"])
+def test_best_epochs_train_the_same_model_without_validation(case: str, device: str, solver: str) -> None:
+    stopped = with_solver(case, solver, device=device, epochs=8, patience=2, learning_rate=0.05)
+    stopped.fit(TRAIN, validation=HELD_OUT)
+    restored = [record["epoch"] for record in stopped.history_ if record.get("restored")]
+    assert list(stopped.best_epochs_)[: len(restored)] == restored
+    if not any(stopped.best_epochs_):
+        pytest.skip("no epoch was better than the start")
+    again = with_solver(case, solver, device=device, epochs=stopped.best_epochs_, learning_rate=0.05).fit(TRAIN)
+    assert again.best_epochs_ == stopped.best_epochs_
+    same_bits(again, stopped)
+
+
+def test_one_number_of_epochs_for_each_phase() -> None:
+    model = make("NCEAutoRec full", solver="gradient", epochs=[2, 1]).fit(TRAIN)
+    assert epochs_of(model.history_) == [*numbered("embedding", 1, 2), *numbered("prediction", 1)]
+    assert model.best_epochs_ == (2, 1)
+
+
+def test_a_phase_without_epochs_is_left_out() -> None:
+    model = make("NCEAutoRec full", solver="gradient", epochs=(0, 2)).fit(TRAIN)
+    assert epochs_of(model.history_) == numbered("prediction", 1, 2)

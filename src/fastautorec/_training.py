@@ -86,7 +86,7 @@ class Settings:
     learning_rate: float
     schedule: str
     batch_size: int
-    epochs: int
+    epochs: tuple[int, ...]  # of each phase
     patience: int
     dropout: float
     decay: float  # λ / m of the encoder
@@ -106,6 +106,7 @@ class Progression:
     stale: int = 0  # epochs since the best one
     stopped: bool = False  # by a callback
     loss: float = math.nan  # the last finite one
+    kept: tuple[int, ...] = ()  # the epoch whose state each ended phase has left
 
 
 class Trainer:
@@ -139,13 +140,13 @@ class Trainer:
         ``validate`` returns the metric of the network's present state, or None where there is nothing to validate on:
         then the loss decides when to stop, and the last state is kept.
         """
-        settings = self._settings
+        epochs, patience = self._settings.epochs[number], self._settings.patience
         try:
             if not self._parameters or self.progress.phase != number:
                 self._enter(number, phase, validate)
             progress = self.progress
-            self._run.progress.epochs(phase.name, len(self._users), settings.epochs - progress.epoch)
-            while not progress.stopped and progress.epoch < settings.epochs and progress.stale < settings.patience:
+            self._run.progress.epochs(phase.name, len(self._users), epochs - progress.epoch)
+            while not progress.stopped and progress.epoch < epochs and progress.stale < patience:
                 self._one_epoch(phase, validate)
         except KeyboardInterrupt:
             if not self._run.keep_on_interrupt:
@@ -170,6 +171,7 @@ class Trainer:
     def restore(self, phases: tuple[Phase, ...], header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Take up the state of a trainer of the same model and data."""
         self.progress = Progression(**header["progress"])
+        self.progress.kept = tuple(self.progress.kept)
         self._run.history[:] = header["history"]
         for name, value in self.network.arrays().items():
             value[...] = arrays[f"network.{name}"]
@@ -200,7 +202,7 @@ class Trainer:
     # --- within a phase ----------------------------------------------------------------------------------------------
 
     def _enter(self, number: int, phase: Phase, validate: Callable[[], float | None]) -> None:
-        self.progress = Progression(phase=number, total=self.progress.total)
+        self.progress = Progression(phase=number, total=self.progress.total, kept=self.progress.kept)
         self._parameters = self._make_parameters(phase)
         self._best = None
         metric = validate()
@@ -228,7 +230,7 @@ class Trainer:
     def _epoch(self, phase: Phase) -> dict[str, float]:
         """Train on every user once and return the mean loss of each head."""
         settings, progress = self._settings, self.progress
-        factor = SCHEDULES[settings.schedule](progress.epoch / settings.epochs)
+        factor = SCHEDULES[settings.schedule](progress.epoch / settings.epochs[progress.phase])
         for parameter in self._parameters.values():
             parameter.learning_rate = settings.learning_rate * factor
         progress.epoch += 1
@@ -303,9 +305,13 @@ class Trainer:
 
     def _finish(self, phase: Phase) -> None:
         """Restore the best state where there is one."""
+        progress = self.progress
+        kept = progress.epoch if self._best is None else progress.best_epoch
+        progress.kept += (kept,)
+        progress.total -= progress.epoch - kept  # the next phase goes on as if there had been no further epochs
         if self._best is not None:
             self.network.assign(self._best)
-            self._run.mark_restored(phase.name, self.progress.best_epoch)
+            self._run.mark_restored(phase.name, progress.best_epoch)
         for name, value in self.network.arrays().items():
             if not np.isfinite(value.sum(dtype=np.float64)):
                 self._check_loss(name, math.nan)

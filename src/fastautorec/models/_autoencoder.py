@@ -6,6 +6,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -55,6 +56,7 @@ class FittedAutoencoder(EncoderModel):
     regularization_: float | None
     decays_: dict[str, tuple[float, float]]
     n_users_: int
+    best_epochs_: tuple[int, ...]
     skipped_users_: int
 
 
@@ -78,7 +80,7 @@ class AutoencoderModel(FittedAutoencoder):
     schedule: str = "constant"
     weight_decay: float = 0.0
     batch_size: int | None = None
-    epochs: int = 100
+    epochs: int | Sequence[int] = 100
     patience: int = 10
     metric: str = "NDCG"
     random_state: int | np.random.Generator = 0
@@ -96,6 +98,18 @@ class AutoencoderModel(FittedAutoencoder):
     @abstractmethod
     def _phases(self) -> tuple[Phase, ...]:
         """Return the phases of training."""
+
+    def _epochs_of_phases(self) -> tuple[int, ...]:
+        """Return the largest number of epochs of each phase."""
+        phases = self._phases()
+        if isinstance(self.epochs, Integral):
+            return (check_int("epochs", self.epochs, 0),) * len(phases)
+        if not isinstance(self.epochs, (list, tuple, np.ndarray)):
+            raise TypeError(f"`epochs` must be an integer or one for each phase, got {type(self.epochs).__name__}")
+        if len(self.epochs) != len(phases):
+            names = " and ".join(phase.name for phase in phases)
+            raise ValueError(f"`epochs` must be one number or one for each phase ({names}), got {len(self.epochs)}")
+        return tuple(check_int("epochs", epochs, 0) for epochs in self.epochs)
 
     def _head_weight(self, head: str) -> float:
         """Return the factor of a head's loss in the objective."""
@@ -248,7 +262,7 @@ class AutoencoderModel(FittedAutoencoder):
         check_real("weight_decay", self.weight_decay, 0)
         if self.batch_size is not None:
             check_int("batch_size", self.batch_size, 1)
-        if check_int("epochs", self.epochs, 0) == 0 and self.init == "random":
+        if not any(self._epochs_of_phases()) and self.init == "random":
             raise ValueError("`epochs` must be >= 1 with init='random', got 0; use init='svd' for the exact solution")
         check_int("patience", self.patience, 1)
         check_metric(self.metric)
@@ -256,7 +270,7 @@ class AutoencoderModel(FittedAutoencoder):
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         """Return the plan of the exact solutions or, where it needs more, of training."""
         exact = super()._plan(m, n, nnz)
-        if self.epochs == 0:
+        if not any(self._epochs_of_phases()):
             return exact
         heads = len({head for phase in self._phases() for head in phase.heads})
         weights = 4 * n * (self.factors + heads * (self.factors + self.fit_intercept))

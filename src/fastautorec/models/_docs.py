@@ -40,8 +40,9 @@ weight_decay : float
     the mean over its users plus λ/m ‖·‖², so that λ means the same for every batch size. "adamw" decays by 2λ/m.
 batch_size : int, optional
     Users in a step; by default 500, or all where there are fewer.
-epochs : int
-    At most so many passes over the users in each phase.
+epochs : int or sequence of int
+    At most so many passes over the users in each phase, or in the phases one by one: ``best_epochs_`` of a model that
+    was stopped by validation data trains another one on all data for as long.
 patience : int
     A phase ends when so many epochs in a row were not better than the best one.
 metric : str
@@ -79,6 +80,8 @@ regularization_ : float or None
     The value used in exact solutions.
 n_users_ : int
     Users that the model has learned from.
+best_epochs_ : tuple of int
+    For each phase the epoch whose state was kept.
 skipped_users_ : int
     Users without interactions."""
 

@@ -76,12 +76,13 @@ class Session:
             self._start_exactly(rng)
         else:
             self.network = self._random_network()
-        if self._model.epochs == 0:
-            return self.fitted()
+        epochs = self._model._epochs_of_phases()
+        if not any(epochs):
+            return self.fitted() | {"best_epochs_": epochs}
         self.network = self.network.copy()
         if saved is not None:
             self._take_up(saved[0]["notes"])
-        trainer = self._trainer(batch_size, self._model.epochs, self._model.patience)
+        trainer = self._trainer(batch_size, epochs, self._model.patience)
         phases = self._model._phases()
         if saved is not None:
             trainer.restore(phases, *saved)
@@ -91,13 +92,15 @@ class Session:
                 if trainer.interrupted or (self._model._solves_prediction() and not phases[number].encoder):
                     break
             trainer.train(number, phases[number], partial(self._validate, phases[number]))
-        return self.fitted()
+        kept = trainer.progress.kept
+        return self.fitted() | {"best_epochs_": kept + (0,) * (len(epochs) - len(kept))}
 
     def go_on(self, network: Network, phase: Phase, epochs: int) -> dict[str, Any]:
         """Train a fitted network for some epochs of one phase and return the fitted attributes that change."""
         model, self.network = self._model, network.copy()
         self._take_up({"penalties": [model.regularization_], "decays": model.decays_})
-        self._trainer(min(model.batch_size or BATCH_SIZE, self._users), epochs, epochs).train(0, phase, lambda: None)
+        batch_size = min(model.batch_size or BATCH_SIZE, self._users)
+        self._trainer(batch_size, (epochs,), epochs).train(0, phase, lambda: None)
         return self.fitted() | {"skipped_users_": model.skipped_users_ + self._skipped}
 
     def fitted(self, head: str | None = None, weights: FloatArray | None = None) -> dict[str, Any]:
@@ -140,7 +143,7 @@ class Session:
         run.record(EMBEDDING)
         self.network = Network(weight, np.zeros((1, model.factors), np.float32), {})
         solved = {model.output_head: self._solve(model.output_head, report=True)}
-        if model.epochs:
+        if any(model._epochs_of_phases()):
             solved |= {head: self._solve(head) for head in self._losses if head not in solved}
         self.network.heads = {head: solved[head] for head in self._losses if head in solved}
 
@@ -166,7 +169,7 @@ class Session:
 
     # --- training -----------------------------------------------------------------------------------------------------
 
-    def _trainer(self, batch_size: int, epochs: int, patience: int) -> Trainer:
+    def _trainer(self, batch_size: int, epochs: tuple[int, ...], patience: int) -> Trainer:
         model, seeds = self._model, self._seeds
         decay = model.weight_decay / self._all_users
         settings = Settings(

@@ -41,7 +41,7 @@ class TwoHeadedModel(AutoencoderModel):
         return self.solver == "exact"
 
     def _check_params(self) -> None:
-        super()._check_params()
         check_choice("mode", self.mode, tuple(MODES))
         check_choice("solver", self.solver, SOLVERS)
+        super()._check_params()
         check_real("embedding_weight", self.embedding_weight, 0)

@@ -36,7 +36,7 @@ def check_sampling(model: OHNSAutoRec | NSAutoRec) -> None:
     check_real("power", model.power, 0)
     check_bool("exclude_positives", model.exclude_positives)
     check_choice("out", model.out, OUTPUTS)
-    if model.out == "identity" and model.epochs > 0 and model.weight_decay == 0:
+    if model.out == "identity" and any(model._epochs_of_phases()) and model.weight_decay == 0:
         raise ValueError(
             "`out`='identity' needs `weight_decay` > 0: Eq. 7 grows without bound with a linear output; "
             "use out='sigmoid', or a weight_decay"
