@@ -217,6 +217,18 @@ def test_partial_fit_counts_all_users(device: str, monkeypatch: pytest.MonkeyPat
     np.testing.assert_allclose(then.heads["embedding"].loss.item_weights, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("case", ["AutoRec", "OHNSAutoRec", "NCEAutoRec full"])
+@every_device
+def test_partial_fit_renews_the_popularity_discount(case: str, device: str) -> None:
+    """With hardly any training the weights stay, and the discount is that of all users."""
+    params = {"popularity_discount": 0.5, "optimizer": "sgd", "learning_rate": 1e-30, "device": device}
+    model = make(case, **params).fit(TRAIN)
+    weights = model.decoder_ * np.maximum(model.item_counts_, 1)[:, None] ** 0.5
+    model.partial_fit(NEW)
+    expected = weights * np.maximum(model.item_counts_, 1)[:, None] ** -0.5
+    np.testing.assert_allclose(model.decoder_, expected, rtol=1e-5, atol=1e-25)  # some biases were 0
+
+
 def test_partial_fit_skips_empty_rows() -> None:
     model, other = (make("AutoRec").fit(TRAIN) for _ in range(2))
     model.partial_fit(sparse.vstack([NEW, sparse.csr_matrix((4, 40))]).tocsr())

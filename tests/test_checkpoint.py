@@ -178,6 +178,8 @@ REFUSED = [
     (lambda path: make("AutoRec", epochs=9, dropout=0.1).fit(TRAIN, resume=path),
      r"dropout=0.5 there and 0.1 here, epochs=3 there and 9 here|epochs=3 .* dropout=0.5 there and 0.1 here"),
     (lambda path: make("AutoRec", random_state=1).fit(TRAIN, resume=path), "random_state=0 there and 1 here"),
+    (lambda path: make("AutoRec", random_state=np.random.default_rng(0)).fit(TRAIN, resume=path),
+     "random_state=0 there and 'a generator' here"),
     (lambda path: make("NCEAutoRec joint").fit(TRAIN, resume=path),
      "its model differ.*'AutoRec' there, 'NCEAutoRec' here"),
     (lambda path: make("AutoRec").fit(HELD_OUT, resume=path), r"its training data differ \(other interactions\)"),
