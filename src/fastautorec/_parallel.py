@@ -117,7 +117,21 @@ def interruptible(function: Callable[..., Result], *args: Any, **kwargs: Any) ->
 
 @cache
 def _pool(num_threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(num_threads, thread_name_prefix="fastautorec")
+    """Return a pool whose threads run already.
+
+    Another thread starts them, for Ctrl-C only comes to the main one: the executor would lose sight of a worker whose
+    start was interrupted, and the process would wait for it for ever at its end.
+    """
+    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="fastautorec")
+    starter = threading.Thread(target=_start_workers, args=(pool, num_threads))
+    starter.start()
+    starter.join()
+    return pool
+
+
+def _start_workers(pool: ThreadPoolExecutor, num_threads: int) -> None:
+    everybody = threading.Barrier(num_threads)
+    wait([pool.submit(everybody.wait) for _ in range(num_threads)])
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
