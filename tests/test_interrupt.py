@@ -87,3 +87,32 @@ def test_keyboard_interrupt_leaves_no_half_model(model, delay):
     if done.stdout == "finished\n":
         pytest.skip(f"the fit took less than {delay} s on this machine")
     assert float(done.stdout.removeprefix("seconds ")) < 1
+
+
+START_PROGRAM = """
+import sys, threading
+from fastautorec import _parallel
+
+inner = threading.Event.wait
+
+def interrupted(self, timeout=None):
+    result = inner(self, timeout)
+    if threading.current_thread() is threading.main_thread() and sys._getframe(1).f_code.co_name == "start":
+        threading.Event.wait = inner
+        raise KeyboardInterrupt
+    return result
+
+threading.Event.wait = interrupted
+try:
+    _parallel.interruptible(sum, [1, 2])
+except KeyboardInterrupt:
+    print("interrupted", _parallel.interruptible(sum, [1, 2]))
+"""
+
+
+def test_keyboard_interrupt_while_a_thread_starts():
+    """A worker that the pool lost sight of would keep the process from ending."""
+    done = subprocess.run(
+        [sys.executable, "-c", START_PROGRAM], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted 3\n"), done.stderr
