@@ -40,8 +40,8 @@ class Epochs:
 
     def ours(self):
         self.session.network = self.session._random_network().copy()
-        trainer = self.session._trainer(self.model.batch_size, epochs=10**6, patience=10**6)
-        trainer._enter(0, self.phase, None)
+        trainer = self.session._trainer(self.model.batch_size, epochs=(10**6,), patience=10**6)
+        trainer._enter(0, self.phase, lambda: None)
         return lambda: trainer._epoch(self.phase)
 
     def torch(self, *, drawn=True, lookup=True, fused=True):
