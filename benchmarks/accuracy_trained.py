@@ -1,0 +1,101 @@
+"""Accuracy of the trained models on three data sets: the family of the paper in every mode, validated and tested.
+
+    python benchmarks/accuracy_trained.py               a quarter of an hour; rewrites benchmarks/README.md
+    python benchmarks/accuracy_trained.py --set NAME    one data set, nothing written
+
+Each system has the settings below, found by searches on validation data. Validation data also stop its training; then
+it is trained on training and validation data for as many epochs, and tested once. Data sets as in accuracy.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from accuracy import SETS, SHARED, ndcg
+from report import replace, table
+from scipy import sparse
+
+import fastautorec as far
+
+README = Path(__file__).with_name("README.md")
+SETTINGS = Path(__file__).with_name("trained_settings.json")  # by data set and system: class, parameters
+MARKERS = "<!-- begin: written by accuracy_trained.py -->", "<!-- end: written by accuracy_trained.py -->"
+REFERENCES = ("AutoRec", "OHNS-AutoRec")  # that the others are compared with
+TRAINING = {"epochs": 80, "patience": 4}
+
+Row = tuple[str, far.models.Recommender, float, far.Report, float]
+
+
+def main() -> None:
+    """Measure and rewrite the README's block."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", choices=SETS, help="only this data set; nothing written")
+    only = parser.parse_args().set
+    blocks = []
+    for name, load in SETS.items():
+        if (only is None or name == only) and (name == "Debian packages" or SHARED.exists()):
+            print(name, flush=True)
+            blocks.append(f"### {name}: trained models\n\n{measure(name, *load())}")
+    if only is None:
+        replace(README, "\n\n".join(blocks), MARKERS)
+
+
+def measure(name: str, train: sparse.csr_matrix, validation: sparse.csr_matrix, test: sparse.csr_matrix) -> str:
+    """Return the table of one data set."""
+    rows = []
+    for system, (model_class, params) in json.loads(SETTINGS.read_text())[name].items():
+        rows.append(row(system, getattr(far, model_class)(**params), train, validation, test))
+        label, model, value, report, _ = rows[-1]
+        print(f"  {label}: validation {value:.4f}, test {report['NDCG'].mean:.4f}  {model}", flush=True)
+    reports = {system: report for system, _, _, report, _ in rows}
+    body = [cells(row, reports) for row in rows]
+    head = [
+        "", "validation NDCG", "test NDCG", "test R-Precision", *(f"NDCG − {name}, paired 95 %" for name in REFERENCES),
+        "popularity", "epochs", "fit, s",
+    ]  # fmt: skip
+    chosen = "\n".join(f"- {system}: `{model}`" for system, model, *_ in rows)
+    return f"{table(head, body)}\nChosen on validation data:\n\n{chosen}\n"
+
+
+def row(
+    system: str,
+    model: far.models.Recommender,
+    train: sparse.csr_matrix,
+    validation: sparse.csr_matrix,
+    test: sparse.csr_matrix,
+) -> Row:
+    """Fit with early stopping, fit again on all data for as long, and test."""
+    if not hasattr(model, "epochs") or model.epochs:
+        model.set_params(**TRAINING)
+    model.fit(train, validation=validation)
+    value = ndcg(model, train, validation)
+    seen = (train + validation).tocsr()
+    again = model.set_params(epochs=[int(epochs) for epochs in model.best_epochs_])
+    if again.init == "random" and not any(again.epochs):
+        raise SystemExit(f"{system} did not get better than its random start: {model}")
+    started = time.perf_counter()
+    again.fit(seen)
+    seconds = time.perf_counter() - started
+    return system, again, value, far.evaluate(again, seen, test, k=(10, 50), definition="paper"), seconds
+
+
+def cells(row: Row, reports: dict[str, far.Report]) -> list[str]:
+    """Return the cells of one system."""
+    system, model, value, report, seconds = row
+    figures = (f"{report[name].mean:.4f} ± {report[name].half_width:.4f}" for name in ("NDCG", "R-Precision"))
+    epochs = " + ".join(str(number) for number in model.best_epochs_)
+    versus = (difference(report, reports[name]) if name != system else "" for name in REFERENCES)
+    return [system, f"{value:.4f}", *figures, *versus, f"{report.popularity.mean:.0f}", epochs, f"{seconds:.1f}"]
+
+
+def difference(report: far.Report, other: far.Report) -> str:
+    """Return the paired difference of NDCG with its interval."""
+    d = far.compare(report, other)["NDCG"]
+    return f"{d.difference:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
+
+
+if __name__ == "__main__":
+    main()
