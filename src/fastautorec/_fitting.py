@@ -17,19 +17,23 @@ class Progress:
     """A tqdm bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
 
     def __init__(self, title: str, show: bool) -> None:
-        self._title, self._show, self._stepping = title, show, True
-        self._bar = tqdm(desc=title, unit=" steps", disable=not show)
+        self._title, self._show = title, show
+        self._bar: Any = None  # made when there is something to show
+        self._training = False
 
     def step(self, name: str) -> None:
-        """Count one step of an exact solution."""
+        """Count one step of an exact solution, unless it is part of an epoch's validation."""
+        if self._training:
+            return
+        if self._bar is None:
+            self._bar = tqdm(desc=self._title, unit=" steps", disable=not self._show)
         self._bar.set_postfix_str(name, refresh=False)
-        if self._stepping:
-            self._bar.update()
+        self._bar.update()
 
     def epochs(self, phase: str, users: int, epochs: int) -> None:
         """Begin a bar over the users of all epochs of a phase."""
-        self._bar.close()
-        self._stepping = False
+        self._close()
+        self._training = True
         self._bar = tqdm(
             desc=f"{self._title} {phase}", total=users * epochs, unit=" users", unit_scale=True, disable=not self._show
         )
@@ -47,7 +51,11 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 class FitRun:

@@ -44,6 +44,7 @@ class Popularity(Recommender):
         self.num_threads = num_threads
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
+        run.step("counting")
         counts = run.backend.count_items(run.train)
         run.record("prediction")
         return {"popularity_": counts.astype(np.float32)[:, None]}
