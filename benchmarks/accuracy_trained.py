@@ -19,14 +19,15 @@ from report import replace, table
 from scipy import sparse
 
 import fastautorec as far
+from fastautorec.evaluation import Report
 
 README = Path(__file__).with_name("README.md")
 SETTINGS = Path(__file__).with_name("trained_settings.json")  # by data set and system: class, parameters
 MARKERS = "<!-- begin: written by accuracy_trained.py -->", "<!-- end: written by accuracy_trained.py -->"
 REFERENCES = ("AutoRec", "OHNS-AutoRec")  # that the others are compared with
-TRAINING = {"epochs": 80, "patience": 4}
+TRAINING = {"epochs": 80, "patience": 3}
 
-Row = tuple[str, far.models.Recommender, float, far.Report, float]
+Row = tuple[str, far.models.Recommender, float, Report, float]
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def measure(name: str, train: sparse.csr_matrix, validation: sparse.csr_matrix, 
     """Return the table of one data set."""
     rows = []
     for system, (model_class, params) in json.loads(SETTINGS.read_text())[name].items():
-        rows.append(row(system, getattr(far, model_class)(**params), train, validation, test))
+        rows.append(row(system, getattr(far, model_class)(**{**TRAINING, **params}), train, validation, test))
         label, model, value, report, _ = rows[-1]
         print(f"  {label}: validation {value:.4f}, test {report['NDCG'].mean:.4f}  {model}", flush=True)
     reports = {system: report for system, _, _, report, _ in rows}
@@ -68,12 +69,12 @@ def row(
     test: sparse.csr_matrix,
 ) -> Row:
     """Fit with early stopping, fit again on all data for as long, and test."""
-    if not hasattr(model, "epochs") or model.epochs:
-        model.set_params(**TRAINING)
     model.fit(train, validation=validation)
     value = ndcg(model, train, validation)
     seen = (train + validation).tocsr()
     again = model.set_params(epochs=[int(epochs) for epochs in model.best_epochs_])
+    if again.regularization_ is not None:
+        again.set_params(regularization=again.regularization_)
     if again.init == "random" and not any(again.epochs):
         raise SystemExit(f"{system} did not get better than its random start: {model}")
     started = time.perf_counter()
@@ -82,7 +83,7 @@ def row(
     return system, again, value, far.evaluate(again, seen, test, k=(10, 50), definition="paper"), seconds
 
 
-def cells(row: Row, reports: dict[str, far.Report]) -> list[str]:
+def cells(row: Row, reports: dict[str, Report]) -> list[str]:
     """Return the cells of one system."""
     system, model, value, report, seconds = row
     figures = (f"{report[name].mean:.4f} ± {report[name].half_width:.4f}" for name in ("NDCG", "R-Precision"))
@@ -91,7 +92,7 @@ def cells(row: Row, reports: dict[str, far.Report]) -> list[str]:
     return [system, f"{value:.4f}", *figures, *versus, f"{report.popularity.mean:.0f}", epochs, f"{seconds:.1f}"]
 
 
-def difference(report: far.Report, other: far.Report) -> str:
+def difference(report: Report, other: Report) -> str:
     """Return the paired difference of NDCG with its interval."""
     d = far.compare(report, other)["NDCG"]
     return f"{d.difference:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
