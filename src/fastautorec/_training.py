@@ -141,18 +141,20 @@ class Trainer:
         then the loss decides when to stop, and the last state is kept.
         """
         epochs, patience = self._settings.epochs[number], self._settings.patience
-        try:
-            if not self._parameters or self.progress.phase != number:
-                self._enter(number, phase, validate)
-            progress = self.progress
-            self._run.progress.epochs(phase.name, len(self._users), epochs - progress.epoch)
-            while not progress.stopped and progress.epoch < epochs and progress.stale < patience:
-                self._one_epoch(phase, validate)
-        except KeyboardInterrupt:
-            if not self._run.keep_on_interrupt:
-                raise
-            self.interrupted = True
-        self._finish(phase)
+        # DivergedError tells of numbers that are too large, so NumPy need not
+        with np.errstate(over="ignore", invalid="ignore"):
+            try:
+                if not self._parameters or self.progress.phase != number:
+                    self._enter(number, phase, validate)
+                progress = self.progress
+                self._run.progress.epochs(phase.name, len(self._users), epochs - progress.epoch)
+                while not progress.stopped and progress.epoch < epochs and progress.stale < patience:
+                    self._one_epoch(phase, validate)
+            except KeyboardInterrupt:
+                if not self._run.keep_on_interrupt:
+                    raise
+                self.interrupted = True
+            self._finish(phase)
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Return what a continuation needs: numbers, and arrays by name."""
@@ -202,9 +204,9 @@ class Trainer:
     # --- within a phase ----------------------------------------------------------------------------------------------
 
     def _enter(self, number: int, phase: Phase, validate: Callable[[], float | None]) -> None:
+        self._best = None  # first: after Ctrl-C nobody shall take the last phase's state for one of this phase
         self.progress = Progression(phase=number, total=self.progress.total, kept=self.progress.kept)
         self._parameters = self._make_parameters(phase)
-        self._best = None
         metric = validate()
         if metric is not None:
             self.progress.best_metric = metric
@@ -237,8 +239,7 @@ class Trainer:
         progress.total += 1
         order = np.random.default_rng([settings.order_seed, progress.total]).permutation(self._users)
         totals = dict.fromkeys(phase.heads, 0.0)
-        # DivergedError tells of numbers that are too large, so NumPy need not
-        with single_threaded_blas, np.errstate(over="ignore", invalid="ignore"):
+        with single_threaded_blas:
             for start in range(0, len(order), settings.batch_size):
                 users = order[start : start + settings.batch_size]
                 self._batch(phase, self._run.train.take_rows(users), totals)
@@ -262,7 +263,8 @@ class Trainer:
                 parameter = self._parameters[name]
                 scale = head.weight / q
                 loss = head.loss.step(backend, hidden, parameter, batch, scale, grad, self.progress.total)
-                self._check_loss(name, loss)
+                if not math.isfinite(loss):
+                    raise self._diverged(f"the loss of the {name} head is {loss}")
                 totals[name] += loss
             if grad is not None:
                 delta = grad[:, :k]
@@ -270,16 +272,11 @@ class Trainer:
                 backend.optimizer_step(self._parameters["bias"], delta.sum(axis=0, keepdims=True))
                 backend.encode_backward(inputs, delta, parameter=self._parameters["encoder"])
 
-    def _check_loss(self, head: str, loss: float) -> None:
-        if math.isfinite(loss):
-            return
-        before = (
-            "none was finite"
-            if math.isnan(self.progress.loss)
-            else f"the last finite loss was {self.progress.loss:.4g}"
-        )
-        raise DivergedError(
-            f"training diverged in epoch {self.progress.epoch}: the loss of the {head} head is {loss} with "
+    def _diverged(self, what: str) -> DivergedError:
+        last = self.progress.loss
+        before = "no loss was finite" if math.isnan(last) else f"the last finite loss was {last:.4g}"
+        return DivergedError(
+            f"training diverged in epoch {self.progress.epoch}: {what} with "
             f"`learning_rate`={self._settings.learning_rate:g} ({before}); use a smaller learning rate, or a larger "
             "`weight_decay`"
         )
@@ -314,4 +311,4 @@ class Trainer:
             self._run.mark_restored(phase.name, progress.best_epoch)
         for name, value in self.network.arrays().items():
             if not np.isfinite(value.sum(dtype=np.float64)):
-                self._check_loss(name, math.nan)
+                raise self._diverged(f"weights of the {name} are not finite")
