@@ -26,6 +26,7 @@ from fastautorec._validation import (
     check_choice,
     check_int,
     check_random_state,
+    check_rate,
     check_real,
 )
 from fastautorec.models._encoder import EncoderModel
@@ -250,7 +251,7 @@ class AutoencoderModel(FittedAutoencoder):
             raise ValueError(
                 f"`factors` must be even with activation='relu' and init='svd' (mirrored pairs), got {self.factors}"
             )
-        check_real("dropout", self.dropout, 0, 1, below=True)
+        check_rate("dropout", self.dropout)
         check_bool("fit_intercept", self.fit_intercept)
         check_choice("intercept", self.intercept, INTERCEPTS)
         check_real("intercept_penalty", self.intercept_penalty, 0)
@@ -262,10 +263,21 @@ class AutoencoderModel(FittedAutoencoder):
         check_real("weight_decay", self.weight_decay, 0)
         if self.batch_size is not None:
             check_int("batch_size", self.batch_size, 1)
-        if not any(self._epochs_of_phases()) and self.init == "random":
-            raise ValueError("`epochs` must be >= 1 with init='random', got 0; use init='svd' for the exact solution")
+        self._check_epochs()
         check_int("patience", self.patience, 1)
         check_metric(self.metric)
+
+    def _check_epochs(self) -> None:
+        """Raise if the scores would come from a head that is neither solved nor trained."""
+        epochs, phases = self._epochs_of_phases(), self._phases()
+        trained = {head for number, phase in zip(epochs, phases, strict=True) if number for head in phase.heads}
+        solved = self.init == "svd" or (trained and len(phases) > 1 and self._solves_prediction())
+        if not solved and self.output_head not in trained:
+            where = f" in the {phases[-1].name} phase" if trained else ""
+            raise ValueError(
+                f"`epochs` must be >= 1{where} with init='random', got {self.epochs}; use init='svd' for the exact "
+                "solution"
+            )
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         """Return the plan of the exact solutions or, where it needs more, of training."""
