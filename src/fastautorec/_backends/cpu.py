@@ -80,7 +80,7 @@ class CpuBackend:
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         own = user_items.rebased()
         values = np.empty(own.nnz, np.float32)
-        _core.drop_entries(*_parts(own), rate, seed, epoch, own.first_row, own.users, values, self.num_threads)
+        _core.drop_entries(*_parts(own), rate, seed, epoch, own.users, values, self.num_threads)
         return own.with_data(values)
 
     def mse_head(
