@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 import fastautorec as far
 from fastautorec import _training
+from fastautorec._backends import get_backend
 
 TRAIN, HELD_OUT = train_and_held_out()
 NEW = sparse.csr_matrix(np.roll(TRAIN.toarray(), 3, axis=1))[:10]
@@ -227,6 +228,33 @@ def test_partial_fit_renews_the_popularity_discount(case: str, device: str) -> N
     model.partial_fit(NEW)
     expected = weights * np.maximum(model.item_counts_, 1)[:, None] ** -0.5
     np.testing.assert_allclose(model.decoder_, expected, rtol=1e-5, atol=1e-25)  # some biases were 0
+
+
+@every_device
+def test_partial_fit_gives_new_users_new_random_numbers(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks and negatives are those of nobody before, also where partial_fit is called again and again."""
+    backend = type(get_backend(device, 1))
+    masked: list[int] = []
+    sampled: list[int] = []
+    drop, sample = backend.drop_entries, backend.sample_negatives
+
+    def dropped(self: Any, batch: Any, *rest: Any) -> Any:
+        masked.extend(batch.user_numbers().tolist())
+        return drop(self, batch, *rest)
+
+    def drawn(self: Any, sampler: Any, users: Any, *rest: Any) -> Any:
+        sampled.extend(users.tolist())
+        return sample(self, sampler, users, *rest)
+
+    monkeypatch.setattr(backend, "drop_entries", dropped)
+    monkeypatch.setattr(backend, "sample_negatives", drawn)
+    model = make("OHNSAutoRec", epochs=1, device=device).fit(sparse.vstack([TRAIN, sparse.csr_matrix((3, 40))]).tocsr())
+    for _ in range(2):
+        model.partial_fit(NEW)
+    assert masked == sampled
+    for start, stop in ((0, 60), (60, 70), (70, 80)):
+        shift = 3 if start else 0  # numbers of users without interactions
+        assert sorted(masked[start:stop]) == list(range(start + shift, stop + shift))
 
 
 def test_partial_fit_skips_empty_rows() -> None:

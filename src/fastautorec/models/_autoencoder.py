@@ -200,7 +200,8 @@ class AutoencoderModel(FittedAutoencoder):
         Parameters
         ----------
         user_items : Interactions or scipy sparse (q, n)
-            Histories of users that were not in ``fit``; popularities take them in.
+            Histories of users that were not in ``fit``: popularities take them in, and the random streams number them
+            after all earlier ones.
         epochs : int
             Passes over them. Old users are not seen again: few epochs, or a small ``learning_rate``, forget little.
 
