@@ -72,12 +72,15 @@ class Csr:
 
     def take_rows(self, rows: npt.NDArray[np.int64]) -> Csr:
         """Return the given rows, compact and in their order, with the user numbers that they have here."""
-        lengths = self.row_lengths()[rows]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        positions = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
-        data = None if self.data is None else self.data[positions]
+        starts = self.indptr[rows]
+        lengths = self.indptr[rows + 1] - starts
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        positions = np.repeat(starts - indptr[:-1], lengths)
+        positions += np.arange(len(positions))
+        data = None if self.data is None else self.data.take(positions)
         users = rows if self.users is None else self.users[rows]
-        return Csr(indptr, self.indices[positions], data, self.n_cols, users=users)
+        return Csr(indptr, self.indices.take(positions), data, self.n_cols, users=users)
 
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""
