@@ -40,10 +40,12 @@ INITS = ("random", "svd")
 INTERCEPTS = ("history", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 
-# As the paper trains: its section 4.2 names Adam's framework, relu units and the grid; batch size by its code's habit.
+# The paper says relu and a grid for the number of units (section 4.2). It leaves open the optimiser, its rate, the
+# batch size and the number of epochs.
 PAPER: dict[str, Any] = {
-    "activation": "relu", "normalize": None, "init": "random", "dropout": 0.0, "intercept": "constant",
+    "factors": 200, "activation": "relu", "normalize": None, "init": "random", "dropout": 0.0, "intercept": "constant",
     "popularity_discount": 0.0, "optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "batch_size": 100,
+    "epochs": 100,
 }  # fmt: skip
 
 
@@ -89,6 +91,15 @@ class AutoencoderModel(FittedAutoencoder):
     num_threads: int | None = None
 
     output_head: ClassVar[str] = PREDICTION
+    _paper: ClassVar[dict[str, Any]] = PAPER
+
+    @classmethod
+    def paper(cls, **overrides: Any) -> Self:
+        """Return the model as the paper has it: random start, relu, plain input, no dropout, the equations as printed.
+
+        Where the paper says nothing: Adam with learning rate 0.001, batches of 100, at most 100 epochs.
+        """
+        return cls(**{**cls._paper, **overrides})
 
     # --- what a model says --------------------------------------------------------------------------------------------
 
