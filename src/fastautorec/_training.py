@@ -121,16 +121,14 @@ class Trainer:
         settings: Settings,
         notes: dict[str, Any],
     ) -> None:
-        """Take what to train; ``notes`` go into checkpoints."""
+        """Take what to train on users who all have interactions; ``notes`` go into checkpoints."""
         self.network, self.progress, self.interrupted = network, Progression(), False
         self._notes = notes
         self.heads = heads
         self._run, self._settings = run, settings
         self._encoder = encoder  # of the network's own arrays
-        self._users = np.flatnonzero(run.train.row_lengths())
-        width = encoder.width
-        self._hidden = aligned_zeros(settings.batch_size, width)
-        self._grad = aligned_zeros(settings.batch_size, width)
+        self._hidden = aligned_zeros(settings.batch_size, encoder.width)
+        self._grad = aligned_zeros(settings.batch_size, encoder.width)
         self._parameters: dict[str, Parameter] = {}
         self._best: Network | None = None
 
@@ -147,7 +145,7 @@ class Trainer:
                 if not self._parameters or self.progress.phase != number:
                     self._enter(number, phase, validate)
                 progress = self.progress
-                self._run.progress.epochs(phase.name, len(self._users), epochs - progress.epoch)
+                self._run.progress.epochs(phase.name, self._run.train.shape[0], epochs - progress.epoch)
                 while not progress.stopped and progress.epoch < epochs and progress.stale < patience:
                     self._one_epoch(phase, validate)
             except KeyboardInterrupt:
@@ -237,13 +235,13 @@ class Trainer:
             parameter.learning_rate = settings.learning_rate * factor
         progress.epoch += 1
         progress.total += 1
-        order = np.random.default_rng([settings.order_seed, progress.total]).permutation(self._users)
+        order = np.random.default_rng([settings.order_seed, progress.total]).permutation(self._run.train.shape[0])
         totals = dict.fromkeys(phase.heads, 0.0)
         with single_threaded_blas:
             for start in range(0, len(order), settings.batch_size):
-                users = order[start : start + settings.batch_size]
-                self._batch(phase, self._run.train.take_rows(users), totals)
-                self._run.progress.users(len(users))
+                rows = order[start : start + settings.batch_size]
+                self._batch(phase, self._run.train.take_rows(rows), totals)
+                self._run.progress.users(len(rows))
         return {head: total / len(order) for head, total in totals.items()}
 
     def _batch(self, phase: Phase, batch: Csr, totals: dict[str, float]) -> None:
