@@ -84,13 +84,13 @@ def test_an_exact_start_is_the_closed_form(case: str, device: str) -> None:
 def test_training_goes_on_with_the_penalty_of_the_exact_head(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the exact solution the gradient of the penalised objective of its head is 0, so that one step stays there."""
     seen: list[Any] = []
-    inner = _training.Trainer._epoch
+    inner = _training.Trainer.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append({name: (p.decay, p.last_decay) for name, p in self._parameters.items()})
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "_epoch", watched)
+    monkeypatch.setattr(_training.Trainer, "epoch", watched)
     params = {"init": "svd", "dropout": 0.0, "regularization": 0.3, "intercept_penalty": 0.5, "batch_size": None}
     model = make(case, **params, optimizer="sgd", learning_rate=1e-4, epochs=1, device="reference").fit(TRAIN)
     h = model.embed(TRAIN).astype(float)
@@ -200,13 +200,13 @@ def test_partial_fit_of_the_closed_form(device: str) -> None:
 def test_partial_fit_counts_all_users(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One new user neither makes the target of Eq. 16 empty nor multiplies the penalty by m."""
     seen: list[Any] = []
-    inner = _training.Trainer._epoch
+    inner = _training.Trainer.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append(self)
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "_epoch", watched)
+    monkeypatch.setattr(_training.Trainer, "epoch", watched)
     model = make("NCEAutoRec joint", weight_decay=5.0, epochs=1, device=device).fit(TRAIN)
     model.partial_fit(NEW[:1])
     first, then = seen

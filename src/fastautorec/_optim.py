@@ -61,6 +61,11 @@ class Parameter:
         """Return a parameter that keeps its value; its gradient will be in ``first``."""
         return cls(value, "gradient")
 
+    def moments(self) -> dict[str, FloatArray]:
+        """Return the moments that the rule keeps, by name."""
+        kept = {"first": self.first, "second": self.second}
+        return {name: moment for name, moment in kept.items() if moment is not None}
+
     def rows(self, start: int, stop: int) -> Parameter:
         """Return rows start..stop as a view."""
         first = None if self.first is None else self.first[start:stop]
