@@ -123,7 +123,7 @@ class CpuBackend:
         self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
     ) -> tuple[Csr, IdArray]:
         indptr = np.empty(len(users) + 1, np.int64)
-        size = len(users) * sampler.longest_row()  # memory that nothing is written to stays with the system
+        size = len(users) * sampler.longest_row  # memory that nothing is written to stays with the system
         ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
         left_out, unwanted = (None, None) if exclude is None else (exclude.indptr, exclude.indices)
         _core.sample_negatives(
