@@ -39,19 +39,19 @@ class Epochs:
         (self.phase,) = model._phases()
 
     def ours(self):
-        self.session.network = self.session._random_network().copy()
-        trainer = self.session._trainer(self.model.batch_size, epochs=(10**6,), patience=10**6)
-        trainer._enter(0, self.phase, lambda: None)
-        return lambda: trainer._epoch(self.phase)
+        self.session.network = self.session.random_network().copy()
+        trainer = self.session.trainer(self.model.batch_size, epochs=(10**6,), patience=10**6)
+        trainer.begin(0, self.phase, lambda: None)
+        return lambda: trainer.epoch(self.phase)
 
     def torch(self, *, drawn=True, lookup=True, fused=True):
         """Return PyTorch's epochs; it draws negatives itself, or gets ours in order to be compared."""
         import dense_torch  # noqa: PLC0415  only where PyTorch is installed
 
         model = self.model
-        network = dense_torch.AutoRec(self.session._random_network(), model.activation, model.intercept, lookup)
+        network = dense_torch.AutoRec(self.session.random_network(), model.activation, model.intercept, lookup)
         losses = {}
-        for name, loss in self.session._losses.items():
+        for name, loss in self.session.losses.items():
             if isinstance(loss, NegativeSampling):
                 pop = self.run.backend.count_items(self.run.train)
                 counts = dense_torch.multinomial_counts(pop, model.negatives) if drawn else self.given_counts(loss)
@@ -63,7 +63,7 @@ class Epochs:
             normalize=model.normalize == "l2",
         )  # fmt: skip
         seed, users, number = (
-            self.session._seeds.order,
+            self.session.seeds.order,
             np.flatnonzero(np.diff(self.train.indptr)),
             iter(range(1, 10**6)),
         )

@@ -195,9 +195,9 @@ def by_torch(curve: Curve, model: Model, train: sparse.csr_matrix, valid: sparse
     )
     session = _session.Session(model, run, model._seeds())
     clock, seconds = Clock(), []
-    network = dense_torch.AutoRec(session._random_network(), model.activation, model.intercept)
+    network = dense_torch.AutoRec(session.random_network(), model.activation, model.intercept)
     losses = {}
-    for head, loss in session._losses.items():
+    for head, loss in session.losses.items():
         if isinstance(loss, NegativeSampling):
             counts = dense_torch.multinomial_counts(run.backend.count_items(run.train), model.negatives)
             losses[head] = dense_torch.negative_sampling(counts, loss.out)

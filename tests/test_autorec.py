@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 import fastautorec as far
 from fastautorec import _training
+from fastautorec._backends import get_backend
 
 TRAIN, HELD_OUT = train_and_held_out()
 NEW = sparse.csr_matrix(np.roll(TRAIN.toarray(), 3, axis=1))[:10]
@@ -83,13 +84,13 @@ def test_an_exact_start_is_the_closed_form(case: str, device: str) -> None:
 def test_training_goes_on_with_the_penalty_of_the_exact_head(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the exact solution the gradient of the penalised objective of its head is 0, so that one step stays there."""
     seen: list[Any] = []
-    inner = _training.Trainer._epoch
+    inner = _training.Trainer.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append({name: (p.decay, p.last_decay) for name, p in self._parameters.items()})
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "_epoch", watched)
+    monkeypatch.setattr(_training.Trainer, "epoch", watched)
     params = {"init": "svd", "dropout": 0.0, "regularization": 0.3, "intercept_penalty": 0.5, "batch_size": None}
     model = make(case, **params, optimizer="sgd", learning_rate=1e-4, epochs=1, device="reference").fit(TRAIN)
     h = model.embed(TRAIN).astype(float)
@@ -199,13 +200,13 @@ def test_partial_fit_of_the_closed_form(device: str) -> None:
 def test_partial_fit_counts_all_users(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One new user neither makes the target of Eq. 16 empty nor multiplies the penalty by m."""
     seen: list[Any] = []
-    inner = _training.Trainer._epoch
+    inner = _training.Trainer.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append(self)
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "_epoch", watched)
+    monkeypatch.setattr(_training.Trainer, "epoch", watched)
     model = make("NCEAutoRec joint", weight_decay=5.0, epochs=1, device=device).fit(TRAIN)
     model.partial_fit(NEW[:1])
     first, then = seen
@@ -227,6 +228,33 @@ def test_partial_fit_renews_the_popularity_discount(case: str, device: str) -> N
     model.partial_fit(NEW)
     expected = weights * np.maximum(model.item_counts_, 1)[:, None] ** -0.5
     np.testing.assert_allclose(model.decoder_, expected, rtol=1e-5, atol=1e-25)  # some biases were 0
+
+
+@every_device
+def test_partial_fit_gives_new_users_new_random_numbers(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks and negatives are those of nobody before, also where partial_fit is called again and again."""
+    backend = type(get_backend(device, 1))
+    masked: list[int] = []
+    sampled: list[int] = []
+    drop, sample = backend.drop_entries, backend.sample_negatives
+
+    def dropped(self: Any, batch: Any, *rest: Any) -> Any:
+        masked.extend(batch.user_numbers().tolist())
+        return drop(self, batch, *rest)
+
+    def drawn(self: Any, sampler: Any, users: Any, *rest: Any) -> Any:
+        sampled.extend(users.tolist())
+        return sample(self, sampler, users, *rest)
+
+    monkeypatch.setattr(backend, "drop_entries", dropped)
+    monkeypatch.setattr(backend, "sample_negatives", drawn)
+    model = make("OHNSAutoRec", epochs=1, device=device).fit(sparse.vstack([TRAIN, sparse.csr_matrix((3, 40))]).tocsr())
+    for _ in range(2):
+        model.partial_fit(NEW)
+    assert masked == sampled
+    for start, stop in ((0, 60), (60, 70), (70, 80)):
+        shift = 3 if start else 0  # numbers of users without interactions
+        assert sorted(masked[start:stop]) == list(range(start + shift, stop + shift))
 
 
 def test_partial_fit_skips_empty_rows() -> None:

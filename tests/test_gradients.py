@@ -45,10 +45,10 @@ def make_trainer(model: AutoencoderModel, dtype: type) -> Trainer:
     run = FitRun(get_backend(model.device, 1), train, None, (), Progress("", show=False))
     session = Session(model, run, model._seeds())
     rng = np.random.default_rng(3)
-    drawn = {name: rng.normal(0, 0.5, value.shape) for name, value in session._random_network().arrays().items()}
+    drawn = {name: rng.normal(0, 0.5, value.shape) for name, value in session.random_network().arrays().items()}
     encoder, bias, *heads = (value.astype(dtype) for value in drawn.values())
     session.network = Network(encoder, bias, dict(zip(list(drawn)[2:], heads, strict=True)))
-    trainer = session._trainer(USERS, 1, 1)
+    trainer = session.trainer(USERS, 1, 1)
     trainer._hidden, trainer._grad = trainer._hidden.astype(dtype), trainer._grad.astype(dtype)
     return trainer
 

@@ -14,7 +14,6 @@ from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import OUTPUTS
 from fastautorec._backends.reference import ReferenceBackend
 from fastautorec._optim import RULES, Parameter
-from fastautorec._sparse import Csr
 from fastautorec._validation import check_counts, check_user_items, check_values
 from fastautorec.reference.pure import PureBackend
 
@@ -261,11 +260,3 @@ def test_negatives_may_be_any_matrix_of_counts():
     for negatives in (twice, sparse.lil_matrix([[0, 2, 1]], dtype=np.int8), sparse.csc_matrix([[0.0, 2.0, 1.0]])):
         result = ops.ns_head(hidden, decoder, None, positives, negatives)
         assert_close(result, ops.ns_head(hidden, decoder, None, positives, sparse.csr_matrix([[0, 2, 1]])))
-
-
-def test_views_of_slices_share_memory():
-    p = Parameter(random(6, 2), "adam")
-    part = p.rows(2, 4)
-    assert np.shares_memory(part.value, p.value)
-    assert np.shares_memory(part.second, p.second)
-    assert isinstance(check_counts("negatives", stored(2, 2, 0))[0], Csr)

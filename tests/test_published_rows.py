@@ -30,7 +30,7 @@ class FactorScorer:
         self.users, self.items, self.n_items = users, items, len(items)
 
     def prepare(self, backend, history):
-        return self.users[history.first_row : history.first_row + history.shape[0]]
+        return self.users[history.user_numbers()]
 
     def score(self, backend, prepared, users, items, out):
         np.matmul(prepared[users], self.items[items].T, out=out)

@@ -379,7 +379,7 @@ def test_divergence_is_named_and_changes_nothing(case: str, device: str) -> None
     model.set_params(optimizer="sgd", learning_rate=learning_rate, epochs=30, activation="identity")
     message = (
         r"training diverged in epoch [1-9]\d*: the loss of the (embedding|prediction) head is (inf|-inf|nan) with "
-        r"`learning_rate`=1e\+30 \((none was finite|the last finite loss was \S+)\); use a smaller learning rate"
+        r"`learning_rate`=1e\+30 \((no loss was finite|the last finite loss was \S+)\); use a smaller learning rate"
     )
     with pytest.raises(far.DivergedError, match=message):
         model.fit(TRAIN)
@@ -396,6 +396,15 @@ def test_divergence_tells_the_last_finite_loss(device: str) -> None:
     assert len(losses) >= 1
     assert f"diverged in epoch {len(losses) + 1}: the loss of the prediction head is" in str(caught.value)
     assert f"the last finite loss was {losses[-1]:.4g}" in str(caught.value)
+
+
+@every_device
+def test_weights_that_overflow_in_the_last_step_are_named(device: str) -> None:
+    params = {"optimizer": "sgd", "learning_rate": 1e39, "activation": "identity", "batch_size": 60, "epochs": 1}
+    with pytest.raises(far.DivergedError, match=r"in epoch 1: weights of the encoder are not finite .*last finite"):
+        make("AutoRec", device=device, **params).fit(TRAIN)
+    model = make("AutoRec", device=device, **params).fit(TRAIN, HELD_OUT)  # keeps the state before that epoch
+    assert np.isfinite(model.predict(TRAIN)).all()
 
 
 # --- progress and Ctrl-C -----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ SHARED = [
     ({"init": "zeros"}, ValueError, "`init` must be one of 'random', 'svd', got 'zeros'"),
     ({"dropout": 1}, ValueError, "`dropout` must be >= 0 and < 1, got 1"),
     ({"dropout": -0.1}, ValueError, "`dropout` must be >= 0 and < 1, got -0.1"),
+    ({"dropout": 1 - 1e-12}, ValueError, "`dropout` must be < 1 in float32, got 0.999999999999"),
     ({"dropout": NAN}, ValueError, "`dropout` must be finite, got nan"),
     ({"fit_intercept": "yes"}, TypeError, "`fit_intercept` must be True or False, got str"),
     ({"intercept": "global"}, ValueError, "`intercept` must be one of 'history', 'constant', got 'global'"),
@@ -166,3 +167,13 @@ def test_a_linear_output_with_a_penalty_is_allowed() -> None:
     model = make("OHNSAutoRec", out="identity", weight_decay=1.0, optimizer="sgd", learning_rate=0.001).fit(TRAIN)
     assert np.isfinite(model.predict(TRAIN)).all()
     far.OHNSAutoRec(8, out="identity", init="svd", epochs=0).fit(TRAIN)
+
+
+@pytest.mark.parametrize("mode", ["limited", "full"])
+def test_a_head_that_would_stay_random_is_refused(mode: str) -> None:
+    params = {"epochs": (2, 0), "device": "reference"}
+    with pytest.raises(ValueError, match=r"`epochs` must be >= 1 in the prediction phase with init='random', got \(2,"):
+        make(f"NSAutoRec {mode}", solver="gradient", **params).fit(TRAIN)
+    assert make(f"NSAutoRec {mode}", solver="exact", **params).fit(TRAIN).regularization_ == 0.1
+    assert make(f"NSAutoRec {mode}", solver="gradient", init="svd", **params).fit(TRAIN).best_epochs_ == (2, 0)
+    assert make(f"NSAutoRec {mode}", solver="gradient", **params | {"epochs": (0, 2)}).fit(TRAIN).history_

@@ -51,8 +51,7 @@ void register_sparse(py::module_& module) {
     module.def(
         "drop_entries",
         [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols, float rate,
-           std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, const py::object& users,
-           const py::array& out, int num_threads) {
+           std::uint64_t seed, std::uint32_t epoch, const py::object& users, const py::array& out, int num_threads) {
             const auto x = csr_view(indptr, indices, data, n_cols);
             const auto values = vector_view<float>(out, true);
             require(values.size >= x.nnz(), "out must have one value for each entry");
@@ -63,9 +62,9 @@ void register_sparse(py::module_& module) {
                 numbers = given.data;
             }
             py::gil_scoped_release release;
-            drop_entries(x, rate, seed, epoch, first_row, numbers, values.data, num_threads);
+            drop_entries(x, rate, seed, epoch, numbers, values.data, num_threads);
         },
-        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "rate"_a, "seed"_a, "epoch"_a, "first_row"_a, "users"_a, "out"_a,
+        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "rate"_a, "seed"_a, "epoch"_a, "users"_a, "out"_a,
         "num_threads"_a);
 }
 

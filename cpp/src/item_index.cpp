@@ -13,8 +13,7 @@ namespace {
 using Entry = ItemIndex::Entry;
 
 constexpr std::int64_t kMostParts = 16;
-constexpr std::int64_t kEntriesOfRow =
-    16;  // that a part takes from a row, so that finding them is not most of the work
+constexpr std::int64_t kEntriesOfRow = 16;  // that a part takes from a row: finding them must not be most of the work
 
 // What a run of items asks for: rows `stops[i]..stops[i + 1]` of the entries make row i of `out`.
 struct Sums {

@@ -92,19 +92,19 @@ double sum_of_squares(const CsrView& target) {
     return sum;
 }
 
-double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decoder, float factor, Matrix grad_hidden,
-               int num_threads) {
-    const Update update(decoder);
-    const std::int64_t q = hidden.rows, n = target.n_cols, k = hidden.cols;
-    const ConstMatrix weights = read_only(decoder.value);
-    const bool backward = grad_hidden.data != nullptr;
-    ItemIndex index(target);
+// What loss and gradients are made of; P and G are only there for the gradient of the hidden units.
+struct GramSums {
+    ScratchMatrix product;               // P = T D
+    ScratchMatrix item_gram, user_gram;  // G = D^T D, S = H^T H
+    ItemIndex index;                     // of T
 
-    const ScratchMatrix product(backward ? q : 0, k);      // P = T D
-    const ScratchMatrix item_gram(k, k), user_gram(k, k);  // G, S
-    if (backward) encode(target, weights, nullptr, kIdentity, product, num_threads);
-    {
-        const GramParts items(backward ? weights : ConstMatrix{weights.data, 0, k, weights.stride}), users(hidden);
+    GramSums(const CsrView& target, ConstMatrix hidden, ConstMatrix weights, bool backward, int num_threads)
+        : product(backward ? hidden.rows : 0, hidden.cols),
+          item_gram(hidden.cols, hidden.cols),
+          user_gram(hidden.cols, hidden.cols),
+          index(target) {
+        if (backward) encode(target, weights, nullptr, kIdentity, product, num_threads);
+        const GramParts items(rows_of(weights, 0, backward ? weights.rows : 0)), users(hidden);
         const std::int64_t first_part = items.count() + users.count();
         parallel_for(first_part + index.parts(), num_threads, [&](std::int64_t t) {
             if (t < items.count()) {
@@ -115,29 +115,38 @@ double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decod
                 index.make(t - first_part);
             }
         });
-        parallel_for((k + kMirrorRows - 1) / kMirrorRows, num_threads, [&](std::int64_t block) {
+        parallel_for((hidden.cols + kMirrorRows - 1) / kMirrorRows, num_threads, [&](std::int64_t block) {
             items.add_up(block, item_gram);
             users.add_up(block, user_gram);
         });
     }
+};
 
-    const ItemTiles tiles(n, k);
+double by_gram(const CsrView& target, ConstMatrix hidden, const Parameter& decoder, float factor, Matrix grad_hidden,
+               int num_threads) {
+    const Update update(decoder);
+    const std::int64_t q = hidden.rows, k = hidden.cols;
+    const ConstMatrix weights = read_only(decoder.value);
+    const bool backward = grad_hidden.data != nullptr;
+    const GramSums sums(target, hidden, weights, backward, num_threads);
+
+    const ItemTiles tiles(target.n_cols, k);
     const std::int64_t user_tasks = backward ? (q + kUserRows - 1) / kUserRows : 0;
     std::vector<double> losses(static_cast<std::size_t>(tiles.count()));
     parallel_for(user_tasks + tiles.count(), num_threads, [&](std::int64_t task) {
         if (task < user_tasks) {
             const std::int64_t start = task * kUserRows, stop = std::min(q, start + kUserRows);
             const Matrix grad = rows_of(grad_hidden, start, stop);
-            multiply(Op::kAsIs, Op::kAsIs, factor, rows_of(hidden, start, stop), item_gram, 1.0f, grad);
-            add_rows(-factor, read_only(rows_of(*product, start, stop)), grad);
+            multiply(Op::kAsIs, Op::kAsIs, factor, rows_of(hidden, start, stop), sums.item_gram, 1.0f, grad);
+            add_rows(-factor, read_only(rows_of(*sums.product, start, stop)), grad);
             return;
         }
         const std::int64_t t = task - user_tasks, first = tiles.first(t), last = tiles.last(t), rows = last - first;
         const ScratchMatrix grad(rows, k);
         const ConstMatrix tile = rows_of(weights, first, last);
-        index.product(first, last, -1.0f, hidden, grad);
+        sums.index.product(first, last, -1.0f, hidden, grad);
         const double with_target = inner_product(tile, grad);
-        multiply(Op::kAsIs, Op::kAsIs, 1.0f, tile, user_gram, 1.0f, grad);
+        multiply(Op::kAsIs, Op::kAsIs, 1.0f, tile, sums.user_gram, 1.0f, grad);
         losses[static_cast<std::size_t>(t)] = inner_product(tile, grad) + with_target;
         update.rows(first, grad, factor);
     });

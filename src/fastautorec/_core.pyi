@@ -58,7 +58,6 @@ def drop_entries(
     rate: float,
     seed: int,
     epoch: int,
-    first_row: int,
     users: _Longs | None,
     out: _Floats,
     num_threads: int,

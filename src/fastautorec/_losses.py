@@ -66,7 +66,7 @@ class SquaredError:
         if self.item_weights is None:
             return batch
         own = batch.rebased()
-        values = self.item_weights[own.indices]
+        values = self.item_weights.take(own.indices)
         if self.user_weight:
             lengths = own.row_lengths()
             values *= np.repeat((np.maximum(lengths, 1) ** -self.user_weight).astype(np.float32), lengths)

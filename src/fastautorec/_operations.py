@@ -31,6 +31,7 @@ from fastautorec._validation import (
     check_int,
     check_matching,
     check_ranking,
+    check_rate,
     check_real,
     check_rows,
     check_something_left,
@@ -89,9 +90,7 @@ class Operations:
     def drop_entries(self, user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0) -> sparse.csr_matrix:
         """Return X with entries dropped at random; see `fastautorec.ops.drop_entries`."""
         x = check_values("user_items", user_items)
-        rate = check_real("rate", rate, 0, 1, below=True)
-        if np.float32(rate) == 1:
-            raise ValueError(f"`rate` must be < 1 in float32, got {rate!r}")
+        rate = check_rate("rate", rate)
         seed = check_int("seed", seed, 0, 2**64 - 1)
         return _owned(self._backend.drop_entries(x, rate, seed, check_int("epoch", epoch, 0, 2**32 - 1)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,8 +61,7 @@ class Parameter:
         """Return a parameter that keeps its value; its gradient will be in ``first``."""
         return cls(value, "gradient")
 
-    def rows(self, start: int, stop: int) -> Parameter:
-        """Return rows start..stop as a view."""
-        first = None if self.first is None else self.first[start:stop]
-        second = None if self.second is None else self.second[start:stop]
-        return replace(self, value=self.value[start:stop], first=first, second=second)
+    def moments(self) -> dict[str, FloatArray]:
+        """Return the moments that the rule keeps, by name."""
+        kept = {"first": self.first, "second": self.second}
+        return {name: moment for name, moment in kept.items() if moment is not None}

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -95,8 +96,9 @@ class Sampler:
         """Return the length of each item on the line, uint64 (n,)."""
         return np.diff(self.cdf, prepend=np.uint64(0))
 
+    @cached_property
     def longest_row(self) -> int:
-        """Return how many items a user can get at most."""
+        """How many items a user can get at most."""
         return min(self.n_samples, int(np.count_nonzero(self.widths())))
 
 

@@ -23,17 +23,14 @@ class Csr:
         Values, or None where every value is 1.
     n_cols : int
         Number of items n.
-    first_row : int
-        Row number of the first row in the matrix that this is a slice of.
     users : int64 (m,) or None
-        User number of each row, by which random streams are keyed, or None where row i is user ``first_row + i``.
+        User number of each row, by which random streams are keyed, or None where row i is user i.
     """
 
     indptr: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
     data: npt.NDArray[np.float32] | None
     n_cols: int
-    first_row: int = 0
     users: npt.NDArray[np.int64] | None = None
 
     @property
@@ -52,14 +49,12 @@ class Csr:
 
     def user_numbers(self) -> npt.NDArray[np.int64]:
         """Return the user number of each row, int64 (m,)."""
-        if self.users is not None:
-            return self.users
-        return np.arange(self.first_row, self.first_row + self.shape[0], dtype=np.int64)
+        return np.arange(self.shape[0], dtype=np.int64) if self.users is None else self.users
 
     def rows(self, start: int, stop: int) -> Csr:
         """Return rows start..stop as a view."""
-        users = None if self.users is None else self.users[start:stop]
-        return replace(self, indptr=self.indptr[start : stop + 1], first_row=self.first_row + start, users=users)
+        users = np.arange(start, stop, dtype=np.int64) if self.users is None else self.users[start:stop]
+        return replace(self, indptr=self.indptr[start : stop + 1], users=users)
 
     def columns(self, items: npt.NDArray[np.int32]) -> Csr:
         """Return the columns of ``items`` (ascending, no repeats), renumbered 0, 1, ..."""
@@ -77,12 +72,15 @@ class Csr:
 
     def take_rows(self, rows: npt.NDArray[np.int64]) -> Csr:
         """Return the given rows, compact and in their order, with the user numbers that they have here."""
-        lengths = self.row_lengths()[rows]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        positions = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
-        data = None if self.data is None else self.data[positions]
-        users = self.first_row + rows if self.users is None else self.users[rows]
-        return Csr(indptr, self.indices[positions], data, self.n_cols, users=users)
+        starts = self.indptr[rows]
+        lengths = self.indptr[rows + 1] - starts
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        positions = np.repeat(starts - indptr[:-1], lengths)
+        positions += np.arange(len(positions))
+        data = None if self.data is None else self.data.take(positions)
+        users = rows if self.users is None else self.users[rows]
+        return Csr(indptr, self.indices.take(positions), data, self.n_cols, users=users)
 
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""

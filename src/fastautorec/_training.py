@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._backends.protocol import FloatArray
 from fastautorec._exact import Encoder
 from fastautorec._fitting import FitRun
 from fastautorec._losses import Loss
@@ -121,16 +122,14 @@ class Trainer:
         settings: Settings,
         notes: dict[str, Any],
     ) -> None:
-        """Take what to train; ``notes`` go into checkpoints."""
+        """Take what to train on users who all have interactions; ``notes`` go into checkpoints."""
         self.network, self.progress, self.interrupted = network, Progression(), False
         self._notes = notes
         self.heads = heads
         self._run, self._settings = run, settings
         self._encoder = encoder  # of the network's own arrays
-        self._users = np.flatnonzero(run.train.row_lengths())
-        width = encoder.width
-        self._hidden = aligned_zeros(settings.batch_size, width)
-        self._grad = aligned_zeros(settings.batch_size, width)
+        self._hidden = aligned_zeros(settings.batch_size, encoder.width)
+        self._grad = aligned_zeros(settings.batch_size, encoder.width)
         self._parameters: dict[str, Parameter] = {}
         self._best: Network | None = None
 
@@ -141,29 +140,28 @@ class Trainer:
         then the loss decides when to stop, and the last state is kept.
         """
         epochs, patience = self._settings.epochs[number], self._settings.patience
-        try:
-            if not self._parameters or self.progress.phase != number:
-                self._enter(number, phase, validate)
-            progress = self.progress
-            self._run.progress.epochs(phase.name, len(self._users), epochs - progress.epoch)
-            while not progress.stopped and progress.epoch < epochs and progress.stale < patience:
-                self._one_epoch(phase, validate)
-        except KeyboardInterrupt:
-            if not self._run.keep_on_interrupt:
-                raise
-            self.interrupted = True
-        self._finish(phase)
+        # DivergedError tells of numbers that are too large, so NumPy need not
+        with np.errstate(over="ignore", invalid="ignore"):
+            try:
+                if not self._parameters or self.progress.phase != number:
+                    self.begin(number, phase, validate)
+                progress = self.progress
+                self._run.progress.epochs(phase.name, self._run.train.shape[0], epochs - progress.epoch)
+                while not progress.stopped and progress.epoch < epochs and progress.stale < patience:
+                    self._record_epoch(phase, validate)
+            except KeyboardInterrupt:
+                if not self._run.keep_on_interrupt:
+                    raise
+                self.interrupted = True
+            self._finish(phase)
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Return what a continuation needs: numbers, and arrays by name."""
-        arrays = {f"network.{name}": value for name, value in self.network.arrays().items()}
+        arrays = _named("network", self.network.arrays())
         if self._best is not None:
-            arrays |= {f"best.{name}": value for name, value in self._best.arrays().items()}
+            arrays |= _named("best", self._best.arrays())
         for name, parameter in self._parameters.items():
-            for moment in ("first", "second"):
-                value = getattr(parameter, moment)
-                if value is not None:
-                    arrays[f"{moment}.{name}"] = value
+            arrays |= _named(f"moments.{name}", parameter.moments())
         steps = {name: parameter.step for name, parameter in self._parameters.items()}
         header = {"progress": asdict(self.progress), "steps": steps, "history": self._run.history, "notes": self._notes}
         return header, arrays
@@ -173,23 +171,49 @@ class Trainer:
         self.progress = Progression(**header["progress"])
         self.progress.kept = tuple(self.progress.kept)
         self._run.history[:] = header["history"]
-        for name, value in self.network.arrays().items():
-            value[...] = arrays[f"network.{name}"]
+        _fill(_named("network", self.network.arrays()), arrays)
         self._parameters = self._make_parameters(phases[self.progress.phase])
         for name, parameter in self._parameters.items():
             parameter.step = header["steps"][name]
-            for moment in (parameter.first, parameter.second):
-                if moment is not None:
-                    moment[...] = arrays[f"{'first' if moment is parameter.first else 'second'}.{name}"]
+            _fill(_named(f"moments.{name}", parameter.moments()), arrays)
         if "best.encoder" in arrays:
             self._best = self.network.copy()
-            for name, value in self._best.arrays().items():
-                value[...] = arrays[f"best.{name}"]
+            _fill(_named("best", self._best.arrays()), arrays)
 
-    def _one_epoch(self, phase: Phase, validate: Callable[[], float | None]) -> None:
+    # --- within a phase ----------------------------------------------------------------------------------------------
+
+    def begin(self, number: int, phase: Phase, validate: Callable[[], float | None]) -> None:
+        """Enter a phase with fresh moments, and judge the state that it starts from."""
+        self._best = None  # first: after Ctrl-C nobody shall take the last phase's state for one of this phase
+        self.progress = Progression(phase=number, total=self.progress.total, kept=self.progress.kept)
+        self._parameters = self._make_parameters(phase)
+        metric = validate()
+        if metric is not None:
+            self.progress.best_metric = metric
+            self._best = self.network.copy()
+            self.progress.stopped = self._run.record(phase.name, epoch=0, metric=metric)
+
+    def epoch(self, phase: Phase) -> dict[str, float]:
+        """Train on every user once and return the mean loss of each head."""
+        settings, progress = self._settings, self.progress
+        factor = SCHEDULES[settings.schedule](progress.epoch / settings.epochs[progress.phase])
+        for parameter in self._parameters.values():
+            parameter.learning_rate = settings.learning_rate * factor
+        progress.epoch += 1
+        progress.total += 1
+        order = np.random.default_rng([settings.order_seed, progress.total]).permutation(self._run.train.shape[0])
+        totals = dict.fromkeys(phase.heads, 0.0)
+        with single_threaded_blas:
+            for start in range(0, len(order), settings.batch_size):
+                rows = order[start : start + settings.batch_size]
+                self._batch(phase, self._run.train.take_rows(rows), totals)
+                self._run.progress.users(len(rows))
+        return {head: total / len(order) for head, total in totals.items()}
+
+    def _record_epoch(self, phase: Phase, validate: Callable[[], float | None]) -> None:
         """Train for one epoch and record it."""
         started = time.perf_counter()
-        losses = self._epoch(phase)
+        losses = self.epoch(phase)
         seconds = time.perf_counter() - started
         metric = validate()
         self._judge(metric, sum(self.heads[head].weight * loss for head, loss in losses.items()))
@@ -198,18 +222,6 @@ class Trainer:
             phase.name, self.progress.epoch, seconds, loss=self.progress.loss, **by_head, metric=metric
         )
         self._run.checkpoint.write(self.state)
-
-    # --- within a phase ----------------------------------------------------------------------------------------------
-
-    def _enter(self, number: int, phase: Phase, validate: Callable[[], float | None]) -> None:
-        self.progress = Progression(phase=number, total=self.progress.total, kept=self.progress.kept)
-        self._parameters = self._make_parameters(phase)
-        self._best = None
-        metric = validate()
-        if metric is not None:
-            self.progress.best_metric = metric
-            self._best = self.network.copy()
-            self.progress.stopped = self._run.record(phase.name, epoch=0, metric=metric)
 
     def _make_parameters(self, phase: Phase) -> dict[str, Parameter]:
         settings, arrays, k = self._settings, self.network.arrays(), self.network.encoder.shape[1]
@@ -226,24 +238,6 @@ class Trainer:
                 beta1=0.0 if settings.optimizer == "sgd" else 0.9,
             )
         return made
-
-    def _epoch(self, phase: Phase) -> dict[str, float]:
-        """Train on every user once and return the mean loss of each head."""
-        settings, progress = self._settings, self.progress
-        factor = SCHEDULES[settings.schedule](progress.epoch / settings.epochs[progress.phase])
-        for parameter in self._parameters.values():
-            parameter.learning_rate = settings.learning_rate * factor
-        progress.epoch += 1
-        progress.total += 1
-        order = np.random.default_rng([settings.order_seed, progress.total]).permutation(self._users)
-        totals = dict.fromkeys(phase.heads, 0.0)
-        # DivergedError tells of numbers that are too large, so NumPy need not
-        with single_threaded_blas, np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(order), settings.batch_size):
-                users = order[start : start + settings.batch_size]
-                self._batch(phase, self._run.train.take_rows(users), totals)
-                self._run.progress.users(len(users))
-        return {head: total / len(order) for head, total in totals.items()}
 
     def _batch(self, phase: Phase, batch: Csr, totals: dict[str, float]) -> None:
         settings, backend, encoder = self._settings, self._run.backend, self._encoder
@@ -262,7 +256,8 @@ class Trainer:
                 parameter = self._parameters[name]
                 scale = head.weight / q
                 loss = head.loss.step(backend, hidden, parameter, batch, scale, grad, self.progress.total)
-                self._check_loss(name, loss)
+                if not math.isfinite(loss):
+                    raise self._diverged(f"the loss of the {name} head is {loss}")
                 totals[name] += loss
             if grad is not None:
                 delta = grad[:, :k]
@@ -270,16 +265,11 @@ class Trainer:
                 backend.optimizer_step(self._parameters["bias"], delta.sum(axis=0, keepdims=True))
                 backend.encode_backward(inputs, delta, parameter=self._parameters["encoder"])
 
-    def _check_loss(self, head: str, loss: float) -> None:
-        if math.isfinite(loss):
-            return
-        before = (
-            "none was finite"
-            if math.isnan(self.progress.loss)
-            else f"the last finite loss was {self.progress.loss:.4g}"
-        )
-        raise DivergedError(
-            f"training diverged in epoch {self.progress.epoch}: the loss of the {head} head is {loss} with "
+    def _diverged(self, what: str) -> DivergedError:
+        last = self.progress.loss
+        before = "no loss was finite" if math.isnan(last) else f"the last finite loss was {last:.4g}"
+        return DivergedError(
+            f"training diverged in epoch {self.progress.epoch}: {what} with "
             f"`learning_rate`={self._settings.learning_rate:g} ({before}); use a smaller learning rate, or a larger "
             "`weight_decay`"
         )
@@ -314,4 +304,13 @@ class Trainer:
             self._run.mark_restored(phase.name, progress.best_epoch)
         for name, value in self.network.arrays().items():
             if not np.isfinite(value.sum(dtype=np.float64)):
-                self._check_loss(name, math.nan)
+                raise self._diverged(f"weights of the {name} are not finite")
+
+
+def _named(prefix: str, arrays: dict[str, FloatArray]) -> dict[str, npt.NDArray[Any]]:
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
+def _fill(arrays: dict[str, npt.NDArray[Any]], values: dict[str, npt.NDArray[Any]]) -> None:
+    for name, array in arrays.items():
+        array[...] = values[name]

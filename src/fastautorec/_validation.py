@@ -53,6 +53,14 @@ def check_real(
     return number
 
 
+def check_rate(name: str, value: object) -> float:
+    """Return a rate of dropout, a float in [0, 1) that float32 does not round to 1."""
+    rate = check_real(name, value, 0, 1, below=True)
+    if np.float32(rate) == 1:
+        raise ValueError(f"`{name}` must be < 1 in float32, got {rate!r}")
+    return rate
+
+
 def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     if value not in choices:

@@ -21,9 +21,9 @@ void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, bool accumu
 void gram_product(const CsrView& x, ConstMatrix block, Matrix out, int num_threads);
 
 // values[p] of each stored entry: 0 with probability `rate`, else its old value / (1 - rate). Entry number e of row u
-// uses word e of the Philox stream (seed, epoch, users[u]), or first_row + u where `users` is null: the same mask for
+// uses word e of the Philox stream (seed, epoch, users[u]), or that of user u where `users` is null: the same mask for
 // any tiling, any order of the rows and any thread count.
-void drop_entries(const CsrView& x, float rate, std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row,
-                  const std::int64_t* users, float* values, int num_threads);
+void drop_entries(const CsrView& x, float rate, std::uint64_t seed, std::uint32_t epoch, const std::int64_t* users,
+                  float* values, int num_threads);
 
 }  // namespace fastautorec

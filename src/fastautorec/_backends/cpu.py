@@ -80,7 +80,7 @@ class CpuBackend:
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         own = user_items.rebased()
         values = np.empty(own.nnz, np.float32)
-        _core.drop_entries(*_parts(own), rate, seed, epoch, own.first_row, own.users, values, self.num_threads)
+        _core.drop_entries(*_parts(own), rate, seed, epoch, own.users, values, self.num_threads)
         return own.with_data(values)
 
     def mse_head(
@@ -123,7 +123,7 @@ class CpuBackend:
         self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
     ) -> tuple[Csr, IdArray]:
         indptr = np.empty(len(users) + 1, np.int64)
-        size = len(users) * sampler.longest_row()  # memory that nothing is written to stays with the system
+        size = len(users) * sampler.longest_row  # memory that nothing is written to stays with the system
         ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
         left_out, unwanted = (None, None) if exclude is None else (exclude.indptr, exclude.indices)
         _core.sample_negatives(

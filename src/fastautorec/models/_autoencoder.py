@@ -26,6 +26,7 @@ from fastautorec._validation import (
     check_choice,
     check_int,
     check_random_state,
+    check_rate,
     check_real,
 )
 from fastautorec.models._encoder import EncoderModel
@@ -39,10 +40,12 @@ INITS = ("random", "svd")
 INTERCEPTS = ("history", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 
-# As the paper trains: its section 4.2 names Adam's framework, relu units and the grid; batch size by its code's habit.
+# The paper says relu and a grid for the number of units (section 4.2). It leaves open the optimiser, its rate, the
+# batch size and the number of epochs.
 PAPER: dict[str, Any] = {
-    "activation": "relu", "normalize": None, "init": "random", "dropout": 0.0, "intercept": "constant",
+    "factors": 200, "activation": "relu", "normalize": None, "init": "random", "dropout": 0.0, "intercept": "constant",
     "popularity_discount": 0.0, "optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "batch_size": 100,
+    "epochs": 100,
 }  # fmt: skip
 
 
@@ -88,6 +91,15 @@ class AutoencoderModel(FittedAutoencoder):
     num_threads: int | None = None
 
     output_head: ClassVar[str] = PREDICTION
+    _paper: ClassVar[dict[str, Any]] = PAPER
+
+    @classmethod
+    def paper(cls, **overrides: Any) -> Self:
+        """Return the model as the paper has it: random start, relu, plain input, no dropout, the equations as printed.
+
+        Where the paper says nothing: Adam with learning rate 0.001, batches of 100, at most 100 epochs.
+        """
+        return cls(**{**cls._paper, **overrides})
 
     # --- what a model says --------------------------------------------------------------------------------------------
 
@@ -199,7 +211,8 @@ class AutoencoderModel(FittedAutoencoder):
         Parameters
         ----------
         user_items : Interactions or scipy sparse (q, n)
-            Histories of users that were not in ``fit``; popularities take them in.
+            Histories of users that were not in ``fit``: popularities take them in, and the random streams number them
+            after all earlier ones.
         epochs : int
             Passes over them. Old users are not seen again: few epochs, or a small ``learning_rate``, forget little.
 
@@ -250,7 +263,7 @@ class AutoencoderModel(FittedAutoencoder):
             raise ValueError(
                 f"`factors` must be even with activation='relu' and init='svd' (mirrored pairs), got {self.factors}"
             )
-        check_real("dropout", self.dropout, 0, 1, below=True)
+        check_rate("dropout", self.dropout)
         check_bool("fit_intercept", self.fit_intercept)
         check_choice("intercept", self.intercept, INTERCEPTS)
         check_real("intercept_penalty", self.intercept_penalty, 0)
@@ -262,10 +275,21 @@ class AutoencoderModel(FittedAutoencoder):
         check_real("weight_decay", self.weight_decay, 0)
         if self.batch_size is not None:
             check_int("batch_size", self.batch_size, 1)
-        if not any(self._epochs_of_phases()) and self.init == "random":
-            raise ValueError("`epochs` must be >= 1 with init='random', got 0; use init='svd' for the exact solution")
+        self._check_epochs()
         check_int("patience", self.patience, 1)
         check_metric(self.metric)
+
+    def _check_epochs(self) -> None:
+        """Raise if the scores would come from a head that is neither solved nor trained."""
+        epochs, phases = self._epochs_of_phases(), self._phases()
+        trained = {head for number, phase in zip(epochs, phases, strict=True) if number for head in phase.heads}
+        solved = self.init == "svd" or (trained and len(phases) > 1 and self._solves_prediction())
+        if not solved and self.output_head not in trained:
+            where = f" in the {phases[-1].name} phase" if trained else ""
+            raise ValueError(
+                f"`epochs` must be >= 1{where} with init='random', got {self.epochs}; use init='svd' for the exact "
+                "solution"
+            )
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         """Return the plan of the exact solutions or, where it needs more, of training."""

@@ -55,6 +55,17 @@ device : {"auto", "cpu", "cuda", "reference"}
 num_threads : int, optional
     Threads; by default all usable cores. The result is the same for any number."""
 
+SAMPLING = """\
+negatives : int
+    N, draws for each user and epoch.
+power : float
+    Items are drawn by popularity to this power: 1 is Eq. 6, 0 uniform over all items.
+exclude_positives : bool
+    Draw among the items that the user does not have (the paper draws among all).
+out : {"sigmoid", "logsigmoid", "tanh", "identity"}
+    Output o of the head. The paper does not name it; its text reads as outputs in [0, 1], "sigmoid". "logsigmoid"
+    is log σ(z) for positives and −log σ(−z) for negatives (Eq. 3). "identity" has no maximum without a penalty."""
+
 TWO_HEADED = """\
 mode : {"joint", "alternating", "limited", "full"}
     "joint": steps on the sum of both losses. "alternating": for each batch a step on the embedding head's loss, then,
@@ -86,7 +97,12 @@ skipped_users_ : int
     Users without interactions."""
 
 
-MARKERS = {"{shared parameters}": SHARED, "{two-headed parameters}": TWO_HEADED, "{fitted attributes}": FITTED}
+MARKERS = {
+    "{shared parameters}": SHARED,
+    "{sampling parameters}": SAMPLING,
+    "{two-headed parameters}": TWO_HEADED,
+    "{fitted attributes}": FITTED,
+}
 
 
 def document(cls: Model) -> Model:

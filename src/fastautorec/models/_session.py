@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Session:
         known_users: int = 0,
     ) -> None:
         """Take what to fit, and the item counts and number of the users that the model has learned from before."""
-        self._model, self._run, self._seeds = model, run, seeds
+        self._model, self._run, self.seeds = model, run, seeds
         users = np.flatnonzero(run.train.row_lengths())
         self._users, self._skipped = len(users), run.train.shape[0] - len(users)
         if self._skipped:
@@ -62,8 +62,8 @@ class Session:
             run.validation = None if run.validation is None else run.validation.take_rows(users)
         self._counts = run.backend.count_items(run.train) + known_counts
         self._all_users = known_users + self._users
-        self._losses = model._losses(self._counts, self._all_users, seeds.negatives)
-        for loss in self._losses.values():
+        self.losses = model._losses(self._counts, self._all_users, seeds.negatives)
+        for loss in self.losses.values():
             loss.check(run.train)
         self._penalties: list[float] = []
         self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
@@ -75,14 +75,14 @@ class Session:
         if saved is None and self._model.init == "svd":
             self._start_exactly(rng)
         else:
-            self.network = self._random_network()
+            self.network = self.random_network()
         epochs = self._model._epochs_of_phases()
         if not any(epochs):
             return self.fitted() | {"best_epochs_": epochs}
         self.network = self.network.copy()
         if saved is not None:
             self._take_up(saved[0]["notes"])
-        trainer = self._trainer(batch_size, epochs, self._model.patience)
+        trainer = self.trainer(batch_size, epochs, self._model.patience)
         phases = self._model._phases()
         if saved is not None:
             trainer.restore(phases, *saved)
@@ -97,10 +97,12 @@ class Session:
 
     def go_on(self, network: Network, phase: Phase, epochs: int) -> dict[str, Any]:
         """Train a fitted network for some epochs of one phase and return the fitted attributes that change."""
-        model, self.network = self._model, network.copy()
+        model, run, self.network = self._model, self._run, network.copy()
+        numbers = model.n_users_ + model.skipped_users_ + run.train.user_numbers()
+        run.train = replace(run.train, users=numbers)  # new users have masks and negatives of their own
         self._take_up({"penalties": [model.regularization_], "decays": model.decays_})
         batch_size = min(model.batch_size or BATCH_SIZE, self._users)
-        self._trainer(batch_size, (epochs,), epochs).train(0, phase, lambda: None)
+        self.trainer(batch_size, (epochs,), epochs).train(0, phase, lambda: None)
         return self.fitted() | {"skipped_users_": model.skipped_users_ + self._skipped}
 
     def fitted(self, head: str | None = None, weights: FloatArray | None = None) -> dict[str, Any]:
@@ -125,17 +127,17 @@ class Session:
 
     # --- the start ----------------------------------------------------------------------------------------------------
 
-    def _random_network(self) -> Network:
+    def random_network(self) -> Network:
         model = self._model
         return random_network(
-            self._run.train.n_cols, model.factors, tuple(self._losses), model.fit_intercept, self._seeds.weights
+            self._run.train.n_cols, model.factors, tuple(self.losses), model.fit_intercept, self.seeds.weights
         )
 
     def _start_exactly(self, rng: np.random.Generator) -> None:
         """Take the encoder from a truncated SVD of the first head's target, and the heads from ridge regression."""
         model, run = self._model, self._run
         pairs, linear = model.activation == "relu", model.activation == "identity"
-        target = next(iter(self._losses.values())).start.target(run.train)
+        target = next(iter(self.losses.values())).start.target(run.train)
         rank = model.factors // 2 if pairs else model.factors
         weight = svd_encoder(run, target, rank, model.factors, model._spectrum_power(), rng, any_basis=linear)
         weight /= typical_size(run.backend, self._encoder_of(weight, None), run.train)
@@ -144,15 +146,15 @@ class Session:
         self.network = Network(weight, np.zeros((1, model.factors), np.float32), {})
         solved = {model.output_head: self._solve(model.output_head, report=True)}
         if any(model._epochs_of_phases()):
-            solved |= {head: self._solve(head) for head in self._losses if head not in solved}
-        self.network.heads = {head: solved[head] for head in self._losses if head in solved}
+            solved |= {head: self._solve(head) for head in self.losses if head not in solved}
+        self.network.heads = {head: solved[head] for head in self.losses if head in solved}
 
     def _solve(self, head: str, report: bool = False) -> FloatArray:
         """Return the exact solution of a head; several penalties are decided by validation data, once and for all."""
         model, run = self._model, self._run
         ridge = RidgeHead(
-            run, self._encoder(), model.dropout, self._seeds.masks, model.intercept_penalty,
-            self._losses[head].start.target,
+            run, self._encoder(), model.dropout, self.seeds.masks, model.intercept_penalty,
+            self.losses[head].start.target,
         )  # fmt: skip
         if not report:
             solution = ridge.solve(self._penalties[0])
@@ -169,8 +171,8 @@ class Session:
 
     # --- training -----------------------------------------------------------------------------------------------------
 
-    def _trainer(self, batch_size: int, epochs: tuple[int, ...], patience: int) -> Trainer:
-        model, seeds = self._model, self._seeds
+    def trainer(self, batch_size: int, epochs: tuple[int, ...], patience: int) -> Trainer:
+        model, seeds = self._model, self.seeds
         decay = model.weight_decay / self._all_users
         settings = Settings(
             model.optimizer, model.learning_rate, model.schedule, batch_size, epochs, patience, model.dropout, decay,
@@ -182,7 +184,7 @@ class Session:
     def _heads(self) -> dict[str, Head]:
         """Return what each head is trained on; one that was solved exactly keeps the penalty of its solution."""
         heads = {}
-        for name, loss in self._losses.items():
+        for name, loss in self.losses.items():
             weight = self._model._head_weight(name)
             if name in self._decays:
                 own, last = self._decays[name]

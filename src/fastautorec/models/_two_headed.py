@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from fastautorec._losses import Loss, SquaredError
 from fastautorec._training import EMBEDDING, MODES, PREDICTION, Phase
 from fastautorec._validation import check_choice, check_real
-from fastautorec.models._autoencoder import AutoencoderModel
+from fastautorec.models._autoencoder import PAPER, AutoencoderModel
 
 SOLVERS = ("exact", "gradient")
 
@@ -23,6 +24,8 @@ class TwoHeadedModel(AutoencoderModel):
     mode: str = "limited"
     solver: str = "exact"
     embedding_weight: float = 1.0
+
+    _paper: ClassVar[dict[str, Any]] = {**PAPER, "solver": "gradient"}
 
     @abstractmethod
     def _embedding_loss(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> Loss:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._losses import Loss, SquaredError
 from fastautorec._training import PREDICTION, Phase
-from fastautorec.models._autoencoder import PAPER, AutoencoderModel
+from fastautorec.models._autoencoder import AutoencoderModel
 from fastautorec.models._docs import document
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 @document
@@ -39,8 +35,8 @@ class AutoRec(AutoencoderModel):
 
     Notes
     -----
-    Beyond the paper: input of unit length, input dropout, the shared intercept, early stopping on validation data;
-    `paper` gives the model without them.
+    Beyond the paper: input of unit length, input dropout, the intercept's share, the exact start, the popularity
+    discount; `paper` gives the model without them. Early stopping on validation data is our reading of "converged".
 
     References
     ----------
@@ -56,11 +52,6 @@ class AutoRec(AutoencoderModel):
     >>> ids.shape
     (2, 3)
     """
-
-    @classmethod
-    def paper(cls, **overrides: Any) -> Self:
-        """Return the model as the paper trains it: random start, Adam, relu, plain input, batches of 100."""
-        return cls(**{**PAPER, **overrides})
 
     def _losses(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> dict[str, Loss]:
         return {PREDICTION: SquaredError()}

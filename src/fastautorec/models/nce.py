@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,8 @@ import numpy.typing as npt
 from fastautorec._backends.protocol import NUMERATORS
 from fastautorec._losses import Loss, SquaredError, item_weights
 from fastautorec._validation import check_choice, check_real
-from fastautorec.models._autoencoder import PAPER
 from fastautorec.models._docs import document
 from fastautorec.models._two_headed import TwoHeadedModel
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 TARGETS = ("nce", "power")
 
@@ -94,13 +91,9 @@ class NCEAutoRec(TwoHeadedModel):
     user_weight: float = 0.5
     dropout: float = 0.7
     popularity_discount: float = 0.15
-    epochs: int = 0
+    epochs: int | Sequence[int] = 0
 
-    @classmethod
-    def paper(cls, **overrides: Any) -> Self:
-        """Return the model as the paper trains it: random start, Adam, relu, plain input, Eq. 16, batches of 100."""
-        params = {"numerator": "interactions", "user_weight": 0.0, "solver": "gradient", "factors": 200, "epochs": 100}
-        return cls(**{**PAPER, **params, **overrides})
+    _paper: ClassVar[dict[str, Any]] = {**TwoHeadedModel._paper, "numerator": "interactions", "user_weight": 0.0}
 
     def _embedding_loss(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> Loss:
         return SquaredError(item_weights(counts, m, self.target, self.beta, self.numerator), self.user_weight)

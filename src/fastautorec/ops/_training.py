@@ -1,14 +1,125 @@
-"""The operations of training on user input: losses of the two decoders and the optimiser; part of `fastautorec.ops`."""
+"""The operations of training: dropout, negative samples, the losses of the two decoders, the optimiser."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy.typing as npt
+from scipy import sparse
 
-from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import FloatArray
-from fastautorec._operations import HeadGradients, Operations
+from fastautorec._operations import HeadGradients
+from fastautorec.ops._cpu import on_cpu
+
+
+def drop_entries(
+    user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0, num_threads: int | None = None
+) -> sparse.csr_matrix:
+    """Return X with entries set to 0 at random and the others divided by 1 - rate (dropout of the input).
+
+    Whether an entry is dropped depends only on ``seed``, ``epoch``, its row and its place within the row: Philox4x32-10
+    with one stream for each (seed, epoch, row).
+
+    Parameters
+    ----------
+    user_items : sparse matrix (m, n) or Interactions
+        X, any finite values; duplicates are summed.
+    rate : float, 0 <= rate < 1
+        Probability of dropping an entry.
+    seed : int, 0 <= seed < 2**64
+    epoch : int, 0 <= epoch < 2**32
+        Another epoch draws another mask.
+    num_threads : int, optional
+
+    Returns
+    -------
+    CSR (m, n), float32
+        With the pattern of X; dropped entries stay stored as 0.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If a number is out of its range or not finite.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> drop_entries(csr_matrix([[1, 1, 1, 1], [1, 0, 1, 1]]), 0.5, seed=4).toarray()
+    array([[0., 2., 2., 2.],
+           [2., 0., 2., 0.]], dtype=float32)
+    """
+    return on_cpu(num_threads).drop_entries(user_items, rate, seed=seed, epoch=epoch)
+
+
+def sample_negatives(
+    user_items: Any,
+    n_samples: int,
+    power: float = 1.0,
+    exclude_positives: bool = False,
+    seed: int = 0,
+    epoch: int = 0,
+    rows: npt.ArrayLike | None = None,
+    *,
+    weights: npt.ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> sparse.csr_matrix:
+    """Draw negative samples for users: N items with replacement, returned as counts S (section 3.1, Eq. 6).
+
+    Item j is drawn with probability p(j) = pop_j**power / sum_l pop_l**power, where pop_j is the number of users that
+    have it, or in proportion to ``weights``. A row of S follows the multinomial distribution (N, p).
+
+    The counts of a user depend only on the arguments and on its row number: the same bits for any number of threads,
+    any order of ``rows`` and on every backend (Philox4x32-10, one stream for each (seed, epoch, row)). The cost for a
+    user grows with the smaller of N and n + sqrt(N).
+
+    Parameters
+    ----------
+    user_items : sparse matrix (m, n) or Interactions
+        R, values 0 or 1.
+    n_samples : int, 1 <= n_samples < 2**31
+        N, the number of draws for each user.
+    power : float, >= 0
+        1 draws by popularity (the paper), 0 all n items alike, also those that nobody has; 0.75 is word2vec's choice.
+    exclude_positives : bool
+        Draw a user none of its own items: p restricted to the others. The paper does not exclude them.
+    seed : int, 0 <= seed < 2**64
+    epoch : int, 0 <= epoch < 2**32
+        Another epoch draws other samples.
+    rows : array (q,), integer, optional
+        Rows of ``user_items`` to draw for, in any order; default: all.
+    weights : array (n,), float64, >= 0, optional
+        Chances of the items instead of their popularity; they need not add up to 1.
+    num_threads : int, optional
+
+    Returns
+    -------
+    CSR (q, n), int32
+        S; each row adds up to N.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If a number is out of its range or not finite, ``user_items`` has no interaction and ``weights`` are not given,
+        ``weights`` do not fit or are all 0, or ``exclude_positives`` leaves a user no item to draw.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> user_items = csr_matrix([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
+    >>> sample_negatives(user_items, 12, seed=1).toarray()
+    array([[4, 4, 4, 0],
+           [4, 7, 1, 0],
+           [8, 3, 1, 0]], dtype=int32)
+    >>> sample_negatives(user_items, 12, exclude_positives=True, seed=1, rows=[1]).toarray()
+    array([[0, 9, 3, 0]], dtype=int32)
+    """
+    return on_cpu(num_threads).sample_negatives(
+        user_items, n_samples, power, exclude_positives, seed, epoch, rows, weights=weights
+    )
 
 
 def mse_head(
@@ -63,7 +174,7 @@ def mse_head(
     >>> grad_hidden, grad_decoder, grad_bias
     (array([[0., 2.]], dtype=float32), array([[0., 0.], [2., 4.]], dtype=float32), array([0., 2.], dtype=float32))
     """
-    return _operations(num_threads).mse_head(hidden, decoder, bias, target)
+    return on_cpu(num_threads).mse_head(hidden, decoder, bias, target)
 
 
 def ns_head(
@@ -121,7 +232,7 @@ def ns_head(
     >>> loss, grad_bias
     (1.0, array([-1.,  1.], dtype=float32))
     """
-    return _operations(num_threads).ns_head(hidden, decoder, bias, positives, negatives, out)
+    return on_cpu(num_threads).ns_head(hidden, decoder, bias, positives, negatives, out)
 
 
 def optimizer_step(
@@ -186,10 +297,6 @@ def optimizer_step(
     >>> optimizer_step(weights, [[0.5, -3.0]], first, second, learning_rate=0.1, step=1)[0].round(4)
     array([[0.8, 2.2]], dtype=float32)
     """
-    return _operations(num_threads).optimizer_step(
+    return on_cpu(num_threads).optimizer_step(
         weights, grad, first, second, rule, learning_rate, weight_decay, step, beta1, beta2, epsilon
     )
-
-
-def _operations(num_threads: int | None) -> Operations:
-    return Operations(get_backend("cpu", num_threads))

@@ -1,0 +1,189 @@
+"""Counts, targets and products of sparse histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from fastautorec._backends.protocol import FloatArray
+from fastautorec.ops._cpu import on_cpu
+
+
+def count_items(user_items: Any, *, num_threads: int | None = None) -> npt.NDArray[np.int64]:
+    """Return the popularity of each item, the number of users that have it.
+
+    Parameters
+    ----------
+    user_items : sparse matrix (m, n) or Interactions
+        R, values 0 or 1.
+    num_threads : int, optional
+
+    Returns
+    -------
+    int64 (n,)
+
+    Raises
+    ------
+    TypeError
+        If ``user_items`` is not a SciPy matrix of numbers.
+    ValueError
+        If a value is neither 0 nor 1.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> count_items(csr_matrix([[1, 1, 0], [1, 0, 0]])).tolist()
+    [2, 1, 0]
+    """
+    return on_cpu(num_threads).count_items(user_items)
+
+
+def nce_transform(
+    user_items: Any, beta: float = 1.0, numerator: str = "interactions", *, num_threads: int | None = None
+) -> sparse.csr_matrix:
+    """Return the closed-form NCE targets R* of a binary matrix (Eq. 14-16).
+
+    An observed interaction with item j becomes max(log P - beta log pop_j, 0), where pop_j is the number of users that
+    have the item; all others stay 0.
+
+    Parameters
+    ----------
+    user_items : sparse matrix (m, n) or Interactions
+        R, values 0 or 1.
+    beta : float, >= 0
+        Strength of the popularity discount.
+    numerator : {"interactions", "users"}
+        P is the number of all interactions (the paper) or of users.
+    num_threads : int, optional
+
+    Returns
+    -------
+    CSR (m, n), float32
+        With the pattern of R; weights that the maximum sets to 0 stay stored.
+
+    Raises
+    ------
+    TypeError
+        If ``user_items`` is not a SciPy matrix of numbers.
+    ValueError
+        If a value is neither 0 nor 1, or ``beta`` or ``numerator`` is not allowed.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> nce_transform(csr_matrix([[1, 1, 0], [1, 0, 0]])).toarray().round(3)
+    array([[0.405, 1.099, 0.   ],
+           [0.405, 0.   , 0.   ]], dtype=float32)
+    """
+    return on_cpu(num_threads).nce_transform(user_items, beta, numerator)
+
+
+def encode(
+    user_items: Any,
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    activation: str = "relu",
+    *,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """Return the hidden units H = act(X W + b) of each user.
+
+    Parameters
+    ----------
+    user_items : sparse matrix (q, n) or Interactions
+        X, any finite values; duplicates are summed.
+    weight : array (n, k), float32
+        W, one row for each item.
+    bias : array (k,), float32, optional
+    activation : {"relu", "identity", "tanh", "sigmoid"}
+    num_threads : int, optional
+
+    Returns
+    -------
+    float32 (q, k)
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind: a dense ``user_items``, a sparse ``weight``, an array on a GPU.
+    ValueError
+        If shapes do not match or a number is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_matrix
+    >>> encode(csr_matrix([[1, 0, 1], [0, 0, 0]]), [[1, 2], [3, 4], [5, -6]], bias=[0.5, 0])
+    array([[6.5, 0. ],
+           [0.5, 0. ]], dtype=float32)
+    """
+    return on_cpu(num_threads).encode(user_items, weight, bias, activation)
+
+
+def encode_backward(user_items: Any, grad: npt.ArrayLike, *, num_threads: int | None = None) -> FloatArray:
+    """Return X^T grad: the gradient with respect to W of a loss with gradient ``grad`` with respect to X W + b.
+
+    Parameters
+    ----------
+    user_items : sparse matrix (q, n) or Interactions
+        X, any finite values; duplicates are summed.
+    grad : array (q, k), float32
+        One row for each user.
+    num_threads : int, optional
+
+    Returns
+    -------
+    float32 (n, k)
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If shapes do not match or a number is not finite.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> encode_backward(csr_matrix([[1, 0, 1], [0, 0, 2]]), [[1, 2], [3, 4]])
+    array([[ 1.,  2.],
+           [ 0.,  0.],
+           [ 7., 10.]], dtype=float32)
+    """
+    return on_cpu(num_threads).encode_backward(user_items, grad)
+
+
+def gram_product(user_items: Any, block: npt.ArrayLike, *, num_threads: int | None = None) -> FloatArray:
+    """Return X^T (X block), the product of a subspace iteration, without storing the (q, k) matrix X block.
+
+    Parameters
+    ----------
+    user_items : sparse matrix (q, n) or Interactions
+        X, any finite values; duplicates are summed.
+    block : array (n, k), float32
+        One row for each item.
+    num_threads : int, optional
+
+    Returns
+    -------
+    float32 (n, k)
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If shapes do not match or a number is not finite.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> gram_product(csr_matrix([[1, 1, 0], [0, 1, 1]]), [[1], [1], [1]])
+    array([[2.],
+           [4.],
+           [2.]], dtype=float32)
+    """
+    return on_cpu(num_threads).gram_product(user_items, block)

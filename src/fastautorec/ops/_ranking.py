@@ -1,0 +1,98 @@
+"""Best items of score rows, and metrics of ranked lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._backends.protocol import FloatArray, IdArray
+from fastautorec._operations import CUTOFFS
+from fastautorec.ops._cpu import on_cpu
+
+
+def top_items(
+    scores: npt.ArrayLike, N: int, exclude: Any = None, *, num_threads: int | None = None
+) -> tuple[IdArray, FloatArray]:
+    """Return the N items of highest score of each row, best first; equal scores rank by item id, ascending.
+
+    Parameters
+    ----------
+    scores : array (q, n), float32
+        NaN and minus infinity are never listed.
+    N : int, >= 1
+        Length of the lists; it may exceed n.
+    exclude : sparse matrix (q, n) or Interactions, optional
+        Items that must not be listed, values 0 or 1.
+    num_threads : int, optional
+
+    Returns
+    -------
+    ids : int32 (q, N)
+        -1 in free places.
+    scores : float32 (q, N)
+        NaN in free places.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If shapes do not match or ``N`` is below 1.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> ids, best = top_items([[0.1, 0.9, 0.4]], N=2, exclude=csr_matrix([[0, 1, 0]]))
+    >>> ids
+    array([[2, 0]], dtype=int32)
+    >>> best
+    array([[0.4, 0.1]], dtype=float32)
+    """
+    return on_cpu(num_threads).top_items(scores, N, exclude)
+
+
+def ranking_metrics(
+    item_ids: npt.ArrayLike,
+    test: Any,
+    k: int | tuple[int, ...] = CUTOFFS,
+    definition: str = "standard",
+    *,
+    num_threads: int | None = None,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return ranking metrics of each user's list; `fastautorec.evaluate_ranking` summarises them.
+
+    Parameters
+    ----------
+    item_ids : array (q, K), integer
+        Ranked item ids, best first, -1 in free places; a repeated id counts at its first place only.
+    test : sparse matrix (q, n) or Interactions
+        The relevant items, values 0 or 1.
+    k : int or tuple of int, >= 1
+        List lengths to measure at; one beyond K counts the missing places as misses.
+    definition : {"standard", "paper"}
+        "paper" follows the code behind the published tables: MAP averages the precision at all ranks, NDCG divides by
+        the ideal of all test items and is measured at the largest k only.
+    num_threads : int, optional
+
+    Returns
+    -------
+    dict of float64 (q,)
+        By name, for example "NDCG@10"; NaN for users without test items.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If shapes do not match, or an id, a list length or ``definition`` is not allowed.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> metrics = ranking_metrics([[2, 0, 1]], csr_matrix([[1, 1, 0, 0]]), k=2)
+    >>> {name: float(value[0]) for name, value in metrics.items() if name.endswith("@2")}
+    {'NDCG@2': 0.38..., 'MAP@2': 0.25, 'Precision@2': 0.5, 'Recall@2': 0.5, 'F1@2': 0.5}
+    """
+    return on_cpu(num_threads).ranking_metrics(item_ids, test, k, definition)
