@@ -3,8 +3,9 @@
     python benchmarks/accuracy_trained.py               a quarter of an hour; rewrites benchmarks/README.md
     python benchmarks/accuracy_trained.py --set NAME    one data set, nothing written
 
-Each system has the settings below, found by searches on validation data. Validation data also stop its training; then
-it is trained on training and validation data for as many epochs, and tested once. Data sets as in accuracy.py.
+Each system has the settings of trained_settings.json, found by searches on validation data. Validation data also stop
+its training; then it is trained on training and validation data for as many epochs, and tested. Data sets and their
+splits for tuning as in accuracy.py.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import time
 from pathlib import Path
 
-from accuracy import SETS, SHARED, ndcg
+from accuracy import SETS, SHARED, TUNING_RATIOS, ndcg
 from report import replace, table
 from scipy import sparse
 
@@ -39,7 +40,7 @@ def main() -> None:
     for name, load in SETS.items():
         if (only is None or name == only) and (name == "Debian packages" or SHARED.exists()):
             print(name, flush=True)
-            blocks.append(f"### {name}: trained models\n\n{measure(name, *load())}")
+            blocks.append(f"### {name}: trained models\n\n{measure(name, *load(TUNING_RATIOS))}")
     if only is None:
         replace(README, "\n\n".join(blocks), MARKERS)
 
