@@ -40,7 +40,8 @@ class Progress:
 
     def users(self, count: int) -> None:
         """Count trained users."""
-        self._bar.update(count)
+        if self._bar is not None:
+            self._bar.update(count)
 
     def show(self, **values: Any) -> None:
         """Show the figures of the last epoch."""
