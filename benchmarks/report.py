@@ -22,6 +22,8 @@ REQUIRED: dict[tuple[str, ...], float] = {  # at least this many times faster th
     ("training", "PyTorch", "NCEAutoRec, joint, batch 100"): 8,
     ("training", "PyTorch", "NCEAutoRec, joint, batch 500"): 10,
     ("training", "PyTorch", "NCEAutoRec, joint, batch 1024"): 12,
+    ("sampling", "NumPy multinomial"): 30,
+    ("sampling", "plain Python"): 200,
     ("operations", "NumPy/SciPy"): 3,
     ("operations", "plain Python"): 100,
 }
@@ -58,6 +60,11 @@ def main() -> None:
         operations(results),
         "### Operations: the work itself, on checked input",
         kernels(results),
+    ]
+    parts += [
+        "### Negative sampling",
+        *(f"`{row}`, all 53,418 users:\n\n{peers(results, 'sampling', row)}" for row in rows(results, "sampling")),
+        draws(results),
     ]
     if options.memory:
         parts += ["### Memory of a whole fit", memory(json.loads(options.memory.read_text()))]
@@ -146,6 +153,13 @@ def peers(results: dict[Key, Result], name: str, row: str) -> str:
             for column, result in group.items()
         ],
     )
+
+
+def draws(results: dict[Key, Result]) -> str:
+    """Return what drawing negatives for one user costs, by their number."""
+    name, column = "sampling, 100 users", "C++, 1 thread"
+    body = [(row, f"{median(results[name, row, column]) / 100 * 1e6:.3g} µs") for row in rows(results, name)]
+    return table(("for one user", column), body)
 
 
 def requirement(name: str, row: str, column: str, result: Result, base: Result) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 
 import hypothesis
 import numpy as np
@@ -19,6 +21,14 @@ hypothesis.settings.load_profile("fastautorec")
 
 def pytest_report_header() -> str:
     return f"random seed: {SEED} (FASTAUTOREC_TEST_SEED)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_works() -> Iterator[None]:
+    """Undo what shells do to jobs in the background: there SIGINT is ignored, and tests of Ctrl-C would wait for ever."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
