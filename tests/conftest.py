@@ -25,7 +25,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_works() -> Iterator[None]:
-    """Undo what shells do to jobs in the background: there SIGINT is ignored, and tests of Ctrl-C would wait for ever."""
+    """Undo what shells do to background jobs: there SIGINT is ignored, and tests of Ctrl-C would wait for ever."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
