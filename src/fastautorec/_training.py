@@ -303,8 +303,8 @@ class Trainer:
             self.network.assign(self._best)
             self._run.mark_restored(phase.name, progress.best_epoch)
         for name, value in self.network.arrays().items():
-            if not np.isfinite(value.sum(dtype=np.float64)):
-                raise self._diverged(f"weights of the {name} are not finite")
+            if not np.isfinite(np.einsum("ij,ij->", value, value)):  # a saturated output hides it from the loss
+                raise self._diverged(f"weights of the {name} have grown beyond what float32 can square")
 
 
 def _named(prefix: str, arrays: dict[str, FloatArray]) -> dict[str, npt.NDArray[Any]]:
