@@ -48,3 +48,33 @@ def same_bits(one: AutoencoderModel, other: AutoencoderModel) -> None:
     """Check that two models have the same fitted arrays."""
     for name in type(one)._arrays:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+TRAIN, HELD_OUT = train_and_held_out()
+
+Records = list[dict[str, Any]]
+
+
+def metric_of(model: Any, metric: str = "NDCG", k: int = 40) -> float:
+    """Return a validation metric."""
+    return far.evaluate(model, TRAIN, HELD_OUT, k=k)[metric].mean
+
+
+def epochs_of(history: Records) -> list[tuple[str, int]]:
+    """Return phase and epoch of each record."""
+    return [(record["phase"], record["epoch"]) for record in history]
+
+
+def phase_of(history: Records, phase: str) -> Records:
+    """Return the records of a phase's training, without those of exact solutions."""
+    return [record for record in history if record["phase"] == phase and "regularization" not in record]
+
+
+def with_solver(case: str, solver: str, **params: Any) -> Any:
+    """Return an unfitted model with a solver, where it has one to choose."""
+    return make(case, **({"solver": solver} if " " in case else {}), **params)
+
+
+def numbered(phase: str, *epochs: int) -> list[tuple[str, int]]:
+    """Return what `epochs_of` gives for these epochs of a phase."""
+    return [(phase, epoch) for epoch in epochs]
