@@ -248,7 +248,7 @@ def check_something_left(exclude: Csr, widths: npt.NDArray[np.uint64]) -> None:
     drawable = widths > 0
     needed = int(np.count_nonzero(drawable))
     for i in np.flatnonzero(exclude.row_lengths() >= needed).tolist():
-        if np.count_nonzero(drawable[exclude.rows(i, i + 1).rebased().indices]) == needed:
+        if np.count_nonzero(drawable[exclude.rows(i, i + 1).to_host().rebased().indices]) == needed:
             raise ValueError(
                 "`exclude_positives` must leave every user an item to draw, but row "
                 f"{exclude.user_numbers()[i]} holds all {needed} items that can be drawn; leave that row out"

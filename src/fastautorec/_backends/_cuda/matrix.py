@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends._cuda.device import Array, Device
-from fastautorec._sparse import Csr
 
 
 @dataclass(frozen=True)
