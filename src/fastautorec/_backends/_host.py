@@ -45,6 +45,11 @@ class HostArrays:
     def halved(self, tile: int) -> int:
         raise MemoryError  # nobody asks: the host's MemoryError goes to the caller
 
+    def give(self, matrix: Csr) -> Any:
+        result = matrix.to_scipy()
+        result.indices = result.indices.copy()
+        return result
+
     def new(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.empty(shape, dtype)
 

@@ -99,6 +99,9 @@ class Arrays(Protocol):
     def put(self, matrix: Csr) -> Csr:
         """Return a matrix where the operations want it."""
 
+    def give(self, matrix: Csr) -> Any:
+        """Return a matrix as users know it, SciPy's or that of the device; its ids are its own."""
+
     def new(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Return an uninitialised array."""
 

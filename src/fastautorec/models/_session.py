@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +97,7 @@ class Session:
 
     def go_on(self, network: Network, phase: Phase, epochs: int) -> dict[str, Any]:
         """Train a fitted network for some epochs of one phase and return the fitted attributes that change."""
-        model, run, self.network = self._model, self._run, network.copy(self._run.backend)
-        numbers = model.n_users_ + model.skipped_users_ + run.train.user_numbers()
-        run.train = replace(run.train, users=numbers)  # new users have masks and negatives of their own
+        model, self.network = self._model, network.copy(self._run.backend)
         self._take_up({"penalties": [model.regularization_], "decays": model.decays_})
         batch_size = min(model.batch_size or BATCH_SIZE, self._users)
         self.trainer(batch_size, (epochs,), epochs).train(0, phase, lambda: None)
