@@ -230,7 +230,7 @@ class DeviceCsr:
         stride = out.strides[0] // out.itemsize
         self.device.launch(
             *("rows.cu", "length_powers_kernel", blocks_for(self.device, m), THREADS),
-            *(out, stride, self.pattern.indptr, float(power), m),
+            *(out[:1], stride, self.pattern.indptr, float(power), m),
         )
 
     def column_squares(self) -> npt.NDArray[np.float64]:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends._cuda.device import WARP, Array, Device, ceil_div, row_stride
-from fastautorec._backends._cuda.heads import step_rows
 from fastautorec._backends._cuda.matrix import THREADS, DeviceCsr, Pattern, blocks_for
+from fastautorec._backends._cuda.optim import step_rows
 from fastautorec._backends.protocol import ACTIVATIONS
 from fastautorec._optim import Parameter
 
