@@ -79,9 +79,6 @@ class EmulatedArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __int__(self) -> int:
         return int(self.get())
 
-    def __index__(self) -> int:
-        return self.get().__index__()
-
     def __float__(self) -> float:
         return float(self.get())
 
@@ -91,12 +88,20 @@ class EmulatedArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[EmulatedArray]:
         return (self[i] for i in range(len(self)))
 
+    def repeat(self, repeats: Any, axis: int | None = None) -> EmulatedArray:
+        if isinstance(repeats, EmulatedArray):
+            raise ValueError("cupy.repeat takes no array of counts")
+        return self.device.call(self._values.repeat, repeats, axis)
+
     def __repr__(self) -> str:
         return f"Emulated{self._values!r}"
 
     def __getitem__(self, index: Any) -> EmulatedArray:
         self._count_masks(index)
-        return EmulatedArray(self.device, self._values[self.device.unwrap(index)])
+        parts = self.device.unwrap(index if isinstance(index, tuple) else (index,))
+        if not any(part is Ellipsis for part in parts):
+            parts = (*parts, Ellipsis)  # an element is a view, not a number
+        return EmulatedArray(self.device, self._values[parts])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not _is_scalar(value):

@@ -6,7 +6,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "fibers.hpp"
+#include "block.hpp"
 #include "intrinsics.hpp"
 
 namespace cuda_on_cpu {
@@ -55,21 +55,17 @@ void launch(void (*kernel)(Parameters...), std::index_sequence<I...>, unsigned b
         void (*kernel)(Parameters...);
         void** arguments;
     } call{kernel, arguments};
-    machine.run = [](void* given) {
+    block.run = [](void* given) {
         const Call& call = *static_cast<Call*>(given);
         call.kernel(*static_cast<std::remove_reference_t<Parameters>*>(call.arguments[I])...);
     };
-    machine.arguments = &call;
-    machine.random = seed;
+    block.arguments = &call;
+    block.random = seed;
     gridDim.x = blocks;
     blockDim.x = threads;
     dynamic_shared.reset(new char[shared]);
-    std::vector<unsigned> order(blocks);
-    for (unsigned b = 0; b < blocks; ++b) {
-        const unsigned place = seed ? draw(b + 1) : b;
-        order[b] = order[place];
-        order[place] = b;
-    }
+    std::vector<unsigned> order;
+    draw_order(order, blocks, seed != 0);
     for (unsigned b : order) {
         blockIdx.x = b;
         spoil(__start_cuda_shared, __stop_cuda_shared);

@@ -20,8 +20,8 @@ POISON = 0xCB
 _one_at_a_time = threading.Lock()  # __shared__ variables are static
 
 
-class OutOfMemory(MemoryError):
-    """What an allocation raises, as CuPy's OutOfMemoryError does."""
+class OutOfMemoryError(MemoryError):
+    """What an allocation raises that does not fit, as in CuPy."""
 
 
 class EmulatedDevice:
@@ -50,7 +50,7 @@ class EmulatedDevice:
 
     name = "cuda"
     multiprocessors = 2  # few, so that blocks take several strides
-    out_of_memory = OutOfMemory
+    out_of_memory = OutOfMemoryError
 
     def __init__(self, seed: int = 1, source: Callable[[str], str] = kernel_source) -> None:
         self.xp = Namespace(self)
@@ -95,11 +95,8 @@ class EmulatedDevice:
             given, cell = "<f4", np.array(value, np.float32)
         else:
             raise TypeError(f"Unsupported type {type(value)}")
-        if given != expected and not (value is None and expected[0] == "*") and expected[:3] != "*|V":
-            if np.dtype(expected.lstrip("*")) != np.dtype(given.lstrip("*")) or (expected[0] == "*") != (
-                given[0] == "*"
-            ):
-                raise TypeError(f"parameter {i} of {kernel.name} is {expected}, got {given}")
+        if not _fits(given, expected):
+            raise TypeError(f"parameter {i} of {kernel.name} is {expected}, got {given}")
         return cell
 
     @staticmethod
@@ -166,7 +163,7 @@ class EmulatedDevice:
     def check_size(self, array: np.ndarray[Any, Any]) -> None:
         limit = self.fail_allocations_above
         if limit is not None and array.base is None and array.nbytes > limit:
-            raise OutOfMemory(f"out of memory allocating {array.nbytes} bytes")
+            raise OutOfMemoryError(f"out of memory allocating {array.nbytes} bytes")
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a NumPy function with and for emulated arrays."""
@@ -187,8 +184,14 @@ class EmulatedDevice:
             if value.device is not self:
                 raise ValueError("the arrays are on different devices")
             return value._values
-        if isinstance(value, np.ndarray) and value.ndim > 0:
+        if isinstance(value, np.ndarray):
             raise TypeError(f"Unsupported type {type(value)}")
         if isinstance(value, tuple | list):
             return type(value)(map(self.unwrap, value))
         return value
+
+
+def _fits(given: str, expected: str) -> bool:
+    if given[0] == "*" and expected[0] == "*":
+        return given == "*" or expected.startswith("*|V") or np.dtype(given[1:]) == np.dtype(expected[1:])
+    return given[0] != "*" and expected[0] != "*" and np.dtype(given) == np.dtype(expected)

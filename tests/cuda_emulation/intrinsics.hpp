@@ -8,7 +8,7 @@
 
 #include <type_traits>
 
-#include "fibers.hpp"
+#include "block.hpp"
 
 #define __CUDACC__ 1
 #define __CUDA_ARCH__ 800
@@ -43,7 +43,7 @@ struct Line {
     int number;
 };
 
-inline int lane() { return static_cast<int>(machine.current % kWarp); }
+inline int lane() { return static_cast<int>(block.current % kWarp); }
 
 inline void sync_warp(Line line, unsigned mask = ~0u) { wait_in_warp(Operation::kSyncWarp, line.number, mask, 0, 0); }
 
