@@ -42,7 +42,7 @@ using namespace fastautorec;
 // Floor: lists and test items are read once, out is written once.
 extern "C" __global__ void ranking_metrics_kernel(double* out, const int* lists, long long stride, long long n_rows,
                                                   long long length, const long long* test_begin, const int* test_ids,
-                                                  const long long* cutoffs, long long n_cutoffs, bool paper,
+                                                  const long long* cutoffs, long long n_cutoffs, int paper,
                                                   const double* gains, const double* ideal, const double* harmonic) {
     const long long n_warps = static_cast<long long>(gridDim.x) * blockDim.x / kWarp;
     const long long columns = 2 + n_cutoffs * (paper ? 4 : 5), longest = cutoffs[n_cutoffs - 1];
