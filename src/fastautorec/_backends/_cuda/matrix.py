@@ -230,7 +230,7 @@ class DeviceCsr:
         stride = out.strides[0] // out.itemsize
         self.device.launch(
             *("rows.cu", "length_powers_kernel", blocks_for(self.device, m), THREADS),
-            *(out, stride, self.pattern.indptr, float(power), m),
+            *(out[:1], stride, self.pattern.indptr, float(power), m),
         )
 
     def column_squares(self) -> npt.NDArray[np.float64]:
@@ -309,6 +309,9 @@ def _index_items(
     xp, m = device.xp, len(indptr) - 1
     n_batches = 1 if size is None else max(ceil_div(m, size), 1)
     last_key = n_batches * n_cols  # of entries of no row; BATCH_BYTES keeps it within int32
+    rows, places = xp.empty(nnz, xp.int32), xp.empty(nnz, xp.int64)
+    if nnz == 0:
+        return ItemIndex(xp.zeros(last_key + 1, xp.int64), rows, places)
     keys = xp.full(nnz, last_key, xp.int32)
     row_of = xp.empty(nnz, xp.int32)
     counts = xp.zeros(last_key + 1, xp.int32)
@@ -318,7 +321,6 @@ def _index_items(
         *(keys, row_of, counts, indptr, indices, first, rows_per_batch, n_cols, m),
     )
     order = xp.argsort(keys, kind="stable")
-    rows, places = xp.empty(nnz, xp.int32), xp.empty(nnz, xp.int64)
     device.launch(
         *("item_index.cu", "item_places_kernel", blocks_for(device, nnz), THREADS),
         *(rows, places, order, row_of, None if size is None else indptr, first, rows_per_batch, nnz),
