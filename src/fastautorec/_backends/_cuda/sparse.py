@@ -24,7 +24,7 @@ COLUMNS = 128  # of a warp
 
 def count_items(device: Device, x: DeviceCsr) -> npt.NDArray[np.int64]:
     """Return pop (n,), the number of users of each item, on the host; waits for the device."""
-    counts: npt.NDArray[np.int64] = device.to_host(_count_items(device, x))
+    counts: npt.NDArray[np.int64] = device.to_host(_count_items(device, x)).astype(np.int64)
     return counts
 
 
@@ -187,7 +187,7 @@ def _parts(lists: _Lists, segment: int) -> int:
 def _count_items(device: Device, x: DeviceCsr) -> Array:
     pattern = x.pattern
     start, stop = int(pattern.host_indptr[0]), int(pattern.host_indptr[-1])
-    counts = device.xp.zeros(x.n_cols, device.xp.int64)
+    counts = device.xp.zeros(x.n_cols, device.xp.int32)
     device.launch(
         *("rows.cu", "count_items_kernel", blocks_for(device, stop - start), THREADS),
         *(counts, pattern.indices[start:stop], stop - start),
