@@ -74,6 +74,13 @@ class Pattern:
         return copy
 
     @cached_property
+    def longest_row(self) -> int:
+        """The length of the longest row, or more where the host does not know."""
+        if "host_indptr" not in self.__dict__:
+            return min(self.n_cols, len(self.indices))
+        return int(np.diff(self.host_indptr).max(initial=0))
+
+    @cached_property
     def by_item(self) -> ItemIndex:
         """The index by item; made at the first look, without waiting for the device."""
         return _index_items(self.device, self.indptr, self.indices, self.n_cols)

@@ -114,9 +114,7 @@ class _Lists:
 
 def _rows_of(x: DeviceCsr) -> _Lists:
     pattern = x.pattern
-    known = "host_indptr" in pattern.__dict__
-    longest = int(x.row_lengths().max(initial=0)) if known else min(x.n_cols, len(pattern.indices))
-    return _Lists(pattern.indptr, pattern.indices, None, x.data, len(pattern.indices), longest)
+    return _Lists(pattern.indptr, pattern.indices, None, x.data, len(pattern.indices), pattern.longest_row)
 
 
 def _columns_of(x: DeviceCsr) -> _Lists:
@@ -149,7 +147,14 @@ def _sum_lists(
     segment, n_parts = _segments(lists, k)
     parts = xp.empty((n_parts, k), xp.float32) if n_parts else None
     tiles = ceil_div(k, COLUMNS)
-    ends = (bias, ACTIVATIONS.index(activation), add, product, row_stride(out if product is None else product), scale)
+    ends = (
+        bias,
+        np.int32(ACTIVATIONS.index(activation)),
+        add,
+        product,
+        0 if product is None else row_stride(product),
+        scale,
+    )
     device.launch(
         *("sparse_ops.cu", "sum_lists_kernel", blocks_for(device, (n_parts + n_lists) * tiles * WARP), THREADS),
         *(out, row_stride(out), parts, n_parts, lists.begin, lists.ids, lists.places, lists.data),
