@@ -164,15 +164,29 @@ class DeviceCsr:
 
     def rows(self, start: int, stop: int) -> DeviceCsr:
         """Return rows start..stop, which share the ids and values of this matrix."""
-        pattern, xp, data = self.pattern, self.device.xp, self.data
-        indptr, indices, host_indptr = pattern.indptr[start : stop + 1], pattern.indices, None
-        if "host_indptr" in pattern.__dict__:  # then storage starts at 0 again
-            host_indptr = pattern.host_indptr[start : stop + 1]
-            first, last = int(host_indptr[0]), int(host_indptr[-1])
-            indptr, host_indptr = indptr - first, host_indptr - first
-            indices, data = indices[first:last], None if data is None else data[first:last]
+        pattern, xp = self.pattern, self.device.xp
+        known = pattern.__dict__.get("host_indptr")
+        host_indptr = None if known is None else known[start : stop + 1]
+        indptr = pattern.indptr[start : stop + 1]
         users = xp.arange(start, stop, dtype=xp.int64) if self.users is None else self.users[start:stop]
-        return DeviceCsr(Pattern(self.device, indptr, indices, self.n_cols, host_indptr), data, users)
+        part = DeviceCsr(Pattern(self.device, indptr, pattern.indices, self.n_cols, host_indptr), self.data, users)
+        # what is made of compact rows needs no room for the others, and can share their index by item
+        return part if known is None else part.rebased()
+
+    def rebased(self) -> DeviceCsr:
+        """Return the same rows with storage that starts at 0 and ends with the last row.
+
+        Waits for the device where the host does not know the row pointers.
+        """
+        pattern = self.pattern
+        first, last = int(pattern.host_indptr[0]), int(pattern.host_indptr[-1])
+        if first == 0 and last == len(pattern.indices):
+            return self
+        own = Pattern(
+            *(self.device, pattern.indptr - first, pattern.indices[first:last], self.n_cols),
+            pattern.host_indptr - first,
+        )
+        return DeviceCsr(own, None if self.data is None else self.data[first:last], self.users)
 
     def with_data(self, data: Array | None) -> DeviceCsr:
         """Return the same pattern, its index by item included, with other values."""
