@@ -77,7 +77,7 @@ def encode_backward(
 def gram_product(device: Device, x: DeviceCsr, block: Array) -> Array:
     """Return X^T (X block), (n, k), in tiles of users."""
     xp, k = device.xp, block.shape[1]
-    size = max(TILE_BYTES // (4 * k), 1)
+    size = max(TILE_BYTES // (4 * max(k, 1)), 1)
     hidden = xp.empty((min(size, x.shape[0]), k), xp.float32)
     out = None
     for start, stop in _tiles(x, size):
