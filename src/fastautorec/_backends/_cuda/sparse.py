@@ -173,7 +173,9 @@ def _segments(lists: _Lists, k: int) -> tuple[int, int]:
     The longest list is done soonest if it has as many segments as a segment has entries.
     """
     segment = SEGMENT
-    while segment * segment < lists.longest or _parts(lists, segment) * k * 4 > PARTS_BYTES:
+    while segment < lists.longest and (
+        segment * segment < lists.longest or _parts(lists, segment) * k * 4 > PARTS_BYTES
+    ):
         segment *= 2
     return segment, _parts(lists, segment) if lists.longest > segment else 0
 
