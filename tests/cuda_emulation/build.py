@@ -61,7 +61,7 @@ def _as_cpp(source: str, kernels: list[str]) -> str:
     pointer = r"\1* \2 = reinterpret_cast<\1*>(cuda_on_cpu::dynamic_shared.get());"
     exports = "".join(f"CUDA_ON_CPU_EXPORT({name})\n" for name in kernels)
     body = DYNAMIC_SHARED.sub(pointer, source)
-    return f'#include "cuda_on_cpu.hpp"\nnamespace {{\n{body}}}\n#line 1 "exports"\n{exports}'
+    return f'#include "cuda_on_cpu.hpp"\nnamespace {{\n#line 1 "kernels"\n{body}}}\n#line 1 "exports"\n{exports}'
 
 
 def _built(text: str) -> Path:
