@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import CUDA
 from scipy import sparse
 
 import fastautorec as far
@@ -26,9 +27,15 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 FEW = ("AutoRec", "OHNSAutoRec", "NSAutoRec joint", "NCEAutoRec full")  # each phase and loss once
 
-every_device = pytest.mark.parametrize("device", ["reference", "cpu"])
-every_case = pytest.mark.parametrize(  # the reference takes its time
-    ("case", "device"), [(case, "cpu") for case in CASES] + [(case, "reference") for case in FEW]
+every_device = pytest.mark.parametrize("device", ["reference", "cpu", *CUDA], indirect=True)
+every_case = pytest.mark.parametrize(  # the reference and the emulation take their time
+    ("case", "device"),
+    [
+        *((case, "cpu") for case in CASES),
+        *((case, device) for case in FEW for device in ("reference", "cuda-emulated")),
+        *(pytest.param(case, "cuda", marks=pytest.mark.gpu) for case in CASES),
+    ],
+    indirect=["device"],
 )
 
 

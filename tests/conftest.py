@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import hypothesis
 import numpy as np
 import pytest
+from cuda_emulation import EmulatedDevice
+from devices import CUDA, OnDevice, emulated_backend
 from scipy import sparse
 
-from fastautorec._backends import get_backend
+from fastautorec._backends import _cuda, get_backend
+from fastautorec._backends.cuda import CudaBackend
 from fastautorec._backends.protocol import Backend
 from fastautorec._operations import Operations
+from fastautorec.exceptions import BackendUnavailableError
 from fastautorec.models import _session
 from fastautorec.reference.pure import PureBackend
 
@@ -41,9 +45,38 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
 
 
-@pytest.fixture(params=["reference", "cpu"])
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-gpu", action="store_true", help="fail where there is no GPU, in place of skipping")
+
+
+@pytest.fixture(params=["reference", "cpu", *CUDA])
 def backend(request: pytest.FixtureRequest) -> Backend:
-    return get_backend(request.param, num_threads=2)
+    """Every backend, on NumPy arrays."""
+    if request.param in ("reference", "cpu"):
+        return get_backend(request.param, num_threads=2)
+    cuda = emulated_backend() if request.param == "cuda-emulated" else gpu(request)
+    return cast(Backend, OnDevice(cuda))
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a device for models; "cuda" is a GPU or, for "cuda-emulated", the emulation in its place."""
+    if request.param == "cuda-emulated":
+        emulation = EmulatedDevice()
+        monkeypatch.setattr(_cuda, "open_device", lambda ordinal: emulation)
+        return "cuda"
+    if request.param == "cuda":
+        gpu(request)
+    return str(request.param)
+
+
+def gpu(request: pytest.FixtureRequest) -> CudaBackend:
+    try:
+        return cast(CudaBackend, get_backend("cuda", 2))
+    except BackendUnavailableError as error:
+        if request.config.getoption("--require-gpu"):
+            raise
+        pytest.skip(f"needs a GPU: {error}")
 
 
 @pytest.fixture(params=["reference", "cpu", "pure"])

@@ -22,7 +22,7 @@ from fastautorec.reference import pure
 
 PACKAGE = Path(fastautorec.__file__).parent
 DEVICE_FREE = sorted([*PACKAGE.glob("models/*.py"), *PACKAGE.glob("_training.py"), *PACKAGE.glob("_exact.py")])
-OUTSIDE_BACKENDS = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "_backends")
+OUTSIDE_BACKENDS = sorted(path for path in PACKAGE.rglob("*.py") if "_backends" not in path.parts)
 BACKEND_NAMES = set(DEVICES) - {"auto"}
 HEAVY = {"cupy", "cupyx", "matplotlib", "polars", "pandas", "pyarrow", "sklearn", "torch"}
 OPERATIONS = sorted(

@@ -28,7 +28,7 @@ extern "C" __global__ void reused_too_soon_kernel(int* out, const int* x) {
     for (int round = 0; round < 3; ++round) {
         s[threadIdx.x] = x[threadIdx.x] + round;
         __syncthreads();
-        out[threadIdx.x] = s[blockDim.x - 1 - threadIdx.x];
+        out[threadIdx.x] += s[blockDim.x - 1 - threadIdx.x];
     }
 }
 extern "C" __global__ void some_threads_kernel(int* out) {
@@ -166,7 +166,7 @@ def test_missing_barrier_shows_in_every_order(shuffled):
 
 def test_shared_memory_reused_too_soon_shows_in_every_order(shuffled):
     out = launch_on_numbers(shuffled, "barriers.cu", "reused_too_soon_kernel", shared=1024)
-    assert not np.array_equal(out, np.arange(256)[::-1] + 2)
+    assert not np.array_equal(out, 3 * np.arange(256)[::-1] + 3)
 
 
 def test_divergent_barrier_is_a_deadlock(shuffled):

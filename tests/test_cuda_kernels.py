@@ -63,8 +63,8 @@ def test_spills_are_faults(nvrtc):
 
 def test_many_registers_are_a_fault(nvrtc):
     loads = "".join(f"float s{i} = x[threadIdx.x + {32 * i}];" for i in range(140))
-    stores = "".join(f"x[threadIdx.x + {32 * i}] = s{i} * s{(i * 7 + 1) % 140};" for i in range(140))
-    log = nvrtc.compile(f'extern "C" __global__ void k(float* x) {{ {loads} {stores} }}', 80)
+    stores = "".join(f"y[threadIdx.x + {32 * i}] = s{i} * s{(i * 7 + 1) % 140};" for i in range(140))
+    log = nvrtc.compile(f'extern "C" __global__ void k(float* x, float* y) {{ {loads} {stores} }}', 80)
     assert re.search(r"k takes \d+ registers", faults(log)[0])
 
 

@@ -58,7 +58,7 @@ def gradients(trainer: Trainer, phase: Phase, step: tuple[str, ...]) -> dict[str
     names = trainer._make_parameters(Phase("", (step,), phase.encoder))
     arrays = trainer.network.arrays()
     trainer._parameters = {name: Parameter.gradient_of(arrays[name]) for name in names}
-    trainer._batch(Phase("", (step,), phase.encoder), trainer._run.train, dict.fromkeys(step, 0.0))
+    trainer._batch(Phase("", (step,), phase.encoder), trainer._run.train, {head: [] for head in step})
     return {name: parameter.first.copy() for name, parameter in trainer._parameters.items()}
 
 
@@ -183,7 +183,7 @@ def test_batches_of_one_size_average_to_the_gradient_of_all() -> None:
     whole = gradients(trainer, phase, (PREDICTION,))
     parts = []
     for rows in ([0, 4, 7], [1, 2, 3], [5, 6, 8]):
-        trainer._batch(phase, trainer._run.train.take_rows(np.array(rows)), {PREDICTION: 0.0})
+        trainer._batch(phase, trainer._run.train.take_rows(np.array(rows)), {PREDICTION: []})
         parts.append({name: parameter.first.copy() for name, parameter in trainer._parameters.items()})
     for name, gradient in whole.items():
         np.testing.assert_allclose(np.mean([part[name] for part in parts], axis=0), gradient, rtol=1e-10, atol=1e-12)

@@ -107,15 +107,16 @@ def test_exact_denoising_is_the_mean_over_masks(train: sparse.csr_matrix) -> Non
 
 
 def test_tiles_do_not_matter(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    from fastautorec import _exact, _scoring
+    from fastautorec import _exact
+    from fastautorec._backends._host import HostArrays
+    from fastautorec._backends.protocol import ScoreTiles
 
     whole = far.NCEAutoRec(factors=8, activation="relu", dropout=0.5).fit(train).predict(train)
     monkeypatch.setattr(_exact, "tile_users", lambda width: 7)
     tiled = far.NCEAutoRec(factors=8, activation="relu", dropout=0.5).fit(train)
     np.testing.assert_allclose(tiled.predict(train), whole, rtol=1e-3, atol=1e-3)
     ids, scores = tiled.recommend(train, N=20)
-    monkeypatch.setattr(_scoring, "TILE_ITEMS", 16)
-    monkeypatch.setattr(_scoring, "MAX_TILE_USERS", 9)
+    monkeypatch.setattr(HostArrays, "score_tiles", ScoreTiles(size=1 << 20, items=16, users=9))
     small_ids, small_scores = tiled.recommend(train, N=20)
     np.testing.assert_array_equal(ids, small_ids)
     np.testing.assert_allclose(scores, small_scores, rtol=1e-5)

@@ -114,7 +114,7 @@ def test_shapes(backend, shape, rule):
     for one, other in zip(results, run(PureBackend()), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-6)
     for threads in (1, 7):
-        for one, other in zip(results, run(get_backend(backend.name, threads)), strict=True):
+        for one, other in zip(results, run(backend.with_threads(threads)), strict=True):
             assert one.tobytes() == other.tobytes()
 
 

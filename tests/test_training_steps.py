@@ -11,6 +11,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import _training
+from fastautorec._backends import get_backend
 from fastautorec._network import random_network
 from fastautorec.models._session import Seeds
 
@@ -20,7 +21,7 @@ from fastautorec.models._session import Seeds
 def by_hand(batch_size: int, rate: float, penalty: float) -> dict[str, np.ndarray]:
     """Return the weights of AutoRec after one epoch of SGD in dense float64 NumPy."""
     seeds = Seeds.drawn(np.random.default_rng(0))
-    network = random_network(40, 8, ("prediction",), True, seeds.weights)
+    network = random_network(get_backend("cpu"), 40, 8, ("prediction",), True, seeds.weights)
     W, b, D = (array.astype(float) for array in network.arrays().values())
     order = np.random.default_rng([seeds.order, 1]).permutation(60)
     r = TRAIN.toarray().astype(float)

@@ -70,7 +70,7 @@ class Oracle:
         self.lengths = self.R.sum(1)
         self.pop = np.bincount(self.train.indices, minlength=ITEMS)
         heads = {far.AutoRec: (PREDICTION,), far.OHNSAutoRec: (EMBEDDING,)}.get(type(model), (EMBEDDING, PREDICTION))
-        start = random_network(ITEMS, K, heads, model.fit_intercept, self.seeds.weights)
+        start = random_network(get_backend("cpu"), ITEMS, K, heads, model.fit_intercept, self.seeds.weights)
         self.weights = {name: tensor(value).requires_grad_() for name, value in start.arrays().items()}
         self.phases = STEPS[model.mode] if len(heads) > 1 else [([heads], True)]
 

@@ -98,7 +98,7 @@ def identity(model: str, params: dict[str, Any], train: Csr, validation: Csr | N
 
 
 def _fingerprint(matrix: Csr) -> str:
-    own = matrix.rebased()
+    own = matrix.to_host().rebased()
     digest = hashlib.sha256(f"{own.shape}".encode())
     digest.update(np.ascontiguousarray(own.indptr).data)
     digest.update(np.ascontiguousarray(own.indices).data)

@@ -5,7 +5,7 @@ Both walk the users in tiles and keep only item-side arrays, so memory is O(item
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from scipy import linalg
 
 from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._parallel import cross_product, interruptible, matmul, run_blocks, single_threaded_blas
+from fastautorec._parallel import interruptible, single_threaded_blas
 from fastautorec._sparse import Csr
+from fastautorec._tiles import over_tiles
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -23,7 +24,6 @@ PASSES = 4  # over the data; a fifth changed validation NDCG by 0.4 % at most on
 ROUNDING = float(np.finfo(np.float32).eps)
 TILE_BYTES = 32 << 20  # of hidden units; long tiles keep the products with the (items, units) arrays few
 DROPOUT_MASKS = 4
-SOLVE_ITEMS = 512
 
 
 # --- truncated SVD --------------------------------------------------------------------------------------------------
@@ -43,20 +43,18 @@ def right_singular_vectors(
     ----------
     Halko, Martinsson and Tropp (2011), "Finding structure with randomness", algorithms 4.4 and 5.5.
     """
-    threads = backend.num_threads
     width = min(rank + OVERSAMPLING, matrix.n_cols)
     product, whiten = _subspace(backend, matrix, width, rng, step, passes)
     product64 = product.astype(np.float64)
-    inner = cross_product(product64, product64, threads)
+    inner = backend.cross_product(product64, product64)
     with single_threaded_blas:
         eigenvalues, rotation = interruptible(linalg.eigh, whiten.T @ inner @ whiten, driver="evd")
         leading = np.argsort(-eigenvalues, kind="stable")[:rank]
         eigenvalues = np.maximum(eigenvalues[leading], 0)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
         transform = whiten @ (rotation[:, leading] * scale)
-    vectors = np.empty((matrix.n_cols, rank), np.float32)
-    matmul(product, transform.astype(np.float32), vectors, threads)
-    return vectors, np.sqrt(eigenvalues)
+    vectors = backend.empty(matrix.n_cols, rank)
+    return backend.matmul(product, transform.astype(np.float32), vectors), np.sqrt(eigenvalues)
 
 
 def gram_factor(
@@ -64,7 +62,7 @@ def gram_factor(
 ) -> FloatArray:
     """Return F (n, rank) with F Fᵀ ≈ MᵀM: V Σ up to a rotation, for those who need no singular vectors."""
     product, whiten = _subspace(backend, matrix, rank, rng, step, PASSES)
-    return matmul(product, whiten.astype(np.float32), np.empty_like(product), backend.num_threads)
+    return backend.matmul(product, whiten.astype(np.float32), np.empty_like(product))
 
 
 def _subspace(
@@ -76,14 +74,13 @@ def _subspace(
     block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
     worth one pass more than Rayleigh-Ritz and holds for any basis Q.
     """
-    threads = backend.num_threads
-    block = _random_signs(rng, matrix.n_cols, width)
+    block = backend.to_device(_random_signs(rng, matrix.n_cols, width))
     for i in range(1, passes):
         step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend.gram_product(matrix, block), threads)
+        block = _well_conditioned(backend, backend.gram_product(matrix, block))
     step(f"embedding {passes}/{passes}")
     product = backend.gram_product(matrix, block)
-    projected = cross_product(block, product, threads)
+    projected = backend.cross_product(block, product)
     with single_threaded_blas:
         return product, _whiten((projected + projected.T) / 2, ROUNDING * 10)
 
@@ -95,16 +92,16 @@ def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArr
     return signs
 
 
-def _well_conditioned(block: FloatArray, num_threads: int) -> FloatArray:
+def _well_conditioned(backend: Backend, block: FloatArray) -> FloatArray:
     """Return a block with the same span and nearly orthonormal columns (Cholesky QR); lost directions become zero."""
     block64 = block.astype(np.float64)  # the columns of a power iteration are nearly parallel
-    inner = cross_product(block64, block64, num_threads)
+    inner = backend.cross_product(block64, block64)
     norms = np.sqrt(np.diag(inner))
     scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
     inner *= scale[:, None] * scale
     with single_threaded_blas:
         transform = _whiten(inner, len(inner) * ROUNDING**2)
-    return matmul(block, (scale[:, None] * transform).astype(np.float32), np.empty_like(block), num_threads)
+    return backend.matmul(block, (scale[:, None] * transform).astype(np.float32), np.empty_like(block))
 
 
 def _whiten(matrix: Float64Array, noise: float) -> Float64Array:
@@ -153,20 +150,16 @@ class Encoder:
 
     def inputs(self, history: Csr) -> Csr:
         """Return X of binary histories."""
-        if self.normalize is None:
-            return history
-        own = history.rebased()
-        lengths = own.row_lengths()
-        return own.with_data(np.repeat(_inverse_roots(lengths), lengths))
+        return history if self.normalize is None else history.weighted(None, 0.5)
 
     def hidden(self, backend: Backend, inputs: Csr, out: FloatArray | None = None) -> FloatArray:
         """Return H₁ (q, width) of already normalised inputs."""
         k = self.weight.shape[1]
         if out is None:
-            out = np.empty((inputs.shape[0], self.width), np.float32)
+            out = backend.empty(inputs.shape[0], self.width)
         backend.encode(inputs, self.weight, self.bias, self.activation, out=out[:, :k])
         if self.intercept is not None:
-            out[:, k] = 1 if self.intercept == "constant" else _inverse_roots(inputs.row_lengths())
+            inputs.length_powers(0.5 if self.intercept == "history" else 0, out[:, k])
         return out
 
 
@@ -188,7 +181,7 @@ class RidgeAccumulators:
         own = regularization * np.sqrt(self.mean_degree) * np.trace(self.gram[:k, :k]) / k
         return float(own), intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
 
-    def solve(self, regularization: float, intercept_penalty: float, num_threads: int) -> FloatArray:
+    def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
         k = len(self.noise)
         system = self.gram.copy()
@@ -205,13 +198,7 @@ class RidgeAccumulators:
                     f"`regularization`={regularization:g} leaves the linear system singular; use a value > 0, "
                     "for example 0.01"
                 ) from error
-        decoder = np.empty_like(self.cross)
-
-        def solve_block(start: int, stop: int) -> None:
-            decoder[start:stop] = self.cross[start:stop].astype(np.float64) @ inverse
-
-        run_blocks(solve_block, len(decoder), SOLVE_ITEMS, num_threads)
-        return decoder
+        return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
 
 
 def accumulate_ridge(
@@ -234,45 +221,36 @@ def accumulate_ridge(
     masks = 1 if exact else DROPOUT_MASKS
     k, width = encoder.weight.shape[1], encoder.width
     total = np.zeros((width, width))
-    cross = np.zeros((user_items.n_cols, width), np.float32)
+    cross = backend.empty(user_items.n_cols, width)
+    cross.fill(0)
     squares = np.zeros(user_items.n_cols)
-    tiles = list(_tiles(user_items, width))
-    buffer = np.empty((tiles[0][1], width), np.float32)
-    for number, (start, stop) in enumerate(tiles):
-        step(f"prediction {number + 1}/{len(tiles)}")
+    tile = tile_users(width) * backend.tile_factor
+    tiles = -(-user_items.shape[0] // tile)
+
+    def add_tile(start: int, stop: int, buffer: FloatArray) -> None:
+        nonlocal squares, total
+        step(f"prediction {stop * tiles // user_items.shape[0]}/{tiles}")
         targets = user_items.rows(start, stop)
         inputs = encoder.inputs(targets)
-        if exact and dropout:
-            squares += _column_squares(inputs)
         for mask in range(masks):
             shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
-            hidden = encoder.hidden(backend, shown, buffer[: stop - start])
-            total += cross_product(hidden, hidden, backend.num_threads) / masks
+            hidden = encoder.hidden(backend, shown, buffer)
+            gram = backend.cross_product(hidden, hidden) / masks
             backend.encode_backward(target(targets), hidden, out=cross)
+            total += gram
+        if exact and dropout:
+            squares += inputs.column_squares()
+
+    over_tiles(backend, user_items.shape[0], tile, width, add_tile)
     cross /= masks
     noise = np.zeros((k, k))
     if exact and dropout:
-        weighted = encoder.weight * np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)[:, None]
-        noise = cross_product(weighted, weighted, backend.num_threads)
+        deviations = np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)
+        weighted = encoder.weight * backend.to_device(deviations)[:, None]
+        noise = backend.cross_product(weighted, weighted)
     return RidgeAccumulators(total, cross, noise, user_items.nnz / user_items.shape[0])
 
 
 def tile_users(width: int) -> int:
     """Return the number of users in a tile of hidden units."""
     return max(1024, TILE_BYTES // (4 * max(width, 1)))
-
-
-def _tiles(user_items: Csr, width: int) -> Iterator[tuple[int, int]]:
-    m, size = user_items.shape[0], tile_users(width)
-    for start in range(0, m, size):
-        yield start, min(start + size, m)
-
-
-def _inverse_roots(lengths: npt.NDArray[np.int64]) -> FloatArray:
-    return np.reciprocal(np.sqrt(np.maximum(lengths, 1, dtype=np.float32)))
-
-
-def _column_squares(inputs: Csr) -> Float64Array:
-    own = inputs.rebased()
-    weights = None if own.data is None else own.data.astype(np.float64) ** 2
-    return np.bincount(own.indices, weights=weights, minlength=own.n_cols).astype(np.float64)

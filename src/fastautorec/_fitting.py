@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from fastautorec._backends.protocol import Backend
@@ -60,7 +62,10 @@ class Progress:
 
 
 class FitRun:
-    """One call of ``fit``: checked data, backend, progress and the records made on the way."""
+    """One call of ``fit``: checked data, backend, progress and the records made on the way.
+
+    ``train`` is where the operations want it, ``known`` where the caller gave it.
+    """
 
     def __init__(
         self,
@@ -72,12 +77,18 @@ class FitRun:
         checkpoint: Checkpoint | None = None,
         keep_on_interrupt: bool = False,
     ) -> None:
-        self.backend, self.train, self.validation = backend, train, validation
+        self.backend, self.validation = backend, validation
+        self.known, self.train = train, backend.put(train)
         self.history: list[dict[str, Any]] = []
         self.progress, self.step = progress, progress.step
         self.checkpoint, self.keep_on_interrupt = checkpoint or Checkpoint(), keep_on_interrupt
         self._callbacks = callbacks
         self._started = time.perf_counter()
+
+    def keep_users(self, users: npt.NDArray[np.int64]) -> None:
+        """Go on with some of the users only."""
+        self.known, self.train = self.known.take_rows(users), self.train.take_rows(users)
+        self.validation = None if self.validation is None else self.validation.take_rows(users)
 
     def record(self, phase: str, epoch: int = 0, seconds: float | None = None, **values: Any) -> bool:
         """Add a record to ``history_`` and show it to the callbacks; return whether one of them wants to stop.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ class Loss(Protocol):
     def start(self) -> SquaredError:
         """What an exact start solves the head for."""
 
+    def on(self, backend: Backend) -> Loss:
+        """Return the same loss with its arrays where the backend wants them."""
+
     def check(self, train: Csr) -> None:
         """Raise if a user's loss cannot be computed."""
 
@@ -34,7 +37,7 @@ class Loss(Protocol):
         scale: float,
         grad_hidden: FloatArray | None,
         epoch: int,
-    ) -> float:
+    ) -> Any:
         """Step ``head`` by ``scale`` times its gradient, add that of ``hidden`` to ``grad_hidden``, return the loss."""
 
 
@@ -58,19 +61,16 @@ class SquaredError:
         """The same."""
         return self
 
+    def on(self, backend: Backend) -> SquaredError:
+        """Return the same loss with its arrays where the backend wants them."""
+        return self if self.item_weights is None else replace(self, item_weights=backend.to_device(self.item_weights))
+
     def check(self, train: Csr) -> None:
         """Accept every user."""
 
     def target(self, batch: Csr) -> Csr:
         """Return the target of binary rows."""
-        if self.item_weights is None:
-            return batch
-        own = batch.rebased()
-        values = self.item_weights.take(own.indices)
-        if self.user_weight:
-            lengths = own.row_lengths()
-            values *= np.repeat((np.maximum(lengths, 1) ** -self.user_weight).astype(np.float32), lengths)
-        return own.with_data(values)
+        return batch if self.item_weights is None else batch.weighted(self.item_weights, self.user_weight)
 
     def step(
         self,
@@ -81,7 +81,7 @@ class SquaredError:
         scale: float,
         grad_hidden: FloatArray | None,
         epoch: int,
-    ) -> float:
+    ) -> Any:
         return backend.mse_head(hidden, head, self.target(batch), scale, grad_hidden)
 
 
@@ -118,6 +118,10 @@ class NegativeSampling:
     seed: int
     start: SquaredError
 
+    def on(self, backend: Backend) -> NegativeSampling:
+        """Return the same loss with its arrays where the backend wants them; it keeps the sampler's tables itself."""
+        return replace(self, start=self.start.on(backend))
+
     def check(self, train: Csr) -> None:
         """Raise ValueError if a user has every item that can be drawn, and may not get one of them."""
         if self.exclude_positives:
@@ -132,7 +136,7 @@ class NegativeSampling:
         scale: float,
         grad_hidden: FloatArray | None,
         epoch: int,
-    ) -> float:
+    ) -> Any:
         users = batch.user_numbers()
         exclude = batch if self.exclude_positives else None
         negatives, counts = backend.sample_negatives(self.sampler, users, exclude, self.seed, epoch)

@@ -7,13 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastautorec._backends.protocol import Backend, FloatArray, IdArray
-from fastautorec._parallel import matmul, run_blocks
+from fastautorec._backends.protocol import Backend, FloatArray, IdArray, ScoreTiles
+from fastautorec._parallel import run_blocks
 from fastautorec._sparse import Csr
 
-TILE_BYTES = 4 << 20  # of scores, for each thread: what the outer caches hold
-TILE_ITEMS = 1 << 14
-MAX_TILE_USERS = 256
 TILES_PREPARED = 32  # hidden units are made for so many tiles at once
 
 
@@ -49,13 +46,13 @@ class DotScorer:
         return DotScorer(self.prepare, self._decoder[items])
 
     def score(self, backend: Backend, prepared: FloatArray, users: slice, items: slice, out: FloatArray) -> None:
-        matmul(prepared[users], self._decoder[items].T, out, backend.num_threads)
+        backend.matmul(prepared[users], self._decoder[items].T, out)
 
 
-def tile_shape(n_users: int, n_items: int) -> tuple[int, int]:
+def tile_shape(tiles: ScoreTiles, n_users: int, n_items: int) -> tuple[int, int]:
     """Return users and items of a tile; the same for any number of threads, so that results are too."""
-    items = min(n_items, TILE_ITEMS)
-    users = max(8, min(MAX_TILE_USERS, TILE_BYTES // (4 * max(items, 1))))
+    items = min(n_items, tiles.items)
+    users = max(8, min(tiles.users, tiles.size // (4 * max(items, 1))))
     return min(users, max(n_users, 1)), items
 
 
@@ -83,28 +80,37 @@ def top_lists(
     consume : callable
         Runs in the thread of the tile and may write only to its own rows.
     """
-    users, items = tile_shape(history.shape[0], scorer.n_items)
+    total = history.shape[0]
+    users, items = tile_shape(backend.score_tiles, total, scorer.n_items)
     single = backend.with_threads(1)
-    group = users * TILES_PREPARED
-    free: list[
-        FloatArray
-    ] = []  # tiles for reuse, at most one for each thread: fresh memory costs as much as filling it
-    for begin in range(0, history.shape[0], group):
-        end = min(begin + group, history.shape[0])
+    free: list[FloatArray] = []  # tiles for reuse, one for each thread: fresh memory costs as much as filling it
+
+    def group(begin: int, end: int) -> None:
         prepared = scorer.prepare(backend, history.rows(begin, end))
 
-        def one_tile(first_user: int, last_user: int, begin: int = begin, prepared: Any = prepared) -> None:
+        def tile(first_user: int, last_user: int) -> None:
             start, stop = begin + first_user, begin + last_user
             left_out = None if exclude is None else exclude.rows(start, stop)
-            length = n_top(start, stop)
-            best = np.full((stop - start, length), -1, np.int32), np.empty((stop - start, length), np.float32)
-            buffer = free.pop() if free else np.empty(users * items, np.float32)
+            length, best = n_top(start, stop), None
+            buffer = free.pop() if free else backend.new((users * items,), np.float32)
             for first in range(0, scorer.n_items, items):
                 last = min(first + items, scorer.n_items)
                 scores = buffer[: (stop - start) * (last - first)].reshape(stop - start, last - first)
                 scorer.score(single, prepared, slice(first_user, last_user), slice(first, last), scores)
                 best = single.top_items(scores, length, left_out, first, best)
             free.append(buffer)
+            assert best is not None  # a matrix has at least one column
             consume(start, stop, *best)
 
-        run_blocks(one_tile, end - begin, users, backend.num_threads)
+        run_blocks(tile, end - begin, users, backend.num_threads)
+
+    begin = 0
+    while begin < total:
+        end = min(begin + users * TILES_PREPARED, total)
+        try:
+            group(begin, end)
+        except backend.out_of_memory:
+            free.clear()
+            users = backend.halved(users)
+        else:
+            begin = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,12 +83,50 @@ class Csr:
         users = rows if self.users is None else self.users[rows]
         return Csr(indptr, self.indices.take(positions), data, self.n_cols, users=users)
 
+    def batches(self, order: npt.NDArray[np.int64], size: int) -> Iterator[Csr]:
+        """Yield the rows of ``order``, so many at a time."""
+        for start in range(0, len(order), size):
+            yield self.take_rows(order[start : start + size])
+
+    def weighted(self, item_weights: npt.NDArray[np.float32] | None, user_power: float = 0.0) -> Csr:
+        """Return the same pattern with values w_j len_i^(−``user_power``); w is 1 where not given."""
+        own = self.rebased()
+        values = None if item_weights is None else item_weights.take(own.indices)
+        if user_power:
+            lengths = own.row_lengths()
+            scale = np.repeat(_powers(lengths, user_power), lengths)
+            values = scale if values is None else np.multiply(values, scale, out=values)
+        return own.with_data(values)
+
+    def length_powers(self, power: float, out: npt.NDArray[np.float32]) -> None:
+        """Write len_i^(−``power``) of each row to ``out`` (m,)."""
+        out[...] = _powers(self.row_lengths(), power)
+
+    def column_squares(self) -> npt.NDArray[np.float64]:
+        """Return Σ_i x_ij² of each column, float64 (n,)."""
+        own = self.rebased()
+        weights = None if own.data is None else own.data.astype(np.float64) ** 2
+        return np.bincount(own.indices, weights=weights, minlength=own.n_cols).astype(np.float64)
+
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""
         return replace(self, data=data)
+
+    def to_host(self) -> Csr:
+        """Return the matrix in host memory: here, itself."""
+        return self
 
     def to_scipy(self) -> sparse.csr_matrix:
         """Return a SciPy matrix, float32, that owns its row pointers."""
         own = self.rebased()
         data = np.ones(own.nnz, np.float32) if own.data is None else own.data
         return sparse.csr_matrix((data, own.indices, own.indptr), shape=self.shape)
+
+
+def _powers(lengths: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.float32]:
+    """Return lengths^(−power), where an empty row counts as one of length 1."""
+    at_least_one = np.maximum(lengths, 1, dtype=np.float32)
+    if power == 0.5:
+        return np.reciprocal(np.sqrt(at_least_one))
+    result: npt.NDArray[np.float32] = (at_least_one.astype(np.float64) ** -power).astype(np.float32)
+    return result

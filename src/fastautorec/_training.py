@@ -15,13 +15,14 @@ from fastautorec._backends.protocol import FloatArray
 from fastautorec._exact import Encoder
 from fastautorec._fitting import FitRun
 from fastautorec._losses import Loss
-from fastautorec._network import Network, activation_slope, aligned_zeros
+from fastautorec._network import Network
 from fastautorec._optim import Parameter
 from fastautorec._parallel import single_threaded_blas
 from fastautorec._sparse import Csr
 from fastautorec.exceptions import DivergedError
 
 EMBEDDING, PREDICTION = "embedding", "prediction"
+LARGEST = float(np.finfo(np.float32).max)
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "linear": lambda done: 1 - done,
@@ -128,8 +129,8 @@ class Trainer:
         self.heads = heads
         self._run, self._settings = run, settings
         self._encoder = encoder  # of the network's own arrays
-        self._hidden = aligned_zeros(settings.batch_size, encoder.width)
-        self._grad = aligned_zeros(settings.batch_size, encoder.width)
+        self._hidden = run.backend.zeros(settings.batch_size, encoder.width)
+        self._grad = run.backend.zeros(settings.batch_size, encoder.width)
         self._parameters: dict[str, Parameter] = {}
         self._best: Network | None = None
 
@@ -164,21 +165,25 @@ class Trainer:
             arrays |= _named(f"moments.{name}", parameter.moments())
         steps = {name: parameter.step for name, parameter in self._parameters.items()}
         header = {"progress": asdict(self.progress), "steps": steps, "history": self._run.history, "notes": self._notes}
-        return header, arrays
+        return header, {name: self._run.backend.to_host(array) for name, array in arrays.items()}
 
     def restore(self, phases: tuple[Phase, ...], header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Take up the state of a trainer of the same model and data."""
         self.progress = Progression(**header["progress"])
         self.progress.kept = tuple(self.progress.kept)
         self._run.history[:] = header["history"]
-        _fill(_named("network", self.network.arrays()), arrays)
+        self._fill(_named("network", self.network.arrays()), arrays)
         self._parameters = self._make_parameters(phases[self.progress.phase])
         for name, parameter in self._parameters.items():
             parameter.step = header["steps"][name]
-            _fill(_named(f"moments.{name}", parameter.moments()), arrays)
+            self._fill(_named(f"moments.{name}", parameter.moments()), arrays)
         if "best.encoder" in arrays:
-            self._best = self.network.copy()
-            _fill(_named("best", self._best.arrays()), arrays)
+            self._best = self.network.copy(self._run.backend)
+            self._fill(_named("best", self._best.arrays()), arrays)
+
+    def _fill(self, arrays: dict[str, npt.NDArray[Any]], values: dict[str, npt.NDArray[Any]]) -> None:
+        for name, array in arrays.items():
+            array[...] = self._run.backend.to_device(values[name])
 
     # --- within a phase ----------------------------------------------------------------------------------------------
 
@@ -190,7 +195,7 @@ class Trainer:
         metric = validate()
         if metric is not None:
             self.progress.best_metric = metric
-            self._best = self.network.copy()
+            self._best = self.network.copy(self._run.backend)
             self.progress.stopped = self._run.record(phase.name, epoch=0, metric=metric)
 
     def epoch(self, phase: Phase) -> dict[str, float]:
@@ -202,12 +207,15 @@ class Trainer:
         progress.epoch += 1
         progress.total += 1
         order = np.random.default_rng([settings.order_seed, progress.total]).permutation(self._run.train.shape[0])
-        totals = dict.fromkeys(phase.heads, 0.0)
+        losses: dict[str, list[Any]] = {head: [] for head in phase.heads}
         with single_threaded_blas:
-            for start in range(0, len(order), settings.batch_size):
-                rows = order[start : start + settings.batch_size]
-                self._batch(phase, self._run.train.take_rows(rows), totals)
-                self._run.progress.users(len(rows))
+            for batch in self._run.train.batches(order, settings.batch_size):
+                self._batch(phase, batch, losses)
+                self._run.progress.users(batch.shape[0])
+        totals = {head: self._run.backend.add_up(parts) for head, parts in losses.items()}  # waits for a device
+        for head, total in totals.items():
+            if not math.isfinite(total):
+                raise self._diverged(f"the loss of the {head} head is {total}")
         return {head: total / len(order) for head, total in totals.items()}
 
     def _record_epoch(self, phase: Phase, validate: Callable[[], float | None]) -> None:
@@ -239,7 +247,7 @@ class Trainer:
             )
         return made
 
-    def _batch(self, phase: Phase, batch: Csr, totals: dict[str, float]) -> None:
+    def _batch(self, phase: Phase, batch: Csr, losses: dict[str, list[Any]]) -> None:
         settings, backend, encoder = self._settings, self._run.backend, self._encoder
         inputs = encoder.inputs(batch)
         if settings.dropout:
@@ -255,14 +263,11 @@ class Trainer:
                 head = self.heads[name]
                 parameter = self._parameters[name]
                 scale = head.weight / q
-                loss = head.loss.step(backend, hidden, parameter, batch, scale, grad, self.progress.total)
-                if not math.isfinite(loss):
-                    raise self._diverged(f"the loss of the {name} head is {loss}")
-                totals[name] += loss
+                losses[name].append(head.loss.step(backend, hidden, parameter, batch, scale, grad, self.progress.total))
             if grad is not None:
                 delta = grad[:, :k]
-                delta *= activation_slope(hidden[:, :k], encoder.activation)
-                backend.optimizer_step(self._parameters["bias"], delta.sum(axis=0, keepdims=True))
+                bias_grad = backend.activation_backward(hidden[:, :k], delta, encoder.activation)
+                backend.optimizer_step(self._parameters["bias"], bias_grad)
                 backend.encode_backward(inputs, delta, parameter=self._parameters["encoder"])
 
     def _diverged(self, what: str) -> DivergedError:
@@ -283,7 +288,7 @@ class Trainer:
             progress.best_metric, progress.best_epoch, progress.stale = value, progress.epoch, 0
             if metric is not None:
                 if self._best is None:
-                    self._best = self.network.copy()
+                    self._best = self.network.copy(self._run.backend)
                     return
                 try:
                     self._best.assign(self.network)
@@ -303,14 +308,9 @@ class Trainer:
             self.network.assign(self._best)
             self._run.mark_restored(phase.name, progress.best_epoch)
         for name, value in self.network.arrays().items():
-            if not np.isfinite(np.einsum("ij,ij->", value, value)):  # a saturated output hides it from the loss
+            if not self._run.backend.sum_of_squares(value) < LARGEST:  # a saturated output hides it from the loss
                 raise self._diverged(f"weights of the {name} have grown beyond what float32 can square")
 
 
 def _named(prefix: str, arrays: dict[str, FloatArray]) -> dict[str, npt.NDArray[Any]]:
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
-
-
-def _fill(arrays: dict[str, npt.NDArray[Any]], values: dict[str, npt.NDArray[Any]]) -> None:
-    for name, array in arrays.items():
-        array[...] = values[name]

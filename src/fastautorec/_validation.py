@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ _PLAIN_FORMATS = ("coo", "csc", "csr")  # of SciPy, with the values in ``data[:n
 def check_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
     """Return ``value`` as an int within [minimum, maximum]."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"`{name}` must be an integer, got {_kind(value)}")
+        raise TypeError(f"`{name}` must be an integer, got {kind(value)}")
     number = int(value)
     if number < minimum or (maximum is not None and number > maximum):
         raise ValueError(f"`{name}` must be {_interval(minimum, maximum)}, got {number}")
@@ -40,7 +40,7 @@ def check_real(
 ) -> float:
     """Return ``value`` as a finite float in [minimum, maximum]; ``above`` and ``below`` leave out the end points."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"`{name}` must be a number, got {_kind(value)}")
+        raise TypeError(f"`{name}` must be a number, got {kind(value)}")
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"`{name}` must be finite, got {number}")
@@ -70,7 +70,7 @@ def check_choice(name: str, value: object, choices: Collection[str | None]) -> N
 def check_bool(name: str, value: object) -> bool:
     """Return ``value`` as a bool."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"`{name}` must be True or False, got {_kind(value)}")
+        raise TypeError(f"`{name}` must be True or False, got {kind(value)}")
     return bool(value)
 
 
@@ -88,7 +88,7 @@ def check_cutoffs(k: object) -> tuple[int, ...]:
     elif isinstance(k, Iterable):
         values = list(k)
     else:
-        raise TypeError(f"`k` must be an integer or a sequence of integers, got {_kind(k)}")
+        raise TypeError(f"`k` must be an integer or a sequence of integers, got {kind(k)}")
     if not values:
         raise ValueError("`k` must name at least one list length, got none; for example k=(5, 10)")
     return tuple(sorted({check_int("k", value, 1, MAX_ITEMS) for value in values}))
@@ -118,7 +118,7 @@ def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, 
         csr.eliminate_zeros()
     checked = _view(csr, None)
     if fitting and checked.nnz == 0:
-        raise ValueError(f"`{name}` must hold at least one interaction, got an empty matrix of shape {checked.shape}")
+        refuse_empty(name, checked.shape)
     return checked
 
 
@@ -139,7 +139,7 @@ def check_counts(name: str, user_items: Any) -> tuple[Csr, npt.NDArray[np.int32]
     values = csr.data[: csr.nnz]
     wrong = ~((values >= 0) & (values <= MAX_COUNT) & (values == np.floor(values)))  # NaN is wrong too
     if wrong.any():
-        raise ValueError(f"`{name}` must hold counts, integers between 0 and {MAX_COUNT}, got {values[wrong][0]}")
+        refuse_counts(name, values[wrong][0])
     return _view(csr, None), np.ascontiguousarray(values, np.int32)
 
 
@@ -162,13 +162,12 @@ def check_dense(
     """
     _check_on_host(name, array)
     if sparse.issparse(array):
-        raise TypeError(f"`{name}` must be a dense array, got {_kind(array)}; convert it with .toarray()")
+        raise TypeError(f"`{name}` must be a dense array, got {kind(array)}; convert it with .toarray()")
     dense = np.asarray(array)
     if dense.dtype.kind not in "biuf":
         raise TypeError(f"`{name}` must hold real numbers, got dtype {dense.dtype}")
     given = dense.shape
-    if len(given) != len(shape) or any(want not in (None, size) for want, size in zip(shape, given, strict=True)):
-        raise ValueError(f"`{name}` must have {rule}, got shape {given}")
+    check_shape(name, given, shape, rule)
     result = _finite_float32(name, dense) if finite else _float32(dense)
     strides = result.strides
     rows_are_plain = strides[-1] == result.itemsize and (len(given) == 1 or strides[0] >= given[-1] * result.itemsize)
@@ -179,15 +178,8 @@ def check_ranking(name: str, item_ids: Any, n_rows: int, n_items: int) -> npt.ND
     """Return ranked lists (n_rows, K) of item ids in [0, n_items), -1 for free places, as C-ordered int32."""
     _check_on_host(name, item_ids)
     array = np.asarray(item_ids)
-    if array.ndim != 2 or len(array) != n_rows:
-        raise ValueError(
-            f"`{name}` must have one row of ranked ids for each of the {n_rows} users, got shape {array.shape}"
-        )
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"`{name}` must hold integer item ids, got dtype {array.dtype}")
-    wrong = (array < -1) | (array >= n_items)
-    if wrong.any():
-        raise ValueError(f"`{name}` must hold item ids in [0, {n_items}) or -1 for a free place, got {array[wrong][0]}")
+    wrong = (array < -1) | (array >= n_items) if array.dtype.kind in "iu" else np.zeros(array.shape, bool)
+    check_ranking_facts(name, array.shape, array.dtype, array[wrong][0] if wrong.any() else None, n_rows, n_items)
     return np.ascontiguousarray(array, np.int32)
 
 
@@ -248,7 +240,7 @@ def check_something_left(exclude: Csr, widths: npt.NDArray[np.uint64]) -> None:
     drawable = widths > 0
     needed = int(np.count_nonzero(drawable))
     for i in np.flatnonzero(exclude.row_lengths() >= needed).tolist():
-        if np.count_nonzero(drawable[exclude.rows(i, i + 1).rebased().indices]) == needed:
+        if np.count_nonzero(drawable[exclude.rows(i, i + 1).to_host().rebased().indices]) == needed:
             raise ValueError(
                 "`exclude_positives` must leave every user an item to draw, but row "
                 f"{exclude.user_numbers()[i]} holds all {needed} items that can be drawn; leave that row out"
@@ -262,14 +254,14 @@ def _sparse_matrix(name: str, given: Any, n_items: int | None) -> Any:
     is_sparse: bool = sparse.issparse(matrix)
     if not is_sparse:
         raise TypeError(
-            f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {_kind(matrix)}; "
+            f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(matrix)}; "
             "convert an array with scipy.sparse.csr_matrix(array)"
         )
     if matrix.ndim != 2:
         raise ValueError(f"`{name}` must have two dimensions (users, items), got shape {matrix.shape}")
     if matrix.dtype.kind not in "biuf":
         raise TypeError(f"`{name}` must hold numbers or booleans, got dtype {matrix.dtype}")
-    _check_width(name, matrix.shape, n_items)
+    check_width(name, matrix.shape, n_items)
     return matrix
 
 
@@ -287,9 +279,9 @@ def _canonical(name: str, matrix: Any) -> Any:
     csr = matrix.tocsr()
     ids = csr.indices[: csr.nnz]
     if csr.nnz and ids.view(f"u{ids.itemsize}").max() >= csr.shape[1]:  # unsigned, a negative id is a huge one
-        raise ValueError(f"`{name}` has column indices outside [0, {csr.shape[1]}); the matrix is damaged")
+        refuse_damaged_ids(name, csr.shape[1])
     if (np.diff(csr.indptr) < 0).any():
-        raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
+        refuse_damaged_pointers(name)
     if not csr.has_canonical_format:
         data = csr.data.astype(np.float32)  # not csr.astype, which sums in place in some versions of SciPy
         csr = sparse.csr_matrix((data, csr.indices.copy(), csr.indptr.copy()), shape=csr.shape)
@@ -311,14 +303,11 @@ def _check_binary(name: str, data: npt.NDArray[Any]) -> None:
         return
     wrong = (data != 1) & (data != 0)
     if wrong.any():
-        value = data[wrong][0]
-        raise ValueError(
-            f"`{name}` must hold only 0 and 1 (one-class feedback), got {value}; binarise ratings first, "
-            f"for example user_items = (ratings >= 4).astype('float32'), or read_ratings(path, threshold=4)"
-        )
+        refuse_values_that_are_not_binary(name, data[wrong][0])
 
 
-def _check_width(name: str, shape: tuple[int, int], n_items: int | None) -> None:
+def check_width(name: str, shape: tuple[int, int], n_items: int | None) -> None:
+    """Raise unless ids of columns are int32, and the columns those of the fitted model."""
     if shape[1] > MAX_ITEMS:
         raise ValueError(f"`{name}` must have fewer than 2**31 columns (items), got {shape[1]}")
     if n_items is not None and shape[1] != n_items:
@@ -326,9 +315,66 @@ def _check_width(name: str, shape: tuple[int, int], n_items: int | None) -> None
         raise ValueError(f"`{name}` has {shape[1]} columns but the model was fitted on {n_items} items{hint}")
 
 
+# --- what the checks of arrays on a device say too --------------------------------------------------------------------
+
+
+def check_shape(name: str, given: tuple[int, ...], shape: tuple[int | None, ...], rule: str) -> None:
+    """Raise unless a shape is the required one, which ``rule`` puts in words."""
+    if len(given) != len(shape) or any(want not in (None, size) for want, size in zip(shape, given, strict=True)):
+        raise ValueError(f"`{name}` must have {rule}, got shape {given}")
+
+
+def check_ranking_facts(
+    name: str, shape: tuple[int, ...], dtype: np.dtype[Any], wrong: object, n_rows: int, n_items: int
+) -> None:
+    """Raise unless ranked lists have this shape and type, and no wrong id."""
+    if len(shape) != 2 or shape[0] != n_rows:
+        raise ValueError(f"`{name}` must have one row of ranked ids for each of the {n_rows} users, got shape {shape}")
+    if dtype.kind not in "iu":
+        raise TypeError(f"`{name}` must hold integer item ids, got dtype {dtype}")
+    if wrong is not None:
+        raise ValueError(f"`{name}` must hold item ids in [0, {n_items}) or -1 for a free place, got {wrong}")
+
+
+def refuse_empty(name: str, shape: tuple[int, int]) -> NoReturn:
+    """Raise for a matrix without interactions."""
+    raise ValueError(f"`{name}` must hold at least one interaction, got an empty matrix of shape {shape}")
+
+
+def refuse_values_that_are_not_binary(name: str, value: object) -> NoReturn:
+    """Raise for ratings."""
+    raise ValueError(
+        f"`{name}` must hold only 0 and 1 (one-class feedback), got {value}; binarise ratings first, "
+        f"for example user_items = (ratings >= 4).astype('float32'), or read_ratings(path, threshold=4)"
+    )
+
+
+def refuse_counts(name: str, value: object) -> NoReturn:
+    """Raise for what is no count."""
+    raise ValueError(f"`{name}` must hold counts, integers between 0 and {MAX_COUNT}, got {value}")
+
+
+def refuse_infinite(name: str, value: object) -> NoReturn:
+    """Raise for what float32 does not hold."""
+    raise ValueError(f"`{name}` must hold only finite numbers (in float32), got {value}")
+
+
+def refuse_damaged_ids(name: str, n_items: int) -> NoReturn:
+    """Raise for ids of no column."""
+    raise ValueError(f"`{name}` has column indices outside [0, {n_items}); the matrix is damaged")
+
+
+def refuse_damaged_pointers(name: str) -> NoReturn:
+    """Raise for row pointers that no matrix has."""
+    raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------------
+
+
 def _check_on_host(name: str, value: object) -> None:
     if type(value).__module__.partition(".")[0] in ("cupy", "cupyx"):
-        raise TypeError(f"`{name}` must be in host memory, got {_kind(value)}; copy it with `{name}.get()`")
+        raise TypeError(f"`{name}` must be in host memory, got {kind(value)}; copy it with `{name}.get()`")
 
 
 def _float32(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -340,11 +386,12 @@ def _finite_float32(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float
     result = _float32(values)
     good = np.isfinite(result)
     if not good.all():
-        raise ValueError(f"`{name}` must hold only finite numbers (in float32), got {values[~good][0]}")
+        refuse_infinite(name, values[~good][0])
     return result
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
+    """Return the name of a type for messages."""
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 

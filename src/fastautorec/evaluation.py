@@ -99,7 +99,8 @@ def evaluate(
             "for lists of another library use evaluate_ranking(item_ids, train, test)"
         )
     cutoffs = _check_options(k, definition)
-    task = _Task(model._backend(), model._check_history(train, "train"), test, cutoffs, definition)
+    backend = model._backend()
+    task = _Task(backend.host, model._check_history(train, "train").to_host(), test, cutoffs, definition)
 
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
@@ -111,9 +112,11 @@ def evaluate(
         return cutoffs[-1] if lengths is None else int(lengths[start])
 
     def measure(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-        task.measure(order[start:stop], ids, wanted.rows(start, stop), num_threads=1)
+        task.measure(order[start:stop], backend.to_host(ids), wanted.rows(start, stop), num_threads=1)
 
-    top_lists(task.backend, model._scorer(), history, n_top, history, measure)
+    with backend.active():
+        there = backend.put(history)
+        top_lists(backend, model._scorer(), there, n_top, there, measure)
     return task.report(_overlap_notes(history, wanted))
 
 
@@ -177,7 +180,7 @@ def evaluate_ranking(
     """
     cutoffs = _check_options(k, definition)
     seen = check_user_items("train", train)
-    task = _Task(get_backend(device, num_threads), seen, test, cutoffs, definition)
+    task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition)
     lists = _check_lists(item_ids, seen.shape, cutoffs[-1])
     with_seen = 0
     for start in range(0, len(task.users), BLOCK_LISTS):

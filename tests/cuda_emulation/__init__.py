@@ -2,5 +2,6 @@
 
 from cuda_emulation.arrays import EmulatedArray
 from cuda_emulation.device import EmulatedDevice
+from cuda_emulation.sparse import EmulatedCsr
 
-__all__ = ["EmulatedArray", "EmulatedDevice"]
+__all__ = ["EmulatedArray", "EmulatedCsr", "EmulatedDevice"]

@@ -12,6 +12,7 @@ import numpy as np
 from cuda_emulation.arrays import EmulatedArray
 from cuda_emulation.build import Kernel, load
 from cuda_emulation.namespace import Namespace
+from cuda_emulation.sparse import EmulatedCsr
 from fastautorec._backends._kernels import kernel_source
 
 MAX_SHARED = 48 << 10
@@ -143,6 +144,16 @@ class EmulatedDevice:
             raise TypeError("the array is on the device already")
         self.transfers += 1
         return EmulatedArray(self, np.array(array, order="C"))
+
+    def adopt(self, array: Any) -> EmulatedArray:
+        if not isinstance(array, EmulatedArray):
+            raise TypeError(f"Unsupported type {type(array)}")
+        return array
+
+    def csr(
+        self, indptr: EmulatedArray, indices: EmulatedArray, data: EmulatedArray, shape: tuple[int, int]
+    ) -> EmulatedCsr:
+        return EmulatedCsr(self, (data, indices, indptr.astype(np.int32)), shape)
 
     def pinned(self, shape: Any, dtype: Any) -> np.ndarray[Any, Any]:
         return self.poisoned(shape, dtype)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import logging
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
 
+from fastautorec._backends._memory import device_number, is_on_device
 from fastautorec._backends.protocol import Backend
 from fastautorec._parallel import resolve_num_threads
 from fastautorec._validation import check_choice
@@ -12,6 +18,8 @@ from fastautorec.exceptions import BackendUnavailableError
 __all__ = ["DEVICES", "get_backend", "simd_level"]
 
 DEVICES = ("auto", "cpu", "cuda", "reference")
+
+_log = logging.getLogger("fastautorec")
 
 
 def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend:
@@ -22,10 +30,37 @@ def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend
     BackendUnavailableError
         If the device was asked for by name and cannot be used; "auto" takes what works.
     """
-    check_choice("device", device, DEVICES)
     threads = resolve_num_threads(num_threads)
-    name = "cpu" if device == "auto" else device
-    return _FACTORIES[name](threads)
+    numbered = re.fullmatch(r"cuda:(\d+)", device) if isinstance(device, str) else None
+    if numbered:
+        return _cuda(threads, int(numbered[1]))
+    check_choice("device", device, DEVICES)
+    if device == "auto":
+        return _cuda(threads) if _gpu_works() else _cpu(threads)
+    return _FACTORIES[device](threads)
+
+
+def backend_of(arguments: Iterable[Any], num_threads: int | None = None) -> Backend:
+    """Return the backend for the memory in which the arguments are: the GPU of the first that is on one, or the CPU."""
+    threads = resolve_num_threads(num_threads)
+    for argument in arguments:
+        if is_on_device(argument):
+            return _cuda(threads, device_number(argument))
+    return _cpu(threads)
+
+
+@cache
+def _gpu_works() -> bool:
+    """Return whether "auto" means the GPU, and log that choice once."""
+    if importlib.util.find_spec("cupy") is None:
+        return False
+    try:
+        _cuda(1)
+    except BackendUnavailableError as error:
+        _log.info("device='auto' takes the CPU: %s", error)
+        return False
+    _log.info("device='auto' takes the GPU")
+    return True
 
 
 def simd_level() -> str:
@@ -53,10 +88,11 @@ def _reference(num_threads: int) -> Backend:
     return ReferenceBackend(num_threads)
 
 
-def _cuda(num_threads: int) -> Backend:
-    raise BackendUnavailableError(
-        "`device` is 'cuda', but this version has no CUDA kernels yet; use device='cpu' (or 'auto')"
-    )
+def _cuda(num_threads: int, ordinal: int = 0) -> Backend:
+    from fastautorec._backends import _cuda as parts  # noqa: PLC0415
+    from fastautorec._backends.cuda import CudaBackend  # noqa: PLC0415
+
+    return CudaBackend(parts.open_device(ordinal), num_threads)
 
 
 _FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _cuda}

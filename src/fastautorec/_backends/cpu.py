@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.linalg import cython_blas
 
 from fastautorec import _core
+from fastautorec._backends._host import HostArrays
 from fastautorec._backends.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray, metric_names
 from fastautorec._optim import Parameter
 from fastautorec._parallel import single_threaded_blas
@@ -18,13 +19,17 @@ from fastautorec._sparse import Csr
 _core.use_blas(cython_blas.__pyx_capi__["sgemm"], cython_blas.__pyx_capi__["ssyrk"])
 
 
-class CpuBackend:
+class CpuBackend(HostArrays):
     """Thread pool and SIMD kernels; the same bits for any number of threads."""
 
     name = "cpu"
 
     def __init__(self, num_threads: int = 1) -> None:
         self.num_threads = num_threads
+
+    @property
+    def host(self) -> CpuBackend:
+        return self
 
     def with_threads(self, num_threads: int) -> CpuBackend:
         return CpuBackend(num_threads)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,120 @@ OUTPUTS = ("sigmoid", "logsigmoid", "tanh", "identity")
 PLANS = ("auto", "gram", "tiles", "sparse")
 
 
-class Backend(Protocol):
-    """Operations on checked input: canonical Csr, float32 C-ordered matrices (rows may be strided), int32 ids."""
+class Inputs(Protocol):
+    """Checks of what users pass; the result stays in the memory where it was given.
+
+    The functions of these names in `fastautorec._validation` say what is checked.
+    """
+
+    def on_device(self, given: Any) -> bool:
+        """Return whether something is in the memory of a device, so that results belong there too."""
+
+    def user_items(self, name: str, given: Any, n_items: int | None = None, *, fitting: bool = False) -> Csr: ...
+
+    def values(self, name: str, given: Any) -> Csr: ...
+
+    def counts(self, name: str, given: Any) -> tuple[Csr, IdArray]: ...
+
+    def dense(
+        self, name: str, given: Any, shape: tuple[int | None, ...], rule: str, *, finite: bool = True
+    ) -> FloatArray: ...
+
+    def ranking(self, name: str, given: Any, n_rows: int, n_items: int) -> IdArray: ...
+
+
+class ScoreTiles(NamedTuple):
+    """Limits of a tile of scores: bytes, items and users."""
+
+    size: int
+    items: int
+    users: int
+
+
+HOST_SCORES = ScoreTiles(size=4 << 20, items=1 << 14, users=256)  # what the outer caches hold
+DEVICE_SCORES = ScoreTiles(size=256 << 20, items=1 << 17, users=4096)
+
+
+class Arrays(Protocol):
+    """Memory and dense arithmetic of a device: what the layers above need beside the operations.
+
+    Arrays of a device understand operators and NumPy's functions; small (k, k) problems are solved on the host.
+    """
 
     name: str
     num_threads: int
 
+    @property
+    def inputs(self) -> Inputs:
+        """What takes user input."""
+
+    @property
+    def score_tiles(self) -> ScoreTiles:
+        """Limits of a tile of scores."""
+
+    @property
+    def tile_factor(self) -> int:
+        """Length of tiles of users, against those that suit the caches of a processor."""
+
+    @property
+    def out_of_memory(self) -> tuple[type[Exception], ...]:
+        """What smaller tiles may help against."""
+
     def with_threads(self, num_threads: int) -> Backend:
         """Return the same backend with another number of threads."""
+
+    @property
+    def host(self) -> Backend:
+        """A backend for work on the host; itself, where that is where it works."""
+
+    def active(self) -> AbstractContextManager[Any]:
+        """Return a context in which the backend may be used: the device is the current one."""
+
+    def halved(self, tile: int) -> int:
+        """Return half of a tile that memory did not hold, and say so once; raise MemoryError below one row."""
+
+    def put(self, matrix: Csr) -> Csr:
+        """Return a matrix where the operations want it."""
+
+    def give(self, matrix: Csr) -> Any:
+        """Return a matrix as users know it, SciPy's or that of the device; its ids are its own."""
+
+    def new(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return an uninitialised array."""
+
+    def empty(self, rows: int, columns: int) -> FloatArray:
+        """Return an uninitialised float32 matrix."""
+
+    def zeros(self, rows: int, columns: int) -> FloatArray:
+        """Return a float32 matrix of zeros whose rows start at cache lines."""
+
+    def to_device(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a NumPy array as an array of the device."""
+
+    def to_host(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return an array of the device as a NumPy array."""
+
+    def matmul(self, a: FloatArray, b: npt.NDArray[Any], out: FloatArray) -> FloatArray:
+        """Write ``a @ b`` to ``out``; in double precision where b is of it. A NumPy b goes to the device first."""
+
+    def cross_product(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return aᵀb (k, l), summed in double precision, as a NumPy array."""
+
+    def activation_backward(self, hidden: FloatArray, grad: FloatArray, activation: str) -> FloatArray:
+        """Multiply ``grad`` by act′ at the points of activations ``hidden``, and return its column sums (1, k)."""
+
+    def add_up(self, losses: list[Any]) -> float:
+        """Return the sum of losses that operations returned."""
+
+    def sum_of_squares(self, matrix: FloatArray) -> float:
+        """Return Σ x², summed in double precision."""
+
+
+class Backend(Arrays, Protocol):
+    """Operations on checked input: canonical Csr, float32 C-ordered matrices (rows may be strided), int32 ids.
+
+    A loss is a float, or on a device something that becomes one: ``float(loss)`` waits for it.
+    """
 
     def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
         """Return pop (n,), the number of users of each item."""

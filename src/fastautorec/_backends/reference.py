@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_expit
 
+from fastautorec._backends._host import HostArrays
 from fastautorec._backends.protocol import FloatArray, IdArray
 from fastautorec._sampling import COUNT_BLOCKS, TOTAL_BITS, Sampler
 from fastautorec._sparse import Csr
@@ -32,13 +33,17 @@ _OUTPUTS: dict[str, tuple[Callable[[FloatArray], FloatArray], ...]] = {
 }
 
 
-class ReferenceBackend:
+class ReferenceBackend(HostArrays):
     """Plain NumPy; the oracle of the other backends. It has no threads of its own."""
 
     name = "reference"
 
     def __init__(self, num_threads: int = 1) -> None:
         self.num_threads = num_threads
+
+    @property
+    def host(self) -> ReferenceBackend:
+        return self
 
     def with_threads(self, num_threads: int) -> ReferenceBackend:
         return ReferenceBackend(num_threads)

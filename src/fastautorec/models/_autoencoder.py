@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec import _checkpoint
-from fastautorec._backends.protocol import ACTIVATIONS, FloatArray
+from fastautorec._backends.protocol import ACTIVATIONS, Backend, FloatArray
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._losses import Loss
 from fastautorec._network import Network
 from fastautorec._plan import Plan
+from fastautorec._sparse import Csr
 from fastautorec._training import EMBEDDING, PREDICTION, SCHEDULES, Phase
 from fastautorec._validation import (
     check_bool,
@@ -53,6 +54,8 @@ class FittedAutoencoder(EncoderModel):
     """Fitted attributes of the family, apart from the parameters that a dataclass collects."""
 
     _arrays: ClassVar[tuple[str, ...]] = (*EncoderModel._arrays, "embedding_head_", "item_counts_")
+
+    _on_host: ClassVar[tuple[str, ...]] = ("item_counts_",)
 
     embedding_head_: FloatArray | None
     item_counts_: npt.NDArray[np.int64]
@@ -234,9 +237,15 @@ class AutoencoderModel(FittedAutoencoder):
         if train.nnz == 0:
             raise ValueError("`user_items` must hold at least one interaction, got none; partial_fit learns from them")
         check_int("epochs", epochs, 1)
+        backend = self._backend()
+        with backend.active():
+            self.__dict__.update(self._go_on(backend, train, epochs))
+        return self
+
+    def _go_on(self, backend: Backend, train: Csr, epochs: int) -> dict[str, Any]:
         weights = self.decoder_
         if self.popularity_discount:
-            weights = weights / discount(self.item_counts_, self.popularity_discount)
+            weights = weights / backend.to_device(discount(self.item_counts_, self.popularity_discount))
         heads = {self.output_head: weights}
         if self.embedding_head_ is not None:
             heads[EMBEDDING] = self.embedding_head_
@@ -244,13 +253,13 @@ class AutoencoderModel(FittedAutoencoder):
         if not heads.keys() >= set(phase.heads):  # a closed-form fit leaves no embedding head
             phase = Phase(PREDICTION, ((PREDICTION,),))
         k = self.encoder_.shape[1]
-        bias = np.zeros((1, k), np.float32) if self.encoder_bias_ is None else self.encoder_bias_[None]
+        bias = backend.zeros(1, k) if self.encoder_bias_ is None else self.encoder_bias_[None]
         network = Network(self.encoder_, bias, heads)
         with Progress(type(self).__name__, show=False) as progress:
-            run = FitRun(self._backend(), train, None, (), progress)
+            numbers = self.n_users_ + self.skipped_users_ + train.user_numbers()  # masks and negatives of their own
+            run = FitRun(backend, replace(train, users=numbers), None, (), progress)
             session = Session(self, run, self._seeds(), self.item_counts_, self.n_users_)
-            self.__dict__.update(session.go_on(network, phase, epochs))
-        return self
+            return session.go_on(network, phase, epochs)
 
     # --- checks and what the base class asks for ----------------------------------------------------------------------
 

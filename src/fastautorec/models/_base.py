@@ -34,6 +34,7 @@ class Recommender(ABC):
     """
 
     _arrays: ClassVar[tuple[str, ...]] = ()
+    _on_host: ClassVar[tuple[str, ...]] = ()  # of these, those that never go to a device
 
     device: str
     num_threads: int | None
@@ -118,17 +119,29 @@ class Recommender(ABC):
     ) -> Self:
         """Check what every model checks, fit, and take the fitted attributes in one step; ``options`` go to the run."""
         self._check_params()
-        train = check_user_items("user_items", user_items, fitting=True)
+        backend = get_backend(self.device, self.num_threads)
+        with backend.active():
+            return self._fit_on(backend, user_items, validation, callbacks, show_progress, **options)
+
+    def _fit_on(
+        self,
+        backend: Backend,
+        user_items: Any,
+        validation: Any,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]],
+        show_progress: bool,
+        **options: Any,
+    ) -> Self:
+        train = backend.inputs.user_items("user_items", user_items, fitting=True)
         held_out = None
         if validation is not None:
-            held_out = check_user_items("validation", validation)
+            held_out = backend.inputs.user_items("validation", validation).to_host()
             check_matching("validation", held_out, train.shape, "user_items")
             if not (train.row_lengths() * held_out.row_lengths()).any():
                 raise ValueError(
                     "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
                     "each user's interactions with split(data)"
                 )
-        backend = self._backend()
         with Progress(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
             run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
             fitted = self._fit(run)
@@ -186,19 +199,26 @@ class Recommender(ABC):
         history = self._check_history(user_items)
         n_top = check_int("N", N, 1, history.n_cols)
         scorer, candidates = self._scorer(), self._candidates(items, filter_items)
-        exclude = history if check_bool("filter_already_liked_items", filter_already_liked_items) else None
-        if candidates is not None:
-            scorer = scorer.take(candidates)
-            exclude = None if exclude is None else exclude.columns(candidates)
-        ids = np.empty((history.shape[0], n_top), np.int32)
-        scores = np.empty((history.shape[0], n_top), np.float32)
+        excluded = history if check_bool("filter_already_liked_items", filter_already_liked_items) else None
+        backend = self._backend()
+        with backend.active():
+            history = backend.put(history)
+            chosen = None if candidates is None else backend.to_device(candidates)
+            exclude = None if excluded is None else history
+            if candidates is not None and chosen is not None:
+                scorer = scorer.take(chosen)
+                exclude = None if excluded is None else backend.put(excluded.to_host().columns(candidates))
+            on_device = backend.inputs.on_device(user_items)
+            shape, memory = (history.shape[0], n_top), backend if on_device else backend.host
+            ids, scores = memory.new(shape, np.int32), memory.new(shape, np.float32)
 
-        def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
-            ids[start:stop] = best if candidates is None else np.where(best < 0, -1, candidates[best])
-            scores[start:stop] = values
+            def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
+                named = best if chosen is None else np.where(best < 0, np.int32(-1), chosen[best])
+                ids[start:stop] = named if on_device else backend.to_host(named)
+                scores[start:stop] = values if on_device else backend.to_host(values)
 
-        top_lists(self._backend(), scorer, history, lambda _start, _stop: n_top, exclude, store)
-        return ids, scores
+            top_lists(backend, scorer, history, lambda _start, _stop: n_top, exclude, store)
+            return ids, scores
 
     def predict(self, user_items: Any, items: Any = None) -> FloatArray:
         """Return the scores of all items, or of ``items`` in the order given, for histories.
@@ -215,14 +235,14 @@ class Recommender(ABC):
         float32 (q, n) or (q, len(items))
         """
         history = self._check_history(user_items)
-        scorer = self._scorer()
-        if items is not None:
-            scorer = scorer.take(check_ids("items", items, history.n_cols))
-        scores = np.empty((history.shape[0], scorer.n_items), np.float32)
-        backend = self._backend()
-        everyone, everything = slice(0, history.shape[0]), slice(0, scorer.n_items)
-        scorer.score(backend, scorer.prepare(backend, history), everyone, everything, scores)
-        return scores
+        scorer, backend = self._scorer(), self._backend()
+        with backend.active():
+            if items is not None:
+                scorer = scorer.take(backend.to_device(check_ids("items", items, history.n_cols)))
+            scores = backend.empty(history.shape[0], scorer.n_items)
+            everyone, everything = slice(0, history.shape[0]), slice(0, scorer.n_items)
+            scorer.score(backend, scorer.prepare(backend, backend.put(history)), everyone, everything, scores)
+            return scores if backend.inputs.on_device(user_items) else backend.to_host(scores)
 
     def similar_items(self, itemids: Any, N: int = 10) -> tuple[IdArray, FloatArray]:
         """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
@@ -241,18 +261,20 @@ class Recommender(ABC):
         self._require_fitted()
         queries = check_ids("itemids", itemids, self.n_items_)
         n_top = check_int("N", N, 1, self.n_items_)
-        vectors = self._item_vectors()
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        unit = (vectors / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32, copy=False)
         ids = np.empty((len(queries), n_top), np.int32)
         scores = np.empty((len(queries), n_top), np.float32)
+        backend = self._backend()
 
         def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
-            ids[start:stop], scores[start:stop] = best, values
+            ids[start:stop], scores[start:stop] = backend.to_host(best), backend.to_host(values)
 
-        one_hot = Csr(np.arange(len(queries) + 1), queries, None, self.n_items_)
-        neighbours = DotScorer(lambda _backend, rows: unit[rows.rebased().indices], unit)
-        top_lists(self._backend(), neighbours, one_hot, lambda _start, _stop: n_top, None, store)
+        with backend.active():
+            vectors = self._item_vectors()
+            norms = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
+            unit = vectors / np.where(norms > 0, norms, np.float32(1))
+            one_hot = backend.put(Csr(np.arange(len(queries) + 1), queries, None, self.n_items_))
+            neighbours = DotScorer(lambda on, rows: on.encode(rows, unit), unit)
+            top_lists(backend, neighbours, one_hot, lambda _start, _stop: n_top, None, store)
         return (ids[0], scores[0]) if np.ndim(itemids) == 0 else (ids, scores)
 
     # --- files and planning ------------------------------------------------------------------------------------------
@@ -268,10 +290,53 @@ class Recommender(ABC):
             If the file cannot be written; a file that was there before is left as it was.
         """
         self._require_fitted()
-        names = self._stored_arrays()
+        names, backend = self._stored_arrays(), self._backend()
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
+        fitted["device_"] = backend.host.name  # a file can be read where there is no such device
         header = {"model": type(self).__name__, "params": self.get_params(), "fitted": fitted}
-        _model_file.write(Path(path), header, {name: getattr(self, name) for name in names})
+        with backend.active():
+            arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host)
+        _model_file.write(Path(path), header, arrays)
+
+    def to(self, device: str) -> Self:
+        """Move the fitted model to another device and return it.
+
+        Parameters
+        ----------
+        device : {"auto", "cpu", "cuda", "cuda:1", ...}
+            Where ``recommend`` and the others shall run, and the next ``fit``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        BackendUnavailableError
+            If the device cannot be used.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> model = far.Popularity().fit(far.datasets.load_example()).to("cpu")
+        >>> model.device_
+        'cpu'
+        """
+        self._require_fitted()
+        old, new = self._backend(), get_backend(device, self.num_threads)
+        with old.active():
+            arrays = self._moved(old.to_host)
+        self.__dict__.update(arrays, device=device, device_=new.name)
+        with new.active():
+            self.__dict__.update(self._moved(new.to_device))
+        return self
+
+    def _moved(self, move: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> dict[str, Any]:
+        """Return the fitted arrays that live on the device, moved."""
+        named = {name: getattr(self, name) for name in self._arrays if name not in self._on_host}
+        return {name: None if array is None else move(array) for name, array in named.items()}
 
     @classmethod
     def _stored_arrays(cls) -> tuple[str, ...]:
@@ -312,7 +377,8 @@ class Recommender(ABC):
         """Return one vector for each item, float32 (n, d), for similarities."""
 
     def _backend(self) -> Backend:
-        return get_backend(self.device, self.num_threads)
+        """Return the backend of the fitted arrays."""
+        return get_backend(vars(self).get("device_", self.device), self.num_threads)
 
     def _require_fitted(self) -> None:
         if not hasattr(self, "n_items_"):
@@ -320,7 +386,7 @@ class Recommender(ABC):
 
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         self._require_fitted()
-        history = check_user_items(name, user_items, self.n_items_)
+        history = self._backend().inputs.user_items(name, user_items, self.n_items_)
         ids = getattr(user_items, "item_ids", None)
         if ids is not None and self.item_ids_ is not None and not np.array_equal(ids, self.item_ids_):
             column = int(np.argmax(np.asarray(ids) != self.item_ids_))

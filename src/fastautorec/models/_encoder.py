@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from fastautorec import _exact
-from fastautorec._backends.protocol import FloatArray
+from fastautorec._backends.protocol import HOST_SCORES, FloatArray
 from fastautorec._exact import Encoder
+from fastautorec._network import contiguous
 from fastautorec._parallel import resolve_num_threads
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer, tile_shape
@@ -50,9 +49,11 @@ class EncoderModel(Recommender):
         float32 (q, factors)
         """
         history = self._check_history(user_items)
-        encoder = self._encoder()
-        hidden = encoder.hidden(self._backend(), encoder.inputs(history))
-        return np.ascontiguousarray(hidden[:, : self.encoder_.shape[1]])
+        encoder, backend = self._encoder(), self._backend()
+        with backend.active():
+            hidden = encoder.hidden(backend, encoder.inputs(backend.put(history)))
+            units = contiguous(hidden[:, : self.encoder_.shape[1]])
+            return units if backend.inputs.on_device(user_items) else backend.to_host(units)
 
     def _encoder(self) -> Encoder:
         """Return the fitted encoder."""
@@ -89,7 +90,7 @@ class EncoderModel(Recommender):
             "encoder, accumulators and decoder": 4 * n * (3 * k + 2) + 4 * 8 * (k + 1) ** 2,
         }
         peak = max(embedding, prediction, key=lambda parts: sum(parts.values()))
-        score_users, score_items = tile_shape(m, n)
+        score_users, score_items = tile_shape(HOST_SCORES, m, n)
         tiles = {
             "users in a fit tile": users,
             "users in a score tile": score_users,

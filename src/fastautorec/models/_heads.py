@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
@@ -63,7 +64,7 @@ def svd_encoder(
     vectors, singular = right_singular_vectors(run.backend, target, rank, rng, run.step, passes)
     largest = singular[0] if singular[0] > 0 else 1.0
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
-    vectors *= np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32)
+    vectors *= run.backend.to_device(np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32))
     return vectors
 
 
@@ -71,7 +72,7 @@ def typical_size(backend: Backend, encoder: Encoder, train: Csr) -> float:
     """Return the root mean square of XW over evenly spaced users, which act() should see as about 1."""
     sample = train.take_rows(np.arange(0, train.shape[0], -(-train.shape[0] // SCALE_USERS)))
     linear = backend.encode(encoder.inputs(sample), encoder.weight)
-    size = float(np.sqrt(np.mean(np.square(linear, dtype=np.float64))))
+    size = math.sqrt(backend.sum_of_squares(linear) / linear.size)
     return size if size > 0 else 1.0
 
 
@@ -92,7 +93,7 @@ class RidgeHead:
 
     def solve(self, regularization: float) -> FloatArray:
         """Return D₁ (n, width)."""
-        return self._accumulators.solve(regularization, self._intercept_penalty, self._run.backend.num_threads)
+        return self._accumulators.solve(self._run.backend, regularization, self._intercept_penalty)
 
     def penalties(self, regularization: float) -> tuple[float, float]:
         """Return λ of the weights and λ₀ of the intercept."""
@@ -127,7 +128,7 @@ def validation_metric(model: EncoderModel, fitted: dict[str, Any], run: FitRun, 
     candidate.__dict__.update(fitted, n_items_=n, item_ids_=None)
     family, at, cutoff = metric.partition("@")
     length = min(int(cutoff) if cutoff else SELECTION_LENGTH, n)
-    report = evaluate(candidate, run.train.to_scipy(), run.validation.to_scipy(), k=(length,))
+    report = evaluate(candidate, run.known.to_scipy(), run.validation.to_scipy(), k=(length,))
     return float(report[f"{family}@{length}" if at else metric].mean)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fastautorec._backends.protocol import FloatArray
 from fastautorec._exact import Encoder
 from fastautorec._fitting import FitRun
-from fastautorec._network import Network, random_network
+from fastautorec._network import Network, contiguous, random_network
 from fastautorec._training import EMBEDDING, PREDICTION, Head, Phase, Settings, Trainer
 from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, typical_size, validation_metric
 
@@ -58,13 +58,13 @@ class Session:
         users = np.flatnonzero(run.train.row_lengths())
         self._users, self._skipped = len(users), run.train.shape[0] - len(users)
         if self._skipped:
-            run.train = run.train.take_rows(users)
-            run.validation = None if run.validation is None else run.validation.take_rows(users)
+            run.keep_users(users)
         self._counts = run.backend.count_items(run.train) + known_counts
         self._all_users = known_users + self._users
-        self.losses = model._losses(self._counts, self._all_users, seeds.negatives)
-        for loss in self.losses.values():
+        losses = model._losses(self._counts, self._all_users, seeds.negatives)
+        for loss in losses.values():
             loss.check(run.train)
+        self.losses = {name: loss.on(run.backend) for name, loss in losses.items()}
         self._penalties: list[float] = []
         self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
 
@@ -79,7 +79,7 @@ class Session:
         epochs = self._model._epochs_of_phases()
         if not any(epochs):
             return self.fitted() | {"best_epochs_": epochs}
-        self.network = self.network.copy()
+        self.network = self.network.copy(self._run.backend)
         if saved is not None:
             self._take_up(saved[0]["notes"])
         trainer = self.trainer(batch_size, epochs, self._model.patience)
@@ -97,9 +97,7 @@ class Session:
 
     def go_on(self, network: Network, phase: Phase, epochs: int) -> dict[str, Any]:
         """Train a fitted network for some epochs of one phase and return the fitted attributes that change."""
-        model, run, self.network = self._model, self._run, network.copy()
-        numbers = model.n_users_ + model.skipped_users_ + run.train.user_numbers()
-        run.train = replace(run.train, users=numbers)  # new users have masks and negatives of their own
+        model, self.network = self._model, network.copy(self._run.backend)
         self._take_up({"penalties": [model.regularization_], "decays": model.decays_})
         batch_size = min(model.batch_size or BATCH_SIZE, self._users)
         self.trainer(batch_size, (epochs,), epochs).train(0, phase, lambda: None)
@@ -111,13 +109,13 @@ class Session:
         head = head or model.output_head
         weights = heads[head] if weights is None else weights
         if model.popularity_discount and head == model.output_head:
-            weights = weights * discount(self._counts, model.popularity_discount)
+            weights = weights * self._run.backend.to_device(discount(self._counts, model.popularity_discount))
         trained = bool(self.network.bias.any())
         return {
-            "encoder_": np.ascontiguousarray(self.network.encoder),
+            "encoder_": contiguous(self.network.encoder),
             "encoder_bias_": self.network.bias[0].copy() if trained else None,
-            "decoder_": np.ascontiguousarray(weights),
-            "embedding_head_": np.ascontiguousarray(heads[EMBEDDING]) if len(heads) > 1 else None,
+            "decoder_": contiguous(weights),
+            "embedding_head_": contiguous(heads[EMBEDDING]) if len(heads) > 1 else None,
             "item_counts_": self._counts,
             "regularization_": self._penalties[0] if self._decays else None,
             "decays_": dict(self._decays),
@@ -130,8 +128,9 @@ class Session:
     def random_network(self) -> Network:
         model = self._model
         return random_network(
-            self._run.train.n_cols, model.factors, tuple(self.losses), model.fit_intercept, self.seeds.weights
-        )
+            self._run.backend, self._run.train.n_cols, model.factors, tuple(self.losses), model.fit_intercept,
+            self.seeds.weights,
+        )  # fmt: skip
 
     def _start_exactly(self, rng: np.random.Generator) -> None:
         """Take the encoder from a truncated SVD of the first head's target, and the heads from ridge regression."""
@@ -143,7 +142,7 @@ class Session:
         weight /= typical_size(run.backend, self._encoder_of(weight, None), run.train)
         weight = np.hstack([weight, -weight]) if pairs else weight
         run.record(EMBEDDING)
-        self.network = Network(weight, np.zeros((1, model.factors), np.float32), {})
+        self.network = Network(weight, run.backend.zeros(1, model.factors), {})
         solved = {model.output_head: self._solve(model.output_head, report=True)}
         if any(model._epochs_of_phases()):
             solved |= {head: self._solve(head) for head in self.losses if head not in solved}

@@ -58,7 +58,7 @@ class EASE(Recommender):
         check_real("regularization", self.regularization, 0, above=True)
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
-        matrix = run.train.to_scipy()
+        matrix, threads = run.known.to_scipy(), run.backend.host.num_threads
         transposed = matrix.T.tocsr()
         system = np.empty((run.train.n_cols, run.train.n_cols))
 
@@ -66,14 +66,14 @@ class EASE(Recommender):
             system[start:stop] = (transposed[start:stop] @ matrix).toarray()
 
         run.step("item-item matrix")
-        run_blocks(count_pairs, len(system), COUNT_ROWS, run.backend.num_threads)
+        run_blocks(count_pairs, len(system), COUNT_ROWS, threads)
         system[np.diag_indices_from(system)] += self.regularization
         run.step("inverse")
-        inverse = spd_inverse(system, run.backend.num_threads)
+        inverse = spd_inverse(system, threads)
         weights = np.ascontiguousarray(inverse / -np.diag(inverse), np.float32)
         np.fill_diagonal(weights, 0)
         run.record("prediction")
-        return {"item_weights_": weights}
+        return {"item_weights_": run.backend.to_device(weights)}
 
     def _scorer(self) -> _ItemItemScorer:
         return _ItemItemScorer(self.item_weights_)
@@ -96,7 +96,7 @@ class _ItemItemScorer:
         return int(self._weights.shape[1])
 
     def take(self, items: IdArray) -> _ItemItemScorer:
-        return _ItemItemScorer(np.ascontiguousarray(self._weights[:, items]))
+        return _ItemItemScorer(self._weights.take(items, axis=1))
 
     def prepare(self, backend: Backend, history: Csr) -> Csr:
         return history

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._backends.protocol import NUMERATORS, FloatArray
+from fastautorec._backends.protocol import NUMERATORS, Backend, FloatArray
 from fastautorec._exact import Encoder
 from fastautorec._fitting import FitRun
 from fastautorec._losses import SquaredError, item_weights
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer
+from fastautorec._sparse import Csr
 from fastautorec._validation import check_choice, check_int, check_random_state, check_real
 from fastautorec.models._base import Recommender
 from fastautorec.models._encoder import EncoderModel
@@ -47,10 +48,15 @@ class Popularity(Recommender):
         run.step("counting")
         counts = run.backend.count_items(run.train)
         run.record("prediction")
-        return {"popularity_": counts.astype(np.float32)[:, None]}
+        return {"popularity_": run.backend.to_device(counts.astype(np.float32)[:, None])}
 
     def _scorer(self) -> DotScorer:
-        return DotScorer(lambda _backend, history: np.ones((history.shape[0], 1), np.float32), self.popularity_)
+        def ones(backend: Backend, history: Csr) -> FloatArray:
+            column = backend.empty(history.shape[0], 1)
+            column.fill(1)
+            return column
+
+        return DotScorer(ones, self.popularity_)
 
     def _item_vectors(self) -> FloatArray:
         return self.popularity_
@@ -159,7 +165,7 @@ class NCEPLRec(EncoderModel):
         rng = check_random_state(self.random_state)
         counts = run.backend.count_items(run.train)
         weights = item_weights(counts, run.train.shape[0], beta=self.beta, numerator=self.numerator)
-        target = SquaredError(weights).target(run.train)
+        target = SquaredError(weights).on(run.backend).target(run.train)
         weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
         run.record("embedding")
         encoder = Encoder(weight, None, "identity", None, intercept=None)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._backends.protocol import FloatArray
-from fastautorec.ops._cpu import on_cpu
+from fastautorec.ops._backend import on
 
 
 def count_items(user_items: Any, *, num_threads: int | None = None) -> npt.NDArray[np.int64]:
@@ -38,7 +38,8 @@ def count_items(user_items: Any, *, num_threads: int | None = None) -> npt.NDArr
     >>> count_items(csr_matrix([[1, 1, 0], [1, 0, 0]])).tolist()
     [2, 1, 0]
     """
-    return on_cpu(num_threads).count_items(user_items)
+    with on(num_threads, user_items) as operations:
+        return operations.count_items(user_items)
 
 
 def nce_transform(
@@ -78,7 +79,8 @@ def nce_transform(
     array([[0.405, 1.099, 0.   ],
            [0.405, 0.   , 0.   ]], dtype=float32)
     """
-    return on_cpu(num_threads).nce_transform(user_items, beta, numerator)
+    with on(num_threads, user_items) as operations:
+        return operations.nce_transform(user_items, beta, numerator)
 
 
 def encode(
@@ -120,7 +122,8 @@ def encode(
     array([[6.5, 0. ],
            [0.5, 0. ]], dtype=float32)
     """
-    return on_cpu(num_threads).encode(user_items, weight, bias, activation)
+    with on(num_threads, user_items, weight, bias) as operations:
+        return operations.encode(user_items, weight, bias, activation)
 
 
 def encode_backward(user_items: Any, grad: npt.ArrayLike, *, num_threads: int | None = None) -> FloatArray:
@@ -153,7 +156,8 @@ def encode_backward(user_items: Any, grad: npt.ArrayLike, *, num_threads: int | 
            [ 0.,  0.],
            [ 7., 10.]], dtype=float32)
     """
-    return on_cpu(num_threads).encode_backward(user_items, grad)
+    with on(num_threads, user_items, grad) as operations:
+        return operations.encode_backward(user_items, grad)
 
 
 def gram_product(user_items: Any, block: npt.ArrayLike, *, num_threads: int | None = None) -> FloatArray:
@@ -186,4 +190,5 @@ def gram_product(user_items: Any, block: npt.ArrayLike, *, num_threads: int | No
            [4.],
            [2.]], dtype=float32)
     """
-    return on_cpu(num_threads).gram_product(user_items, block)
+    with on(num_threads, user_items, block) as operations:
+        return operations.gram_product(user_items, block)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastautorec._backends.protocol import FloatArray, IdArray
 from fastautorec._operations import CUTOFFS
-from fastautorec.ops._cpu import on_cpu
+from fastautorec.ops._backend import on
 
 
 def top_items(
@@ -50,7 +50,8 @@ def top_items(
     >>> best
     array([[0.4, 0.1]], dtype=float32)
     """
-    return on_cpu(num_threads).top_items(scores, N, exclude)
+    with on(num_threads, scores, exclude) as operations:
+        return operations.top_items(scores, N, exclude)
 
 
 def ranking_metrics(
@@ -95,4 +96,5 @@ def ranking_metrics(
     >>> {name: float(value[0]) for name, value in metrics.items() if name.endswith("@2")}
     {'NDCG@2': 0.38..., 'MAP@2': 0.25, 'Precision@2': 0.5, 'Recall@2': 0.5, 'F1@2': 0.5}
     """
-    return on_cpu(num_threads).ranking_metrics(item_ids, test, k, definition)
+    with on(num_threads, item_ids, test) as operations:
+        return operations.ranking_metrics(item_ids, test, k, definition)

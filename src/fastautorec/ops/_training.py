@@ -9,7 +9,7 @@ from scipy import sparse
 
 from fastautorec._backends.protocol import FloatArray
 from fastautorec._operations import HeadGradients
-from fastautorec.ops._cpu import on_cpu
+from fastautorec.ops._backend import on
 
 
 def drop_entries(
@@ -50,7 +50,8 @@ def drop_entries(
     array([[0., 2., 2., 2.],
            [2., 0., 2., 0.]], dtype=float32)
     """
-    return on_cpu(num_threads).drop_entries(user_items, rate, seed=seed, epoch=epoch)
+    with on(num_threads, user_items) as operations:
+        return operations.drop_entries(user_items, rate, seed=seed, epoch=epoch)
 
 
 def sample_negatives(
@@ -117,9 +118,10 @@ def sample_negatives(
     >>> sample_negatives(user_items, 12, exclude_positives=True, seed=1, rows=[1]).toarray()
     array([[0, 9, 3, 0]], dtype=int32)
     """
-    return on_cpu(num_threads).sample_negatives(
-        user_items, n_samples, power, exclude_positives, seed, epoch, rows, weights=weights
-    )
+    with on(num_threads, user_items) as operations:
+        return operations.sample_negatives(
+            user_items, n_samples, power, exclude_positives, seed, epoch, rows, weights=weights
+        )
 
 
 def mse_head(
@@ -174,7 +176,8 @@ def mse_head(
     >>> grad_hidden, grad_decoder, grad_bias
     (array([[0., 2.]], dtype=float32), array([[0., 0.], [2., 4.]], dtype=float32), array([0., 2.], dtype=float32))
     """
-    return on_cpu(num_threads).mse_head(hidden, decoder, bias, target)
+    with on(num_threads, hidden, decoder, bias, target) as operations:
+        return operations.mse_head(hidden, decoder, bias, target)
 
 
 def ns_head(
@@ -232,7 +235,8 @@ def ns_head(
     >>> loss, grad_bias
     (1.0, array([-1.,  1.], dtype=float32))
     """
-    return on_cpu(num_threads).ns_head(hidden, decoder, bias, positives, negatives, out)
+    with on(num_threads, hidden, decoder, bias, positives) as operations:
+        return operations.ns_head(hidden, decoder, bias, positives, negatives, out)
 
 
 def optimizer_step(
@@ -297,6 +301,7 @@ def optimizer_step(
     >>> optimizer_step(weights, [[0.5, -3.0]], first, second, learning_rate=0.1, step=1)[0].round(4)
     array([[0.8, 2.2]], dtype=float32)
     """
-    return on_cpu(num_threads).optimizer_step(
-        weights, grad, first, second, rule, learning_rate, weight_decay, step, beta1, beta2, epsilon
-    )
+    with on(num_threads, weights, grad, first, second) as operations:
+        return operations.optimizer_step(
+            weights, grad, first, second, rule, learning_rate, weight_decay, step, beta1, beta2, epsilon
+        )

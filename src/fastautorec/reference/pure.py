@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._backends._host import HostArrays
 from fastautorec._backends.protocol import FloatArray, IdArray, metric_names
 from fastautorec._operations import Operations
 from fastautorec._optim import Parameter
@@ -48,13 +49,17 @@ Row = list[tuple[int, float]]
 MASK = 0xFFFFFFFF
 
 
-class PureBackend(PureTraining):
+class PureBackend(HostArrays, PureTraining):
     """Loops over lists; one thread."""
 
     name = "pure"
 
     def __init__(self, num_threads: int = 1) -> None:
         self.num_threads = num_threads
+
+    @property
+    def host(self) -> PureBackend:
+        return self
 
     def with_threads(self, num_threads: int) -> PureBackend:
         return PureBackend(num_threads)

@@ -59,6 +59,12 @@ class Device(Protocol):
     def to_device(self, array: Any) -> Array:
         """Return a copy of a NumPy array on the device; does not wait."""
 
+    def adopt(self, array: Any) -> Array:
+        """Return what another library has on this device (``__cuda_array_interface__`` or DLPack), not copied."""
+
+    def csr(self, indptr: Array, indices: Array, data: Array, shape: tuple[int, int]) -> Any:
+        """Return the sparse matrix that users of the array module know, here `cupyx.scipy.sparse.csr_matrix`."""
+
     def pinned(self, shape: Any, dtype: Any) -> Any:
         """Return an uninitialised NumPy array in page-locked memory, from which copies do not wait."""
 
