@@ -5,6 +5,11 @@
     for (long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x; i < (n); \
          i += static_cast<long long>(gridDim.x) * blockDim.x)
 
+// The same with one i for a whole warp.
+#define FASTAUTOREC_WARP_STRIDE(i, n)                                                                                  \
+    for (long long i = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / fastautorec::kLanes; i < (n); \
+         i += static_cast<long long>(gridDim.x) * blockDim.x / fastautorec::kLanes)
+
 namespace fastautorec {
 
 constexpr int kLanes = 32;
