@@ -11,9 +11,9 @@ from scipy import sparse
 
 from fastautorec._backends._cuda import heads, optim
 from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
+from fastautorec._backends._host import activation_slope
 from fastautorec._backends.protocol import ACTIVATIONS
 from fastautorec._backends.reference import ReferenceBackend
-from fastautorec._network import activation_slope
 from fastautorec._optim import RULES, Parameter
 from fastautorec._sparse import Csr
 
