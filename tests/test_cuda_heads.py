@@ -78,7 +78,7 @@ class Step:
         self.n, self.k = n, k
 
     def mse(self, device, pads=(0, 0)):
-        return self._run(device, pads, heads.mse_head, lambda up: [self._target(device)])
+        return self._run(device, pads, heads.mse_head, lambda up: [self._upload(device, self.target)])
 
     def ns(self, device, pads=(0, 0)):
         return self._run(device, pads, heads.ns_head, lambda up: (*self._lists(device), up(self.counts)))
@@ -89,11 +89,11 @@ class Step:
         loss = getattr(REFERENCE, f"{name}_head")(self.hidden, p, *lists, scale=0.3, grad_hidden=grad)
         return [loss, grad, *state(p)]
 
-    def _target(self, device):
-        return DeviceCsr.from_host(device, self.target)
+    def _upload(self, device, matrix):
+        return DeviceCsr.from_host(device, matrix)
 
     def _lists(self, device):
-        return [DeviceCsr.from_host(device, matrix) for matrix in (self.positives, self.negatives)]
+        return [self._upload(device, matrix) for matrix in (self.positives, self.negatives)]
 
     def _run(self, device, pads, head, lists):
         p, grad = on_device(device, parameter(self.n, self.k), pads), upload(device, self.grad, pads)
@@ -208,15 +208,17 @@ def test_entries_behind_the_last_row_do_not_count():
 
 
 @pytest.mark.parametrize("name", ["mse", "ns"])
-def test_row_slices(name):
+def test_storage_may_start_before_the_first_row(name):
     whole, part = Step(40, 30, 5), Step(40, 30, 5)
     part.hidden, part.grad = whole.hidden[11:29], whole.grad[11:29]
-    part.target, part.positives = whole.target.rows(11, 29), whole.positives.rows(11, 29)
-    part.negatives = whole.negatives.rows(11, 29)
-
-    part._target = lambda device: whole._target(device).rows(11, 29)
-    part._lists = lambda device: [matrix.rows(11, 29) for matrix in whole._lists(device)]
-    assert_close(getattr(part, name)(EmulatedDevice()), part.expected(name))
+    for matrix in ("target", "positives", "negatives"):
+        setattr(part, matrix, getattr(whole, matrix).rows(11, 29))
+    expected = part.expected(name)
+    part._upload = lambda device, rows: DeviceCsr(
+        Pattern(device, *map(device.to_device, (rows.indptr, rows.indices)), 30),
+        None if rows.data is None else device.to_device(rows.data),
+    )
+    assert_close(getattr(part, name)(EmulatedDevice()), expected)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
