@@ -61,7 +61,7 @@ def _as_cpp(source: str, kernels: list[str]) -> str:
     pointer = r"\1* \2 = reinterpret_cast<\1*>(cuda_on_cpu::dynamic_shared.get());"
     exports = "".join(f"CUDA_ON_CPU_EXPORT({name})\n" for name in kernels)
     body = DYNAMIC_SHARED.sub(pointer, source)
-    return f'#include "cuda_on_cpu.hpp"\nnamespace {{\n{body}}}\n#line 1 "exports"\n{exports}'
+    return f'#include "cuda_on_cpu.hpp"\nnamespace {{\n#line 1 "kernels"\n{body}}}\n#line 1 "exports"\n{exports}'
 
 
 def _built(text: str) -> Path:
@@ -69,7 +69,7 @@ def _built(text: str) -> Path:
     flags = ["-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden", "-U_FORTIFY_SOURCE", "-ffp-contract=off"]
     flags += ["-w", f"-I{HEADERS}", *FLAGS]  # warnings are for NVRTC, whose language it is
     parts = [text, compiler, *flags, *(path.read_text("utf-8") for path in sorted(HEADERS.glob("*.hpp")))]
-    library = _cache_folder() / (hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32] + ".so")
+    library = cache_folder() / (hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32] + ".so")
     if not library.exists():
         with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
             new = Path(scratch) / "new.so"
@@ -82,7 +82,8 @@ def _built(text: str) -> Path:
 
 
 @cache
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Return the folder of what was compiled, outside the source tree and nobody else's."""
     folder = Path(tempfile.gettempdir()) / f"fastautorec-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():

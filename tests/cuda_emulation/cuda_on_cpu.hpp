@@ -12,7 +12,7 @@
 namespace cuda_on_cpu {
 namespace {
 
-__shared__ char shared_marker[8] = {};  // so that the section exists
+__attribute__((used)) __shared__ char marker[8] = {};  // so that the section exists
 std::unique_ptr<char[]> dynamic_shared;
 
 extern "C" char __start_cuda_shared[], __stop_cuda_shared[];

@@ -23,64 +23,69 @@
 // Blocks run one by one, so that one copy is enough; a section of its own, so that it can be spoilt between blocks.
 #define __shared__ static __attribute__((section("cuda_shared")))
 
-#define __syncthreads() static_cast<void>(cuda_on_cpu::wait_at_barrier(__LINE__, 0))
-#define __syncthreads_count(vote) cuda_on_cpu::wait_at_barrier(__LINE__, (vote) != 0).count
-#define __syncthreads_or(vote) cuda_on_cpu::wait_at_barrier(__LINE__, (vote) != 0).any
-#define __syncthreads_and(vote) cuda_on_cpu::wait_at_barrier(__LINE__, (vote) != 0).all
-#define __syncwarp(...) cuda_on_cpu::sync_warp(cuda_on_cpu::Line{__LINE__}, ##__VA_ARGS__)
-#define __ballot_sync(...) cuda_on_cpu::ballot(cuda_on_cpu::Line{__LINE__}, __VA_ARGS__)
-#define __any_sync(...) cuda_on_cpu::any(cuda_on_cpu::Line{__LINE__}, __VA_ARGS__)
-#define __all_sync(...) cuda_on_cpu::all(cuda_on_cpu::Line{__LINE__}, __VA_ARGS__)
-#define __shfl_sync(...) cuda_on_cpu::shuffle(cuda_on_cpu::Line{__LINE__}, __VA_ARGS__)
-#define __shfl_up_sync(...) cuda_on_cpu::shuffle_up(cuda_on_cpu::Line{__LINE__}, __VA_ARGS__)
-#define __shfl_down_sync(...) cuda_on_cpu::shuffle_down(cuda_on_cpu::Line{__LINE__}, __VA_ARGS__)
-#define __shfl_xor_sync(...) cuda_on_cpu::shuffle_xor(cuda_on_cpu::Line{__LINE__}, __VA_ARGS__)
+#define __syncthreads cuda_on_cpu::Barrier{__LINE__}.sync
+#define __syncthreads_count cuda_on_cpu::Barrier{__LINE__}.count
+#define __syncthreads_or cuda_on_cpu::Barrier{__LINE__}.any
+#define __syncthreads_and cuda_on_cpu::Barrier{__LINE__}.all
+#define __syncwarp cuda_on_cpu::Warp{__LINE__}.sync
+#define __ballot_sync cuda_on_cpu::Warp{__LINE__}.ballot
+#define __any_sync cuda_on_cpu::Warp{__LINE__}.any
+#define __all_sync cuda_on_cpu::Warp{__LINE__}.all
+#define __shfl_sync cuda_on_cpu::Warp{__LINE__}.shuffle
+#define __shfl_up_sync cuda_on_cpu::Warp{__LINE__}.shuffle_up
+#define __shfl_down_sync cuda_on_cpu::Warp{__LINE__}.shuffle_down
+#define __shfl_xor_sync cuda_on_cpu::Warp{__LINE__}.shuffle_xor
 
 namespace cuda_on_cpu {
 namespace {
 
-struct Line {
-    int number;
+struct Barrier {
+    int line;
+
+    void sync() const { wait_at_barrier(line, false); }
+    int count(int vote) const { return wait_at_barrier(line, vote != 0).count; }
+    int any(int vote) const { return wait_at_barrier(line, vote != 0).any; }
+    int all(int vote) const { return wait_at_barrier(line, vote != 0).all; }
 };
 
-inline int lane() { return static_cast<int>(block.current % kWarp); }
+struct Warp {
+    int line;
 
-inline void sync_warp(Line line, unsigned mask = ~0u) { wait_in_warp(Operation::kSyncWarp, line.number, mask, 0, 0); }
+    static int lane() { return static_cast<int>(block.current % kWarp); }
 
-inline unsigned ballot(Line line, unsigned mask, bool vote) {
-    return static_cast<unsigned>(wait_in_warp(Operation::kBallot, line.number, mask, vote, 0));
-}
-inline int any(Line line, unsigned mask, bool vote) { return ballot(line, mask, vote) != 0; }
-inline int all(Line line, unsigned mask, bool vote) { return ballot(line, mask, vote) == mask; }
+    void sync(unsigned mask = ~0u) const { wait_in_warp(Operation::kSyncWarp, line, mask, 0, 0); }
 
-template <class T>
-T exchange(Line line, unsigned mask, T value, int source, int width) {
-    static_assert(sizeof(T) <= 8 && std::is_arithmetic<T>::value, "shuffles move numbers of up to 8 bytes");
-    if (width != static_cast<int>(kWarp)) throw Error("shuffles have width 32 here");
-    std::uint64_t word = 0;
-    memcpy(&word, &value, sizeof(T));
-    word = wait_in_warp(Operation::kShuffle, line.number, mask, word, source);
-    memcpy(&value, &word, sizeof(T));
-    return value;
-}
-template <class T>
-T shuffle(Line line, unsigned mask, T value, int source, int width = 32) {
-    return exchange(line, mask, value, source & 31, width);
-}
-template <class T>  // lanes whose source is outside the warp keep their value
-T shuffle_up(Line line, unsigned mask, T value, unsigned distance, int width = 32) {
-    const int source = lane() - static_cast<int>(distance);
-    return exchange(line, mask, value, source < 0 ? lane() : source, width);
-}
-template <class T>
-T shuffle_down(Line line, unsigned mask, T value, unsigned distance, int width = 32) {
-    const int source = lane() + static_cast<int>(distance);
-    return exchange(line, mask, value, source > 31 ? lane() : source, width);
-}
-template <class T>
-T shuffle_xor(Line line, unsigned mask, T value, int bits, int width = 32) {
-    return exchange(line, mask, value, lane() ^ (bits & 31), width);
-}
+    unsigned ballot(unsigned mask, int vote) const {
+        return static_cast<unsigned>(wait_in_warp(Operation::kBallot, line, mask, vote != 0, 0));
+    }
+    int any(unsigned mask, int vote) const { return ballot(mask, vote) != 0; }
+    int all(unsigned mask, int vote) const { return ballot(mask, vote) == mask; }
+
+    template <class T>
+    T shuffle(unsigned mask, T value, int source, int width = 32) const {
+        static_assert(sizeof(T) <= 8 && std::is_arithmetic<T>::value, "shuffles move numbers of up to 8 bytes");
+        if (width != static_cast<int>(kWarp)) throw Error("shuffles have width 32 here");
+        std::uint64_t word = 0;
+        memcpy(&word, &value, sizeof(T));
+        word = wait_in_warp(Operation::kShuffle, line, mask, word, source & 31);
+        memcpy(&value, &word, sizeof(T));
+        return value;
+    }
+    template <class T>  // lanes whose source is outside the warp keep their value
+    T shuffle_up(unsigned mask, T value, unsigned distance, int width = 32) const {
+        const int source = lane() - static_cast<int>(distance);
+        return shuffle(mask, value, source < 0 ? lane() : source, width);
+    }
+    template <class T>
+    T shuffle_down(unsigned mask, T value, unsigned distance, int width = 32) const {
+        const int source = lane() + static_cast<int>(distance);
+        return shuffle(mask, value, source > 31 ? lane() : source, width);
+    }
+    template <class T>
+    T shuffle_xor(unsigned mask, T value, int bits, int width = 32) const {
+        return shuffle(mask, value, lane() ^ bits, width);
+    }
+};
 
 }  // namespace
 }  // namespace cuda_on_cpu

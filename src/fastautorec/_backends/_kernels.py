@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 SHARED = ("scalar_math.h", "philox.h", "sampling.h", "prelude.cuh")  # before every kernel file, in this order
@@ -18,17 +17,20 @@ def kernel_source(file: str) -> str:
     """
     parts = []
     for name in (*SHARED, file):
-        text = _folder(name).read_text("utf-8")
+        text = _path(name).read_text("utf-8")
         kept = "\n".join("" if line.startswith(("#include", "#pragma once")) else line for line in text.splitlines())
         parts.append(f'#line 1 "{name}"\n{kept}\n')
     return "".join(parts)
 
 
-def _folder(name: str) -> Path:
-    """Return where a file lies: beside the installed package, or in the source tree of an editable install."""
-    package = Path(str(files("fastautorec")))
+def _path(name: str) -> Path:
+    """Return where a file lies: in an installed package, or in the source tree of an editable installation."""
+    package = Path(__file__).parents[1]
     tree = package.parents[1]
-    for folder in (package / "cuda", tree / "cuda", tree / "cpp" / "include" / "fastautorec"):
+    folders = [package / "cuda"]
+    if package.parent.name == "src":  # what an earlier build installed beside the package may be out of date
+        folders = [tree / "cuda", tree / "cpp" / "include" / "fastautorec"]
+    for folder in folders:
         if (folder / name).exists():
             return folder / name
     raise FileNotFoundError(f"the CUDA source {name} is missing from this installation; reinstall fastautorec")
