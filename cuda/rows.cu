@@ -58,9 +58,8 @@ extern "C" __global__ void length_powers_kernel(float* __restrict__ out, long lo
 }
 
 // counts[id] += 1 for every entry, one thread each. Integers: the order of the additions does not matter.
-extern "C" __global__ void count_items_kernel(unsigned long long* __restrict__ counts, const int* __restrict__ ids,
-                                              long long nnz) {
-    FASTAUTOREC_GRID_STRIDE(p, nnz) { atomicAdd(&counts[ids[p]], 1ull); }
+extern "C" __global__ void count_items_kernel(int* __restrict__ counts, const int* __restrict__ ids, long long nnz) {
+    FASTAUTOREC_GRID_STRIDE(p, nnz) { atomicAdd(&counts[ids[p]], 1); }
 }
 
 // Sets entries to 0 where their random word is below the threshold, and multiplies the others by scale.
