@@ -170,7 +170,7 @@ extern "C" __global__ void top_items_kernel(int* ids, float* values, const float
         for (long long done = 0; done < n_top; done += n_listed) {
             const long long n_now = n_top - done < n_listed ? n_top - done : n_listed;
             if (threadIdx.x == 0) n_keys = 0;
-            const Key limit = find_limit(row, excluded, n_now, room, counts, found);
+            const Key limit = find_limit(row, excluded, n_now, room, counts, found);  // with barriers in it
             for (long long e = threadIdx.x; e < row.size(); e += blockDim.x) {
                 const Key key = row.key(e);
                 if (!row.wants(key) || key > limit || (e < width && excluded.has(first_item + e))) continue;
@@ -187,7 +187,6 @@ extern "C" __global__ void top_items_kernel(int* ids, float* values, const float
                 values[i * n_top + done + k] = free ? __uint_as_float(0x7fc00000u) : score_of(keys[k]);
             }
             row.floor = keys[n_now - 1];
-            __syncthreads();  // the next keys overwrite these
         }
     }
 }
