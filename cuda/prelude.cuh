@@ -37,6 +37,26 @@ __device__ __forceinline__ T block_sum(T value, T* sums) {
     return sum;
 }
 
+// Sum over the threads of a block before this one, of whole warps; `all` is that over the block. `sums` is shared, with
+// a place for each warp; it may be used again at once.
+template <class T>
+__device__ __forceinline__ T block_scan(T value, T* sums, T* all) {
+    T sum = value, before = 0;
+    for (int distance = 1; distance < kLanes; distance *= 2) {
+        const T other = __shfl_up_sync(kWholeWarp, sum, distance);
+        if (lane_number() >= distance) sum += other;
+    }
+    if (lane_number() == kLanes - 1) sums[warp_number()] = sum;
+    __syncthreads();
+    *all = 0;
+    for (int w = 0; w < static_cast<int>(blockDim.x) / kLanes; ++w) {
+        if (w == warp_number()) before = *all;
+        *all += sums[w];
+    }
+    __syncthreads();
+    return before + sum - value;
+}
+
 // A warp takes a row in tiles of 128 columns, four for each lane: neighbours where kWide, which needs 16-byte aligned
 // rows, else 32 apart.
 constexpr int kTile = 4 * kLanes;
