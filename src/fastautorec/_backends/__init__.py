@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from fastautorec._backends._memory import device_number, is_on_device
 from fastautorec._backends.protocol import Backend
@@ -92,7 +92,7 @@ def _gpu(num_threads: int, ordinal: int = 0) -> Backend:
     from fastautorec._backends import _cuda as parts  # noqa: PLC0415
     from fastautorec._backends.cuda import CudaBackend  # noqa: PLC0415
 
-    return CudaBackend(parts.open_device(ordinal), num_threads)
+    return cast(Backend, CudaBackend(parts.open_device(ordinal), num_threads))  # its arrays are not NumPy's
 
 
 _FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _gpu}
