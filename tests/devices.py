@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cuda_emulation import EmulatedDevice
 
+from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
 from fastautorec._backends._host import HostArrays
 from fastautorec._backends.cuda import CudaBackend
 from fastautorec._backends.protocol import Backend
@@ -97,14 +98,10 @@ class _Copies:
         return there
 
     def _matrix(self, matrix: Csr) -> Any:
-        """Return the rows of a matrix; a part of a larger one stays a part."""
-        whole = dataclasses.replace(
-            matrix,
-            indptr=np.concatenate([[0], matrix.indptr, [len(matrix.indices)]]),
-            users=None if matrix.users is None else np.concatenate([[-1], matrix.users, [-1]]),
-        )
-        part = self._backend.put(whole).rows(1, len(whole.indptr) - 2)
-        return part if matrix.users is not None else dataclasses.replace(part, users=None)
+        """Return a matrix with the storage that it has here, which a part of a larger one shares."""
+        up = self._backend.to_device
+        pattern = Pattern(self._backend.device, up(matrix.indptr), up(matrix.indices), matrix.n_cols)
+        return DeviceCsr(pattern, *(None if array is None else up(array) for array in (matrix.data, matrix.users)))
 
     def down(self, result: Any) -> Any:
         for mine, there in self._arrays:

@@ -52,9 +52,9 @@ class Parameter:
 
     def __post_init__(self) -> None:
         if self.first is None and (self.rule != "sgd" or self.beta1 > 0):
-            self.first = np.zeros_like(self.value)
+            self.first = _zeros_like(self.value)
         if self.second is None and self.rule in ("adam", "adamw"):
-            self.second = np.zeros_like(self.value)
+            self.second = _zeros_like(self.value)
 
     @classmethod
     def gradient_of(cls, value: FloatArray) -> Parameter:
@@ -65,3 +65,10 @@ class Parameter:
         """Return the moments that the rule keeps, by name."""
         kept = {"first": self.first, "second": self.second}
         return {name: moment for name, moment in kept.items() if moment is not None}
+
+
+def _zeros_like(matrix: FloatArray) -> FloatArray:
+    """Return zeros whose rows are as far apart as those of a matrix: what is aligned there is aligned here."""
+    rows, columns = matrix.shape
+    stride = matrix.strides[0] // matrix.itemsize if rows > 1 else columns
+    return np.zeros_like(matrix, shape=(rows, max(stride, columns)))[:, :columns]

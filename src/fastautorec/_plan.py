@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+DEVICE_ENTRY = 56  # bytes of an interaction that is being indexed by item on a GPU
+DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
+DEVICE_DOUBLE = 128 << 20  # bytes of a product in double precision
+
+
+def device_parts(m: int, n: int, nnz: int, score_bytes: int) -> dict[str, int]:
+    """Return what every model needs on a GPU."""
+    return {
+        "interactions": 8 * (m + 1) + 4 * nnz,
+        "index by item of a tile": DEVICE_ENTRY * min(nnz, DEVICE_INDEXED),
+        "scores of a tile": score_bytes,
+    }
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -20,6 +33,9 @@ class Plan:
         Bytes by purpose that exist at the same time at the peak, the caller's own matrix not included.
     tiles : dict of str to int
         Sizes of the pieces of work, for example users in a tile.
+    device_parts : dict of str to int
+        The same for the memory of a GPU with ``device="cuda"``. Interactions that do not fit beside the rest stay in
+        host memory and come over in blocks, and tiles that do not fit are halved.
 
     Examples
     --------
@@ -34,11 +50,17 @@ class Plan:
     nnz: int
     parts: dict[str, int]
     tiles: dict[str, int] = field(default_factory=dict)
+    device_parts: dict[str, int] = field(default_factory=dict)
 
     @property
     def peak_bytes(self) -> int:
         """Predicted peak, bytes."""
         return sum(self.parts.values())
+
+    @property
+    def device_bytes(self) -> int:
+        """Predicted peak on a GPU, bytes."""
+        return sum(self.device_parts.values())
 
     def __str__(self) -> str:
         """Return a table of the parts."""
@@ -47,4 +69,8 @@ class Plan:
         rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self.parts.items()]
         rows += [f"  {'predicted peak':<40}{self.peak_bytes / 1e6:12,.1f} MB"]
         rows += [f"  {name:<40}{size:12,}" for name, size in self.tiles.items()]
+        if self.device_parts:
+            rows += ["on a GPU (device='cuda')"]
+            rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self.device_parts.items()]
+            rows += [f"  {'predicted peak':<40}{self.device_bytes / 1e6:12,.1f} MB"]
         return "\n".join(rows)

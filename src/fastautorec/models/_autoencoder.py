@@ -314,9 +314,15 @@ class AutoencoderModel(FittedAutoencoder):
             "the best weights so far": weights,
             "hidden units of a batch and their gradients": 2 * 4 * batch * (self.factors + self.fit_intercept),
         }
-        if self.init == "svd" and exact.peak_bytes > sum(parts.values()):
-            return exact
-        return replace(exact, parts=parts, tiles=exact.tiles | {"users in a batch": batch})
+        device = self._always_on_device(m, n, nnz) | {
+            "weights, their moments, the best and the fitted ones": 5 * weights,
+            "gradients of a step": 4 * n * (self.factors + self.fit_intercept),
+        }
+        if self.init == "svd":
+            parts, device = (max(both, key=lambda p: sum(p.values())) for both in (
+                (parts, exact.parts), (device, exact.device_parts)
+            ))  # fmt: skip
+        return replace(exact, parts=parts, tiles=exact.tiles | {"users in a batch": batch}, device_parts=device)
 
     def _activation(self) -> str:
         return self.activation

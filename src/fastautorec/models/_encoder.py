@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from fastautorec import _exact
-from fastautorec._backends.protocol import HOST_SCORES, FloatArray
+from fastautorec._backends.protocol import DEVICE_SCORES, HOST_SCORES, FloatArray
 from fastautorec._exact import Encoder
 from fastautorec._network import contiguous
 from fastautorec._parallel import resolve_num_threads
-from fastautorec._plan import Plan
+from fastautorec._plan import DEVICE_DOUBLE, Plan, device_parts
 from fastautorec._scoring import DotScorer, tile_shape
 from fastautorec.models._base import Recommender
 
@@ -96,7 +96,19 @@ class EncoderModel(Recommender):
             "users in a score tile": score_users,
             "items in a score tile": score_items,
         }
-        return Plan(type(self).__name__, (m, n), nnz, always | peak, tiles)
+        device = self._always_on_device(m, n, nnz) | {
+            "embedding target": 4 * nnz,
+            "blocks of the subspace iteration": n * width * (3 * 4 + 8),
+            "hidden units of a tile of users": 4 * min(m, 8 * _exact.tile_users(k + 1)) * (k + 1),
+            "a product in double precision": min(DEVICE_DOUBLE, 8 * max(m, n) * (k + 1)),
+            "encoder, accumulators and decoder": 4 * n * (3 * k + 2),
+        }
+        return Plan(type(self).__name__, (m, n), nnz, always | peak, tiles, device)
+
+    def _always_on_device(self, m: int, n: int, nnz: int) -> dict[str, int]:
+        """Return the parts of every plan for a GPU."""
+        users, items = tile_shape(DEVICE_SCORES, m, n)
+        return device_parts(m, n, nnz, 4 * users * items)
 
     def _always(self, m: int, n: int) -> dict[str, int]:
         """Return the parts of every plan."""

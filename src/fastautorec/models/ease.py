@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._backends.protocol import Backend, FloatArray, IdArray
+from fastautorec._backends.protocol import DEVICE_SCORES, Backend, FloatArray, IdArray
 from fastautorec._fitting import FitRun
 from fastautorec._parallel import run_blocks, spd_inverse
-from fastautorec._plan import Plan
+from fastautorec._plan import Plan, device_parts
+from fastautorec._scoring import tile_shape
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.models._base import Recommender
@@ -82,7 +83,10 @@ class EASE(Recommender):
         return self.item_weights_
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
-        return Plan("EASE", (m, n), nnz, {"row pointers": 8 * (m + 1), "item-item matrices": 36 * n * n})
+        users, items = tile_shape(DEVICE_SCORES, m, n)
+        parts = {"row pointers": 8 * (m + 1), "item-item matrices": 36 * n * n}
+        device = device_parts(m, n, nnz, 4 * users * items) | {"item-item matrix": 4 * n * n}
+        return Plan("EASE", (m, n), nnz, parts, device_parts=device)
 
 
 class _ItemItemScorer:

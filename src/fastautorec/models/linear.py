@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._backends.protocol import NUMERATORS, Backend, FloatArray
+from fastautorec._backends.protocol import DEVICE_SCORES, NUMERATORS, Backend, FloatArray
 from fastautorec._exact import Encoder
 from fastautorec._fitting import FitRun
 from fastautorec._losses import SquaredError, item_weights
-from fastautorec._plan import Plan
-from fastautorec._scoring import DotScorer
+from fastautorec._plan import Plan, device_parts
+from fastautorec._scoring import DotScorer, tile_shape
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_choice, check_int, check_random_state, check_real
 from fastautorec.models._base import Recommender
@@ -62,7 +62,9 @@ class Popularity(Recommender):
         return self.popularity_
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
-        return Plan("Popularity", (m, n), nnz, {"row pointers": 8 * (m + 1), "counts": 12 * n})
+        parts = {"row pointers": 8 * (m + 1), "counts": 12 * n}
+        users, items = tile_shape(DEVICE_SCORES, m, n)
+        return Plan("Popularity", (m, n), nnz, parts, device_parts=device_parts(m, n, nnz, 4 * users * items))
 
 
 class PureSVD(EncoderModel):
