@@ -127,7 +127,7 @@ class EmulatedDevice:
                 raise TypeError(
                     f"gemm takes matrices of one type, float32 or float64, got {matrix.dtype}{matrix.shape}"
                 )
-            if matrix.shape[1] > 1 and matrix.strides[1] != matrix.itemsize:
+            if matrix.size and matrix.shape[1] > 1 and matrix.strides[1] != matrix.itemsize:
                 raise ValueError(f"the rows of a gemm must be contiguous, got strides {matrix.strides}")
         left = a._values.T if transpose_a else a._values
         right = b._values.T if transpose_b else b._values
