@@ -2,42 +2,34 @@
 // Rows may fall into batches of `size` rows, each with an index of its own: one sort serves them all.
 // Bound by memory: with the sort about 150 bytes for each entry.
 
-namespace {
-
-constexpr int kWarp = 32;
-
-}  // namespace
-
-// For each entry p of row i: keys[p - first] = batch * n + id, row_of[p - first] = i, counts[key + 1] += 1.
+// For each entry p of row i: keys[p] = batch * n + id, row_of[p] = i, counts[key + 1] += 1.
 // counts (batches * n + 1,) of zeros. One warp for each row.
 extern "C" __global__ void item_keys_kernel(int* __restrict__ keys, int* __restrict__ row_of, int* __restrict__ counts,
                                             const long long* __restrict__ indptr, const int* __restrict__ ids,
-                                            long long first, long long size, long long n, long long m) {
-    const long long warps = static_cast<long long>(gridDim.x) * blockDim.x / kWarp;
-    for (long long i = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / kWarp; i < m; i += warps) {
+                                            long long size, long long n, long long m) {
+    FASTAUTOREC_WARP_STRIDE(i, m) {
         const int batch_key = static_cast<int>(i / size * n);
         const long long end = indptr[i + 1];
-        for (long long p = indptr[i] + threadIdx.x % kWarp; p < end; p += kWarp) {
+        for (long long p = indptr[i] + fastautorec::lane_number(); p < end; p += fastautorec::kLanes) {
             const int key = batch_key + ids[p];
-            keys[p - first] = key;
-            row_of[p - first] = static_cast<int>(i);
+            keys[p] = key;
+            row_of[p] = static_cast<int>(i);
             atomicAdd(&counts[key + 1], 1);  // integers: the order of the additions does not matter
         }
     }
 }
 
 // The sorted entries: rows[e] is the row within its batch of entry order[e], places[e] where the entry is stored.
-// order[e] counts from `first`; with starts (m + 1,), the row pointers, places count from the first entry of the batch.
+// With starts (m + 1,), the row pointers, places count from the first entry of the batch.
 // One thread for each entry.
 extern "C" __global__ void item_places_kernel(int* __restrict__ rows, long long* __restrict__ places,
                                               const long long* __restrict__ order, const int* __restrict__ row_of,
-                                              const long long* __restrict__ starts, long long first, long long size,
-                                              long long nnz) {
+                                              const long long* __restrict__ starts, long long size, long long nnz) {
     FASTAUTOREC_GRID_STRIDE(e, nnz) {
         const int row = row_of[order[e]];
         const long long head = starts ? row / size * size : 0;  // first row of the batch
         rows[e] = static_cast<int>(row - head);
-        places[e] = order[e] + first - (starts ? starts[head] : 0);
+        places[e] = order[e] - (starts ? starts[head] : 0);
     }
 }
 
@@ -46,14 +38,13 @@ extern "C" __global__ void item_places_kernel(int* __restrict__ rows, long long*
 extern "C" __global__ void column_squares_kernel(double* __restrict__ out, const long long* __restrict__ begin,
                                                  const long long* __restrict__ places, const float* __restrict__ data,
                                                  long long n) {
-    const long long warps = static_cast<long long>(gridDim.x) * blockDim.x / kWarp;
-    for (long long j = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / kWarp; j < n; j += warps) {
+    FASTAUTOREC_WARP_STRIDE(j, n) {
         double sum = 0.0;
-        for (long long e = begin[j] + threadIdx.x % kWarp; e < begin[j + 1]; e += kWarp) {
+        for (long long e = begin[j] + fastautorec::lane_number(); e < begin[j + 1]; e += fastautorec::kLanes) {
             const double value = data[places[e]];
             sum += value * value;
         }
-        for (int step = kWarp / 2; step > 0; step /= 2) sum += __shfl_down_sync(0xFFFFFFFFu, sum, step);
-        if (threadIdx.x % kWarp == 0) out[j] = sum;
+        sum = fastautorec::warp_sum(sum);
+        if (fastautorec::lane_number() == 0) out[j] = sum;
     }
 }

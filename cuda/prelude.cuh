@@ -5,6 +5,11 @@
     for (long long i = blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x; i < (n); \
          i += static_cast<long long>(gridDim.x) * blockDim.x)
 
+// The same with one i for a whole warp.
+#define FASTAUTOREC_WARP_STRIDE(i, n)                                                                                  \
+    for (long long i = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / fastautorec::kLanes; i < (n); \
+         i += static_cast<long long>(gridDim.x) * blockDim.x / fastautorec::kLanes)
+
 namespace fastautorec {
 
 constexpr int kLanes = 32;
@@ -30,6 +35,26 @@ __device__ __forceinline__ T block_sum(T value, T* sums) {
     if (threadIdx.x == 0)
         for (int w = 0; w < static_cast<int>(blockDim.x) / kLanes; ++w) sum += sums[w];
     return sum;
+}
+
+// Sum over the threads of a block before this one, of whole warps; `all` is that over the block. `sums` is shared, with
+// a place for each warp; it may be used again at once.
+template <class T>
+__device__ __forceinline__ T block_scan(T value, T* sums, T* all) {
+    T sum = value, before = 0;
+    for (int distance = 1; distance < kLanes; distance *= 2) {
+        const T other = __shfl_up_sync(kWholeWarp, sum, distance);
+        if (lane_number() >= distance) sum += other;
+    }
+    if (lane_number() == kLanes - 1) sums[warp_number()] = sum;
+    __syncthreads();
+    *all = 0;
+    for (int w = 0; w < static_cast<int>(blockDim.x) / kLanes; ++w) {
+        if (w == warp_number()) before = *all;
+        *all += sums[w];
+    }
+    __syncthreads();
+    return before + sum - value;
 }
 
 // A warp takes a row in tiles of 128 columns, four for each lane: neighbours where kWide, which needs 16-byte aligned

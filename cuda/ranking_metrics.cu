@@ -3,9 +3,6 @@
 namespace fastautorec {
 namespace {
 
-constexpr int kWarp = 32;
-constexpr unsigned int kFullWarp = 0xffffffffu;
-
 __device__ __forceinline__ bool is_in(const int* ids, long long size, int id) {
     long long low = 0, high = size;
     while (low < high) {
@@ -44,28 +41,28 @@ extern "C" __global__ void ranking_metrics_kernel(double* out, const int* lists,
                                                   long long length, const long long* test_begin, const int* test_ids,
                                                   const long long* cutoffs, long long n_cutoffs, int paper,
                                                   const double* gains, const double* ideal, const double* harmonic) {
-    const long long n_warps = static_cast<long long>(gridDim.x) * blockDim.x / kWarp;
+    const long long n_warps = static_cast<long long>(gridDim.x) * blockDim.x / kLanes;
     const long long columns = 2 + n_cutoffs * (paper ? 4 : 5), longest = cutoffs[n_cutoffs - 1];
-    const int lane = threadIdx.x % kWarp;
-    long long i = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / kWarp;
+    const int lane = lane_number();
+    long long i = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / kLanes;
     for (; i < n_rows; i += n_warps) {
         const int *list = lists + i * stride, *test = test_ids + test_begin[i];
         const long long total = test_begin[i + 1] - test_begin[i];
         double* row = out + i * columns;
         if (total == 0) {
-            for (long long c = lane; c < columns; c += kWarp) row[c] = nan("");
+            for (long long c = lane; c < columns; c += kLanes) row[c] = nan("");
             continue;
         }
         const long long at = total < length ? total : length;        // R-precision looks so far
         const long long needed = longest < total ? total : longest;  // nothing looks further
         const long long stop = needed < length ? needed : length;
-        for (long long first = 0; first < n_cutoffs; first += kWarp) {
+        for (long long first = 0; first < n_cutoffs; first += kLanes) {
             const long long c = first + lane, k = c < n_cutoffs ? cutoffs[c] : 0;
             double dcg = 0, sum = 0;
             long long hits = 0, hits_at = 0;
-            for (long long start = 0; start < stop; start += kWarp) {
+            for (long long start = 0; start < stop; start += kLanes) {
                 const bool hit = start + lane < stop && is_hit(list, start + lane, test, total);
-                for (unsigned int left = __ballot_sync(kFullWarp, hit); left; left &= left - 1) {
+                for (unsigned int left = __ballot_sync(kWholeWarp, hit); left; left &= left - 1) {
                     const long long rank = start + __ffs(static_cast<int>(left));
                     hits_at += rank <= at;
                     if (rank > k) continue;

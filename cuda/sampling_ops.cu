@@ -7,9 +7,7 @@ namespace {
 
 using Word = unsigned long long;
 
-constexpr int kWarp = 32;
-constexpr int kMaxWarps = 8;
-constexpr unsigned int kFullWarp = 0xffffffffu;
+constexpr int kMaxWarps = 8;  // of a block
 
 // Tables of a sampler, as src/fastautorec/_sampling.py makes them.
 struct Line {
@@ -39,27 +37,8 @@ struct CutOut {
     Word total;
 };
 
-// Sum of the values of the threads before this one; `all` is the sum over the block. `sums` is shared, one per warp.
-template <class T>
-__device__ __forceinline__ T block_scan(T value, T* sums, T* all) {
-    const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-    T sum = value, before = 0;
-    for (int distance = 1; distance < kWarp; distance *= 2) {
-        const T other = __shfl_up_sync(kFullWarp, sum, distance);
-        if (lane >= distance) sum += other;
-    }
-    if (lane == kWarp - 1) sums[warp] = sum;
-    __syncthreads();
-    *all = 0;
-    for (int w = 0; w < static_cast<int>(blockDim.x) / kWarp; ++w) {
-        if (w == warp) before = *all;
-        *all += sums[w];
-    }
-    __syncthreads();  // the sums may be overwritten from here on
-    return before + sum - value;
-}
-
-// Cuts the excluded items (ascending) out of the line. `places` has room for 2 size + 1 words.
+// Cuts the excluded items (ascending) out of the line. `places` has room for 2 size + 1 words, which the other threads
+// see after the next barrier.
 __device__ CutOut cut_out(const Word* cdf, const int* excluded, long long size, Word* places, Word* sums) {
     Word *gaps = places, *cut = places + size, taken = 0;
     for (long long first = 0; first < size; first += blockDim.x) {
@@ -78,7 +57,6 @@ __device__ CutOut cut_out(const Word* cdf, const int* excluded, long long size, 
         taken += all;
     }
     if (threadIdx.x == 0) cut[size] = taken;
-    __syncthreads();
     return {gaps, cut, static_cast<unsigned int>(size), (Word{1} << kTotalBits) - taken};
 }
 
@@ -218,19 +196,5 @@ extern "C" __global__ void sample_negatives_kernel(int* ids, int* counts, long l
                            : row_by_draws(row, line, out, stream, n_samples, n_items, work, sums);
         if (threadIdx.x == 0) lengths[i] = length;
         __syncthreads();  // the next user overwrites the scratch
-    }
-}
-
-// Moves rows from their places (n_users, room) to compressed ones: row i begins at indptr[i]. A warp for each row.
-extern "C" __global__ void pack_samples_kernel(int* packed_ids, int* packed_counts, const int* ids, const int* counts,
-                                               long long room, const long long* indptr, long long n_users) {
-    const long long n_warps = static_cast<long long>(gridDim.x) * blockDim.x / kWarp;
-    long long i = (blockIdx.x * static_cast<long long>(blockDim.x) + threadIdx.x) / kWarp;
-    for (; i < n_users; i += n_warps) {
-        const long long begin = indptr[i], length = indptr[i + 1] - begin;
-        for (long long e = threadIdx.x % kWarp; e < length; e += kWarp) {
-            packed_ids[begin + e] = ids[i * room + e];
-            packed_counts[begin + e] = counts[i * room + e];
-        }
     }
 }

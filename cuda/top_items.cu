@@ -6,8 +6,6 @@ namespace {
 
 using Key = unsigned long long;
 
-constexpr int kWarp = 32;
-constexpr unsigned int kFullWarp = 0xffffffffu;
 constexpr int kDigitBits = 8;
 constexpr int kDigits = 1 << kDigitBits;
 constexpr Key kNoKey = ~Key{0};  // above all keys: of NaN and minus infinity
@@ -92,17 +90,17 @@ __device__ Key find_limit(const Row& row, const Excluded& excluded, long long n_
             if (matches(key)) atomicAdd(&counts[key >> shift & (kDigits - 1)], -1);
         }
         __syncthreads();
-        if (threadIdx.x < kWarp) {  // each lane adds up some digits; the one where n_top is reached looks closer
-            constexpr int kShare = kDigits / kWarp;
+        if (threadIdx.x < kLanes) {  // each lane adds up some digits; the one where n_top is reached looks closer
+            constexpr int kShare = kDigits / kLanes;
             long long sum = 0;
             for (int d = 0; d < kShare; ++d) sum += counts[threadIdx.x * kShare + d];
             long long until = sum;
-            for (int distance = 1; distance < kWarp; distance *= 2) {
-                const long long other = __shfl_up_sync(kFullWarp, until, distance);
+            for (int distance = 1; distance < kLanes; distance *= 2) {
+                const long long other = __shfl_up_sync(kWholeWarp, until, distance);
                 if (static_cast<int>(threadIdx.x) >= distance) until += other;
             }
             const long long before = below + until - sum;
-            if (threadIdx.x == kWarp - 1 && below + until < n_top) found[0] = kNoKey;  // too few keys: all are listed
+            if (threadIdx.x == kLanes - 1 && below + until < n_top) found[0] = kNoKey;  // too few keys: all are listed
             if (before < n_top && n_top <= below + until) {
                 long long reached = before;
                 int digit = threadIdx.x * kShare;
@@ -172,7 +170,7 @@ extern "C" __global__ void top_items_kernel(int* ids, float* values, const float
         for (long long done = 0; done < n_top; done += n_listed) {
             const long long n_now = n_top - done < n_listed ? n_top - done : n_listed;
             if (threadIdx.x == 0) n_keys = 0;
-            const Key limit = find_limit(row, excluded, n_now, room, counts, found);
+            const Key limit = find_limit(row, excluded, n_now, room, counts, found);  // with barriers in it
             for (long long e = threadIdx.x; e < row.size(); e += blockDim.x) {
                 const Key key = row.key(e);
                 if (!row.wants(key) || key > limit || (e < width && excluded.has(first_item + e))) continue;
@@ -189,7 +187,6 @@ extern "C" __global__ void top_items_kernel(int* ids, float* values, const float
                 values[i * n_top + done + k] = free ? __uint_as_float(0x7fc00000u) : score_of(keys[k]);
             }
             row.floor = keys[n_now - 1];
-            __syncthreads();  // the next keys overwrite these
         }
     }
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from devices import CUDA
+from devices import CUDA, host
 from scipy import sparse
 
 import fastautorec as far
@@ -54,7 +54,7 @@ def train_and_held_out() -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
 def same_bits(one: AutoencoderModel, other: AutoencoderModel) -> None:
     """Check that two models have the same fitted arrays."""
     for name in type(one)._arrays:
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+        np.testing.assert_array_equal(host(getattr(one, name)), host(getattr(other, name)), err_msg=name)
 
 
 TRAIN, HELD_OUT = train_and_held_out()

@@ -21,6 +21,11 @@ DENSE = ("matmul", "cross_product", "activation_backward", "add_up", "sum_of_squ
 OPERATIONS = tuple(name for name, value in vars(Backend).items() if inspect.isfunction(value) and name[0] != "_")
 
 
+def host(array: Any) -> np.ndarray:
+    """Return a NumPy array, wherever the array is."""
+    return array.get() if hasattr(array, "get") else array
+
+
 def emulated_backend(seed: int = 1) -> CudaBackend:
     return CudaBackend(EmulatedDevice(seed), num_threads=2)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from autoencoders import CASES, every_case, every_device, make, same_bits, train_and_held_out
 from contract import ModelContract, train  # noqa: F401
+from devices import host
 from scipy import sparse
 from sklearn.base import clone
 
@@ -75,7 +76,7 @@ def test_an_exact_start_is_the_closed_form(case: str, device: str) -> None:
     closed = make(case, epochs=0, **params).fit(TRAIN)
     nearly = make(case, epochs=1, optimizer="sgd", learning_rate=1e-30, **params).fit(TRAIN)
     for name in ("encoder_", "decoder_", "item_counts_", "regularization_"):
-        np.testing.assert_array_equal(getattr(nearly, name), getattr(closed, name), err_msg=name)
+        np.testing.assert_array_equal(host(getattr(nearly, name)), host(getattr(closed, name)), err_msg=name)
     assert closed.embedding_head_ is None
     assert (nearly.embedding_head_ is None) == (case in ("AutoRec", "OHNSAutoRec"))
 
@@ -112,9 +113,10 @@ def test_intercepts(device: str) -> None:
     )
     assert none.decoder_.shape == (40, 8)
     for model, share in ((history, np.asarray(TRAIN.sum(axis=1)) ** -0.5), (constant, np.ones((60, 1)))):
-        assert model.decoder_.shape == (40, 9)
-        assert model.decoder_[:, 8].any()
-        expected = model.embed(TRAIN) @ model.decoder_[:, :8].T + share * model.decoder_[:, 8]
+        weights = host(model.decoder_)
+        assert weights.shape == (40, 9)
+        assert weights[:, 8].any()
+        expected = model.embed(TRAIN) @ weights[:, :8].T + share * weights[:, 8]
         np.testing.assert_allclose(model.predict(TRAIN), expected, rtol=0, atol=1e-5)
 
 
@@ -215,7 +217,7 @@ def test_partial_fit_counts_all_users(device: str, monkeypatch: pytest.MonkeyPat
         assert then._parameters[name].decay == 2 * 5.0 / 61
     counts = np.asarray(TRAIN.sum(axis=0)).ravel() + NEW[:1].toarray().ravel()
     expected = np.maximum(np.log(61) - np.log(np.maximum(counts, 1)), 0)
-    np.testing.assert_allclose(then.heads["embedding"].loss.item_weights, expected, rtol=1e-6)
+    np.testing.assert_allclose(host(then.heads["embedding"].loss.item_weights), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("case", ["AutoRec", "OHNSAutoRec", "NCEAutoRec full"])
@@ -224,10 +226,10 @@ def test_partial_fit_renews_the_popularity_discount(case: str, device: str) -> N
     """With hardly any training the weights stay, and the discount is that of all users."""
     params = {"popularity_discount": 0.5, "optimizer": "sgd", "learning_rate": 1e-30, "device": device}
     model = make(case, **params).fit(TRAIN)
-    weights = model.decoder_ * np.maximum(model.item_counts_, 1)[:, None] ** 0.5
+    weights = host(model.decoder_) * np.maximum(model.item_counts_, 1)[:, None] ** 0.5
     model.partial_fit(NEW)
     expected = weights * np.maximum(model.item_counts_, 1)[:, None] ** -0.5
-    np.testing.assert_allclose(model.decoder_, expected, rtol=1e-5, atol=1e-25)  # some biases were 0
+    np.testing.assert_allclose(host(model.decoder_), expected, rtol=1e-5, atol=1e-25)  # some biases were 0
 
 
 @every_device
@@ -304,11 +306,11 @@ def test_partial_fit_before_fit() -> None:
 def test_a_loaded_model_goes_on_with_the_same_bits(case: str, device: str, tmp_path: Path) -> None:
     model = make(case, device=device, weight_decay=1.0).fit(TRAIN)
     model.save(tmp_path / "model.npz")
-    loaded = far.load(tmp_path / "model.npz")
+    loaded = far.load(tmp_path / "model.npz").to(device)
     same_bits(loaded, model)
     same_bits(loaded.partial_fit(NEW), model.partial_fit(NEW))
     loaded.save(tmp_path / "again.npz")
-    same_bits(far.load(tmp_path / "again.npz").partial_fit(NEW), model.partial_fit(NEW))
+    same_bits(far.load(tmp_path / "again.npz").to(device).partial_fit(NEW), model.partial_fit(NEW))
     same_bits(loaded.fit(TRAIN), make(case, device=device, weight_decay=1.0).fit(TRAIN))
 
 

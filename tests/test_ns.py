@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from autoencoders import CASES, every_device, make, same_bits, train_and_held_out
 from contract import ModelContract, train  # noqa: F401
+from devices import host
 from scipy import sparse
 
 import fastautorec as far
@@ -66,12 +67,13 @@ def watch_negatives(monkeypatch: pytest.MonkeyPatch, device: str) -> dict[tuple[
     inner = backend.sample_negatives
 
     def watched(self: Any, sampler: Any, users: Any, exclude: Any, seed: int, epoch: int) -> Any:
-        pattern, counts = inner(self, sampler, users, exclude, seed, epoch)
-        for i, user in enumerate(users.tolist()):
+        result = inner(self, sampler, users, exclude, seed, epoch)
+        pattern, counts = result[0].to_host(), host(result[1])
+        for i, user in enumerate(host(users).tolist()):
             row = slice(pattern.indptr[i], pattern.indptr[i + 1])
             assert counts[row].sum() == sampler.n_samples
             drawn[epoch, user] = pattern.indices[row].tobytes(), counts[row].tobytes()
-        return pattern, counts
+        return result
 
     monkeypatch.setattr(backend, "sample_negatives", watched)
     return drawn
@@ -118,7 +120,7 @@ def test_ohns_recommends_from_its_only_head(device: str) -> None:
     assert scores[positive].mean() > 0.3 + scores[~positive].mean()
     start = make("OHNSAutoRec", init="svd", epochs=0, device=device).fit(TRAIN)
     target = far.NCEAutoRec(8, activation="relu", dropout=0.5, popularity_discount=0, device=device).fit(TRAIN)
-    np.testing.assert_allclose(start.encoder_, target.encoder_, rtol=0, atol=1e-5)  # that of the NCE target
+    np.testing.assert_allclose(host(start.encoder_), host(target.encoder_), rtol=0, atol=1e-5)  # that of the NCE target
 
 
 @every_device
@@ -126,8 +128,8 @@ def test_the_heads_of_two_headed_models_differ(device: str) -> None:
     model = make("NSAutoRec joint", device=device).fit(TRAIN)
     assert model.embedding_head_.shape == model.decoder_.shape == (40, 9)
     hidden = np.hstack([model.embed(TRAIN), np.asarray(TRAIN.sum(axis=1)) ** -0.5])
-    np.testing.assert_allclose(model.predict(TRAIN), hidden @ model.decoder_.T, rtol=0, atol=1e-5)
-    assert not np.array_equal(model.embedding_head_, model.decoder_)
+    np.testing.assert_allclose(model.predict(TRAIN), hidden @ host(model.decoder_).T, rtol=0, atol=1e-5)
+    assert not np.array_equal(host(model.embedding_head_), host(model.decoder_))
 
 
 @every_device
@@ -138,8 +140,8 @@ def test_the_embedding_phase_is_that_of_ohns(device: str) -> None:
         first = [record["loss"] for record in two.history_ if record["phase"] == "embedding"]
         assert first == [record["loss"] for record in one.history_]
     limited = make("NSAutoRec limited", device=device).fit(TRAIN)
-    np.testing.assert_array_equal(limited.encoder_, one.encoder_)
-    np.testing.assert_array_equal(limited.embedding_head_, one.decoder_)
+    np.testing.assert_array_equal(host(limited.encoder_), host(one.encoder_))
+    np.testing.assert_array_equal(host(limited.embedding_head_), host(one.decoder_))
 
 
 @every_device

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from fastautorec._backends.protocol import (
     ACTIVATIONS,
@@ -54,7 +55,7 @@ class Operations:
         counts = self._backend.count_items(self._take("user_items", "user_items", user_items))
         return self._backend.to_device(counts)
 
-    def nce_transform(self, user_items: Any, beta: float = 1.0, numerator: str = "interactions") -> Any:
+    def nce_transform(self, user_items: Any, beta: float = 1.0, numerator: str = "interactions") -> sparse.csr_matrix:
         """Return the NCE targets R*; see `fastautorec.ops.nce_transform`."""
         x = self._take("user_items", "user_items", user_items)
         check_choice("numerator", numerator, NUMERATORS)
@@ -90,7 +91,7 @@ class Operations:
             x, self._inputs.dense("block", block, (x.n_cols, None), f"one row for each of the {x.n_cols} items")
         )
 
-    def drop_entries(self, user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0) -> Any:
+    def drop_entries(self, user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0) -> sparse.csr_matrix:
         """Return X with entries dropped at random; see `fastautorec.ops.drop_entries`."""
         x = self._take("values", "user_items", user_items)
         rate = check_rate("rate", rate)
@@ -178,7 +179,7 @@ class Operations:
         rows: npt.ArrayLike | None = None,
         *,
         weights: npt.ArrayLike | None = None,
-    ) -> Any:
+    ) -> sparse.csr_matrix:
         """Return counts of items drawn for each user; see `fastautorec.ops.sample_negatives`."""
         x = self._take("user_items", "user_items", user_items, fitting=weights is None)
         n_samples = check_int("n_samples", n_samples, 1, MAX_SAMPLES)
@@ -198,7 +199,7 @@ class Operations:
         if exclude is not None:
             check_something_left(exclude, sampler.widths())
         pattern, counts = self._backend.sample_negatives(sampler, users, exclude, seed, epoch)
-        return self._backend.give(pattern.with_data(counts))
+        return self._backend.give(pattern.with_data(cast(FloatArray, counts)))  # integers, for once
 
     def top_items(
         self,

@@ -240,10 +240,11 @@ def check_something_left(exclude: Csr, widths: npt.NDArray[np.uint64]) -> None:
     drawable = widths > 0
     needed = int(np.count_nonzero(drawable))
     for i in np.flatnonzero(exclude.row_lengths() >= needed).tolist():
-        if np.count_nonzero(drawable[exclude.rows(i, i + 1).to_host().rebased().indices]) == needed:
+        row = exclude.rows(i, i + 1).to_host()
+        if np.count_nonzero(drawable[row.rebased().indices]) == needed:
             raise ValueError(
                 "`exclude_positives` must leave every user an item to draw, but row "
-                f"{exclude.user_numbers()[i]} holds all {needed} items that can be drawn; leave that row out"
+                f"{row.user_numbers()[0]} holds all {needed} items that can be drawn; leave that row out"
             )
 
 

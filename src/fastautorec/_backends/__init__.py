@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from fastautorec._backends._memory import device_number, is_on_device
 from fastautorec._backends.protocol import Backend
@@ -33,10 +33,10 @@ def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend
     threads = resolve_num_threads(num_threads)
     numbered = re.fullmatch(r"cuda:(\d+)", device) if isinstance(device, str) else None
     if numbered:
-        return _cuda(threads, int(numbered[1]))
+        return _gpu(threads, int(numbered[1]))
     check_choice("device", device, DEVICES)
     if device == "auto":
-        return _cuda(threads) if _gpu_works() else _cpu(threads)
+        return _gpu(threads) if _gpu_works() else _cpu(threads)
     return _FACTORIES[device](threads)
 
 
@@ -45,7 +45,7 @@ def backend_of(arguments: Iterable[Any], num_threads: int | None = None) -> Back
     threads = resolve_num_threads(num_threads)
     for argument in arguments:
         if is_on_device(argument):
-            return _cuda(threads, device_number(argument))
+            return _gpu(threads, device_number(argument))
     return _cpu(threads)
 
 
@@ -55,7 +55,7 @@ def _gpu_works() -> bool:
     if importlib.util.find_spec("cupy") is None:
         return False
     try:
-        _cuda(1)
+        _gpu(1)
     except BackendUnavailableError as error:
         _log.info("device='auto' takes the CPU: %s", error)
         return False
@@ -88,11 +88,11 @@ def _reference(num_threads: int) -> Backend:
     return ReferenceBackend(num_threads)
 
 
-def _cuda(num_threads: int, ordinal: int = 0) -> Backend:
+def _gpu(num_threads: int, ordinal: int = 0) -> Backend:
     from fastautorec._backends import _cuda as parts  # noqa: PLC0415
     from fastautorec._backends.cuda import CudaBackend  # noqa: PLC0415
 
-    return CudaBackend(parts.open_device(ordinal), num_threads)
+    return cast(Backend, CudaBackend(parts.open_device(ordinal), num_threads))  # its arrays are not NumPy's
 
 
-_FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _cuda}
+_FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _gpu}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from fastautorec import _validation
 from fastautorec._backends.protocol import HOST_SCORES, FloatArray
@@ -45,7 +46,7 @@ class HostArrays:
     def halved(self, tile: int) -> int:
         raise MemoryError  # nobody asks: the host's MemoryError goes to the caller
 
-    def give(self, matrix: Csr) -> Any:
+    def give(self, matrix: Csr) -> sparse.csr_matrix:
         result = matrix.to_scipy()
         result.indices = result.indices.copy()
         return result

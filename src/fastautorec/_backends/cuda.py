@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends._cuda import dense, heads, ranking, sampling, sparse
+from fastautorec._backends._cuda import dense, heads, optim, ranking, sampling, sparse
 from fastautorec._backends._cuda.device import Array, Device
 from fastautorec._backends._cuda.inputs import DeviceInputs
 from fastautorec._backends._cuda.matrix import DeviceCsr
@@ -161,7 +161,7 @@ class CudaBackend:
         return heads.ns_head(self.device, hidden, decoder, positives, negatives, counts, out, scale, grad_hidden, plan)
 
     def optimizer_step(self, parameter: Parameter, grad: Array) -> None:
-        heads.optimizer_step(self.device, parameter, grad)
+        optim.optimizer_step(self.device, parameter, grad)
 
     def sample_negatives(
         self, sampler: Sampler, users: Any, exclude: DeviceCsr | None, seed: int, epoch: int

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from fastautorec._sampling import Sampler
 from fastautorec._sparse import Csr
@@ -99,7 +100,7 @@ class Arrays(Protocol):
     def put(self, matrix: Csr) -> Csr:
         """Return a matrix where the operations want it."""
 
-    def give(self, matrix: Csr) -> Any:
+    def give(self, matrix: Csr) -> sparse.csr_matrix:
         """Return a matrix as users know it, SciPy's or that of the device; its ids are its own."""
 
     def new(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

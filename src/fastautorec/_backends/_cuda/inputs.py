@@ -40,10 +40,10 @@ class DeviceInputs(HostInputs):
             _validation.refuse_empty(name, checked.shape)
         return checked
 
-    def values(self, name: str, given: Any) -> Any:
+    def values(self, name: str, given: Any, n_items: int | None = None) -> Any:
         if not is_on_device(given):
-            return super().values(name, given)
-        csr = self._canonical(name, given, None)
+            return super().values(name, given, n_items)
+        csr = self._canonical(name, given, n_items)
         return self._view(csr, None if bool((csr.data == 1).all()) else self._finite(name, csr.data))
 
     def counts(self, name: str, given: Any) -> tuple[Any, Any]:

@@ -46,9 +46,10 @@ class Pattern:
     Attributes
     ----------
     indptr : int64 (m + 1,), on the device
-        Row i is stored at ``indptr[i]:indptr[i + 1]`` of ``indices``; the first value need not be 0.
+        Row i is stored at ``indptr[i]:indptr[i + 1]`` of ``indices``.
     indices : int32, on the device
-        Item ids, ascending within a row; it may be longer than the last row needs.
+        Item ids, ascending within a row. Where the rows were made on the device, whose pointers the host does not
+        know, there may be unused places before and behind them.
     """
 
     def __init__(
@@ -73,13 +74,26 @@ class Pattern:
         return copy
 
     @cached_property
+    def longest_row(self) -> int:
+        """The length of the longest row, or more where the host does not know."""
+        if "host_indptr" not in self.__dict__:
+            return min(self.n_cols, len(self.indices))
+        return int(np.diff(self.host_indptr).max(initial=0))
+
+    @cached_property
     def by_item(self) -> ItemIndex:
         """The index by item; made at the first look, without waiting for the device."""
-        if "host_indptr" in self.__dict__:
-            first, size = int(self.host_indptr[0]), int(self.host_indptr[-1] - self.host_indptr[0])
-        else:
-            first, size = 0, len(self.indices)
-        return _index_items(self.device, self.indptr, self.indices, self.n_cols, first, size)
+        return _index_items(self.device, self.indptr, self.indices, self.n_cols)
+
+    def count_items(self) -> Array:
+        """Return the number of entries of each item, int32 (n,), on the device."""
+        counts = self.device.xp.zeros(self.n_cols, self.device.xp.int32)
+        first, last = int(self.host_indptr[0]), int(self.host_indptr[-1])
+        self.device.launch(
+            *("rows.cu", "count_items_kernel", blocks_for(self.device, last - first), THREADS),
+            *(counts, self.indices[first:last], last - first),
+        )
+        return counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,32 +166,27 @@ class DeviceCsr:
         """Return rows start..stop, which share the ids and values of this matrix."""
         pattern, xp = self.pattern, self.device.xp
         known = pattern.__dict__.get("host_indptr")
-        part = Pattern(
-            self.device,
-            pattern.indptr[start : stop + 1],
-            pattern.indices,
-            self.n_cols,
-            None if known is None else known[start : stop + 1],
-        )
+        host_indptr = None if known is None else known[start : stop + 1]
+        indptr = pattern.indptr[start : stop + 1]
         users = xp.arange(start, stop, dtype=xp.int64) if self.users is None else self.users[start:stop]
-        return DeviceCsr(part, self.data, users)
+        part = DeviceCsr(Pattern(self.device, indptr, pattern.indices, self.n_cols, host_indptr), self.data, users)
+        # what is made of compact rows needs no room for the others, and can share their index by item
+        return part if known is None else part.rebased()
 
     def rebased(self) -> DeviceCsr:
-        """Return the same rows with storage that starts at 0, and ends with the last row where that is known."""
+        """Return the same rows with storage that starts at 0 and ends with the last row.
+
+        Waits for the device where the host does not know the row pointers.
+        """
         pattern = self.pattern
-        if "host_indptr" not in pattern.__dict__:
-            return self
-        start, stop = int(pattern.host_indptr[0]), int(pattern.host_indptr[-1])
-        if start == 0 and stop == len(pattern.indices):
+        first, last = int(pattern.host_indptr[0]), int(pattern.host_indptr[-1])
+        if first == 0 and last == len(pattern.indices):
             return self
         own = Pattern(
-            self.device,
-            pattern.indptr - start,
-            pattern.indices[start:stop],
-            self.n_cols,
-            pattern.host_indptr - start,
+            *(self.device, pattern.indptr - first, pattern.indices[first:last], self.n_cols),
+            pattern.host_indptr - first,
         )
-        return DeviceCsr(own, None if self.data is None else self.data[start:stop], self.users)
+        return DeviceCsr(own, None if self.data is None else self.data[first:last], self.users)
 
     def with_data(self, data: Array | None) -> DeviceCsr:
         """Return the same pattern, its index by item included, with other values."""
@@ -215,14 +224,13 @@ class DeviceCsr:
 
         ``item_weights`` is float32 (n,), or None where every w_j is 1. Values of this matrix do not count.
         """
-        own = self.rebased()
-        pattern, m = own.pattern, own.shape[0]
+        pattern, m = self.pattern, self.shape[0]
         data = self.device.xp.empty(len(pattern.indices), self.device.xp.float32)
         self.device.launch(
             *("rows.cu", "weight_entries_kernel", blocks_for(self.device, m * WARP), THREADS),
             *(data, pattern.indptr, pattern.indices, item_weights, float(user_power), m),
         )
-        return own.with_data(data)
+        return self.with_data(data)
 
     def length_powers(self, power: float, out: Array) -> None:
         """Set ``out``, float32 (m,), a column of a matrix maybe, to len_i^(−power), empty rows as if they had one."""
@@ -235,10 +243,10 @@ class DeviceCsr:
 
     def column_squares(self) -> npt.NDArray[np.float64]:
         """Return Σ_i x_ij², float64 (n,), on the host; waits for the device."""
-        xp, index, n = self.device.xp, self.pattern.by_item, self.n_cols
         if self.data is None:
-            lengths: npt.NDArray[np.float64] = np.diff(self.device.to_host(index.begin)).astype(np.float64)
-            return lengths
+            counts: npt.NDArray[np.float64] = self.device.to_host(self.pattern.count_items()).astype(np.float64)
+            return counts
+        xp, index, n = self.device.xp, self.pattern.by_item, self.n_cols
         squares = xp.empty(n, xp.float64)
         self.device.launch(
             *("item_index.cu", "column_squares_kernel", blocks_for(self.device, n * WARP), THREADS),
@@ -259,7 +267,7 @@ class DeviceCsr:
         uploaded = device.to_device(np.concatenate([rows, indptr, *own]))
         group_rows, group_indptr, own_pointers = uploaded[:q], uploaded[q : 2 * q + 1], uploaded[2 * q + 1 :]
         indices, data, users = self._copy_rows(group_rows, group_indptr, int(indptr[-1]))
-        index = _index_items(device, group_indptr, indices, n, 0, int(indptr[-1]), size)
+        index = _index_items(device, group_indptr, indices, n, size)
         for number, (start, host_indptr) in enumerate(zip(starts, own, strict=True)):
             stop, begin = start + len(host_indptr) - 1, number * n
             entries = slice(int(indptr[start]), int(indptr[stop]))
@@ -298,31 +306,28 @@ def _pointers(lengths: npt.NDArray[np.int64]) -> HostPointers:
     return indptr
 
 
-def _index_items(
-    device: Device, indptr: Array, indices: Array, n_cols: int, first: int, nnz: int, size: int | None = None
-) -> ItemIndex:
-    """Return the index of entries first..first + nnz, some of which may belong to no row.
+def _index_items(device: Device, indptr: Array, indices: Array, n_cols: int, size: int | None = None) -> ItemIndex:
+    """Return the index of all entries, some of which may belong to no row.
 
     With ``size``, batches of so many rows have their lists one after the other, n for each, and ``rows`` and
     ``places`` count within the batch.
     """
-    xp, m = device.xp, len(indptr) - 1
-    n_batches = 1 if size is None else max(ceil_div(m, size), 1)
-    last_key = n_batches * n_cols  # of entries of no row; BATCH_BYTES keeps it within int32
+    xp, m, nnz = device.xp, len(indptr) - 1, len(indices)
+    rows_per_batch = max(m, 1) if size is None else size
+    last_key = max(ceil_div(m, rows_per_batch), 1) * n_cols  # of entries of no row; BATCH_BYTES keeps it within int32
     rows, places = xp.empty(nnz, xp.int32), xp.empty(nnz, xp.int64)
     if nnz == 0:
         return ItemIndex(xp.zeros(last_key + 1, xp.int64), rows, places)
     keys = xp.full(nnz, last_key, xp.int32)
     row_of = xp.empty(nnz, xp.int32)
     counts = xp.zeros(last_key + 1, xp.int32)
-    rows_per_batch = max(m, 1) if size is None else size
     device.launch(
         *("item_index.cu", "item_keys_kernel", blocks_for(device, m * WARP), THREADS),
-        *(keys, row_of, counts, indptr, indices, first, rows_per_batch, n_cols, m),
+        *(keys, row_of, counts, indptr, indices, rows_per_batch, n_cols, m),
     )
     order = xp.argsort(keys, kind="stable")
     device.launch(
         *("item_index.cu", "item_places_kernel", blocks_for(device, nnz), THREADS),
-        *(rows, places, order, row_of, None if size is None else indptr, first, rows_per_batch, nnz),
+        *(rows, places, order, row_of, None if size is None else indptr, rows_per_batch, nnz),
     )
     return ItemIndex(xp.cumsum(counts, dtype=xp.int64), rows, places)

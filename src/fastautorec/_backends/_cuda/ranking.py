@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastautorec._backends._cuda.device import WARP, Array, Device, ceil_div, row_stride
-from fastautorec._backends._cuda.matrix import DeviceCsr
+from fastautorec._backends._cuda.device import WARP, Array, Device, row_stride
+from fastautorec._backends._cuda.matrix import THREADS, DeviceCsr, blocks_for
 
-_THREADS = 256
-_WARPS = _THREADS // WARP
-_BLOCKS = 8  # for each multiprocessor
 _MAX_LISTED = 1024  # places that a block lists at a time
 _MIN_ROOM = 256  # keys: below, sorting fewer saves less than finding them costs
 
@@ -54,10 +51,7 @@ def top_items(
     listed = min(n_top, _MAX_LISTED)
     room = max(_MIN_ROOM, 1 << (2 * listed - 1).bit_length())  # from 2 to 4 keys for each place
     device.launch(
-        "top_items.cu",
-        "top_items_kernel",
-        n_rows,
-        _THREADS,
+        *("top_items.cu", "top_items_kernel", n_rows, THREADS),
         *(ids, values, scores, row_stride(scores), n_rows, width, first_item, n_top),
         *(*earlier, *left_out, listed, room),
         shared=8 * room,
@@ -91,12 +85,8 @@ def ranking_metrics(
     ranks = xp.arange(1, max(cutoffs[-1], test.n_cols if paper else 0) + 1, dtype=np.float64)
     gains = 1 / xp.log2(ranks + 1)
     harmonic = xp.cumsum(1 / ranks) if paper else None
-    blocks = min(ceil_div(n_rows, _WARPS), _BLOCKS * device.multiprocessors)
     device.launch(
-        "ranking_metrics.cu",
-        "ranking_metrics_kernel",
-        blocks,
-        _THREADS,
+        *("ranking_metrics.cu", "ranking_metrics_kernel", blocks_for(device, n_rows * WARP), THREADS),
         *(table, item_ids, row_stride(item_ids), n_rows, length, test.pattern.indptr, test.pattern.indices),
         *(device.to_device(np.asarray(cutoffs, np.int64)), len(cutoffs), paper, gains, xp.cumsum(gains), harmonic),
     )

@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends._cuda.device import WARP, Array, Device, ceil_div
-from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
+from fastautorec._backends._cuda.matrix import THREADS, DeviceCsr, Pattern, blocks_for
 from fastautorec._sampling import TOTAL_BITS, Sampler
 
-_FILE = "sampling_ops.cu"
-_THREADS = 256
 _BLOCKS = 8  # for each multiprocessor
 _SHARED_BYTES = 16 << 10  # of one kind of scratch: beyond, too few blocks fit on a multiprocessor
 _SCRATCH_BYTES = 64 << 20  # of one kind of scratch, of all blocks: about what the L2 cache holds
@@ -82,9 +80,10 @@ def sample_negatives(
         xp.cumsum(lengths[start:stop], out=begin[1:])
         if start > 0:
             begin[1:] += begin[:1]
-        blocks = min(ceil_div(stop - start, _THREADS // WARP), _BLOCKS * device.multiprocessors)
-        arrays = ids, counts, staged_ids, staged_counts, room, begin
-        device.launch(_FILE, "pack_samples_kernel", blocks, _THREADS, *arrays, stop - start)
+        device.launch(
+            *("pack_samples.cu", "pack_samples_kernel", blocks_for(device, (stop - start) * WARP), THREADS),
+            *(ids, counts, staged_ids, staged_counts, room, begin, stop - start),
+        )
     return DeviceCsr(Pattern(device, indptr, ids, sampler.n_items), None, users), counts
 
 
@@ -117,10 +116,7 @@ class _Drawing:
             left_out = self.exclude.pattern.indptr[first_row:], self.exclude.pattern.indices
         shift = TOTAL_BITS + 1 - len(sampler.guide).bit_length()
         self.device.launch(
-            _FILE,
-            "sample_negatives_kernel",
-            min(self.blocks, len(users)),
-            _THREADS,
+            *("sampling_ops.cu", "sample_negatives_kernel", min(self.blocks, len(users)), THREADS),
             *(ids, counts, lengths, sampler.longest_row, users, len(users), sampler.n_samples),
             *(tables.cdf, sampler.n_items, tables.guide, shift),
             *(tables.table, tables.last, tables.base, tables.table_guide),

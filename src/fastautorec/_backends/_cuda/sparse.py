@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends._cuda.device import WARP, Array, Device, ceil_div, row_stride
-from fastautorec._backends._cuda.matrix import THREADS, DeviceCsr, Pattern, blocks_for
+from fastautorec._backends._cuda.matrix import THREADS, DeviceCsr, blocks_for
 from fastautorec._backends._cuda.optim import step_rows
 from fastautorec._backends.protocol import ACTIVATIONS
 from fastautorec._optim import Parameter
@@ -24,7 +24,7 @@ COLUMNS = 128  # of a warp
 
 def count_items(device: Device, x: DeviceCsr) -> npt.NDArray[np.int64]:
     """Return pop (n,), the number of users of each item, on the host; waits for the device."""
-    counts: npt.NDArray[np.int64] = device.to_host(_count_items(device, x)).astype(np.int64)
+    counts: npt.NDArray[np.int64] = device.to_host(x.pattern.count_items()).astype(np.int64)
     return counts
 
 
@@ -32,7 +32,7 @@ def nce_transform(device: Device, x: DeviceCsr, beta: float, numerator: str) -> 
     """Return R* on the pattern of R: max(log P - beta log pop_j, 0), P by ``numerator`` (Eq. 16)."""
     xp = device.xp
     total = x.nnz if numerator == "interactions" else x.shape[0]
-    popularity = xp.maximum(_count_items(device, x), 1)  # nobody's items never occur in the pattern
+    popularity = xp.maximum(x.pattern.count_items(), 1)  # nobody's items never occur in the pattern
     weights = xp.maximum(math.log(max(total, 1)) - beta * xp.log(popularity), 0)
     return x.weighted(weights.astype(xp.float32))
 
@@ -77,7 +77,7 @@ def encode_backward(
 def gram_product(device: Device, x: DeviceCsr, block: Array) -> Array:
     """Return X^T (X block), (n, k), in tiles of users."""
     xp, k = device.xp, block.shape[1]
-    size = max(TILE_BYTES // (4 * k), 1)
+    size = max(TILE_BYTES // (4 * max(k, 1)), 1)
     hidden = xp.empty((min(size, x.shape[0]), k), xp.float32)
     out = None
     for start, stop in _tiles(x, size):
@@ -89,16 +89,15 @@ def gram_product(device: Device, x: DeviceCsr, block: Array) -> Array:
 
 def drop_entries(device: Device, x: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
     """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""
-    own = x.rebased()
-    pattern, m = own.pattern, own.shape[0]
+    pattern, m = x.pattern, x.shape[0]
     data = device.xp.empty(len(pattern.indices), device.xp.float32)
     threshold = np.uint32(int(np.float32(rate) * 2.0**32))
     scale = np.float32(1) / (np.float32(1) - np.float32(rate))
     device.launch(
         *("rows.cu", "drop_entries_kernel", blocks_for(device, m * WARP), THREADS),
-        *(data, pattern.indptr, own.data, own.users, threshold, scale, np.uint64(seed), np.uint32(epoch), m),
+        *(data, pattern.indptr, x.data, x.users, threshold, scale, np.uint64(seed), np.uint32(epoch), m),
     )
-    return own.with_data(data)
+    return x.with_data(data)
 
 
 @dataclass(frozen=True)
@@ -115,20 +114,12 @@ class _Lists:
 
 def _rows_of(x: DeviceCsr) -> _Lists:
     pattern = x.pattern
-    known = "host_indptr" in pattern.__dict__
-    longest = int(x.row_lengths().max(initial=0)) if known else min(x.n_cols, len(pattern.indices))
-    return _Lists(pattern.indptr, pattern.indices, None, x.data, _capacity(pattern), longest)
+    return _Lists(pattern.indptr, pattern.indices, None, x.data, len(pattern.indices), pattern.longest_row)
 
 
 def _columns_of(x: DeviceCsr) -> _Lists:
     index = x.pattern.by_item
-    return _Lists(index.begin, index.rows, index.places, x.data, _capacity(x.pattern), x.shape[0])
-
-
-def _capacity(pattern: Pattern) -> int:
-    if "host_indptr" not in pattern.__dict__:
-        return len(pattern.indices)
-    return int(pattern.host_indptr[-1] - pattern.host_indptr[0])
+    return _Lists(index.begin, index.rows, index.places, x.data, len(x.pattern.indices), x.shape[0])
 
 
 def _add_columns(device: Device, x: DeviceCsr, grad: Array, out: Array | None) -> Array:
@@ -156,7 +147,14 @@ def _sum_lists(
     segment, n_parts = _segments(lists, k)
     parts = xp.empty((n_parts, k), xp.float32) if n_parts else None
     tiles = ceil_div(k, COLUMNS)
-    ends = (bias, ACTIVATIONS.index(activation), add, product, row_stride(out if product is None else product), scale)
+    ends = (
+        bias,
+        np.int32(ACTIVATIONS.index(activation)),
+        add,
+        product,
+        0 if product is None else row_stride(product),
+        scale,
+    )
     device.launch(
         *("sparse_ops.cu", "sum_lists_kernel", blocks_for(device, (n_parts + n_lists) * tiles * WARP), THREADS),
         *(out, row_stride(out), parts, n_parts, lists.begin, lists.ids, lists.places, lists.data),
@@ -175,7 +173,9 @@ def _segments(lists: _Lists, k: int) -> tuple[int, int]:
     The longest list is done soonest if it has as many segments as a segment has entries.
     """
     segment = SEGMENT
-    while segment * segment < lists.longest or _parts(lists, segment) * k * 4 > PARTS_BYTES:
+    while segment < lists.longest and (
+        segment * segment < lists.longest or _parts(lists, segment) * k * 4 > PARTS_BYTES
+    ):
         segment *= 2
     return segment, _parts(lists, segment) if lists.longest > segment else 0
 
@@ -184,21 +184,10 @@ def _parts(lists: _Lists, segment: int) -> int:
     return 2 * ceil_div(lists.capacity, segment)
 
 
-def _count_items(device: Device, x: DeviceCsr) -> Array:
-    pattern = x.pattern
-    start, stop = int(pattern.host_indptr[0]), int(pattern.host_indptr[-1])
-    counts = device.xp.zeros(x.n_cols, device.xp.int32)
-    device.launch(
-        *("rows.cu", "count_items_kernel", blocks_for(device, stop - start), THREADS),
-        *(counts, pattern.indices[start:stop], stop - start),
-    )
-    return counts
-
-
 def _tiles(x: DeviceCsr, size: int) -> Iterator[tuple[int, int]]:
     """Yield start and stop of runs of up to ``size`` rows; an index by item is made of TILE_ENTRIES or of one row."""
     m = x.shape[0]
-    if size >= m and ("by_item" in x.pattern.__dict__ or _capacity(x.pattern) <= TILE_ENTRIES):
+    if size >= m and ("by_item" in x.pattern.__dict__ or len(x.pattern.indices) <= TILE_ENTRIES):
         yield 0, m
         return
     pointers, start = x.pattern.host_indptr, 0
