@@ -30,15 +30,15 @@ from scipy import sparse
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
+from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_choice, check_cutoffs, check_matching, check_user_items
 
-__all__ = ["Comparison", "Difference", "Metric", "Report", "compare", "evaluate", "evaluate_ranking"]
+__all__ = ["Comparison", "Difference", "Metric", "Ranks", "Report", "compare", "evaluate", "evaluate_ranking"]
 
 DEFAULT_K = (5, 10, 20, 50)
-HEAD = 10  # popularity and coverage are those of the first ten recommendations
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
 
 
@@ -186,8 +186,8 @@ def evaluate_ranking(
         block = np.ascontiguousarray(lists[rows], np.int32)
         task.measure(places, block, _select(task.test, rows), task.backend.num_threads)
         with_seen += _count_lists_with(task.backend, block, _select(seen, rows))
-    short = 0 if definition == "paper" else int((task.n_test_items > lists.shape[1]).sum())
-    return task.report(_list_notes(lists.shape[1], with_seen, short))
+    notes = [f"the lists of {with_seen:,} users hold items that the user has in `train`"] if with_seen else []
+    return task.report(notes)
 
 
 class _Task:
@@ -211,8 +211,7 @@ class _Task:
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)
         self.table = np.empty((len(self.users), len(self.names)))
-        self.head = min(HEAD, cutoffs[-1])
-        self.heads = np.empty((len(self.users), self.head), np.int32)
+        self.recorder = RankRecorder(self.n_test_items, cutoffs, definition)
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
         """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""
@@ -220,25 +219,20 @@ class _Task:
             ids = ids[:, : self.cutoffs[-1]]
         metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
         self.table[places] = metrics
-        self.heads[places] = ids[:, : self.head]
+        self.recorder.record(places, ids, test)
 
     def report(self, notes: list[str]) -> Report:
-        real = self.heads >= 0
-        total = np.where(real, self.backend.count_items(self.train)[self.heads], 0).sum(axis=1)
-        with np.errstate(invalid="ignore"):  # 0 / 0, an empty list, is NaN
-            popularity = total / real.sum(axis=1)
-        listed = np.zeros(self.train.n_cols, bool)
-        listed[self.heads[real]] = True
         return Report(
             dict(zip(self.names, np.ascontiguousarray(self.table.T), strict=True)),
-            (f"Popularity@{self.head}", popularity),
+            self.recorder.ranks,
+            self.recorder.heads,
             definition=self.definition,
             k=self.cutoffs,
             users=self.users,
-            n_test_items=self.n_test_items,
+            item_popularity=self.backend.count_items(self.train),
+            history_lengths=self.train.row_lengths()[self.users],
             n_rows=self.train.shape[0],
             n_without_train=self.n_without_train,
-            coverage=float(listed.mean()),
             notes=notes,
         )
 
@@ -264,17 +258,6 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
 def _overlap_notes(train: Csr, test: Csr) -> list[str]:
     overlap = _pattern(train).multiply(_pattern(test)).nnz
     return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
-
-
-def _list_notes(length: int, with_seen: int, short: int) -> list[str]:
-    notes = []
-    if with_seen:
-        notes.append(f"the lists of {with_seen:,} users hold items that the user has in `train`")
-    if short:
-        notes.append(
-            f"R-Precision is a lower bound: {short:,} users have more test items than the {length} places of a list"
-        )
-    return notes
 
 
 def _check_options(k: int | tuple[int, ...], definition: str) -> tuple[int, ...]:
