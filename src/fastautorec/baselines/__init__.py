@@ -1,0 +1,1 @@
+"""The paper's other baselines, trained by well-kept libraries: ``pip install 'fastautorec[baselines]'``."""
