@@ -132,6 +132,12 @@ def _recommend(args: argparse.Namespace) -> int:
     return 0
 
 
+def _experiment(args: argparse.Namespace) -> int:
+    from fastautorec._commands import experiment  # noqa: PLC0415
+
+    return experiment.run(args.config, data=args.data, output=args.output, only=args.only, users=args.users, say=say)
+
+
 def _evaluate(args: argparse.Namespace) -> int:
     model = _make_model(args)
     data = _read(args)
@@ -298,6 +304,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("-k", type=int, nargs="+", metavar="K", help="list lengths (default: 5 10 20 50)")
     evaluate.add_argument("--random-state", type=int, default=0, metavar="SEED", help="of a random split (default: 0)")
     evaluate.add_argument("--baselines", action="store_true", help="compare with PureSVD and Popularity")
+
+    experiment = add("experiment", _experiment, "run models × data sets × seeds from a file, and report")
+    experiment.add_argument("config", metavar="CONFIG", help="a TOML file, or a shipped experiment such as example")
+    experiment.add_argument("--data", metavar="DIR", help="folder of the data (default: FASTAUTOREC_DATA, or here)")
+    experiment.add_argument("--output", metavar="DIR", help="of results and report (default: experiments/NAME)")
+    experiment.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="run these models only")
+    experiment.add_argument("--users", type=int, metavar="N", help="draw N users of each data set, for a quick look")
 
     add("doctor", _doctor, "report versions, BLAS, threads, SIMD level and GPU, and check the results")
     return parser

@@ -1,0 +1,166 @@
+"""Running an experiment: what is finished is taken from the store, what fails is noted, the rest goes on."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastautorec._experiments import trials
+from fastautorec._experiments.config import Dataset, Entry, Experiment
+from fastautorec._experiments.sources import Parts, check_files, load
+from fastautorec._experiments.store import Store, Stored, key_of
+from fastautorec._experiments.zoo import find_class, takes_seed
+from fastautorec._report import Report
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that raised an error."""
+
+    dataset: str
+    model: str
+    seed: int
+    error: str
+    trace: str
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """The finished runs of a model on a data set, by seed, and its report."""
+
+    entry: Entry
+    runs: dict[int, Stored]
+    report: Report
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came out on one data set."""
+
+    dataset: Dataset
+    parts: Parts
+    rows: tuple[Row, ...]
+
+    @property
+    def reports(self) -> dict[str, Report]:
+        """The reports by the name of the model."""
+        return {row.entry.name: row.report for row in self.rows}
+
+
+@dataclass
+class Results:
+    """What came out of an experiment."""
+
+    experiment: Experiment
+    outcomes: list[Outcome] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def run_experiment(
+    experiment: Experiment,
+    store: Store,
+    folder: Path,
+    *,
+    only: Collection[str] = (),
+    sample_users: int | None = None,
+    say: Say,
+) -> Results:
+    """Run what is not finished yet.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    store : Store
+        Entered.
+    folder : Path
+        Of the data.
+    only : collection of str
+        Names of the models to run (all, if empty).
+    sample_users : int, optional
+        Draw so many users of each data set.
+    say : callable
+        Is told about the progress, in lines.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        For data that are not there or not as expected, before anything is run.
+    """
+    for dataset in experiment.datasets:
+        check_files(dataset, folder)
+    results = Results(experiment)
+    for dataset in experiment.datasets:
+        parts = load(dataset, folder, sample_users)
+        m, n = parts.train.shape
+        counts = " / ".join(f"{part.nnz:,}" for part in (parts.train, parts.validation, parts.test))
+        say(f"{dataset.name}: {m:,} users, {n:,} items, {counts} interactions to train / validate / test")
+        entries = [entry for entry in experiment.entries(dataset.name) if not only or entry.name in only]
+        rows = []
+        for place, entry in enumerate(entries, 1):
+            runs = dict(_runs(experiment, entry, parts, store, results, dataset.name, say, f"{place}/{len(entries)}"))
+            if runs:
+                rows.append(Row(entry, runs, trials.report_of(runs, parts, experiment.k, experiment.definition)))
+        results.outcomes.append(Outcome(dataset, parts, tuple(rows)))
+    return results
+
+
+def seeds_of(entry: Entry) -> tuple[int, ...]:
+    """Return the seeds of a model: one where it draws no random numbers."""
+    try:
+        return entry.seeds if takes_seed(find_class(entry.cls)) else entry.seeds[:1]
+    except ImportError:
+        return entry.seeds[:1]  # it fails, which is told once
+
+
+def _runs(
+    experiment: Experiment,
+    entry: Entry,
+    parts: Parts,
+    store: Store,
+    results: Results,
+    dataset: str,
+    say: Say,
+    place: str,
+) -> Iterator[tuple[int, Stored]]:
+    """Yield the finished runs of a model by seed."""
+    for seed in seeds_of(entry):
+        key = key_of(
+            data=parts.fingerprint,
+            model=entry.cls,
+            params=dict(entry.params),
+            paper=entry.paper,
+            fit=entry.fit,
+            seed=seed,
+            k=experiment.k,
+            definition=experiment.definition,
+        )
+        label = f"{place} {entry.name}, seed {seed}"
+        stored = store.load(key)
+        if stored is not None:
+            say(f"  {label}: finished before")
+            yield seed, stored
+            continue
+        say(f"  {label} ...")
+        started = time.perf_counter()
+        try:
+            stored = trials.run(entry, seed, parts, experiment.k, experiment.definition, store.checkpoint(key))
+        except Exception as error:  # whatever a model raises, the others go on
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            results.failures.append(Failure(dataset, entry.name, seed, message, traceback.format_exc()))
+            say(f"  {label}: FAILED, {message}")
+            continue
+        yield seed, store.save(key, stored)
+        say(f"  {label}: NDCG {_mean(stored):.4f}, {time.perf_counter() - started:.1f} s")
+
+
+def _mean(stored: Stored) -> float:
+    return float(stored.arrays["metrics"][:, stored.values["names"].index("NDCG")].mean())
