@@ -106,7 +106,7 @@ class Report(Mapping[str, Metric]):
         self._notes = tuple(notes)
         self.notes = (*self._notes, *self._notes_on_length())
         head = min(HEAD, k[-1])
-        self.popularity = self._summarise(f"Popularity@{head}", self.list_popularity(head))
+        self.popularity = self.popularity_at(head)
         self.coverage = float((self.times_listed(head) > 0).mean())
         self._metrics = {name: self._summarise(name, per_user) for name, per_user in values.items()}
 
@@ -170,13 +170,13 @@ class Report(Mapping[str, Metric]):
             notes=self._notes,
         )
 
-    def list_popularity(self, k: int) -> npt.NDArray[np.float64]:
-        """Return the mean training popularity of each user's first k recommendations, NaN for an empty list."""
+    def popularity_at(self, k: int) -> Metric:
+        """Return the mean training popularity of a user's first k recommendations, NaN for an empty list."""
         heads = self.heads[:, :k]
         with_empty = np.append(self.item_popularity, 0)  # -1 is its last cell
         with np.errstate(invalid="ignore"):  # 0 / 0
-            mean: npt.NDArray[np.float64] = with_empty[heads].sum(axis=1) / (heads >= 0).sum(axis=1)
-        return mean
+            mean = with_empty[heads].sum(axis=1) / (heads >= 0).sum(axis=1)
+        return self._summarise(f"Popularity@{k}", mean)
 
     def times_listed(self, k: int) -> npt.NDArray[np.int64]:
         """Return how many of the first k places of all lists hold each item, int64 (n_items,)."""
@@ -199,10 +199,8 @@ class Report(Mapping[str, Metric]):
         missing = np.isnan(per_user)
         known = per_user[~missing] if missing.any() else per_user
         # the "paper" divides by all rows of the matrix, users without test items too
-        ddof, count = (0, self.n_rows) if self.definition == "paper" else (1, len(known))
-        mean = float(known.mean()) if len(known) else math.nan
-        half = Z * float(known.std(ddof=ddof)) / math.sqrt(count) if len(known) > ddof else math.nan
-        return Metric(name, per_user, mean, half)
+        half = half_width(known, 0, self.n_rows) if self.definition == "paper" else half_width(known)
+        return Metric(name, per_user, float(known.mean()) if len(known) else math.nan, half)
 
     def __getitem__(self, name: str) -> Metric:
         try:
@@ -278,5 +276,17 @@ def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
+def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None = None) -> float:
+    """Return the half-width of the 95 % interval of the mean: 1.96 · std(ddof) / √count, NaN for too few values."""
+    if len(values) <= ddof:
+        return math.nan
+    return Z * float(values.std(ddof=ddof)) / math.sqrt(len(values) if count is None else count)
+
+
+def interval(mean: float, half: float) -> str:
+    """Return a mean and its half-width as text."""
+    return f"{mean:.4f} ±{half:.4f}"
+
+
 def _interval(metric: Metric) -> str:
-    return f"{metric.mean:.4f} ±{metric.half_width:.4f}"
+    return interval(metric.mean, metric.half_width)

@@ -27,6 +27,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from fastautorec._analysis._buckets import HistoryBuckets, PopularityBuckets, by_history_length, by_item_popularity
+from fastautorec._analysis._convergence import Convergence, ConvergenceRow, convergence, convergence_time
+from fastautorec._analysis._effects import Effect, EffectCurve, MetricAtK, metric_at_k, parameter_effect
+from fastautorec._analysis._pairs import UserComparison, compare_users
+from fastautorec._analysis._popularity import PopularityDistribution, popularity_distribution
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
@@ -36,7 +41,33 @@ from fastautorec._scoring import Scorer, top_lists
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_choice, check_cutoffs, check_matching, check_user_items
 
-__all__ = ["Comparison", "Difference", "Metric", "Ranks", "Report", "compare", "evaluate", "evaluate_ranking"]
+__all__ = [
+    "Comparison",
+    "Convergence",
+    "ConvergenceRow",
+    "Difference",
+    "Effect",
+    "EffectCurve",
+    "HistoryBuckets",
+    "Metric",
+    "MetricAtK",
+    "PopularityBuckets",
+    "PopularityDistribution",
+    "Ranks",
+    "Report",
+    "UserComparison",
+    "by_history_length",
+    "by_item_popularity",
+    "compare",
+    "compare_users",
+    "convergence",
+    "convergence_time",
+    "evaluate",
+    "evaluate_ranking",
+    "metric_at_k",
+    "parameter_effect",
+    "popularity_distribution",
+]
 
 DEFAULT_K = (5, 10, 20, 50)
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
