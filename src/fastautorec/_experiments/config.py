@@ -38,6 +38,8 @@ class Dataset:
         Checked before anything is computed (lines: before the data are read).
     users, items, interactions : int, optional
         What must be left after ``threshold``.
+    tolerance : float
+        Of these counts, relative.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Dataset:
     users: int | None = None
     items: int | None = None
     interactions: int | None = None
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)

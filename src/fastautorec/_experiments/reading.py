@@ -118,6 +118,7 @@ _DATASET: dict[str, schema.Check] = {
     "users": schema.count,
     "items": schema.count,
     "interactions": schema.count,
+    "tolerance": schema.number,
 }
 _FILE: dict[str, schema.Check] = {"path": schema.text, "bytes": schema.count, "lines": schema.count}
 _MODEL: dict[str, schema.Check] = {

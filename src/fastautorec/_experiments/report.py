@@ -119,9 +119,10 @@ def _tables(results: Results, outcome: Outcome) -> Iterator[tuple[str, str, Tabl
     """Yield the end of the file name, the title, the table, and whether it is one of long texts."""
     experiment = results.experiment
     yield "", "Accuracy", tables.accuracy(outcome, experiment.metrics), False
-    for published in experiment.published:
-        if published.dataset == outcome.dataset.name:
-            yield "-published", "Beside the published figures", tables.published(outcome, published), False
+    sources = [published for published in experiment.published if published.dataset == outcome.dataset.name]
+    for place, published in enumerate(sources, 1):
+        kind = "-published" if place == 1 else f"-published-{place}"
+        yield kind, "Beside published figures", tables.published(outcome, published), False
     families = dict.fromkeys(name.partition("@")[0] for name in next(iter(outcome.reports.values())) if "@" in name)
     for family in families:
         metrics = tuple(f"{family}@{k}" for k in experiment.k)

@@ -8,7 +8,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,7 @@ class Store:
         os.write(self._lock, f"{os.getpid()}\n".encode())
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         os.truncate(self._lock, 0)
         os.close(self._lock)
 

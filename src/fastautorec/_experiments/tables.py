@@ -16,8 +16,8 @@ BEST, TIED = "*", "°"
 NONE = "–"
 MANNERS = {
     "all": "on train and validation data",
-    "refit": "on train data, chosen and stopped on validation data, then on both for as long",
-    "stop": "on train data, stopped on validation data",
+    "refit": "on train data with validation data to choose and to stop, then on both with what was chosen",
+    "stop": "on train data with validation data to choose and to stop",
 }
 
 
@@ -81,7 +81,11 @@ def accuracy(outcome: Outcome, metrics: Sequence[str]) -> Table:
         if adjusted
         else ""
     )
-    note = f"Mean ± half-width of the 95 % interval over users. Bold: best, underlined: second.{tests}{several}"
+    notes = dict.fromkeys(note for row in outcome.rows for run in row.runs.values() for note in run.values["notes"])
+    remarks = "".join(f" Note: {note}." for note in notes)
+    note = (
+        f"Mean ± half-width of the 95 % interval over users; bold: best, underlined: second.{tests}{several}{remarks}"
+    )
     return Table(("model", *metrics), tuple(body), groups, note)
 
 
@@ -113,9 +117,10 @@ def settings(outcome: Outcome) -> Table:
         metric = first.values["validation_metric"]
         seeds = ", ".join(f"{_ndcg(row, seed):.4f}" for seed in row.runs)
         validated = NONE if metric is None else f"{metric:.4f}"
-        body.append((row.entry.name, first.values["model"], MANNERS[row.entry.fit], validated, seeds))
+        body.append((row.entry.name, first.values["model"], row.entry.fit, validated, seeds))
     head = ("model", "fitted (first seed)", "fit", "best on validation", "test NDCG by seed")
-    return Table(head, tuple(body))
+    used = dict.fromkeys(row.entry.fit for row in outcome.rows)
+    return Table(head, tuple(body), (), f"Fitted: {'; '.join(f'{fit}: {MANNERS[fit]}' for fit in used)}.")
 
 
 def times(outcome: Outcome) -> Table:
@@ -211,7 +216,8 @@ def _cell(
 
 def _difference(here: Cell, there: Cell) -> str:
     apart = abs(here.mean - there.mean) > here.half_width + there.half_width
-    return f"{here.mean - there.mean:+.4f}{BEST if apart else ''}"
+    difference = round(here.mean - there.mean, 4) + 0.0  # no minus sign before nothing but zeros
+    return f"{difference:+.4f}{BEST if apart else ''}"
 
 
 def _ndcg(row: Row, seed: int) -> float:
