@@ -12,6 +12,7 @@ from fastautorec._experiments.zoo import class_names
 
 DATASET = '[[datasets]]\nname = "few"\nsource = "example"\nby = "random"\n'
 MODEL = '[[models]]\nname = "POP"\nclass = "Popularity"\n'
+PUBLISHED = "[[published]]\ndataset = 'few'\nsource = 'x'\nmetrics = ['NDCG']\n[published.rows]\n"
 SETTINGS = Path(__file__).resolve().parents[1] / "benchmarks" / "trained_settings.json"
 
 
@@ -87,7 +88,7 @@ def test_models_of_one_data_set_only():
             "a published figure must be [mean, half-width], got 0.1",
         ),
         (
-            DATASET + MODEL + "[[published]]\ndataset='few'\nsource='x'\nmetrics=['NDCG']\n[published.rows]\nPOP=[]\n",
+            DATASET + MODEL + PUBLISHED + "POP=[]\n",
             "must have 1 figures for POP",
         ),
         ("seeds = [", "not a TOML file"),

@@ -1,1 +1,9 @@
-"""The paper's other baselines, trained by well-kept libraries: ``pip install 'fastautorec[baselines]'``."""
+"""The paper's other baselines, trained by well-kept libraries: ``pip install 'fastautorec[baselines]'``.
+
+Importing this module loads none of them; fitting a model loads the one that it needs. A fitted model needs none.
+"""
+
+from fastautorec.baselines.bpr import BPR
+from fastautorec.baselines.wrmf import WRMF
+
+__all__ = ["BPR", "WRMF"]
