@@ -74,7 +74,7 @@ def test_models_of_one_data_set_only():
         (DATASET, "the file must have the key `models`"),
         (DATASET + '[[models]]\nname = "x"\n', "[[models]] 'x' must have the key `class`"),
         (DATASET.replace("example", "ratings") + MODEL, "must have the key `path`"),
-        (DATASET + "ratios = [0.5, 0.5, 0.0, 0.1]\n" + MODEL, "must not name anything twice"),
+        (DATASET + MODEL + "seeds = [1, 1]\n", "must not name anything twice"),
         (DATASET + "ratios = [0.4, 0.3, 0.2, 0.1]\n" + MODEL, "must be three numbers"),
         (DATASET + "sample_users = 0\n" + MODEL, "`sample_users` of [[datasets]] 'few' must be an integer >= 1, got 0"),
         ("seeds = []\n" + DATASET + MODEL, "`seeds` of the file must be a list of 1 or more, got []"),

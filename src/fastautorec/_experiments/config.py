@@ -36,6 +36,8 @@ class Dataset:
         Where the data can be had, for the message about a file that is missing.
     files : tuple of File
         Checked before anything is computed (lines: before the data are read).
+    sample_users : int, optional
+        Draw so many users, and keep the items that they have.
     users, items, interactions : int, optional
         What must be left after ``threshold``.
     tolerance : float

@@ -85,7 +85,7 @@ def paper_metrics(k: tuple[int, ...]) -> tuple[str, ...]:
 
 # --- the tables ------------------------------------------------------------------------------------------------------
 
-_TABLES = schema.several(schema.table)
+_TABLES = schema.several(schema.table, distinct=False)
 _TOP: dict[str, schema.Check] = {
     "name": schema.text,
     "title": schema.text,
@@ -112,7 +112,7 @@ _DATASET: dict[str, schema.Check] = {
     "threshold": schema.number,
     "parts": schema.table,
     "by": schema.one_of("time", "random"),
-    "ratios": schema.several(schema.number, 3),
+    "ratios": schema.several(schema.number, len(PARTS), distinct=False),
     "seed": schema.seed,
     "sample_users": schema.count,
     "users": schema.count,

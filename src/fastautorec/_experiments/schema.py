@@ -111,14 +111,14 @@ def one_of(*choices: str) -> Check:
     return check
 
 
-def several(rule: Check, at_least: int = 1) -> Check:
-    """Take a list without repeats of values that each pass ``rule``, and return a tuple."""
+def several(rule: Check, at_least: int = 1, *, distinct: bool = True) -> Check:
+    """Take a list of values that each pass ``rule``, without repeats if they are to be distinct; return a tuple."""
 
     def check(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list) or len(value) < at_least:
             raise ValueError(f"must be a list of {at_least} or more, got {value!r}")
         values = tuple(rule(one) for one in value)
-        if len(set(map(repr, values))) < len(values):
+        if distinct and len(set(values)) < len(values):
             raise ValueError(f"must not name anything twice, got {value!r}")
         return values
 

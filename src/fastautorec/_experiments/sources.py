@@ -86,7 +86,7 @@ def load(dataset: Dataset, folder: Path, sample_users: int | None = None) -> Par
     dataset : Dataset
     folder : Path
     sample_users : int, optional
-        Draw so many users, for a quick look.
+        Draw so many users and keep the items that they have, for a quick look.
 
     Raises
     ------
@@ -109,7 +109,8 @@ def load(dataset: Dataset, folder: Path, sample_users: int | None = None) -> Par
     size = min((n for n in (sample_users, dataset.sample_users) if n is not None), default=None)
     if size is not None and size < len(user_ids):
         rows = np.sort(np.random.default_rng(dataset.seed).choice(len(user_ids), size, replace=False))
-        parts, user_ids = [part[rows] for part in parts], user_ids[rows]
+        items = np.unique(np.concatenate([part[rows].indices for part in parts]))  # the others would only take time
+        parts, user_ids = [part[rows][:, items] for part in parts], user_ids[rows]
     train, validation, test = parts
     return Parts(train, validation, test, user_ids, _fingerprint(parts))
 
