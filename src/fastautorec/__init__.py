@@ -6,7 +6,7 @@
 >>> ids, scores = model.recommend(packages.user_items[:5], N=3)
 """
 
-from fastautorec import baselines, datasets, ops, reference
+from fastautorec import baselines, datasets, ops, plots, reference
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
@@ -41,8 +41,10 @@ __all__ = [
     "datasets",
     "evaluate",
     "evaluate_ranking",
+    "evaluation",
     "load",
     "ops",
+    "plots",
     "read_ratings",
     "reference",
     "split",

@@ -60,7 +60,7 @@ class Convergence:
         return f"<Convergence of {len(self.rows)} trainings>"
 
     def __str__(self) -> str:
-        table = [["", "", "best", *(f"s to {share:.1%}" for share in self.shares), "s in all", "epochs"]]
+        table = [["", "", "best", *(f"s to {100 * share:.1f} %" for share in self.shares), "s in all", "epochs"]]
         for row in self.rows:
             times = [f"{seconds:.3f}" for seconds in (*row.seconds, row.total_seconds)]
             table.append([row.series, row.label, f"{row.best:.4f}", *times, str(row.epochs)])

@@ -53,9 +53,9 @@ class UserComparison:
         d, (name_a, name_b) = self.difference, self.names
         rows = [
             ["", "mean", "better for"],
-            [name_a, f"{d.mean_a:.4f}", f"{self.share_a:.1%}"],
-            [name_b, f"{d.mean_b:.4f}", f"{self.share_b:.1%}"],
-            ["(equal)", "", f"{self.share_equal:.1%}"],
+            [name_a, f"{d.mean_a:.4f}", f"{100 * self.share_a:.1f} %"],
+            [name_b, f"{d.mean_b:.4f}", f"{100 * self.share_b:.1f} %"],
+            ["(equal)", "", f"{100 * self.share_equal:.1f} %"],
         ]
         title = f"{self.metric} of {len(self.a):,} users"
         result = f"Difference {interval(d.difference, (d.high - d.low) / 2)} (95 %), p = {d.p_value:.2g}"
@@ -134,9 +134,10 @@ def _density(a: RealArray, b: RealArray) -> tuple[RealArray, RealArray]:
     counts = np.histogram2d(a, b, bins=(edges, edges))[0] / len(a)
     grid = (edges[:-1] + edges[1:]) / 2
     cell = top / GRID
-    rule = len(a) ** (-1 / 6)  # Scott's, in two dimensions
-    across, along = (_smoothing(grid, top, max(rule * float(values.std()), cell)) for values in (a, b))
-    density: RealArray = across @ counts @ along.T / cell**2
+    # Scott's rule for two dimensions, by the spread across the diagonal: the side of it is what counts
+    width = len(a) ** (-1 / 6) * float((a - b).std())
+    smoothing = _smoothing(grid, top, max(width, cell))
+    density: RealArray = smoothing @ counts @ smoothing.T / cell**2
     return grid, density
 
 
