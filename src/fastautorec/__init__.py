@@ -6,7 +6,7 @@
 >>> ids, scores = model.recommend(packages.user_items[:5], N=3)
 """
 
-from fastautorec import datasets, ops, reference
+from fastautorec import baselines, datasets, ops, reference
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
@@ -36,6 +36,7 @@ __all__ = [
     "PureSVD",
     "RatingsFileError",
     "__version__",
+    "baselines",
     "compare",
     "datasets",
     "evaluate",

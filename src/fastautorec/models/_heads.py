@@ -15,7 +15,7 @@ from fastautorec._fitting import FitRun
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.evaluation import evaluate
-from fastautorec.models._encoder import EncoderModel
+from fastautorec.models._base import Recommender
 
 SCALE_USERS = 512
 METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
@@ -119,7 +119,7 @@ class RidgeHead:
         return best[:2]
 
 
-def validation_metric(model: EncoderModel, fitted: dict[str, Any], run: FitRun, metric: str = "NDCG") -> float:
+def validation_metric(model: Recommender, fitted: dict[str, Any], run: FitRun, metric: str = "NDCG") -> float:
     """Return a metric ("standard" definition) that a model with these attributes has on the validation data."""
     assert run.validation is not None
     n = run.train.n_cols
