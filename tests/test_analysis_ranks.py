@@ -10,7 +10,7 @@ from item_model import ItemModel
 from scipy import sparse
 
 from fastautorec import _ranks
-from fastautorec.evaluation import evaluate, evaluate_ranking
+from fastautorec.evaluation import evaluate, evaluate_ranking, popularity_distribution
 
 DEFINITIONS = ("standard", "paper")
 
@@ -119,6 +119,16 @@ def test_standard_from_paper_where_nobody_has_more_test_items_than_places():
     short = evaluate(ItemModel(weight), train, test, k=longest - 1, definition="paper")
     with pytest.raises(ValueError, match=rf"needs lists of {longest} for R-Precision.* has kept {longest - 1}"):
         short.at(definition="standard")
+
+
+def test_heads_of_long_lists_are_kept_up_to_a_hundred_places():
+    train, test = (sparse.csr_matrix(np.roll(np.eye(2, 150), shift, axis=1)) for shift in (0, 140))
+    report = evaluate_ranking(np.tile(np.arange(149, -1, -1), (2, 1)), train, test, k=(5, 150))
+    assert report.heads.shape == (2, 100)
+    np.testing.assert_array_equal(report.ranks.ranks, [10, 9])
+    assert report.at(k=120)["Recall@120"].mean == 1
+    with pytest.raises(ValueError, match=r"at most 100, .* of which up to 100 places are kept"):
+        popularity_distribution(report, k=101)
 
 
 def test_what_at_cannot_give():
