@@ -168,7 +168,7 @@ class CDAE(FittedCDAE):
         }
 
     def _sizes(self, m: int, n: int, nnz: int) -> tuple[int, int]:
-        return (m + 2 * n) * self.factors, 3 * self.batch_size * n
+        return (m + 2 * n) * self.factors, 6 * self.batch_size * n
 
     # --- scores -------------------------------------------------------------------------------------------------------
 
