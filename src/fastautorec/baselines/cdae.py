@@ -123,6 +123,8 @@ class CDAE(FittedCDAE):
     loss: str = "logistic"
     dropout: float = 0.5
     weight_decay: float = 0.0
+    learning_rate: float = 1e-2
+    patience: int = 10
 
     def _check_params(self) -> None:
         super()._check_params()
