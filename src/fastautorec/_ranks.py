@@ -13,7 +13,7 @@ from fastautorec._sparse import Csr
 IntArray = npt.NDArray[np.int64]
 
 MAX_HEAD = 100  # places of each list that are kept
-TABLE_CELLS = 1 << 20  # of the look-up table of a thread: users × items, 4 bytes each
+TABLE_CELLS = 1 << 19  # of the look-up table of a thread: users × items, 4 bytes each, beside the scores in its cache
 
 
 @dataclass(frozen=True, eq=False)
