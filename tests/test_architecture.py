@@ -24,7 +24,7 @@ PACKAGE = Path(fastautorec.__file__).parent
 DEVICE_FREE = sorted([*PACKAGE.glob("models/*.py"), *PACKAGE.glob("_training.py"), *PACKAGE.glob("_exact.py")])
 OUTSIDE_BACKENDS = sorted(path for path in PACKAGE.rglob("*.py") if "_backends" not in path.parts)
 BACKEND_NAMES = set(DEVICES) - {"auto"}
-HEAVY = {"cupy", "cupyx", "matplotlib", "polars", "pandas", "pyarrow", "sklearn", "torch"}
+HEAVY = {"cupy", "cupyx", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow", "sklearn", "torch"}
 OPERATIONS = sorted(
     {name for name in vars(Backend) if inspect.isfunction(getattr(Backend, name)) and name[0] != "_"} - {"with_threads"}
 )

@@ -6,7 +6,9 @@
 >>> ids, scores = model.recommend(packages.user_items[:5], N=3)
 """
 
-from fastautorec import datasets, ops, reference
+from fastautorec import baselines, datasets, evaluation, ops, plots, reference
+from fastautorec._tuning import tune
+from fastautorec._tuning_result import TuningResult
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
@@ -35,15 +37,20 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "RatingsFileError",
+    "TuningResult",
     "__version__",
+    "baselines",
     "compare",
     "datasets",
     "evaluate",
     "evaluate_ranking",
+    "evaluation",
     "load",
     "ops",
+    "plots",
     "read_ratings",
     "reference",
     "split",
     "split_users",
+    "tune",
 ]

@@ -128,11 +128,11 @@ def compare(report_a: Report, report_b: Report) -> Comparison:
     >>> print(f"{compare(a, b)['NDCG'].difference:.3f}")
     0.333
     """
-    _check_comparable(report_a, report_b)
-    raw = {name: _difference(report_a[name], report_b[name]) for name in report_a}
+    check_comparable(report_a, report_b)
+    raw = {name: paired_difference(report_a[name], report_b[name]) for name in report_a}
     adjusted = holm(np.array([d.p_value for d in raw.values()]))
     differences = {d.name: replace(d, p_adjusted=float(p)) for d, p in zip(raw.values(), adjusted, strict=True)}
-    return Comparison(differences, _difference(report_a.popularity, report_b.popularity), report_a.n_users)
+    return Comparison(differences, paired_difference(report_a.popularity, report_b.popularity), report_a.n_users)
 
 
 def holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -144,7 +144,8 @@ def holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return adjusted
 
 
-def _difference(a: Metric, b: Metric) -> Difference:
+def paired_difference(a: Metric, b: Metric) -> Difference:
+    """Return a - b over the users, with the p-value of this metric alone."""
     d = a.per_user - b.per_user
     d = d[~np.isnan(d)]  # popularity of an empty list
     if len(d) < 2:
@@ -163,7 +164,8 @@ def _row(d: Difference, decimals: int) -> list[str]:
     return [d.name, *means, f"{d.difference:+,.{decimals}f}", interval, *p_values, "*" if d.significant else ""]
 
 
-def _check_comparable(a: Report, b: Report) -> None:
+def check_comparable(a: Report, b: Report) -> None:
+    """Raise unless the reports can be paired user by user."""
     for name, report in (("report_a", a), ("report_b", b)):
         if not isinstance(report, Report):
             raise TypeError(

@@ -10,6 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._backends.protocol import DEFINITIONS, IdArray
+from fastautorec._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
+from fastautorec._validation import check_choice, check_cutoffs, check_int
+
+HEAD = 10  # popularity and coverage are those of the first ten recommendations
 Z = 1.96  # half-width of a 95 % interval in standard errors
 
 
@@ -61,44 +66,157 @@ class Report(Mapping[str, Metric]):
         Share of all items that are among those recommendations of at least one user.
     notes : tuple of str
         What to know before trusting the figures; empty if there is nothing.
+    ranks : Ranks
+        The place of each test item in its user's list.
+    heads : ndarray (n_users, min(max(k), 100)), int32
+        The first recommendations of each user; -1 is an empty place.
+    item_popularity : ndarray (n_items,), int64
+        Number of users of each item in the training data.
+    history_lengths : ndarray (n_users,), int64
+        Number of training items of each user.
     """
 
     def __init__(
         self,
         values: Mapping[str, npt.NDArray[np.float64]],
-        popularity: tuple[str, npt.NDArray[np.float64]],
+        ranks: Ranks,
+        heads: IdArray,
         *,
         definition: str,
         k: tuple[int, ...],
         users: npt.NDArray[np.int64],
-        n_test_items: npt.NDArray[np.int64],
+        item_popularity: npt.NDArray[np.int64],
+        history_lengths: npt.NDArray[np.int64],
         n_rows: int,
         n_without_train: int,
-        coverage: float,
         notes: Sequence[str] = (),
     ) -> None:
         self.definition = definition
         self.k = k
         self.users = users
-        self.n_test_items = n_test_items
+        self.n_test_items = ranks.n_test_items
         self.n_users = len(users)
         self.n_rows = n_rows
         self.n_without_train = n_without_train
         self.n_without_test = n_rows - n_without_train - len(users)
-        self.coverage = coverage
-        self.notes = tuple(notes)
-        self.popularity = self._summarise(*popularity)
+        self.ranks, self.heads = ranks, heads
+        self.item_popularity, self.history_lengths = item_popularity, history_lengths
+        for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
+            array.flags.writeable = False
+        self._notes = tuple(notes)
+        self.notes = (*self._notes, *self._notes_on_length())
+        head = min(HEAD, k[-1])
+        self.popularity = self.popularity_at(head)
+        self.coverage = float((self.times_listed(head) > 0).mean())
         self._metrics = {name: self._summarise(name, per_user) for name, per_user in values.items()}
+
+    def at(self, k: int | Sequence[int] | None = None, definition: str | None = None) -> Report:
+        """Return the report for other list lengths or the other definition, from the ranks: nothing is scored again.
+
+        Parameters
+        ----------
+        k : int or sequence of int, optional
+            At most the largest one of this report; the same by default.
+        definition : {"standard", "paper"}, optional
+            The same by default.
+
+        Returns
+        -------
+        Report
+            What an evaluation with these options would have returned.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the lists were not kept as long as asked for: ``k`` above the largest one, or "standard" from a "paper"
+            report of users with more test items than the largest ``k``.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> train, test = far.split(far.datasets.load_example(), ratios=(0.8, 0.2), by="random")
+        >>> model = far.Popularity().fit(train)
+        >>> report = far.evaluate(model, train, test, k=50)
+        >>> report.at(k=20)["Recall@20"].mean == far.evaluate(model, train, test, k=20)["Recall@20"].mean
+        True
+        """
+        cutoffs = self.k if k is None else check_cutoffs(k)
+        if definition is None:
+            definition = self.definition
+        check_choice("definition", definition, DEFINITIONS)
+        if cutoffs[-1] > self.k[-1]:
+            raise ValueError(
+                f"`k` must be at most {self.k[-1]}, the length of the lists that this report has kept, got "
+                f"{cutoffs[-1]}; evaluate with the largest k that you need"
+            )
+        lengths = counted_places(self.n_test_items, cutoffs, definition)
+        if definition != self.definition == "paper" and lengths.max() > self.k[-1]:
+            raise ValueError(
+                f"`definition`='standard' needs lists of {lengths.max()} for R-Precision, as many as a user has test "
+                f"items, but this \"paper\" report has kept {self.k[-1]}; evaluate with definition='standard'"
+            )
+        ranks = self.ranks.cut(lengths)
+        return Report(
+            metrics_from_ranks(ranks, cutoffs, definition),
+            ranks,
+            self.heads[:, : cutoffs[-1]],
+            definition=definition,
+            k=cutoffs,
+            users=self.users,
+            item_popularity=self.item_popularity,
+            history_lengths=self.history_lengths,
+            n_rows=self.n_rows,
+            n_without_train=self.n_without_train,
+            notes=self._notes,
+        )
+
+    def first_places(self, k: int) -> IdArray:
+        """Return the first k recommendations of each user, int32 (n_users, k), -1 for an empty place.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``k`` is no integer from 1 to the length of ``heads``.
+        """
+        length, kept = check_int("k", k, 1), self.heads.shape[1]
+        if length > kept:
+            raise ValueError(
+                f"`k` must be at most {kept}, the length of the lists that the report has kept, got {length}; "
+                f"evaluate with the largest k that you need, of which up to {MAX_HEAD} places are kept"
+            )
+        return self.heads[:, :length]
+
+    def popularity_at(self, k: int) -> Metric:
+        """Return the mean training popularity of a user's first k recommendations, NaN for an empty list."""
+        heads = self.first_places(k)
+        with_empty = np.append(self.item_popularity, 0)  # -1 is its last cell
+        with np.errstate(invalid="ignore"):  # 0 / 0
+            mean = with_empty[heads].sum(axis=1) / (heads >= 0).sum(axis=1)
+        return self._summarise(f"Popularity@{k}", mean)
+
+    def times_listed(self, k: int) -> npt.NDArray[np.int64]:
+        """Return how many of the first k places of all lists hold each item, int64 (n_items,)."""
+        n_items = len(self.item_popularity)
+        counts = np.bincount(self.first_places(k).ravel() + 1, minlength=n_items + 1)
+        return counts[1:]
+
+    def _notes_on_length(self) -> list[str]:
+        """Tell where lists were too short for R-Precision: only ready-made ones are."""
+        short = self.n_test_items > self.ranks.lengths
+        if self.definition == "paper" or not short.any():
+            return []
+        return [
+            f"R-Precision is a lower bound: {short.sum():,} users have more test items than the "
+            f"{self.ranks.lengths[short][0]} places of a list"
+        ]
 
     def _summarise(self, name: str, per_user: npt.NDArray[np.float64]) -> Metric:
         per_user.flags.writeable = False
         missing = np.isnan(per_user)
         known = per_user[~missing] if missing.any() else per_user
         # the "paper" divides by all rows of the matrix, users without test items too
-        ddof, count = (0, self.n_rows) if self.definition == "paper" else (1, len(known))
-        mean = float(known.mean()) if len(known) else math.nan
-        half = Z * float(known.std(ddof=ddof)) / math.sqrt(count) if len(known) > ddof else math.nan
-        return Metric(name, per_user, mean, half)
+        half = half_width(known, 0, self.n_rows) if self.definition == "paper" else half_width(known)
+        return Metric(name, per_user, float(known.mean()) if len(known) else math.nan, half)
 
     def __getitem__(self, name: str) -> Metric:
         try:
@@ -174,5 +292,17 @@ def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
+def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None = None) -> float:
+    """Return the half-width of the 95 % interval of the mean: 1.96 · std(ddof) / √count, NaN for too few values."""
+    if len(values) <= ddof:
+        return math.nan
+    return Z * float(values.std(ddof=ddof)) / math.sqrt(len(values) if count is None else count)
+
+
+def interval(mean: float, half: float) -> str:
+    """Return a mean and its half-width as text."""
+    return f"{mean:.4f} ±{half:.4f}"
+
+
 def _interval(metric: Metric) -> str:
-    return f"{metric.mean:.4f} ±{metric.half_width:.4f}"
+    return interval(metric.mean, metric.half_width)

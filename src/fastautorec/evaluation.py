@@ -17,6 +17,10 @@ half-width     1.96 · std(ddof=1) / √(users evaluated)                1.96 ·
 
 The gain of a hit at rank l is 1 / log2(l + 1). Users without training items or without test items are left out and
 counted in the report. Equal scores rank by item id, ascending, on every device.
+
+A report keeps the ranks of the test items and the heads of the lists. ``Report.at`` and the analyses, from
+``popularity_distribution`` to ``convergence``, need nothing else: no model is asked again. ``fastautorec.plots`` draws
+what they return.
 """
 
 from __future__ import annotations
@@ -27,18 +31,49 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from fastautorec._analysis._buckets import HistoryBuckets, PopularityBuckets, by_history_length, by_item_popularity
+from fastautorec._analysis._convergence import Convergence, ConvergenceRow, convergence, convergence_time
+from fastautorec._analysis._effects import Effect, EffectCurve, MetricAtK, metric_at_k, parameter_effect
+from fastautorec._analysis._pairs import UserComparison, compare_users
+from fastautorec._analysis._popularity import PopularityDistribution, popularity_distribution
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
+from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_choice, check_cutoffs, check_matching, check_user_items
 
-__all__ = ["Comparison", "Difference", "Metric", "Report", "compare", "evaluate", "evaluate_ranking"]
+__all__ = [
+    "Comparison",
+    "Convergence",
+    "ConvergenceRow",
+    "Difference",
+    "Effect",
+    "EffectCurve",
+    "HistoryBuckets",
+    "Metric",
+    "MetricAtK",
+    "PopularityBuckets",
+    "PopularityDistribution",
+    "Ranks",
+    "Report",
+    "UserComparison",
+    "by_history_length",
+    "by_item_popularity",
+    "compare",
+    "compare_users",
+    "convergence",
+    "convergence_time",
+    "evaluate",
+    "evaluate_ranking",
+    "metric_at_k",
+    "parameter_effect",
+    "popularity_distribution",
+]
 
 DEFAULT_K = (5, 10, 20, 50)
-HEAD = 10  # popularity and coverage are those of the first ten recommendations
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
 
 
@@ -189,8 +224,8 @@ def evaluate_ranking(
         block = np.ascontiguousarray(lists[rows], np.int32)
         task.measure(places, block, _select(task.test, rows), task.backend.num_threads)
         with_seen += _count_lists_with(task.backend, block, _select(seen, rows))
-    short = 0 if definition == "paper" else int((task.n_test_items > lists.shape[1]).sum())
-    return task.report(_list_notes(lists.shape[1], with_seen, short))
+    notes = [f"the lists of {with_seen:,} users hold items that the user has in `train`"] if with_seen else []
+    return task.report(notes)
 
 
 class _Task:
@@ -214,8 +249,7 @@ class _Task:
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)
         self.table = np.empty((len(self.users), len(self.names)))
-        self.head = min(HEAD, cutoffs[-1])
-        self.heads = np.empty((len(self.users), self.head), np.int32)
+        self.recorder = RankRecorder(_select(self.test, self.users), cutoffs, definition)
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
         """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""
@@ -223,33 +257,29 @@ class _Task:
             ids = ids[:, : self.cutoffs[-1]]
         metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
         self.table[places] = metrics
-        self.heads[places] = ids[:, : self.head]
+        self.recorder.record(places, ids, test)
 
     def report(self, notes: list[str]) -> Report:
-        real = self.heads >= 0
-        total = np.where(real, self.backend.count_items(self.train)[self.heads], 0).sum(axis=1)
-        with np.errstate(invalid="ignore"):  # 0 / 0, an empty list, is NaN
-            popularity = total / real.sum(axis=1)
-        listed = np.zeros(self.train.n_cols, bool)
-        listed[self.heads[real]] = True
         return Report(
             dict(zip(self.names, np.ascontiguousarray(self.table.T), strict=True)),
-            (f"Popularity@{self.head}", popularity),
+            self.recorder.ranks,
+            self.recorder.heads,
             definition=self.definition,
             k=self.cutoffs,
             users=self.users,
-            n_test_items=self.n_test_items,
+            item_popularity=self.backend.count_items(self.train),
+            history_lengths=self.train.row_lengths()[self.users],
             n_rows=self.train.shape[0],
             n_without_train=self.n_without_train,
-            coverage=float(listed.mean()),
             notes=notes,
         )
 
 
 def _select(matrix: Csr, rows: npt.NDArray[np.int64]) -> Csr:
-    """Return the pattern of the given rows, compact and in their order."""
+    """Return the pattern of the given rows, compact and in their order, with the user numbers that they have here."""
     chosen = _pattern(matrix)[rows]
-    return Csr(chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32, copy=False), None, matrix.n_cols)
+    indptr, indices = chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32, copy=False)
+    return Csr(indptr, indices, None, matrix.n_cols, users=matrix.user_numbers()[rows])
 
 
 def _pattern(matrix: Csr) -> sparse.csr_matrix:
@@ -267,17 +297,6 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
 def _overlap_notes(train: Csr, test: Csr) -> list[str]:
     overlap = _pattern(train).multiply(_pattern(test)).nnz
     return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
-
-
-def _list_notes(length: int, with_seen: int, short: int) -> list[str]:
-    notes = []
-    if with_seen:
-        notes.append(f"the lists of {with_seen:,} users hold items that the user has in `train`")
-    if short:
-        notes.append(
-            f"R-Precision is a lower bound: {short:,} users have more test items than the {length} places of a list"
-        )
-    return notes
 
 
 def _check_options(k: int | tuple[int, ...], definition: str) -> tuple[int, ...]:

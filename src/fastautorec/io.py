@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from fastautorec import _model_file, models
+from fastautorec import _model_file, baselines, models
 from fastautorec.exceptions import ModelFileError
 from fastautorec.models import Recommender
 
@@ -41,10 +41,11 @@ def load(path: str | PathLike[str]) -> Recommender:
     """
     path = Path(path)
     header, arrays = _model_file.read(path)
-    name = header.get("model")
-    if name not in models.__all__ or name == "Recommender":
+    name = str(header.get("model"))
+    homes = [module for module in (models, baselines) if name in module.__all__]
+    if not homes or name == "Recommender":
         raise ModelFileError(f"{path} holds a model of the unknown class {name!r}; update fastautorec")
-    cls = getattr(models, name)
+    cls = getattr(homes[0], name)
     if arrays.keys() != set(cls._stored_arrays()):
         raise _model_file.damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:

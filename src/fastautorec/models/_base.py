@@ -119,7 +119,7 @@ class Recommender(ABC):
     ) -> Self:
         """Check what every model checks, fit, and take the fitted attributes in one step; ``options`` go to the run."""
         self._check_params()
-        backend = get_backend(self.device, self.num_threads)
+        backend = self._fit_backend()
         with backend.active():
             return self._fit_on(backend, user_items, validation, callbacks, show_progress, **options)
 
@@ -375,6 +375,10 @@ class Recommender(ABC):
     @abstractmethod
     def _item_vectors(self) -> FloatArray:
         """Return one vector for each item, float32 (n, d), for similarities."""
+
+    def _fit_backend(self) -> Backend:
+        """Return the backend for ``device``."""
+        return get_backend(self.device, self.num_threads)
 
     def _backend(self) -> Backend:
         """Return the backend of the fitted arrays."""

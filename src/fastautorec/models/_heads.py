@@ -16,7 +16,7 @@ from fastautorec._fitting import FitRun
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.evaluation import evaluate
-from fastautorec.models._encoder import EncoderModel
+from fastautorec.models._base import Recommender
 
 SCALE_USERS = 512
 METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
@@ -120,15 +120,19 @@ class RidgeHead:
         return best[:2]
 
 
-def validation_metric(model: EncoderModel, fitted: dict[str, Any], run: FitRun, metric: str = "NDCG") -> float:
+def validation_metric(model: Recommender, fitted: dict[str, Any], run: FitRun, metric: str = "NDCG") -> float:
     """Return a metric ("standard" definition) that a model with these attributes has on the validation data."""
     assert run.validation is not None
-    n = run.train.n_cols
     candidate = copy.copy(model)
-    candidate.__dict__.update(fitted, n_items_=n, item_ids_=None)
+    candidate.__dict__.update(fitted, n_items_=run.train.n_cols, item_ids_=None)
+    return held_out_metric(candidate, run.known.to_scipy(), run.validation.to_scipy(), metric)
+
+
+def held_out_metric(model: Recommender, train: Any, held_out: Any, metric: str) -> float:
+    """Return a metric ("standard" definition) of a fitted model; lists of 50 where its name has no length."""
     family, at, cutoff = metric.partition("@")
-    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, n)
-    report = evaluate(candidate, run.known.to_scipy(), run.validation.to_scipy(), k=(length,))
+    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, model.n_items_)
+    report = evaluate(model, train, held_out, k=(length,))
     return float(report[f"{family}@{length}" if at else metric].mean)
 
 

@@ -1,0 +1,1 @@
+"""What reports tell beyond their means: popularity, pairs of models, groups of users and items, parameters, time."""

@@ -1,0 +1,205 @@
+"""WRMF: weighted matrix factorisation by alternating least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._fitting import FitRun
+from fastautorec._parallel import cross_product, run_blocks
+from fastautorec._plan import Plan
+from fastautorec._scoring import DotScorer
+from fastautorec._sparse import Csr
+from fastautorec._validation import check_real
+from fastautorec.baselines._extras import require
+from fastautorec.baselines._implicit import ImplicitModel
+
+FOLD_IN_BYTES = 4 << 20  # of the systems that a thread solves at once: what the outer caches hold
+
+
+class WRMF(ImplicitModel):
+    r"""Weighted regularised matrix factorisation of one-class feedback (implicit ALS).
+
+    .. math:: \min_{X, Y} \; \sum_{i,j} c_{ij} (r_{ij} - x_i \cdot y_j)^2
+              + \lambda (\lVert X \rVert^2 + \lVert Y \rVert^2), \quad c_{ij} = 1 + \alpha r_{ij}
+
+    Trained by the library ``implicit``, with three steps of conjugate gradients for each least-squares problem. Any
+    history is folded in exactly: its vector is the solution x of the objective with Y fixed, so training users and new
+    ones are treated alike and no user vectors are kept.
+
+    Parameters
+    ----------
+    factors : int
+        Length of the vectors.
+    alpha : float
+        α ≥ 0, what an interaction adds to the confidence 1 that all other pairs have.
+    regularization : float
+        λ > 0.
+    epochs : int or sequence of one int
+        At most so many times users and items in turn.
+    patience : int
+        With validation data, training ends when so many epochs in a row were not better than the best one, whose state
+        is kept.
+    metric : str
+        What validation data decide by: a metric of ``evaluate``, such as "NDCG" (lists of 50), "Recall@20".
+    random_state : int or numpy.random.Generator
+        Seed of the initial vectors.
+    device : {"auto", "cpu"}
+        Where to compute.
+    num_threads : int, optional
+        Threads; by default all usable cores. The result is the same for any number.
+
+    Attributes
+    ----------
+    item_factors_ : float32 (n, factors)
+        Y.
+    best_epochs_ : tuple of int
+        The epoch whose state was kept.
+
+    Notes
+    -----
+    ``implicit`` needs the extra ``pip install 'fastautorec[baselines]'``; loading and using a fitted model does not.
+
+    References
+    ----------
+    Hu, Koren and Volinsky (2008), "Collaborative filtering for implicit feedback datasets".
+    Takács, Pilászy and Tikk (2011), "Applications of the conjugate gradient method for implicit feedback collaborative
+    filtering".
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> few = far.datasets.synthetic(300, 100, 3000, random_state=0)
+    >>> ids, scores = far.baselines.WRMF(factors=8).fit(few).recommend(few[:2], N=3)
+    >>> ids.shape
+    (2, 3)
+    """
+
+    _arrays: ClassVar[tuple[str, ...]] = ("item_factors_",)
+
+    item_factors_: FloatArray
+
+    def __init__(
+        self,
+        factors: int = 100,
+        alpha: float = 4.0,
+        regularization: float = 50.0,
+        epochs: int | Sequence[int] = 20,
+        patience: int = 3,
+        metric: str = "NDCG",
+        random_state: int | np.random.Generator = 0,
+        device: str = "auto",
+        num_threads: int | None = None,
+    ) -> None:
+        self.factors = factors
+        self.alpha = alpha
+        self.regularization = regularization
+        self.epochs = epochs
+        self.patience = patience
+        self.metric = metric
+        self.random_state = random_state
+        self.device = device
+        self.num_threads = num_threads
+
+    def embed(self, user_items: Any) -> FloatArray:
+        """Return the vectors of histories.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (q, n)
+
+        Returns
+        -------
+        float32 (q, factors)
+        """
+        history = self._check_history(user_items)
+        vectors: FloatArray = self._scorer().prepare(self._backend(), history)
+        return vectors
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_real("alpha", self.alpha, 0)
+
+    def _library_model(self, epochs: int, seed: int, num_threads: int) -> Any:
+        return require("implicit.cpu.als", "WRMF").AlternatingLeastSquares(
+            factors=self.factors, regularization=self.regularization, iterations=epochs, num_threads=num_threads,
+            random_state=seed,
+        )  # fmt: skip
+
+    def _confidences(self, run: FitRun) -> Any:
+        return run.train.to_scipy() * np.float32(1 + self.alpha)
+
+    def _taken(self, library_model: Any, run: FitRun) -> dict[str, Any]:
+        return {"item_factors_": library_model.item_factors.copy()}
+
+    def _scorer(self) -> DotScorer:
+        items, alpha, penalty = self.item_factors_.astype(np.float64), self.alpha, self.regularization
+        system = cross_product(items, items, self._backend().num_threads)
+        system[np.diag_indices_from(system)] += penalty
+        return DotScorer(lambda backend, history: fold_in(backend, history, items, system, alpha), self.item_factors_)
+
+    def _item_vectors(self) -> FloatArray:
+        return self.item_factors_
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        parts = {
+            "row pointers": 8 * (m + 1),
+            "confidences by user and by item": 2 * 8 * nnz + 8 * n,
+            "vectors of users and items": 4 * (m + n) * self.factors,
+            "items' vectors of the best epoch, and in double precision": 12 * n * self.factors,
+        }
+        return Plan("WRMF", (m, n), nnz, parts)
+
+
+def fold_in(
+    backend: Backend,
+    history: Csr,
+    items: npt.NDArray[np.float64],
+    system: npt.NDArray[np.float64],
+    alpha: float,
+) -> FloatArray:
+    """Return the vectors of users (q, k): x = (YᵀY + λI + α Σ yⱼyⱼᵀ)⁻¹ (1 + α) Σ yⱼ, sums over a user's items.
+
+    Users of similar history length are padded to the same one and solved together.
+
+    Parameters
+    ----------
+    backend : Backend
+    history : Csr (q, n)
+    items : float64 (n, k)
+        Y.
+    system : float64 (k, k)
+        YᵀY + λI.
+    alpha : float
+    """
+    lengths = history.row_lengths()
+    by_length = np.argsort(-lengths, kind="stable")
+    vectors = np.zeros((len(lengths), len(system)), np.float32)
+    blocks = list(_blocks(lengths[by_length], len(system)))
+
+    def solve(number: int, _: int) -> None:
+        users = by_length[blocks[number]]
+        rows = history.take_rows(users)
+        filled = np.arange(lengths[users[0]]) < lengths[users][:, None]
+        own = np.zeros((*filled.shape, len(system)))
+        own[filled] = items[rows.indices]
+        weighted = alpha * (own.transpose(0, 2, 1) @ own)
+        weighted += system
+        target = (1 + alpha) * own.sum(axis=1)
+        vectors[users] = np.linalg.solve(weighted, target[:, :, None])[:, :, 0]
+
+    run_blocks(solve, len(blocks), 1, backend.num_threads)
+    return vectors
+
+
+def _blocks(lengths: npt.NDArray[np.int64], k: int) -> Iterator[slice]:
+    """Yield the users to be solved together; ``lengths`` fall, and users without a history keep the vector 0."""
+    start, end = 0, int(np.count_nonzero(lengths))
+    while start < end:
+        stop = start + max(1, FOLD_IN_BYTES // (8 * k * int(lengths[start] + 2 * k)))
+        yield slice(start, min(stop, end))
+        start = stop

@@ -1,0 +1,439 @@
+"""Whole experiments: results, cache, resumption, failures, the lock, and files that are not there."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import fastautorec as far
+from fastautorec._experiments import drawings, runner, trials
+from fastautorec._experiments.reading import parse
+from fastautorec._experiments.sources import load
+from fastautorec._experiments.store import Store
+from fastautorec.cli import main
+
+DATA = """
+seeds = [0, 1]
+[evaluation]
+k = [5, 10]
+[[datasets]]
+name = "Few books"
+source = "arrays"
+path = "few.npz"
+get = "Ask the librarian."
+by = "random"
+"""
+MODELS = """
+[[models]]
+name = "POP"
+class = "Popularity"
+[[models]]
+name = "AutoRec"
+class = "AutoRec"
+group = "Trained"
+fit = "refit"
+params = { factors = 8, epochs = 4, patience = 2, batch_size = 50 }
+[[models]]
+name = "NCE-AutoRec"
+class = "NCEAutoRec"
+seeds = [0]
+fit = "stop"
+params = { factors = 12, regularization = [0.1, 1.0] }
+"""
+BROKEN = """
+[[models]]
+name = "Broken"
+class = "PureSVD"
+params = { factors = 100000 }
+"""
+STABLE = ("summary.csv", "tables/few-books.md", "tables/few-books.tex", "tables/few-books-settings.md")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with data, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FASTAUTOREC_DATA", raising=False)
+    rows, columns = far.datasets.synthetic(150, 60, 3000, random_state=4).nonzero()
+    np.savez(tmp_path / "few.npz", user=rows, item=columns)
+    return tmp_path
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    monkeypatch.setattr(drawings, "can_draw", lambda: False)
+
+
+def run(folder, text, *options, status=0):
+    path = folder / "test.toml"
+    path.write_text(text)
+    assert main(["experiment", str(path), "--output", str(folder / "out"), *options]) == status
+    return folder / "out"
+
+
+def error_of(capsys, *argv):
+    assert main([str(word) for word in argv]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+class Links(HTMLParser):
+    """Collects what a page would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.tags = [], set()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href", "data", "srcset")]
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_example_at_small_size(folder):
+    pytest.importorskip("matplotlib", reason="figures are an extra")
+    output = folder / "out"
+    assert main(["experiment", "example", "--users", "1050", "--output", str(output)]) == 0
+    page = (output / "report.html").read_text("utf-8")
+    for words in ("Debian packages", "NCE-AutoRec", "Settings", "Times", "Failures", "Environment", "processor"):
+        assert words in page
+    parser = Links()
+    parser.feed(page)
+    assert "script" not in parser.tags
+    assert all(link.startswith(("data:", "#")) for link in parser.links)
+    pictures = sorted(path.stem for path in (output / "figures").glob("*.png"))
+    assert len(pictures) >= 5
+    assert pictures == sorted(path.stem for path in (output / "figures").glob("*.svg"))
+    assert page.count("<img") == len(pictures)
+    for path in (output / "figures").glob("*.svg"):
+        assert ET.parse(path).getroot().tag.endswith("svg")
+    assert (output / "report.md").read_text("utf-8").startswith("# Debian packages")
+
+
+def test_per_user_figures_are_those_of_evaluate(folder, no_figures):
+    output = run(folder, DATA + MODELS)
+    (dataset,) = parse(DATA + MODELS, "x").datasets
+    parts = load(dataset, folder)
+    report = far.evaluate(far.Popularity().fit(parts.seen), parts.seen, parts.test, k=(5, 10))
+    if importlib.util.find_spec("pyarrow"):
+        from pyarrow import parquet
+
+        rows = parquet.read_table(output / "per_user.parquet").to_pylist()
+    else:
+        with (output / "per_user.csv").open() as file:
+            rows = list(csv.DictReader(file))
+    pop = [row for row in rows if row["model"] == "POP"]
+    assert [int(row["user"]) for row in pop] == parts.user_ids[report.users].tolist()
+    for name in report:
+        np.testing.assert_array_equal([float(row[name]) for row in pop], report[name].per_user)
+    assert {row["seed"] for row in rows if row["model"] == "AutoRec"} == {0, 1}
+    with (output / "summary.csv").open() as file:
+        summary = {(row["model"], row["metric"]): row for row in csv.DictReader(file)}
+    assert float(summary["POP", "NDCG"]["mean"]) == report["NDCG"].mean
+    by_seed = [np.mean([row["NDCG"] for row in rows if row["model"] == "AutoRec" and row["seed"] == s]) for s in (0, 1)]
+    assert float(summary["AutoRec", "NDCG"]["mean"]) == pytest.approx(np.mean(by_seed), abs=1e-12)
+    assert float(summary["AutoRec", "NDCG"]["std_between_seeds"]) == pytest.approx(np.std(by_seed, ddof=1), abs=1e-12)
+    assert "NDCG@50" not in (output / "tables" / "few-books.md").read_text("utf-8")
+
+
+def test_without_pyarrow_per_user_figures_are_csv(folder, no_figures, monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
+    output = run(folder, DATA + MODELS, "--only", "POP")
+    assert not (output / "per_user.parquet").exists()
+    with (output / "per_user.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert 100 < len(rows) <= 150
+    assert {"dataset", "model", "seed", "user", "history_length", "n_test_items", "NDCG", "F1@10"} <= rows[0].keys()
+
+
+def test_refit_takes_epochs_and_penalty_from_validation_data(folder, no_figures):
+    text = DATA + MODELS.replace('fit = "stop"', 'fit = "refit"')
+    settings = (run(folder, text) / "tables" / "few-books-settings.md").read_text("utf-8")
+    (dataset,) = parse(text, "x").datasets
+    parts = load(dataset, folder)
+    stopped = far.AutoRec(8, epochs=4, patience=2, batch_size=50, random_state=0).fit(parts.train, parts.validation)
+    assert f"epochs=[{stopped.best_epochs_[0]}]" in settings
+    chosen = far.NCEAutoRec(12, regularization=[0.1, 1.0]).fit(parts.train, parts.validation).regularization_
+    line = next(line for line in settings.splitlines() if line.startswith("| NCE-AutoRec"))
+    assert "[0.1, 1.0]" not in line
+    assert ("regularization" in line) == (chosen != 0.1)  # 0.1 is the default, which is not shown
+
+
+def test_a_sweep_is_judged_on_validation_data(folder, no_figures):
+    text = DATA + MODELS + "[models.sweep]\nbeta = [0.5, 1.0]\n"
+    experiment = parse(text, "x")
+    parts = load(experiment.datasets[0], folder)
+    with Store(folder / "out") as store:
+        results = runner.run_experiment(experiment, store, folder, only=["NCE-AutoRec"], say=lambda _: None)
+    (sweep,) = results.outcomes[0].sweeps
+    assert (sweep.model, sweep.parameter, list(sweep.reports)) == ("NCE-AutoRec", "beta", [0.5, 1.0])
+    for beta, report in sweep.reports.items():
+        model = far.NCEAutoRec(12, beta=beta, regularization=[0.1, 1.0]).fit(parts.train, parts.validation)
+        fresh = far.evaluate(model, parts.train, parts.validation, k=(5, 10))
+        np.testing.assert_array_equal(report["NDCG"].per_user, fresh["NDCG"].per_user)
+        np.testing.assert_array_equal(report.ranks.ranks, fresh.ranks.ranks)
+        assert report.to_dict() == fresh.to_dict()
+
+
+def test_modes_and_sweeps_are_drawn(folder):
+    pytest.importorskip("matplotlib", reason="figures are an extra")
+    joint = "[[models]]\nname = 'NCE-AutoRec, joint'\nclass = 'NCEAutoRec'\nparams = { mode = 'joint', factors = 8 }\n"
+    text = DATA + joint + joint.replace("joint", "full") + "[models.sweep]\nbeta = [0.5, 1.0]\n"
+    names = {path.stem for path in (run(folder, text) / "figures").glob("*.png")}
+    assert {"few-books-modes", "few-books-effect-beta"} <= names
+
+
+# --- cache and resumption --------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_fits_nothing_and_says_the_same(folder, monkeypatch):
+    pytest.importorskip("matplotlib", reason="figures are an extra")
+    output = run(folder, DATA + MODELS)
+    before = {path: path.read_bytes() for path in sorted(output.rglob("*")) if path.is_file()}
+    monkeypatch.setattr(trials, "run", None)
+    run(folder, DATA + MODELS)
+    after = {path: path.read_bytes() for path in sorted(output.rglob("*")) if path.is_file()}
+    assert [path.name for path in after if before.get(path) != after[path]] == []
+    assert before.keys() == after.keys()
+
+
+def test_what_a_result_depends_on_is_fitted_again(folder, no_figures, monkeypatch):
+    run(folder, DATA + MODELS)
+    fitted = []
+    monkeypatch.setattr(trials, "run", lambda entry, seed, *rest: fitted.append((entry.name, seed)))
+    monkeypatch.setattr(runner, "_mean", lambda stored: 0.0)
+
+    def again(text, *options):
+        fitted.clear()
+        path = folder / "test.toml"
+        path.write_text(text)
+        main(["experiment", str(path), "--output", str(folder / "out"), *options])
+        return fitted
+
+    with pytest.raises(AttributeError):  # there is nothing to keep
+        again(DATA + MODELS.replace("epochs = 4", "epochs = 5"))
+    assert fitted == [("AutoRec", 0)]
+    with pytest.raises(AttributeError):
+        again(DATA.replace("k = [5, 10]", "k = [5]") + MODELS)
+    assert fitted == [("POP", 0)]
+    with pytest.raises(AttributeError):
+        again(DATA + MODELS, "--users", "100")
+    assert fitted == [("POP", 0)]
+    assert again(DATA + MODELS.replace("Trained", "Other group")) == []
+
+
+@pytest.mark.parametrize("at", [("AutoRec", 0), ("AutoRec", 1), ("NCE-AutoRec", 0)])
+def test_interrupted_and_resumed_is_as_if_it_had_not_been(folder, no_figures, monkeypatch, capsys, at):
+    output = run(folder, DATA + MODELS)
+    expected = {name: (output / name).read_bytes() for name in STABLE}
+    whole = trials.run
+
+    def interrupted(entry, seed, *rest):
+        if (entry.name, seed) == at:
+            raise KeyboardInterrupt
+        return whole(entry, seed, *rest)
+
+    path, other = folder / "test.toml", folder / "other"
+    monkeypatch.setattr(trials, "run", interrupted)
+    assert main(["experiment", str(path), "--output", str(other)]) == 130
+    assert "finished runs are kept" in capsys.readouterr().err
+    assert not (other / "report.html").exists()
+    monkeypatch.setattr(trials, "run", whole)
+    assert main(["experiment", str(path), "--output", str(other)]) == 0
+    assert "POP, seed 0: finished before" in capsys.readouterr().err
+    assert {name: (other / name).read_bytes() for name in STABLE} == expected
+
+
+def test_training_goes_on_where_it_was_interrupted(folder, no_figures, monkeypatch):
+    output = run(folder, DATA + MODELS)
+    expected = {name: (output / name).read_bytes() for name in STABLE}
+    fit, resumed = far.AutoRec.fit, []
+
+    def cut_short(self, train, validation=None, checkpoint=None, resume=None):
+        def stop(record):
+            if record["epoch"] == 2 and resume is None:
+                raise KeyboardInterrupt
+
+        resumed.append(resume is not None)
+        return fit(self, train, validation, callbacks=[stop], checkpoint=checkpoint, resume=resume)
+
+    monkeypatch.setattr(far.AutoRec, "fit", cut_short)
+    monkeypatch.setattr(far.AutoRec.__mro__[0], "fit", cut_short)
+    command = ["experiment", str(folder / "test.toml"), "--output", str(folder / "other")]
+    assert main(command) == 130
+    assert list((folder / "other" / "runs").glob("*.unfinished"))
+    monkeypatch.setattr(far.AutoRec, "fit", fit)
+    assert main(command) == 0
+    assert not list((folder / "other" / "runs").glob("*.unfinished"))
+    assert {name: (folder / "other" / name).read_bytes() for name in STABLE} == expected
+
+
+def test_a_damaged_result_is_made_again(folder, no_figures):
+    output = run(folder, DATA + MODELS)
+    expected = {name: (output / name).read_bytes() for name in STABLE}
+    for path in (output / "runs").glob("*.npz"):
+        path.write_bytes(path.read_bytes()[:-200])
+    run(folder, DATA + MODELS)
+    assert {name: (output / name).read_bytes() for name in STABLE} == expected
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_fails_is_reported_and_the_others_go_on(folder, no_figures, capsys):
+    output = run(folder, DATA + BROKEN + MODELS, status=1)
+    assert "2 failed runs" in capsys.readouterr().out
+    for name in ("report.html", "report.md"):
+        text = (output / name).read_text("utf-8")
+        assert "Broken, seed 0, on Few books" in text
+        assert "ValueError: `factors`" in text
+    table = (output / "tables" / "few-books.md").read_text("utf-8")
+    assert "NCE-AutoRec" in table
+    assert "Broken" not in table
+
+
+def test_an_experiment_of_failures_only(folder, no_figures):
+    output = run(folder, DATA + BROKEN, status=1)
+    assert "No run has finished." in (output / "report.html").read_text("utf-8")
+
+
+def test_a_class_whose_library_is_missing_is_reported(folder, no_figures, monkeypatch):
+    def missing(name):
+        if name == "EASE":
+            raise ImportError("`EASE` needs a library; pip install 'fastautorec[some]'")
+        return far.Popularity
+
+    for module in ("runner", "zoo"):
+        monkeypatch.setattr(f"fastautorec._experiments.{module}.find_class", missing)
+    text = DATA + MODELS.partition('[[models]]\nname = "AutoRec"')[0] + '[[models]]\nname = "EASE"\nclass = "EASE"\n'
+    output = run(folder, text, status=1)
+    assert "fastautorec[some]" in (output / "report.md").read_text("utf-8")
+
+
+# --- the lock --------------------------------------------------------------------------------------------------------
+
+
+def test_two_runs_at_once_on_one_folder_are_refused(folder, capsys):
+    path = folder / "test.toml"
+    path.write_text(DATA + MODELS)
+    program = "import sys, time; from pathlib import Path; from fastautorec._experiments.store import Store\n"
+    program += "with Store(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", program, str(folder / "out")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "in\n"
+        message = error_of(capsys, "experiment", path, "--output", folder / "out")
+        assert f"another run, process {other.pid}, is working in" in message
+        assert "--output" in message
+    finally:
+        other.kill()
+        other.communicate(timeout=30)
+    with Store(folder / "out"):  # a process that was killed holds no lock
+        pass
+
+
+def test_the_lock_is_released(folder):
+    for _ in range(2):
+        with Store(folder / "out"):
+            pass
+    with pytest.raises(KeyError), Store(folder / "out"):
+        raise KeyError
+    with Store(folder / "out"):
+        pass
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_says_where_to_get_it_and_where_to_put_it(folder, capsys, monkeypatch):
+    path = folder / "test.toml"
+    path.write_text(DATA + MODELS)
+    message = error_of(capsys, "experiment", path, "--data", folder / "elsewhere", "--output", folder / "out")
+    for words in ("no file", "elsewhere/few.npz", "Ask the librarian, and put it there", "--data", "FASTAUTOREC_DATA"):
+        assert words in message
+    monkeypatch.setenv("FASTAUTOREC_DATA", str(folder / "of the environment"))
+    assert "of the environment/few.npz" in error_of(capsys, "experiment", path, "--output", folder / "out")
+
+
+def test_shipped_experiments_of_the_paper_want_their_files(folder, capsys):
+    message = error_of(capsys, "experiment", "paper-ml20m", "--output", folder / "out")
+    assert "grouplens.org" in message
+    assert "ml-20m/ratings.csv" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('files = [{ path = "few.npz", bytes = 3 }]', "bytes, expected 3"),
+        ('files = [{ path = "few.npz", lines = 1 }]', "lines, expected 1;"),
+        ('files = [{ path = "more.npz" }]', "no file more.npz"),
+        ("interactions = 3001", "3,000 interactions are left, expected 3,001"),
+        ("users = 200\ntolerance = 0.1", "150 users are left, expected 200"),
+        ("threshold = 3", "`threshold`"),
+    ],
+)
+def test_data_that_are_not_as_expected(folder, capsys, line, words):
+    path = folder / "test.toml"
+    path.write_text(DATA + line + "\n" + MODELS)
+    assert words in error_of(capsys, "experiment", path, "--output", folder / "out")
+
+
+def test_lines_are_counted_with_and_without_an_end(folder, no_figures):
+    data = DATA.replace('source = "arrays"', 'source = "ratings"').replace("few.npz", "few.csv")
+    rows, columns = far.datasets.synthetic(60, 30, 600).nonzero()
+    lines = [f"{u},{i}" for u, i in zip(rows.tolist(), columns.tolist(), strict=True)]
+    for end in ("", "\n"):
+        (folder / "few.csv").write_text("\n".join(lines) + end)
+        run(folder, data + 'files = [{ path = "few.csv", lines = 600 }]\n' + MODELS, "--only", "POP")
+
+
+def test_a_split_that_was_made_before(folder, no_figures):
+    from scipy import sparse
+
+    parts = far.split(far.datasets.synthetic(80, 40, 1200), by="random")
+    for name, part in zip(("a", "b", "c"), parts, strict=True):
+        sparse.save_npz(folder / f"{name}.npz", part)
+    text = '[[datasets]]\nname = "Few books"\nsource = "parts"\npath = "."\n'
+    text += 'parts = { train = "a.npz", validation = "b.npz", test = "c.npz" }\n'
+    (dataset,) = parse(text + MODELS, "x").datasets
+    loaded = load(dataset, folder)
+    for mine, given in zip((loaded.train, loaded.validation, loaded.test), parts, strict=True):
+        assert (mine != given).nnz == 0
+
+
+# --- options ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_names_models_of_the_experiment(folder, capsys):
+    path = folder / "test.toml"
+    path.write_text(DATA + MODELS)
+    assert "no model 'PoP'; did you mean `POP`?" in error_of(capsys, "experiment", path, "--only", "PoP")
+    assert "`--users` must be >= 1" in error_of(capsys, "experiment", path, "--users", "0")
+
+
+def test_the_folder_is_named_after_the_experiment(folder, no_figures):
+    (folder / "mine.toml").write_text(DATA + MODELS)
+    assert main(["experiment", "mine.toml", "--only", "POP"]) == 0
+    assert (folder / "experiments" / "mine" / "report.html").is_file()
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+def test_tuned_on_validation_data(folder, no_figures):
+    pytest.importorskip("optuna", reason="the search is an extra")
+    entry = "[[models]]\nname = 'EASE'\nclass = 'EASE'\nfit = 'refit'\n"
+    entry += "tune = { trials = 3, space = { regularization = [1.0, 1000.0, 100000.0] } }\n"
+    settings = (run(folder, DATA + entry) / "tables" / "few-books-settings.md").read_text("utf-8")
+    (dataset,) = parse(DATA + entry, "x").datasets
+    parts = load(dataset, folder)
+    best = far.tune(far.EASE, parts.train, parts.validation, {"regularization": [1.0, 1000.0, 100000.0]}, 3).best_model
+    assert repr(best) in settings

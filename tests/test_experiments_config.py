@@ -1,0 +1,178 @@
+"""Reading experiment files: what is refused, and in which words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fastautorec._experiments.reading import paper_metrics, parse, read_experiment, shipped
+from fastautorec._experiments.zoo import class_names
+
+DATASET = '[[datasets]]\nname = "few"\nsource = "example"\nby = "random"\n'
+MODEL = '[[models]]\nname = "POP"\nclass = "Popularity"\n'
+PUBLISHED = "[[published]]\ndataset = 'few'\nsource = 'x'\nmetrics = ['NDCG']\n[published.rows]\n"
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def read(text):
+    return parse(text, default_name="test")
+
+
+def read_settings(name):
+    return json.loads((BENCHMARKS / f"{name}.json").read_text("utf-8"))
+
+
+def error_of(text):
+    with pytest.raises(ValueError, match=r".") as caught:
+        read(text)
+    return str(caught.value)
+
+
+def test_what_is_left_out_has_a_default():
+    experiment = read(DATASET + MODEL)
+    assert (experiment.name, experiment.title, experiment.definition) == ("test", "test", "standard")
+    assert experiment.k == (5, 10, 20, 50)
+    assert experiment.metrics == paper_metrics(experiment.k)
+    (entry,) = experiment.models
+    assert (entry.seeds, entry.fit, entry.group) == ((0, 1, 2), "all", "")
+
+
+def test_seeds_of_the_file_and_of_a_model():
+    experiment = read(f"seeds = [7, 8]\n{DATASET}{MODEL}" + MODEL.replace("POP", "two") + "seeds = [3]\n")
+    assert [entry.seeds for entry in experiment.models] == [(7, 8), (3,)]
+
+
+def test_models_of_one_data_set_only():
+    other = DATASET.replace("few", "other")
+    experiment = read(DATASET + other + MODEL + 'datasets = ["few"]\n' + MODEL + 'datasets = ["other"]\n')
+    assert [len(experiment.entries(name)) for name in ("few", "other")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seedz = [1]\n" + DATASET + MODEL, "the file has no key `seedz`; did you mean `seeds`?"),
+        (DATASET + "treshold = 4\n" + MODEL, "[[datasets]] 'few' has no key `treshold`; did you mean `threshold`?"),
+        (DATASET + MODEL + "parms = {}\n", "[[models]] 'POP' has no key `parms`; did you mean `params`?"),
+        (DATASET + MODEL + "colour = 1\n", "there are `name`, `class`, `params`"),
+        (DATASET + MODEL.replace('"Popularity"', '"PureSvd"'), "no model class 'PureSvd'; did you mean `PureSVD`?"),
+        (
+            DATASET + MODEL.replace('"Popularity"', '"PureSVD"') + "params = { factor = 3 }\n",
+            "PureSVD has no parameter `factor`; did you mean `factors`?",
+        ),
+        (
+            DATASET + MODEL.replace('"Popularity"', '"PureSVD"') + "params = { factors = 0 }\n",
+            "[[models]] 'POP': `factors` must be >= 1, got 0",
+        ),
+        (
+            DATASET + MODEL.replace('"Popularity"', '"PureSVD"') + "params = { random_state = 1 }\n",
+            "`params` must not hold `random_state`",
+        ),
+        (DATASET + MODEL + "sweep = { beta = [1, 2] }\n", "Popularity has no parameter `beta`"),
+        (DATASET + MODEL + "sweep = { beta = [1] }\n", "`beta` of `sweep` of [[models]] 'POP' must be a list of 2"),
+        (DATASET + MODEL + "tune = { trials = 3 }\n", "must have fit = 'refit' or 'stop'"),
+        (DATASET + MODEL + "fit = 'stop'\ntune = { trial = 3 }\n", "did you mean `trials`?"),
+        (
+            DATASET + MODEL + "fit = 'stop'\ntune = { space = { beta = { low = 1 } } }\n",
+            "a range must have the key `high`",
+        ),
+        (DATASET + MODEL + "paper = true\n", "Popularity has no configuration of the paper"),
+        (DATASET + MODEL + 'fit = "refitt"\n', "did you mean `refit`?"),
+        (DATASET + MODEL + 'datasets = ["few "]\n', "names no data set 'few '; did you mean `few`?"),
+        (DATASET + MODEL + MODEL, "two [[models]] are called 'POP' on few"),
+        (DATASET + DATASET + MODEL, "two [[datasets]] have the same name"),
+        (DATASET, "the file must have the key `models`"),
+        (DATASET + '[[models]]\nname = "x"\n', "[[models]] 'x' must have the key `class`"),
+        (DATASET.replace("example", "ratings") + MODEL, "must have the key `path`"),
+        (DATASET + MODEL + "seeds = [1, 1]\n", "must not name anything twice"),
+        (DATASET + "ratios = [0.4, 0.3, 0.2, 0.1]\n" + MODEL, "must be three numbers"),
+        (DATASET + "sample_users = 0\n" + MODEL, "`sample_users` of [[datasets]] 'few' must be an integer >= 1, got 0"),
+        ("seeds = []\n" + DATASET + MODEL, "`seeds` of the file must be a list of 1 or more, got []"),
+        ("[evaluation]\nk = [5]\nmetrics = ['NDCG@10']\n" + DATASET + MODEL, "'NDCG@10' is not measured"),
+        ("[evaluation]\ndefinition = 'papers'\n" + DATASET + MODEL, "did you mean `paper`?"),
+        ("[figures]\nmodels = ['PoP']\n" + DATASET + MODEL, "[figures] names no model 'PoP'; did you mean `POP`?"),
+        (
+            DATASET
+            + MODEL
+            + "[[published]]\ndataset='few'\nsource='x'\nmetrics=['NDCG']\n[published.rows]\nPOP=[0.1]\n",
+            "a published figure must be [mean, half-width], got 0.1",
+        ),
+        (
+            DATASET + MODEL + PUBLISHED + "POP=[]\n",
+            "must have 1 figures for POP",
+        ),
+        ("seeds = [", "not a TOML file"),
+    ],
+)
+def test_what_is_wrong_is_said(text, words):
+    assert words in error_of(text)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no experiment file .*nothing\.toml; shipped are example"):
+        read_experiment(str(tmp_path / "nothing.toml"))
+
+
+def test_errors_name_the_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("seedz = 1\n")
+    with pytest.raises(ValueError, match=r"mine\.toml: the file has no key `seedz`"):
+        read_experiment(str(path))
+
+
+def test_spaces_of_a_search():
+    space = "{ factors = [1, 2], beta = { low = 0.5, high = 1.5 }, rate = { low = 1, high = 2, log = true } }"
+    (entry,) = read(DATASET + MODEL + f"fit = 'refit'\ntune = {{ space = {space} }}\n").models
+    assert entry.tune.trials == 30
+    assert entry.tune.space == {"factors": [1, 2], "beta": (0.5, 1.5), "rate": (1, 2, "log")}
+
+
+# --- the shipped ones ------------------------------------------------------------------------------------------------
+
+
+def test_all_are_shipped():
+    paper = {"paper-goodbooks", "paper-ml20m", "paper-netflix", "paper-yahoo"}
+    assert set(shipped()) == paper | {"example", "goodbooks-sample", "ml1m"}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_shipped_experiments_are_valid(name):
+    experiment = read_experiment(name)
+    assert experiment.name == name
+    for published in experiment.published:
+        models = {entry.published or entry.name for entry in experiment.entries(published.dataset)}
+        assert published.rows.keys() <= models
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {"example"}))
+def test_shipped_experiments_have_all_systems_of_the_paper(name):
+    classes = {entry.cls for entry in read_experiment(name).models}
+    assert set(class_names()) - classes <= ({"EASE"} if name == "paper-yahoo" else set())
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if name.startswith("paper-")])
+def test_experiments_of_the_paper_know_their_files(name):
+    (dataset,) = read_experiment(name).datasets
+    assert dataset.get
+    assert dataset.files
+    assert all(file.lines for file in dataset.files)
+    assert dataset.interactions
+
+
+@pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not here")
+@pytest.mark.parametrize(("name", "key"), [("ml1m", "MovieLens-1M"), ("goodbooks-sample", "Goodbooks sample")])
+def test_the_family_has_the_settings_of_the_benchmarks(name, key):
+    entries = {entry.name: entry for entry in read_experiment(name).models}
+    for system, (cls, params) in read_settings("trained_settings")[key].items():
+        entry = entries[system]
+        assert entry.cls == cls
+        assert params.items() <= dict(entry.params).items()
+
+
+@pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not here")
+def test_the_baselines_have_the_settings_of_the_benchmarks():
+    entries = {entry.cls: dict(entry.params) for entry in read_experiment("ml1m").models if entry.group == "Baselines"}
+    for cls, params in {**read_settings("baseline_settings"), **read_settings("baseline_settings_torch")}.items():
+        assert entries[cls] == params
