@@ -73,6 +73,25 @@ class Pattern:
         copy: npt.NDArray[np.int64] = self.device.to_host(self.indptr)
         return copy
 
+    @property
+    def capacity(self) -> int:
+        """The number of entries, or more where the host does not know."""
+        if "host_indptr" not in self.__dict__:
+            return len(self.indices)
+        return int(self.host_indptr[-1] - self.host_indptr[0])
+
+    @cached_property
+    def compact(self) -> Pattern:
+        """The same rows stored from 0 to the end; itself where they are so already, or where the host does not know.
+
+        What is made of it needs no room for other rows, and all of that shares one index by item.
+        """
+        if self.capacity == len(self.indices):
+            return self
+        first, last = int(self.host_indptr[0]), int(self.host_indptr[-1])
+        indices = self.indices[first:last]
+        return Pattern(self.device, self.indptr - first, indices, self.n_cols, self.host_indptr - first)
+
     @cached_property
     def longest_row(self) -> int:
         """The length of the longest row, or more where the host does not know."""
@@ -83,6 +102,9 @@ class Pattern:
     @cached_property
     def by_item(self) -> ItemIndex:
         """The index by item; made at the first look, without waiting for the device."""
+        if self.compact is not self:
+            index = self.compact.by_item
+            return ItemIndex(index.begin, index.rows, index.places + int(self.host_indptr[0]))
         return _index_items(self.device, self.indptr, self.indices, self.n_cols)
 
     def count_items(self) -> Array:
@@ -169,24 +191,15 @@ class DeviceCsr:
         host_indptr = None if known is None else known[start : stop + 1]
         indptr = pattern.indptr[start : stop + 1]
         users = xp.arange(start, stop, dtype=xp.int64) if self.users is None else self.users[start:stop]
-        part = DeviceCsr(Pattern(self.device, indptr, pattern.indices, self.n_cols, host_indptr), self.data, users)
-        # what is made of compact rows needs no room for the others, and can share their index by item
-        return part if known is None else part.rebased()
+        return DeviceCsr(Pattern(self.device, indptr, pattern.indices, self.n_cols, host_indptr), self.data, users)
 
     def rebased(self) -> DeviceCsr:
-        """Return the same rows with storage that starts at 0 and ends with the last row.
-
-        Waits for the device where the host does not know the row pointers.
-        """
-        pattern = self.pattern
-        first, last = int(pattern.host_indptr[0]), int(pattern.host_indptr[-1])
-        if first == 0 and last == len(pattern.indices):
+        """Return the same rows stored from 0 to the end, where the host knows where they are."""
+        pattern = self.pattern.compact
+        if pattern is self.pattern:
             return self
-        own = Pattern(
-            *(self.device, pattern.indptr - first, pattern.indices[first:last], self.n_cols),
-            pattern.host_indptr - first,
-        )
-        return DeviceCsr(own, None if self.data is None else self.data[first:last], self.users)
+        first, last = int(self.pattern.host_indptr[0]), int(self.pattern.host_indptr[-1])
+        return DeviceCsr(pattern, None if self.data is None else self.data[first:last], self.users)
 
     def with_data(self, data: Array | None) -> DeviceCsr:
         """Return the same pattern, its index by item included, with other values."""
@@ -224,13 +237,14 @@ class DeviceCsr:
 
         ``item_weights`` is float32 (n,), or None where every w_j is 1. Values of this matrix do not count.
         """
-        pattern, m = self.pattern, self.shape[0]
+        own, m = self.rebased(), self.shape[0]
+        pattern = own.pattern
         data = self.device.xp.empty(len(pattern.indices), self.device.xp.float32)
         self.device.launch(
             *("rows.cu", "weight_entries_kernel", blocks_for(self.device, m * WARP), THREADS),
             *(data, pattern.indptr, pattern.indices, item_weights, float(user_power), m),
         )
-        return self.with_data(data)
+        return own.with_data(data)
 
     def length_powers(self, power: float, out: Array) -> None:
         """Set ``out``, float32 (m,), a column of a matrix maybe, to len_i^(−power), empty rows as if they had one."""

@@ -89,15 +89,16 @@ def gram_product(device: Device, x: DeviceCsr, block: Array) -> Array:
 
 def drop_entries(device: Device, x: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
     """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""
-    pattern, m = x.pattern, x.shape[0]
+    own, m = x.rebased(), x.shape[0]
+    pattern = own.pattern
     data = device.xp.empty(len(pattern.indices), device.xp.float32)
     threshold = np.uint32(int(np.float32(rate) * 2.0**32))
     scale = np.float32(1) / (np.float32(1) - np.float32(rate))
     device.launch(
         *("rows.cu", "drop_entries_kernel", blocks_for(device, m * WARP), THREADS),
-        *(data, pattern.indptr, x.data, x.users, threshold, scale, np.uint64(seed), np.uint32(epoch), m),
+        *(data, pattern.indptr, own.data, own.users, threshold, scale, np.uint64(seed), np.uint32(epoch), m),
     )
-    return x.with_data(data)
+    return own.with_data(data)
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,12 @@ class _Lists:
 
 def _rows_of(x: DeviceCsr) -> _Lists:
     pattern = x.pattern
-    return _Lists(pattern.indptr, pattern.indices, None, x.data, len(pattern.indices), pattern.longest_row)
+    return _Lists(pattern.indptr, pattern.indices, None, x.data, pattern.capacity, pattern.longest_row)
 
 
 def _columns_of(x: DeviceCsr) -> _Lists:
     index = x.pattern.by_item
-    return _Lists(index.begin, index.rows, index.places, x.data, len(x.pattern.indices), x.shape[0])
+    return _Lists(index.begin, index.rows, index.places, x.data, x.pattern.capacity, x.shape[0])
 
 
 def _add_columns(device: Device, x: DeviceCsr, grad: Array, out: Array | None) -> Array:
@@ -187,7 +188,7 @@ def _parts(lists: _Lists, segment: int) -> int:
 def _tiles(x: DeviceCsr, size: int) -> Iterator[tuple[int, int]]:
     """Yield start and stop of runs of up to ``size`` rows; an index by item is made of TILE_ENTRIES or of one row."""
     m = x.shape[0]
-    if size >= m and ("by_item" in x.pattern.__dict__ or len(x.pattern.indices) <= TILE_ENTRIES):
+    if size >= m and ("by_item" in x.pattern.__dict__ or x.pattern.capacity <= TILE_ENTRIES):
         yield 0, m
         return
     pointers, start = x.pattern.host_indptr, 0
