@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from autoencoders import HELD_OUT, TRAIN, every_case, every_device, make, same_bits
+from devices import host
 from scipy import sparse
 
 import fastautorec as far
-from devices import host
 from fastautorec import _training
 from fastautorec._backends import get_backend
 from fastautorec._network import random_network
