@@ -16,6 +16,7 @@ import fastautorec
 from fastautorec import ops, reference
 from fastautorec._backends import DEVICES
 from fastautorec._backends.cpu import CpuBackend
+from fastautorec._backends.cuda import CudaBackend
 from fastautorec._backends.protocol import Backend
 from fastautorec._backends.reference import ReferenceBackend
 from fastautorec.reference import pure
@@ -63,7 +64,7 @@ def test_models_do_not_know_their_device(path):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_exists_everywhere(name):
     expected = list(inspect.signature(getattr(Backend, name)).parameters)
-    for implementation in (ReferenceBackend, CpuBackend, pure.PureBackend):
+    for implementation in (ReferenceBackend, CpuBackend, CudaBackend, pure.PureBackend):
         assert list(inspect.signature(getattr(implementation, name)).parameters) == expected
     for module in (ops, reference, pure):
         assert name in module.__all__

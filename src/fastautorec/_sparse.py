@@ -52,6 +52,10 @@ class Csr:
         """Return the user number of each row, int64 (m,)."""
         return np.arange(self.shape[0], dtype=np.int64) if self.users is None else self.users
 
+    def numbered_from(self, first: int) -> Csr:
+        """Return the same rows with user numbers that are larger by ``first``."""
+        return replace(self, users=self.user_numbers() + first)
+
     def rows(self, start: int, stop: int) -> Csr:
         """Return rows start..stop as a view."""
         users = np.arange(start, stop, dtype=np.int64) if self.users is None else self.users[start:stop]

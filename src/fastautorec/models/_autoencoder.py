@@ -256,8 +256,7 @@ class AutoencoderModel(FittedAutoencoder):
         bias = backend.zeros(1, k) if self.encoder_bias_ is None else self.encoder_bias_[None]
         network = Network(self.encoder_, bias, heads)
         with Progress(type(self).__name__, show=False) as progress:
-            numbers = self.n_users_ + self.skipped_users_ + train.user_numbers()  # masks and negatives of their own
-            run = FitRun(backend, replace(train, users=numbers), None, (), progress)
+            run = FitRun(backend, train, None, (), progress)
             session = Session(self, run, self._seeds(), self.item_counts_, self.n_users_)
             return session.go_on(network, phase, epochs)
 

@@ -98,6 +98,8 @@ class Session:
     def go_on(self, network: Network, phase: Phase, epochs: int) -> dict[str, Any]:
         """Train a fitted network for some epochs of one phase and return the fitted attributes that change."""
         model, self.network = self._model, network.copy(self._run.backend)
+        before = model.n_users_ + model.skipped_users_
+        self._run.train = self._run.train.numbered_from(before)  # new users have masks and negatives of their own
         self._take_up({"penalties": [model.regularization_], "decays": model.decays_})
         batch_size = min(model.batch_size or BATCH_SIZE, self._users)
         self.trainer(batch_size, (epochs,), epochs).train(0, phase, lambda: None)

@@ -184,6 +184,10 @@ class DeviceCsr:
         xp = self.device.xp
         return xp.arange(self.shape[0], dtype=xp.int64) if self.users is None else self.users
 
+    def numbered_from(self, first: int) -> DeviceCsr:
+        """Return the same rows with user numbers that are larger by ``first``."""
+        return replace(self, users=self.user_numbers() + first)
+
     def rows(self, start: int, stop: int) -> DeviceCsr:
         """Return rows start..stop, which share the ids and values of this matrix."""
         pattern, xp = self.pattern, self.device.xp

@@ -54,6 +54,9 @@ class StreamedCsr:
     def to_host(self) -> Csr:
         return self._matrix
 
+    def numbered_from(self, first: int) -> StreamedCsr:
+        return StreamedCsr(self._backend, self._matrix.numbered_from(first))
+
     def rows(self, start: int, stop: int) -> DeviceCsr:
         return self._up(self._matrix.rows(start, stop))
 
