@@ -92,7 +92,10 @@ def top_lists(
             start, stop = begin + first_user, begin + last_user
             left_out = None if exclude is None else exclude.rows(start, stop)
             length, best = n_top(start, stop), None
-            buffer = free.pop() if free else backend.new((users * items,), np.float32)
+            try:
+                buffer = free.pop()
+            except IndexError:  # asking first would not do: another thread may take the last one meanwhile
+                buffer = backend.new((users * items,), np.float32)
             for first in range(0, scorer.n_items, items):
                 last = min(first + items, scorer.n_items)
                 scores = buffer[: (stop - start) * (last - first)].reshape(stop - start, last - first)
