@@ -6,7 +6,7 @@
 >>> ids, scores = model.recommend(packages.user_items[:5], N=3)
 """
 
-from fastautorec import baselines, datasets, ops, plots, reference
+from fastautorec import baselines, datasets, evaluation, ops, plots, reference
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
