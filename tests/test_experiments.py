@@ -168,6 +168,30 @@ def test_refit_takes_epochs_and_penalty_from_validation_data(folder, no_figures)
     assert ("regularization" in line) == (chosen != 0.1)  # 0.1 is the default, which is not shown
 
 
+def test_a_sweep_is_judged_on_validation_data(folder, no_figures):
+    text = DATA + MODELS + "[models.sweep]\nbeta = [0.5, 1.0]\n"
+    experiment = parse(text, "x")
+    parts = load(experiment.datasets[0], folder)
+    with Store(folder / "out") as store:
+        results = runner.run_experiment(experiment, store, folder, only=["NCE-AutoRec"], say=lambda _: None)
+    (sweep,) = results.outcomes[0].sweeps
+    assert (sweep.model, sweep.parameter, list(sweep.reports)) == ("NCE-AutoRec", "beta", [0.5, 1.0])
+    for beta, report in sweep.reports.items():
+        model = far.NCEAutoRec(12, beta=beta, regularization=[0.1, 1.0]).fit(parts.train, parts.validation)
+        fresh = far.evaluate(model, parts.train, parts.validation, k=(5, 10))
+        np.testing.assert_array_equal(report["NDCG"].per_user, fresh["NDCG"].per_user)
+        np.testing.assert_array_equal(report.ranks.ranks, fresh.ranks.ranks)
+        assert report.to_dict() == fresh.to_dict()
+
+
+def test_modes_and_sweeps_are_drawn(folder):
+    pytest.importorskip("matplotlib", reason="figures are an extra")
+    joint = "[[models]]\nname = 'NCE-AutoRec, joint'\nclass = 'NCEAutoRec'\nparams = { mode = 'joint', factors = 8 }\n"
+    text = DATA + joint + joint.replace("joint", "full") + "[models.sweep]\nbeta = [0.5, 1.0]\n"
+    names = {path.stem for path in (run(folder, text) / "figures").glob("*.png")}
+    assert {"few-books-modes", "few-books-effect-beta"} <= names
+
+
 # --- cache and resumption --------------------------------------------------------------------------------------------
 
 

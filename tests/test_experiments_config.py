@@ -66,6 +66,8 @@ def test_models_of_one_data_set_only():
             DATASET + MODEL.replace('"Popularity"', '"PureSVD"') + "params = { random_state = 1 }\n",
             "`params` must not hold `random_state`",
         ),
+        (DATASET + MODEL + "sweep = { beta = [1, 2] }\n", "Popularity has no parameter `beta`"),
+        (DATASET + MODEL + "sweep = { beta = [1] }\n", "`beta` of `sweep` of [[models]] 'POP' must be a list of 2"),
         (DATASET + MODEL + "paper = true\n", "Popularity has no configuration of the paper"),
         (DATASET + MODEL + 'fit = "refitt"\n', "did you mean `refit`?"),
         (DATASET + MODEL + 'datasets = ["few "]\n', "names no data set 'few '; did you mean `few`?"),

@@ -73,6 +73,8 @@ class Entry:
         then again on both for as long; or only the former.
     published : str
         Its name in the published tables.
+    sweep : dict of str to tuple
+        Values of parameters to try one by one on validation data, for a figure.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Entry:
     group: str = ""
     datasets: tuple[str, ...] = ()
     published: str = ""
+    sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

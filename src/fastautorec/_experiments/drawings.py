@@ -11,6 +11,7 @@ from typing import Any
 from fastautorec import evaluation
 from fastautorec._experiments.runner import Outcome
 from fastautorec._report import Report
+from fastautorec._training import MODES
 
 MOST = 7  # curves in one picture
 COMPARED = 3  # models that the best one is compared with, user by user
@@ -76,6 +77,15 @@ def draw(outcome: Outcome, chosen: tuple[str, ...]) -> Iterator[Drawing]:
             evaluation.compare_users(reports[best], reports[other], names=(best, other)) for other in others[:COMPARED]
         ]
         yield picture("users", f"{best} and the next ones, user by user (Figure 6).", plots.user_comparison, pairs)
+    modes = _modes(outcome.reports)
+    if modes:
+        effect = evaluation.parameter_effect(modes, "mode")
+        yield picture("modes", "NDCG by manner of training (Figure 2).", plots.effect, effect)
+    for parameter in dict.fromkeys(sweep.parameter for sweep in outcome.sweeps):
+        curves = {sweep.model: sweep.reports for sweep in outcome.sweeps if sweep.parameter == parameter}
+        effect = evaluation.parameter_effect(curves, parameter)
+        caption = f"NDCG on validation data by {parameter} (Figure 5)."
+        yield picture(f"effect-{parameter.replace('_', '-')}", caption, plots.effect, effect)
     histories = _histories(outcome)
     if histories:
         yield picture(
@@ -91,6 +101,16 @@ def _drawn(reports: dict[str, Report], chosen: tuple[str, ...]) -> dict[str, Rep
     if not names:
         names = sorted(reports, key=lambda name: -reports[name]["NDCG"].mean)[:MOST]
     return {name: report for name, report in reports.items() if name in names}
+
+
+def _modes(reports: dict[str, Report]) -> dict[str, dict[Any, Report]]:
+    """Return the reports of models that were trained in several modes: named "model, mode"."""
+    modes: dict[str, dict[Any, Report]] = {}
+    for name, report in reports.items():
+        model, comma, mode = name.partition(", ")
+        if comma and mode in MODES:
+            modes.setdefault(model, {})[mode] = report
+    return {model: found for model, found in modes.items() if len(found) > 1}
 
 
 def _histories(outcome: Outcome) -> dict[str, Any]:

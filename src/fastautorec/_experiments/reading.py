@@ -131,6 +131,7 @@ _MODEL: dict[str, schema.Check] = {
     "group": schema.text,
     "datasets": schema.several(schema.text),
     "published": schema.text,
+    "sweep": schema.table,
 }
 _PUBLISHED: dict[str, schema.Check] = {
     "dataset": schema.text,
@@ -175,12 +176,26 @@ def _dataset(table: Any, place: int) -> Dataset:
 def _entry(table: Any, place: int, seeds: tuple[int, ...]) -> Entry:
     where = _where("models", table, place)
     values = schema.read_table(table, where, _MODEL, ("name", "class"))
-    entry = Entry(**{"seeds": seeds, **{("cls" if key == "class" else key): v for key, v in values.items()}})
+    values["cls"] = values.pop("class")
+    rule = schema.several(_plain, 2)
+    sweep = schema.read_table(
+        values.pop("sweep", {}), f"`sweep` of {where}", dict.fromkeys(table.get("sweep", ()), rule)
+    )
+    entry = Entry(**{"seeds": seeds, **values, "sweep": sweep})
     try:
         check_model(entry.cls, entry.params, entry.paper)
+        for name, choices in sweep.items():
+            for value in choices:
+                check_model(entry.cls, {**entry.params, name: value}, entry.paper)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from None
     return entry
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, (int, float, str)):
+        raise ValueError(f"must hold numbers or texts, got {value!r}")
+    return value
 
 
 def _published(table: Any, place: int, known: tuple[str, ...]) -> Published:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from fastautorec._experiments import trials
 from fastautorec._experiments.config import Dataset, Entry, Experiment
@@ -39,12 +40,22 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False)
+class Sweep:
+    """What values of a parameter do to a model, on validation data."""
+
+    model: str
+    parameter: str
+    reports: dict[Any, Report]
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What came out on one data set."""
 
     dataset: Dataset
     parts: Parts
     rows: tuple[Row, ...]
+    sweeps: tuple[Sweep, ...] = ()
 
     @property
     def reports(self) -> dict[str, Report]:
@@ -104,12 +115,11 @@ def run_experiment(
         counts = " / ".join(f"{part.nnz:,}" for part in (parts.train, parts.validation, parts.test))
         say(f"{dataset.name}: {m:,} users, {n:,} items, {counts} interactions to train / validate / test")
         entries = [entry for entry in experiment.entries(dataset.name) if not only or entry.name in only]
-        rows = []
-        for place, entry in enumerate(entries, 1):
-            runs = dict(_runs(experiment, entry, parts, store, results, dataset.name, say, f"{place}/{len(entries)}"))
-            if runs:
-                rows.append(Row(entry, runs, trials.report_of(runs, parts, experiment.k, experiment.definition)))
-        results.outcomes.append(Outcome(dataset, parts, tuple(rows)))
+        work = _Work(results, store, dataset, say)
+        found = [(entry, work.row(entry, parts, f"{i}/{len(entries)}")) for i, entry in enumerate(entries, 1)]
+        sweeps = [sweep for entry, _ in found for sweep in work.sweeps(entry, parts.for_choosing())]
+        rows = [row for _, row in found if row is not None]
+        results.outcomes.append(Outcome(dataset, parts, tuple(rows), tuple(sweeps)))
     return results
 
 
@@ -121,45 +131,68 @@ def seeds_of(entry: Entry) -> tuple[int, ...]:
         return entry.seeds[:1]  # it fails, which is told once
 
 
-def _runs(
-    experiment: Experiment,
-    entry: Entry,
-    parts: Parts,
-    store: Store,
-    results: Results,
-    dataset: str,
-    say: Say,
-    place: str,
-) -> Iterator[tuple[int, Stored]]:
-    """Yield the finished runs of a model by seed."""
-    for seed in seeds_of(entry):
-        key = key_of(
-            data=parts.fingerprint,
-            model=entry.cls,
-            params=dict(entry.params),
-            paper=entry.paper,
-            fit=entry.fit,
-            seed=seed,
-            k=experiment.k,
-            definition=experiment.definition,
-        )
-        label = f"{place} {entry.name}, seed {seed}"
-        stored = store.load(key)
-        if stored is not None:
-            say(f"  {label}: finished before")
-            yield seed, stored
-            continue
-        say(f"  {label} ...")
-        started = time.perf_counter()
-        try:
-            stored = trials.run(entry, seed, parts, experiment.k, experiment.definition, store.checkpoint(key))
-        except Exception as error:  # whatever a model raises, the others go on
-            message = " ".join(f"{type(error).__name__}: {error}".split())
-            results.failures.append(Failure(dataset, entry.name, seed, message, traceback.format_exc()))
-            say(f"  {label}: FAILED, {message}")
-            continue
-        yield seed, store.save(key, stored)
-        say(f"  {label}: NDCG {_mean(stored):.4f}, {time.perf_counter() - started:.1f} s")
+class _Work:
+    """The runs of one data set."""
+
+    def __init__(self, results: Results, store: Store, dataset: Dataset, say: Say) -> None:
+        self._results, self._store, self._dataset, self._say = results, store, dataset, say
+
+    def row(self, entry: Entry, parts: Parts, place: str) -> Row | None:
+        """Return what a model did, or None if all of its runs have failed."""
+        experiment = self._results.experiment
+        runs = dict(self._runs(entry, parts, place))
+        return Row(entry, runs, trials.report_of(runs, parts, experiment.k, experiment.definition)) if runs else None
+
+    def sweeps(self, entry: Entry, parts: Parts) -> Iterator[Sweep]:
+        """Yield what the values of the parameters do that the entry names; no test data are looked at."""
+        for parameter, values in entry.sweep.items():
+            reports = {}
+            for value in values:
+                one = replace(
+                    entry,
+                    name=f"{entry.name}, {parameter}={value}",
+                    params={**entry.params, parameter: value},
+                    fit="all" if entry.fit == "all" else "stop",
+                    seeds=entry.seeds[:1],
+                )
+                row = self.row(one, parts, "sweep:")
+                if row is not None:
+                    reports[value] = row.report
+            if reports:
+                yield Sweep(entry.name, parameter, reports)
+
+    def _runs(self, entry: Entry, parts: Parts, place: str) -> Iterator[tuple[int, Stored]]:
+        """Yield the finished runs of a model by seed."""
+        k, definition = self._results.experiment.k, self._results.experiment.definition
+        for seed in seeds_of(entry):
+            key = key_of(
+                data=parts.fingerprint,
+                model=entry.cls,
+                params=dict(entry.params),
+                paper=entry.paper,
+                fit=entry.fit,
+                seed=seed,
+                k=k,
+                definition=definition,
+            )
+            label = f"  {place} {entry.name}, seed {seed}"
+            stored = self._store.load(key)
+            if stored is not None:
+                self._say(f"{label}: finished before")
+                yield seed, stored
+                continue
+            self._say(f"{label} ...")
+            started = time.perf_counter()
+            try:
+                stored = trials.run(entry, seed, parts, k, definition, self._store.checkpoint(key))
+            except Exception as error:  # whatever a model raises, the others go on
+                message = " ".join(f"{type(error).__name__}: {error}".split())
+                failure = Failure(self._dataset.name, entry.name, seed, message, traceback.format_exc())
+                self._results.failures.append(failure)
+                self._say(f"{label}: FAILED, {message}")
+                continue
+            yield seed, self._store.save(key, stored)
+            self._say(f"{label}: NDCG {_mean(stored):.4f}, {time.perf_counter() - started:.1f} s")
 
 
 def _mean(stored: Stored) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Parts:
     user_ids : array (m,)
     fingerprint : str
         Hash of the three matrices.
+    choosing : bool
+        Whether ``test`` is the validation data, so that models are compared without a look at the test data.
     """
 
     train: sparse.csr_matrix
@@ -39,10 +41,17 @@ class Parts:
     test: sparse.csr_matrix
     user_ids: npt.NDArray[Any]
     fingerprint: str
+    choosing: bool = False
+
+    def for_choosing(self) -> Parts:
+        """Return the parts to choose parameters with: fit on train data, evaluate on validation data."""
+        return replace(self, test=self.validation, fingerprint=f"{self.fingerprint} choosing", choosing=True)
 
     @cached_property
     def seen(self) -> sparse.csr_matrix:
-        """Train and validation data together: what is recommended from, and left out, in the test."""
+        """What is recommended from, and left out, in the test: train and validation data together."""
+        if self.choosing:
+            return self.train
         both: sparse.csr_matrix = (self.train + self.validation).tocsr()
         return both
 
