@@ -269,9 +269,10 @@ class _Task:
 
 
 def _select(matrix: Csr, rows: npt.NDArray[np.int64]) -> Csr:
-    """Return the pattern of the given rows, compact and in their order."""
+    """Return the pattern of the given rows, compact and in their order, with the user numbers that they have here."""
     chosen = _pattern(matrix)[rows]
-    return Csr(chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32, copy=False), None, matrix.n_cols)
+    indptr, indices = chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32, copy=False)
+    return Csr(indptr, indices, None, matrix.n_cols, users=matrix.user_numbers()[rows])
 
 
 def _pattern(matrix: Csr) -> sparse.csr_matrix:

@@ -4,6 +4,9 @@ Importing this module loads none of them; fitting a model loads the one that it 
 """
 
 from fastautorec.baselines.bpr import BPR
+from fastautorec.baselines.cdae import CDAE
+from fastautorec.baselines.cml import CML
+from fastautorec.baselines.vaecf import VAECF
 from fastautorec.baselines.wrmf import WRMF
 
-__all__ = ["BPR", "WRMF"]
+__all__ = ["BPR", "CDAE", "CML", "VAECF", "WRMF"]
