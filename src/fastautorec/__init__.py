@@ -7,6 +7,8 @@
 """
 
 from fastautorec import baselines, datasets, evaluation, ops, plots, reference
+from fastautorec._tuning import tune
+from fastautorec._tuning_result import TuningResult
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
@@ -35,6 +37,7 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "RatingsFileError",
+    "TuningResult",
     "__version__",
     "baselines",
     "compare",
@@ -49,4 +52,5 @@ __all__ = [
     "reference",
     "split",
     "split_users",
+    "tune",
 ]

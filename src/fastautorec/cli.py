@@ -1,4 +1,4 @@
-"""The command ``fastautorec``: demo, fit, recommend, evaluate and doctor."""
+"""The command ``fastautorec``: demo, fit, recommend, evaluate, tune and doctor."""
 
 from __future__ import annotations
 
@@ -163,6 +163,27 @@ def _evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _tune(args: argparse.Namespace) -> int:
+    output = None if args.output is None else _writable(Path(args.output))
+    plot = None if args.plot is None else _writable(Path(args.plot))
+    model = _make_model(args)
+    data = _read(args)
+    train, validation = split(data, FIT_RATIOS, by=_order(data, args.by), random_state=args.random_state)
+    result = fastautorec.tune(
+        model, train, validation, dict(args.space) or None, args.trials, args.timeout, metric=args.metric,
+        storage=args.storage, study_name=args.study, random_state=args.random_state, show_progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    print(result)
+    print("best:", *(f"{name}={value}" for name, value in result.best_params.items()))
+    if plot is not None:
+        result.plot(plot)
+    if output is not None:
+        final = result.refit(data)
+        final.save(output)
+        print(f"{output}: {final!r} fitted on all of {args.file}")
+    return 0
+
+
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +333,23 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="run these models only")
     experiment.add_argument("--users", type=int, metavar="N", help="draw N users of each data set, for a quick look")
 
+    tune = add("tune", _tune, "search for the parameters of a model that do best on held-out ratings")
+    _add_file_options(tune, "--format")
+    _add_model_options(tune)
+    text = "what to try: choices a,b,c or a range low:high or low:high:log (default: the grid of the paper)"
+    tune.add_argument(
+        "--space", nargs="+", type=_trial_values, action="extend", default=[], metavar="NAME=VALUES", help=text
+    )
+    tune.add_argument("--trials", type=int, default=30, metavar="N", help="number of trials (default: 30)")
+    tune.add_argument("--timeout", type=float, metavar="SECONDS", help="begin no trial after so long")
+    tune.add_argument("--metric", default="NDCG", help="what is maximised, for example Recall@20 (default: NDCG)")
+    tune.add_argument("--storage", metavar="PATH", help="keep the trials here; the same command goes on with them")
+    tune.add_argument("--study", metavar="NAME", help="name of the search in that file (default: the model's class)")
+    tune.add_argument("--by", choices=("time", "random"), help=by)
+    tune.add_argument("--random-state", type=int, default=0, metavar="SEED", help="of search and split (default: 0)")
+    tune.add_argument("--output", metavar="MODEL", help="fit the best on all ratings and save it here")
+    tune.add_argument("--plot", metavar="PNG", help="save a picture of the search here")
+
     add("doctor", _doctor, "report versions, BLAS, threads, SIMD level and GPU, and check the results")
     return parser
 
@@ -340,6 +378,17 @@ def _setting(text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value  # a word such as relu
+
+
+def _trial_values(text: str) -> tuple[str, Any]:
+    """Return the name and what to try: a list of choices, or a range as a tuple."""
+    name, value = _setting(text)
+    if not isinstance(value, str):
+        return name, list(value) if isinstance(value, tuple) else [value]
+    ends = value.split(":")
+    if len(ends) == 1:
+        return name, [_setting(f"{name}={word}")[1] for word in value.split(",")]
+    return name, tuple(_setting(f"{name}={end}")[1] for end in ends)
 
 
 def _one_line(error: BaseException) -> str:

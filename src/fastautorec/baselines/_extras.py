@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
+
+from fastautorec import _extras
 
 
 def require(package: str, model: str) -> Any:
-    """Return the imported module ``package``, which ``model`` is trained by.
-
-    Raises
-    ------
-    ImportError
-        If it cannot be imported; the message names the extra.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        name = package.partition(".")[0]
-        raise ImportError(f"`{model}` needs the package {name}; pip install 'fastautorec[baselines]'") from error
+    """Return the imported module ``package``, which ``model`` is trained by, or raise as `_extras.require`."""
+    return _extras.require(package, model, "baselines")

@@ -122,12 +122,16 @@ class RidgeHead:
 def validation_metric(model: Recommender, fitted: dict[str, Any], run: FitRun, metric: str = "NDCG") -> float:
     """Return a metric ("standard" definition) that a model with these attributes has on the validation data."""
     assert run.validation is not None
-    n = run.train.n_cols
     candidate = copy.copy(model)
-    candidate.__dict__.update(fitted, n_items_=n, item_ids_=None)
+    candidate.__dict__.update(fitted, n_items_=run.train.n_cols, item_ids_=None)
+    return held_out_metric(candidate, run.train.to_scipy(), run.validation.to_scipy(), metric)
+
+
+def held_out_metric(model: Recommender, train: Any, held_out: Any, metric: str) -> float:
+    """Return a metric ("standard" definition) of a fitted model; lists of 50 where its name has no length."""
     family, at, cutoff = metric.partition("@")
-    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, n)
-    report = evaluate(candidate, run.train.to_scipy(), run.validation.to_scipy(), k=(length,))
+    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, model.n_items_)
+    report = evaluate(model, train, held_out, k=(length,))
     return float(report[f"{family}@{length}" if at else metric].mean)
 
 

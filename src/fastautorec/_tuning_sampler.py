@@ -1,0 +1,35 @@
+"""Where the proposals of a search come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def counted_sampler(optuna: Any, seed: int) -> Any:
+    """Return a sampler that takes each trial's seed from its number.
+
+    So processes that share a file draw differently, and a resumed search proposes what an uninterrupted one would.
+    """
+
+    class CountedSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
+        blind = False
+
+        def __init__(self) -> None:
+            self._number, self._sampler = -1, None
+
+        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+            return {}
+
+        def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
+            return {}
+
+        def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+            if trial.number != self._number:
+                own = int(np.random.SeedSequence([seed, trial.number]).generate_state(1)[0])
+                kind = optuna.samplers.RandomSampler if self.blind else optuna.samplers.TPESampler
+                self._number, self._sampler = trial.number, kind(seed=own)
+            return self._sampler.sample_independent(study, trial, param_name, param_distribution)  # type: ignore[attr-defined]
+
+    return CountedSampler()
