@@ -12,6 +12,7 @@ from fastautorec._sparse import Csr
 
 IntArray = npt.NDArray[np.int64]
 
+MAX_HEAD = 100  # places of each list that are kept
 TABLE_CELLS = 1 << 20  # of the look-up table of a thread: users × items, 4 bytes each
 
 
@@ -65,7 +66,7 @@ class RankRecorder:
         indptr = np.concatenate(([0], np.cumsum(n_test_items)))
         nnz = int(indptr[-1])
         self.ranks = Ranks(indptr, np.empty(nnz, np.int32), np.zeros(nnz, np.int32), lengths)
-        self.heads = np.empty((len(lengths), cutoffs[-1]), np.int32)
+        self.heads = np.empty((len(lengths), min(cutoffs[-1], MAX_HEAD)), np.int32)
         self._free: list[IdArray] = []  # tables of zeros for reuse, at most one for each thread
 
     def record(self, places: IntArray, ids: IdArray, test: Csr) -> None:

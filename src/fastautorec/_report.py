@@ -68,7 +68,7 @@ class Report(Mapping[str, Metric]):
         What to know before trusting the figures; empty if there is nothing.
     ranks : Ranks
         The place of each test item in its user's list.
-    heads : ndarray (n_users, max(k)), int32
+    heads : ndarray (n_users, min(max(k), 100)), int32
         The first recommendations of each user; -1 is an empty place.
     item_popularity : ndarray (n_items,), int64
         Number of users of each item in the training data.

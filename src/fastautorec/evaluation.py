@@ -17,6 +17,10 @@ half-width     1.96 · std(ddof=1) / √(users evaluated)                1.96 ·
 
 The gain of a hit at rank l is 1 / log2(l + 1). Users without training items or without test items are left out and
 counted in the report. Equal scores rank by item id, ascending, on every device.
+
+A report keeps the ranks of the test items and the heads of the lists. ``Report.at`` and the analyses, from
+``popularity_distribution`` to ``convergence``, need nothing else: no model is asked again. ``fastautorec.plots`` draws
+what they return.
 """
 
 from __future__ import annotations

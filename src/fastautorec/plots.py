@@ -82,9 +82,12 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
         If matplotlib is not installed.
     """
     log_popularity = np.log10(np.maximum(distribution.popularity, 1))
-    drawn = np.sort(np.repeat(log_popularity, distribution.listed.sum(axis=0) + distribution.chosen))
-    low = max(drawn[len(drawn) // 1000] - 2 * BANDWIDTH, 0)  # a handful of rare items shall not take half of the width
-    grid = np.linspace(low, drawn[-1] + 3 * BANDWIDTH, CURVE_POINTS)
+    order = np.argsort(log_popularity)
+    running = np.cumsum((distribution.listed.sum(axis=0) + distribution.chosen)[order])
+    # a handful of rare items shall not take half of the width
+    first, last = np.searchsorted(running, [running[-1] / 1000, running[-1]])
+    low, high = log_popularity[order[[first, last]]]
+    grid = np.linspace(max(low - 2 * BANDWIDTH, 0), high + 3 * BANDWIDTH, CURVE_POINTS)
     figure, axes = new_figure(PAGE, 3.6, title)
     axes.fill_between(
         10**grid, _log_density(log_popularity, distribution.chosen, grid), color="0.87", linewidth=0,

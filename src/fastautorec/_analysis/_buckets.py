@@ -183,7 +183,7 @@ def by_item_popularity(
     reports : Report or dict of str to Report
         Of the same train and test data.
     k : int
-        Length of the lists, at most the largest ``k`` of the reports.
+        Length of the lists, at most the largest ``k`` of the reports and 100.
     buckets : int or sequence of int
         How many buckets with about equally many test interactions, fewer where popularities are the same; or the
         smallest popularity of each bucket, ascending: items below the first one are left out.

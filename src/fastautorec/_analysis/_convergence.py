@@ -146,6 +146,8 @@ def convergence(
     if not histories:
         raise ValueError("`histories` must hold at least one history, got none")
     wanted = tuple(_check_share(share) for share in shares)
+    if not wanted:
+        raise ValueError("`shares` must hold at least one share, got none; for example (0.99, 0.995)")
     rows = []
     for name, value in histories.items():
         group = value.items() if isinstance(value, Mapping) else [(name, value)]

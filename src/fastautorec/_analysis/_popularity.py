@@ -106,7 +106,7 @@ def popularity_distribution(reports: Report | Mapping[str, Report], k: int = 10)
     reports : Report or dict of str to Report
         Of the same train and test data.
     k : int
-        Length of the lists, at most the largest ``k`` of the reports.
+        Length of the lists, at most the largest ``k`` of the reports and 100.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._ranks import MAX_HEAD
 from fastautorec._report import Metric, Report
 from fastautorec._validation import check_int
 
@@ -56,11 +57,11 @@ def check_mapping(what: str, reports: Any) -> dict[Any, Report]:
 
 def check_length(k: object, reports: Mapping[str, Report]) -> int:
     """Return the length ``k`` of lists that every report has kept."""
-    length, kept = check_int("k", k, 1), min(report.k[-1] for report in reports.values())
+    length, kept = check_int("k", k, 1), min(report.heads.shape[1] for report in reports.values())
     if length > kept:
         raise ValueError(
             f"`k` must be at most {kept}, the length of the lists that the reports have kept, got {length}; "
-            "evaluate with the largest k that you need"
+            f"evaluate with the largest k that you need, of which up to {MAX_HEAD} places are kept"
         )
     return length
 
