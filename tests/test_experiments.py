@@ -423,3 +423,17 @@ def test_the_folder_is_named_after_the_experiment(folder, no_figures):
     (folder / "mine.toml").write_text(DATA + MODELS)
     assert main(["experiment", "mine.toml", "--only", "POP"]) == 0
     assert (folder / "experiments" / "mine" / "report.html").is_file()
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+def test_tuned_on_validation_data(folder, no_figures):
+    pytest.importorskip("optuna", reason="the search is an extra")
+    entry = "[[models]]\nname = 'EASE'\nclass = 'EASE'\nfit = 'refit'\n"
+    entry += "tune = { trials = 3, space = { regularization = [1.0, 1000.0, 100000.0] } }\n"
+    settings = (run(folder, DATA + entry) / "tables" / "few-books-settings.md").read_text("utf-8")
+    (dataset,) = parse(DATA + entry, "x").datasets
+    parts = load(dataset, folder)
+    best = far.tune(far.EASE, parts.train, parts.validation, {"regularization": [1.0, 1000.0, 100000.0]}, 3).best_model
+    assert repr(best) in settings

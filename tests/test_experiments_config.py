@@ -68,6 +68,12 @@ def test_models_of_one_data_set_only():
         ),
         (DATASET + MODEL + "sweep = { beta = [1, 2] }\n", "Popularity has no parameter `beta`"),
         (DATASET + MODEL + "sweep = { beta = [1] }\n", "`beta` of `sweep` of [[models]] 'POP' must be a list of 2"),
+        (DATASET + MODEL + "tune = { trials = 3 }\n", "must have fit = 'refit' or 'stop'"),
+        (DATASET + MODEL + "fit = 'stop'\ntune = { trial = 3 }\n", "did you mean `trials`?"),
+        (
+            DATASET + MODEL + "fit = 'stop'\ntune = { space = { beta = { low = 1 } } }\n",
+            "a range must have the key `high`",
+        ),
         (DATASET + MODEL + "paper = true\n", "Popularity has no configuration of the paper"),
         (DATASET + MODEL + 'fit = "refitt"\n', "did you mean `refit`?"),
         (DATASET + MODEL + 'datasets = ["few "]\n', "names no data set 'few '; did you mean `few`?"),
@@ -110,6 +116,13 @@ def test_errors_name_the_file(tmp_path):
     path.write_text("seedz = 1\n")
     with pytest.raises(ValueError, match=r"mine\.toml: the file has no key `seedz`"):
         read_experiment(str(path))
+
+
+def test_spaces_of_a_search():
+    space = "{ factors = [1, 2], beta = { low = 0.5, high = 1.5 }, rate = { low = 1, high = 2, log = true } }"
+    (entry,) = read(DATASET + MODEL + f"fit = 'refit'\ntune = {{ space = {space} }}\n").models
+    assert entry.tune.trials == 30
+    assert entry.tune.space == {"factors": [1, 2], "beta": (0.5, 1.5), "rate": (1, 2, "log")}
 
 
 # --- the shipped ones ------------------------------------------------------------------------------------------------

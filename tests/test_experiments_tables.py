@@ -107,7 +107,7 @@ def test_html_escapes_what_it_is_given():
     text = html.table(Table(("<a>",), (("<script>",), (Cell(0.5, 0.1, 1, "*"),)), ("<g>", "<g>"), "<n>"))
     assert "<script>" not in text
     assert text.count("&lt;g&gt;") == 1
-    assert '<b>0.5000</b> <span class="half">± 0.1000</span>*' in text
+    assert '<b>0.5000</b> <span class="half">± 0.1000</span><span class="mark">*</span>' in text
     page = html.page("<t>", "<lead>", [html.Section("<s>", html.failure("<f>", "<e>", "<trace>"))])
     assert not {"<t>", "<lead>", "<s>", "<f>", "<e>", "<trace>"} & set(page.split())
     assert page.count("&lt;trace&gt;") == 1

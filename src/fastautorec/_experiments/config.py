@@ -63,6 +63,14 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """A search for parameters on validation data, by `fastautorec.tune`; without a space that of the paper."""
+
+    trials: int = 30
+    space: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One row of the tables: a model with its parameters.
 
@@ -75,6 +83,8 @@ class Entry:
         Its name in the published tables.
     sweep : dict of str to tuple
         Values of parameters to try one by one on validation data, for a figure.
+    tune : Tuning, optional
+        Search for parameters before anything else, once for each seed.
     """
 
     name: str
@@ -87,6 +97,7 @@ class Entry:
     datasets: tuple[str, ...] = ()
     published: str = ""
     sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    tune: Tuning | None = None
 
 
 @dataclass(frozen=True)

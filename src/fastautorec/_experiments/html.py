@@ -15,21 +15,22 @@ STYLE = """
   :root { --line: #3a4048; --soft: #9aa4b0; --band: #20252b; --ink: #e6e9ed; --page: #15181c; }
 }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
-  max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 84rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
 h3 { margin-top: 1.8rem; }
 nav a { margin-right: 1.2rem; }
 a { color: inherit; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { background: var(--band); font-weight: 600; }
 th:first-child, td:first-child { text-align: left; }
 tr.group td { font-style: italic; background: var(--band); text-align: left; }
 table.texts td, table.texts th { text-align: left; white-space: normal; vertical-align: top; }
 .half, .note { color: var(--soft); }
 .half { font-size: .85em; }
+.mark { display: inline-block; width: .6em; text-align: left; }
 .note { font-size: .9rem; max-width: 60rem; }
 .failed { border-left: .3rem solid #c0392b; padding-left: 1rem; }
 figure { margin: 1.5rem 0; }
@@ -109,7 +110,7 @@ def figure(svg: bytes, caption: str) -> str:
 def _cell(cell: Cell) -> str:
     mean, half = figures(cell)
     shown = {1: f"<b>{mean}</b>", 2: f"<u>{mean}</u>"}.get(cell.rank, mean)
-    return f'{shown} <span class="half">± {half}</span>{escape(cell.mark)}'
+    return f'{shown} <span class="half">± {half}</span><span class="mark">{escape(cell.mark)}</span>'
 
 
 def _row(tag: str, cells: Iterable[str]) -> str:

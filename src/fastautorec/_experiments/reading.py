@@ -9,7 +9,7 @@ from typing import Any
 from fastautorec._backends.protocol import DEFINITIONS, metric_names
 from fastautorec._data.layouts import FORMATS
 from fastautorec._experiments import schema
-from fastautorec._experiments.config import FITS, SEEDS, SOURCES, Dataset, Entry, Experiment, File, Published
+from fastautorec._experiments.config import FITS, SEEDS, SOURCES, Dataset, Entry, Experiment, File, Published, Tuning
 from fastautorec._experiments.zoo import check_model
 from fastautorec.evaluation import DEFAULT_K
 
@@ -132,7 +132,9 @@ _MODEL: dict[str, schema.Check] = {
     "datasets": schema.several(schema.text),
     "published": schema.text,
     "sweep": schema.table,
+    "tune": schema.table,
 }
+_TUNING: dict[str, schema.Check] = {"trials": schema.count, "space": schema.table}
 _PUBLISHED: dict[str, schema.Check] = {
     "dataset": schema.text,
     "source": schema.text,
@@ -181,6 +183,10 @@ def _entry(table: Any, place: int, seeds: tuple[int, ...]) -> Entry:
     sweep = schema.read_table(
         values.pop("sweep", {}), f"`sweep` of {where}", dict.fromkeys(table.get("sweep", ()), rule)
     )
+    if "tune" in values:
+        values["tune"] = _tuning(values["tune"], where)
+        if values.get("fit", FITS[0]) == "all":
+            raise ValueError(f"{where} must have fit = 'refit' or 'stop', since `tune` needs the validation data")
     entry = Entry(**{"seeds": seeds, **values, "sweep": sweep})
     try:
         check_model(entry.cls, entry.params, entry.paper)
@@ -190,6 +196,25 @@ def _entry(table: Any, place: int, seeds: tuple[int, ...]) -> Entry:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from None
     return entry
+
+
+def _tuning(table: Any, where: str) -> Tuning:
+    values = schema.read_table(table, f"`tune` of {where}", _TUNING)
+    space = values.get("space")
+    if space is not None:
+        checked = schema.read_table(space, f"`space` of {where}", dict.fromkeys(space, _candidates))
+        values["space"] = checked
+    return Tuning(**values)
+
+
+def _candidates(value: Any) -> Any:
+    """Take a list of choices, or a range { low = 0.1, high = 10, log = true }; return what `tune` wants."""
+    if isinstance(value, list):
+        return list(schema.several(_plain)(value))
+    rules = {"low": schema.number, "high": schema.number, "log": schema.flag}
+    bounds = schema.read_table(value, "a range", rules, ("low", "high"))
+    ends = bounds["low"], bounds["high"]
+    return (*ends, "log") if bounds.get("log") else ends
 
 
 def _plain(value: Any) -> Any:

@@ -154,6 +154,7 @@ class _Work:
                     params={**entry.params, parameter: value},
                     fit="all" if entry.fit == "all" else "stop",
                     seeds=entry.seeds[:1],
+                    tune=None,
                 )
                 row = self.row(one, parts, "sweep:")
                 if row is not None:
@@ -171,6 +172,7 @@ class _Work:
                 params=dict(entry.params),
                 paper=entry.paper,
                 fit=entry.fit,
+                tune=None if entry.tune is None else vars(entry.tune),
                 seed=seed,
                 k=k,
                 definition=definition,

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._experiments.config import Entry
+from fastautorec._experiments.config import Entry, Tuning
 from fastautorec._experiments.sources import Parts
 from fastautorec._experiments.store import Arrays, Stored
 from fastautorec._experiments.zoo import make_model
 from fastautorec._ranks import Ranks
 from fastautorec._report import Report
+from fastautorec._tuning import tune
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import ModelFileError
 from fastautorec.models import Recommender
@@ -44,9 +45,13 @@ def run(entry: Entry, seed: int, parts: Parts, k: tuple[int, ...], definition: s
     chosen_in, metric, history = 0.0, None, None
     seen = parts.seen
     started = time.perf_counter()
-    if entry.fit != "all":
+    if entry.tune is not None:
+        model = _tuned(model, entry.tune, seed, parts)
+        history = model.history_
+    elif entry.fit != "all":
         _fit(model, parts.train, parts.validation, checkpoint)
         history = model.history_
+    if history is not None:
         metric = max((record["metric"] for record in history if "metric" in record), default=None)
     if entry.fit == "refit":
         _settle(model)
@@ -102,6 +107,12 @@ def report_of(stored: Mapping[int, Stored], parts: Parts, k: tuple[int, ...], de
         n_rows=seen.shape[0],
         n_without_train=first.values["n_without_train"],
     )
+
+
+def _tuned(model: Recommender, tuning: Tuning, seed: int, parts: Parts) -> Recommender:
+    """Return the best model of a search, fitted on train data."""
+    space = None if tuning.space is None else dict(tuning.space)
+    return tune(model, parts.train, parts.validation, space, tuning.trials, random_state=seed).best_model
 
 
 def _fit(model: Any, train: Any, validation: Any, checkpoint: Path) -> None:
