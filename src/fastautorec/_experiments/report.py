@@ -38,7 +38,7 @@ def write_report(results: Results, folder: Path) -> Path:
     sections += [
         Section("Failures", _failures(results, markdown)),
         Section("Environment", html.table(environment(), texts=True)),
-        Section("Experiment file", html.preformatted(experiment.text)),
+        Section("Experiment file", html.folded("what was run", experiment.text)),
     ]
     (folder / "report.md").write_text("\n".join(markdown), "utf-8")
     path = folder / REPORT
