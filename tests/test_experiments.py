@@ -101,7 +101,7 @@ class Links(HTMLParser):
 def test_the_shipped_example_at_small_size(folder):
     pytest.importorskip("matplotlib", reason="figures are an extra")
     output = folder / "out"
-    assert main(["experiment", "example", "--users", "700", "--output", str(output)]) == 0
+    assert main(["experiment", "example", "--users", "1050", "--output", str(output)]) == 0
     page = (output / "report.html").read_text("utf-8")
     for words in ("Debian packages", "NCE-AutoRec", "Settings", "Times", "Failures", "Environment", "processor"):
         assert words in page
