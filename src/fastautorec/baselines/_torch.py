@@ -28,6 +28,7 @@ from fastautorec.models._base import Recommender
 from fastautorec.models._heads import check_metric, validation_metric
 
 DEVICES = ("auto", "cpu", "cuda")
+TORCH_BYTES = 64 << 20  # measured
 
 Arrays = dict[str, npt.NDArray[Any]]
 Tensors = dict[str, Any]
@@ -121,6 +122,7 @@ class TorchModel(Recommender):
         weights, values = self._sizes(m, n, nnz)
         parts = {
             "row pointers": 8 * (m + 1),
+            "buffers of PyTorch": TORCH_BYTES,
             "weights, gradients and the state of the optimiser": 4 * 4 * weights,
             "the fitted arrays, the best ones too": 2 * 4 * weights,
             "what an epoch and a batch make": 4 * values,

@@ -123,6 +123,8 @@ class CDAE(FittedCDAE):
     loss: str = "logistic"
     dropout: float = 0.5
     weight_decay: float = 0.0
+    learning_rate: float = 1e-2
+    patience: int = 10
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -168,7 +170,7 @@ class CDAE(FittedCDAE):
         }
 
     def _sizes(self, m: int, n: int, nnz: int) -> tuple[int, int]:
-        return (m + 2 * n) * self.factors, 3 * self.batch_size * n
+        return (m + 2 * n) * self.factors, 6 * self.batch_size * n
 
     # --- scores -------------------------------------------------------------------------------------------------------
 

@@ -103,7 +103,7 @@ class CML(FittedCML):
 
     factors: int = 100
     _: KW_ONLY
-    margin: float = 0.5
+    margin: float = 1.0
     negatives: int = 20
     covariance_weight: float = 1.0
     learning_rate: float = 0.1

@@ -203,7 +203,7 @@ class VAECF(FittedVAECF):
         }
 
     def _sizes(self, m: int, n: int, nnz: int) -> tuple[int, int]:
-        return self.hidden * (2 * n + 3 * self.factors), 3 * self.batch_size * n
+        return self.hidden * (2 * n + 3 * self.factors), 6 * self.batch_size * n
 
     # --- scores -------------------------------------------------------------------------------------------------------
 
