@@ -13,7 +13,7 @@ from fastautorec._sparse import Csr
 IntArray = npt.NDArray[np.int64]
 
 MAX_HEAD = 100  # places of each list that are kept
-TABLE_CELLS = 1 << 20  # of the look-up table of a thread: users × items, 4 bytes each
+TABLE_CELLS = 1 << 19  # of the look-up table of a thread: users × items, 4 bytes each, beside the scores in its cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,11 @@ class Ranks:
 class RankRecorder:
     """Takes the lists of an evaluation, tile by tile, and keeps the heads of the lists and the ranks of test items."""
 
-    def __init__(self, n_test_items: IntArray, cutoffs: tuple[int, ...], definition: str) -> None:
-        """Take the number of test items of each user, and which places will count."""
+    def __init__(self, test: Csr, cutoffs: tuple[int, ...], definition: str) -> None:
+        """Take the test items of each user, and which places will count."""
+        own, n_test_items = test.rebased(), test.row_lengths()
         lengths = counted_places(n_test_items, cutoffs, definition)
-        indptr = np.concatenate(([0], np.cumsum(n_test_items)))
-        nnz = int(indptr[-1])
-        self.ranks = Ranks(indptr, np.empty(nnz, np.int32), np.zeros(nnz, np.int32), lengths)
+        self.ranks = Ranks(own.indptr, own.indices, np.zeros(own.nnz, np.int32), lengths)
         self.heads = np.empty((len(lengths), min(cutoffs[-1], MAX_HEAD)), np.int32)
         self._free: list[IdArray] = []  # tables of zeros for reuse, at most one for each thread
 
@@ -86,18 +85,17 @@ class RankRecorder:
 
     def _look_up(self, table: IdArray, places: IntArray, ids: IdArray, test: Csr) -> None:
         """Note in ``table`` which cell is which test item, and read it at the cells of the lists."""
-        known, lengths = self.ranks, test.row_lengths()
         first_cell = np.arange(1, len(places) + 1) * (test.n_cols + 1) - test.n_cols
-        cells = test.indices + np.repeat(first_cell, lengths)
-        entries = np.repeat(known.indptr[places] - test.indptr[:-1], lengths) + np.arange(test.nnz)
+        cells = test.indices + np.repeat(first_cell, test.row_lengths())
         table[cells] = np.arange(1, test.nnz + 1, dtype=np.int32)
-        found = table.take(ids + first_cell[:, None])
+        found = table.take(ids + first_cell[:, None]).ravel()
         table[cells] = 0
-        hits = np.flatnonzero(found)[::-1]  # of the places of a repeated id the first shall stay: it is written last
-        rows, columns = np.divmod(hits, ids.shape[1])
-        counts = columns < known.lengths[places[rows]]
-        known.items[entries] = test.indices
-        known.ranks[entries[found.ravel()[hits[counts]] - 1]] = columns[counts] + 1
+        hits = np.flatnonzero(found > 0)[::-1]  # of the places of a repeated id the first shall stay: written last
+        rows, columns = np.divmod(hits.astype(np.int32), np.int32(ids.shape[1]))
+        counts = columns < self.ranks.lengths[places][rows]
+        # the entries of a user are stored in one run, here and there
+        first_entry = self.ranks.indptr[places] - test.indptr[:-1] - 1
+        self.ranks.ranks[(first_entry[rows] + found[hits])[counts]] = columns[counts] + 1
 
 
 def counted_places(n_test_items: IntArray, cutoffs: tuple[int, ...], definition: str) -> IdArray:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends.protocol import DEFINITIONS, IdArray
-from fastautorec._ranks import Ranks, counted_places, metrics_from_ranks
-from fastautorec._validation import check_choice, check_cutoffs
+from fastautorec._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
+from fastautorec._validation import check_choice, check_cutoffs, check_int
 
 HEAD = 10  # popularity and coverage are those of the first ten recommendations
 Z = 1.96  # half-width of a 95 % interval in standard errors
@@ -170,9 +170,25 @@ class Report(Mapping[str, Metric]):
             notes=self._notes,
         )
 
+    def first_places(self, k: int) -> IdArray:
+        """Return the first k recommendations of each user, int32 (n_users, k), -1 for an empty place.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``k`` is no integer from 1 to the length of ``heads``.
+        """
+        length, kept = check_int("k", k, 1), self.heads.shape[1]
+        if length > kept:
+            raise ValueError(
+                f"`k` must be at most {kept}, the length of the lists that the report has kept, got {length}; "
+                f"evaluate with the largest k that you need, of which up to {MAX_HEAD} places are kept"
+            )
+        return self.heads[:, :length]
+
     def popularity_at(self, k: int) -> Metric:
         """Return the mean training popularity of a user's first k recommendations, NaN for an empty list."""
-        heads = self.heads[:, :k]
+        heads = self.first_places(k)
         with_empty = np.append(self.item_popularity, 0)  # -1 is its last cell
         with np.errstate(invalid="ignore"):  # 0 / 0
             mean = with_empty[heads].sum(axis=1) / (heads >= 0).sum(axis=1)
@@ -181,7 +197,7 @@ class Report(Mapping[str, Metric]):
     def times_listed(self, k: int) -> npt.NDArray[np.int64]:
         """Return how many of the first k places of all lists hold each item, int64 (n_items,)."""
         n_items = len(self.item_popularity)
-        counts = np.bincount(self.heads[:, :k].ravel() + 1, minlength=n_items + 1)
+        counts = np.bincount(self.first_places(k).ravel() + 1, minlength=n_items + 1)
         return counts[1:]
 
     def _notes_on_length(self) -> list[str]:

@@ -246,7 +246,7 @@ class _Task:
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)
         self.table = np.empty((len(self.users), len(self.names)))
-        self.recorder = RankRecorder(self.n_test_items, cutoffs, definition)
+        self.recorder = RankRecorder(_select(self.test, self.users), cutoffs, definition)
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
         """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""

@@ -287,7 +287,7 @@ def convergence(times: Convergence, path: Target = None, *, title: str = "") -> 
     Parameters
     ----------
     times : Convergence
-        A mark is drawn for each of its shares.
+        The caps of a line are at its smallest and largest share, the marks at those between.
     path : path, optional
     title : str
 

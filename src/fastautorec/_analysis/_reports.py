@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._ranks import MAX_HEAD
 from fastautorec._report import Metric, Report
-from fastautorec._validation import check_int
 
 IntArray = npt.NDArray[np.int64]
 RealArray = npt.NDArray[np.float64]
@@ -55,15 +53,11 @@ def check_mapping(what: str, reports: Any) -> dict[Any, Report]:
     return dict(reports)
 
 
-def check_length(k: object, reports: Mapping[str, Report]) -> int:
-    """Return the length ``k`` of lists that every report has kept."""
-    length, kept = check_int("k", k, 1), min(report.heads.shape[1] for report in reports.values())
-    if length > kept:
-        raise ValueError(
-            f"`k` must be at most {kept}, the length of the lists that the reports have kept, got {length}; "
-            f"evaluate with the largest k that you need, of which up to {MAX_HEAD} places are kept"
-        )
-    return length
+def check_length(k: int, reports: Mapping[str, Report]) -> int:
+    """Return the length ``k`` of lists after the check that every report has kept them."""
+    for report in reports.values():
+        report.first_places(k)
+    return k
 
 
 def metric_of(name: str, report: Report, metric: str) -> Metric:
