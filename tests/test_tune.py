@@ -77,6 +77,12 @@ def test_penalties_are_tried_within_one_fit(parts: Parts, monkeypatch: pytest.Mo
     assert result.best_metric == pytest.approx(max(singles.values()))
 
 
+def test_penalties_alone_are_one_trial(parts: Parts) -> None:
+    train, validation, _ = parts
+    result = far.tune(far.NCEPLRec(factors=8), train, validation, {"regularization": [0.1, 1.0]})
+    assert [row["regularization"] for row in result.trials] == [result.best_model.regularization_]
+
+
 def test_another_metric(parts: Parts) -> None:
     train, validation, _ = parts
     result = far.tune(far.NCEAutoRec(epochs=2), train, validation, {"factors": [4, 8]}, metric="Recall@5")
@@ -90,15 +96,20 @@ def test_epochs_are_reported_and_pruned(parts: Parts) -> None:
 
     class AfterTwo(optuna.pruners.BasePruner):  # type: ignore[misc]
         def prune(self, study: Any, trial: Any) -> bool:
-            return trial.number > 0 and trial.last_step >= 2
+            return trial.number >= self.first and trial.last_step >= 2
+
+        def __init__(self, first: int) -> None:
+            self.first = first
 
     model = far.AutoRec(factors=4, epochs=4, patience=9)
     space = {"learning_rate": (1e-3, 1e-2)}
-    result = far.tune(model, train, validation, space, n_trials=3, pruner=AfterTwo())
+    result = far.tune(model, train, validation, space, n_trials=3, pruner=AfterTwo(1))
     assert [row["state"] for row in result.trials] == ["complete", "pruned", "pruned"]
     assert [row["epochs"] for row in result.trials] == [4, 2, 2]
     again = far.AutoRec(factors=4, epochs=4, patience=9, **result.best_params).fit(train, validation=validation)
     assert result.trials[0]["metric"] == max(record["metric"] for record in again.history_ if record["epoch"])
+    with pytest.raises(ValueError, match="the pruner ended all 2 trials"):
+        far.tune(model, train, validation, space, n_trials=2, pruner=AfterTwo(0))
 
 
 def test_failed_trials_are_recorded(parts: Parts) -> None:
@@ -119,7 +130,7 @@ def test_divergence_is_a_failure(parts: Parts, monkeypatch: pytest.MonkeyPatch) 
         raise DivergedError("the loss is nan")
 
     monkeypatch.setattr(far.EASE, "_fit", diverge)
-    with pytest.raises(ValueError, match=r"every trial failed \(3 in all\); the first one: the loss is nan"):
+    with pytest.raises(ValueError, match="no trial was completed, 3 of 3 failed; the first one: the loss is nan"):
         far.tune(far.EASE, train, validation, {"regularization": [1, 2, 3]})
 
 

@@ -91,7 +91,7 @@ def tune(
     ImportError
         If Optuna is not installed: ``pip install 'fastautorec[tune]'``.
     TypeError, ValueError
-        If an argument is not usable, if ``storage`` holds another search of that name, or if every trial failed.
+        If an argument is not usable, if ``storage`` holds another search of that name, or if no trial was completed.
         A single trial that fails is recorded with its message.
     FileNotFoundError
         If there is no folder for ``storage``.
@@ -204,7 +204,9 @@ class _Search:
         complete = [trial for trial in trials if trial.state == self._optuna.trial.TrialState.COMPLETE]
         if not complete:
             failed = [row["error"] for row in rows if row["state"] == "failed"]
-            raise ValueError(f"every trial failed ({len(failed)} in all); the first one: {failed[0]}")
+            if not failed:
+                raise ValueError(f"the pruner ended all {len(rows)} trials; let it wait for the first ones")
+            raise ValueError(f"no trial was completed, {len(failed)} of {len(rows)} failed; the first one: {failed[0]}")
         best = max(complete, key=lambda trial: (trial.value, -trial.number))
         params = _params(best)
         if self._best is not None and self._best[0] == best.number:
