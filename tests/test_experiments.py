@@ -1,86 +1,34 @@
-"""Whole experiments: results, cache, resumption, failures, the lock, and files that are not there."""
+"""Whole experiments: what they write, what fails, and the data that they want."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from few_books import BROKEN, DATA, MODELS, error_of, prepare, run
 
 import fastautorec as far
-from fastautorec._experiments import drawings, runner, trials
+from fastautorec._experiments import drawings, runner
 from fastautorec._experiments.reading import parse
 from fastautorec._experiments.sources import load
 from fastautorec._experiments.store import Store
 from fastautorec.cli import main
 
-DATA = """
-seeds = [0, 1]
-[evaluation]
-k = [5, 10]
-[[datasets]]
-name = "Few books"
-source = "arrays"
-path = "few.npz"
-get = "Ask the librarian."
-by = "random"
-"""
-MODELS = """
-[[models]]
-name = "POP"
-class = "Popularity"
-[[models]]
-name = "AutoRec"
-class = "AutoRec"
-group = "Trained"
-fit = "refit"
-params = { factors = 8, epochs = 4, patience = 2, batch_size = 50 }
-[[models]]
-name = "NCE-AutoRec"
-class = "NCEAutoRec"
-seeds = [0]
-fit = "stop"
-params = { factors = 12, regularization = [0.1, 1.0] }
-"""
-BROKEN = """
-[[models]]
-name = "Broken"
-class = "PureSVD"
-params = { factors = 100000 }
-"""
-STABLE = ("summary.csv", "tables/few-books.md", "tables/few-books.tex", "tables/few-books-settings.md")
-
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A folder with data, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FASTAUTOREC_DATA", raising=False)
-    rows, columns = far.datasets.synthetic(150, 60, 3000, random_state=4).nonzero()
-    np.savez(tmp_path / "few.npz", user=rows, item=columns)
+    """The current folder, with data."""
+    prepare(tmp_path, monkeypatch)
     return tmp_path
 
 
 @pytest.fixture
 def no_figures(monkeypatch):
     monkeypatch.setattr(drawings, "can_draw", lambda: False)
-
-
-def run(folder, text, *options, status=0):
-    path = folder / "test.toml"
-    path.write_text(text)
-    assert main(["experiment", str(path), "--output", str(folder / "out"), *options]) == status
-    return folder / "out"
-
-
-def error_of(capsys, *argv):
-    assert main([str(word) for word in argv]) == 2
-    return capsys.readouterr().err.splitlines()[-1]
 
 
 class Links(HTMLParser):
@@ -192,98 +140,18 @@ def test_modes_and_sweeps_are_drawn(folder):
     assert {"few-books-modes", "few-books-effect-beta"} <= names
 
 
-# --- cache and resumption --------------------------------------------------------------------------------------------
+# --- search ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_fits_nothing_and_says_the_same(folder, monkeypatch):
-    pytest.importorskip("matplotlib", reason="figures are an extra")
-    output = run(folder, DATA + MODELS)
-    before = {path: path.read_bytes() for path in sorted(output.rglob("*")) if path.is_file()}
-    monkeypatch.setattr(trials, "run", None)
-    run(folder, DATA + MODELS)
-    after = {path: path.read_bytes() for path in sorted(output.rglob("*")) if path.is_file()}
-    assert [path.name for path in after if before.get(path) != after[path]] == []
-    assert before.keys() == after.keys()
-
-
-def test_what_a_result_depends_on_is_fitted_again(folder, no_figures, monkeypatch):
-    run(folder, DATA + MODELS)
-    fitted = []
-    monkeypatch.setattr(trials, "run", lambda entry, seed, *rest: fitted.append((entry.name, seed)))
-    monkeypatch.setattr(runner, "_mean", lambda stored: 0.0)
-
-    def again(text, *options):
-        fitted.clear()
-        path = folder / "test.toml"
-        path.write_text(text)
-        main(["experiment", str(path), "--output", str(folder / "out"), *options])
-        return fitted
-
-    with pytest.raises(AttributeError):  # there is nothing to keep
-        again(DATA + MODELS.replace("epochs = 4", "epochs = 5"))
-    assert fitted == [("AutoRec", 0)]
-    with pytest.raises(AttributeError):
-        again(DATA.replace("k = [5, 10]", "k = [5]") + MODELS)
-    assert fitted == [("POP", 0)]
-    with pytest.raises(AttributeError):
-        again(DATA + MODELS, "--users", "100")
-    assert fitted == [("POP", 0)]
-    assert again(DATA + MODELS.replace("Trained", "Other group")) == []
-
-
-@pytest.mark.parametrize("at", [("AutoRec", 0), ("AutoRec", 1), ("NCE-AutoRec", 0)])
-def test_interrupted_and_resumed_is_as_if_it_had_not_been(folder, no_figures, monkeypatch, capsys, at):
-    output = run(folder, DATA + MODELS)
-    expected = {name: (output / name).read_bytes() for name in STABLE}
-    whole = trials.run
-
-    def interrupted(entry, seed, *rest):
-        if (entry.name, seed) == at:
-            raise KeyboardInterrupt
-        return whole(entry, seed, *rest)
-
-    path, other = folder / "test.toml", folder / "other"
-    monkeypatch.setattr(trials, "run", interrupted)
-    assert main(["experiment", str(path), "--output", str(other)]) == 130
-    assert "finished runs are kept" in capsys.readouterr().err
-    assert not (other / "report.html").exists()
-    monkeypatch.setattr(trials, "run", whole)
-    assert main(["experiment", str(path), "--output", str(other)]) == 0
-    assert "POP, seed 0: finished before" in capsys.readouterr().err
-    assert {name: (other / name).read_bytes() for name in STABLE} == expected
-
-
-def test_training_goes_on_where_it_was_interrupted(folder, no_figures, monkeypatch):
-    output = run(folder, DATA + MODELS)
-    expected = {name: (output / name).read_bytes() for name in STABLE}
-    fit, resumed = far.AutoRec.fit, []
-
-    def cut_short(self, train, validation=None, checkpoint=None, resume=None):
-        def stop(record):
-            if record["epoch"] == 2 and resume is None:
-                raise KeyboardInterrupt
-
-        resumed.append(resume is not None)
-        return fit(self, train, validation, callbacks=[stop], checkpoint=checkpoint, resume=resume)
-
-    monkeypatch.setattr(far.AutoRec, "fit", cut_short)
-    monkeypatch.setattr(far.AutoRec.__mro__[0], "fit", cut_short)
-    command = ["experiment", str(folder / "test.toml"), "--output", str(folder / "other")]
-    assert main(command) == 130
-    assert list((folder / "other" / "runs").glob("*.unfinished"))
-    monkeypatch.setattr(far.AutoRec, "fit", fit)
-    assert main(command) == 0
-    assert not list((folder / "other" / "runs").glob("*.unfinished"))
-    assert {name: (folder / "other" / name).read_bytes() for name in STABLE} == expected
-
-
-def test_a_damaged_result_is_made_again(folder, no_figures):
-    output = run(folder, DATA + MODELS)
-    expected = {name: (output / name).read_bytes() for name in STABLE}
-    for path in (output / "runs").glob("*.npz"):
-        path.write_bytes(path.read_bytes()[:-200])
-    run(folder, DATA + MODELS)
-    assert {name: (output / name).read_bytes() for name in STABLE} == expected
+def test_tuned_on_validation_data(folder, no_figures):
+    pytest.importorskip("optuna", reason="the search is an extra")
+    entry = "[[models]]\nname = 'EASE'\nclass = 'EASE'\nfit = 'refit'\n"
+    entry += "tune = { trials = 3, space = { regularization = [1.0, 1000.0, 100000.0] } }\n"
+    settings = (run(folder, DATA + entry) / "tables" / "few-books-settings.md").read_text("utf-8")
+    (dataset,) = parse(DATA + entry, "x").datasets
+    parts = load(dataset, folder)
+    best = far.tune(far.EASE, parts.train, parts.validation, {"regularization": [1.0, 1000.0, 100000.0]}, 3).best_model
+    assert repr(best) in settings
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -317,37 +185,6 @@ def test_a_class_whose_library_is_missing_is_reported(folder, no_figures, monkey
     text = DATA + MODELS.partition('[[models]]\nname = "AutoRec"')[0] + '[[models]]\nname = "EASE"\nclass = "EASE"\n'
     output = run(folder, text, status=1)
     assert "fastautorec[some]" in (output / "report.md").read_text("utf-8")
-
-
-# --- the lock --------------------------------------------------------------------------------------------------------
-
-
-def test_two_runs_at_once_on_one_folder_are_refused(folder, capsys):
-    path = folder / "test.toml"
-    path.write_text(DATA + MODELS)
-    program = "import sys, time; from pathlib import Path; from fastautorec._experiments.store import Store\n"
-    program += "with Store(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
-    other = subprocess.Popen([sys.executable, "-c", program, str(folder / "out")], stdout=subprocess.PIPE, text=True)
-    try:
-        assert other.stdout.readline() == "in\n"
-        message = error_of(capsys, "experiment", path, "--output", folder / "out")
-        assert f"another run, process {other.pid}, is working in" in message
-        assert "--output" in message
-    finally:
-        other.kill()
-        other.communicate(timeout=30)
-    with Store(folder / "out"):  # a process that was killed holds no lock
-        pass
-
-
-def test_the_lock_is_released(folder):
-    for _ in range(2):
-        with Store(folder / "out"):
-            pass
-    with pytest.raises(KeyError), Store(folder / "out"):
-        raise KeyError
-    with Store(folder / "out"):
-        pass
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -423,17 +260,3 @@ def test_the_folder_is_named_after_the_experiment(folder, no_figures):
     (folder / "mine.toml").write_text(DATA + MODELS)
     assert main(["experiment", "mine.toml", "--only", "POP"]) == 0
     assert (folder / "experiments" / "mine" / "report.html").is_file()
-
-
-# --- search ----------------------------------------------------------------------------------------------------------
-
-
-def test_tuned_on_validation_data(folder, no_figures):
-    pytest.importorskip("optuna", reason="the search is an extra")
-    entry = "[[models]]\nname = 'EASE'\nclass = 'EASE'\nfit = 'refit'\n"
-    entry += "tune = { trials = 3, space = { regularization = [1.0, 1000.0, 100000.0] } }\n"
-    settings = (run(folder, DATA + entry) / "tables" / "few-books-settings.md").read_text("utf-8")
-    (dataset,) = parse(DATA + entry, "x").datasets
-    parts = load(dataset, folder)
-    best = far.tune(far.EASE, parts.train, parts.validation, {"regularization": [1.0, 1000.0, 100000.0]}, 3).best_model
-    assert repr(best) in settings

@@ -20,6 +20,7 @@ from scipy import sparse
 
 import fastautorec
 from fastautorec._backends.protocol import DEFINITIONS
+from fastautorec._commands import experiment
 from fastautorec._commands.trial import Trial, difference_lines, run_trial, trial_lines
 from fastautorec._data.layouts import FORMATS
 from fastautorec._report import table_lines
@@ -133,9 +134,7 @@ def _recommend(args: argparse.Namespace) -> int:
 
 
 def _experiment(args: argparse.Namespace) -> int:
-    from fastautorec._commands import experiment  # noqa: PLC0415
-
-    return experiment.run(args.config, data=args.data, output=args.output, only=args.only, users=args.users, say=say)
+    return experiment.run(args, say=say)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -326,12 +325,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--random-state", type=int, default=0, metavar="SEED", help="of a random split (default: 0)")
     evaluate.add_argument("--baselines", action="store_true", help="compare with PureSVD and Popularity")
 
-    experiment = add("experiment", _experiment, "run models × data sets × seeds from a file, and report")
-    experiment.add_argument("config", metavar="CONFIG", help="a TOML file, or a shipped experiment such as example")
-    experiment.add_argument("--data", metavar="DIR", help="folder of the data (default: FASTAUTOREC_DATA, or here)")
-    experiment.add_argument("--output", metavar="DIR", help="of results and report (default: experiments/NAME)")
-    experiment.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="run these models only")
-    experiment.add_argument("--users", type=int, metavar="N", help="draw N users of each data set, for a quick look")
+    experiment.add_options(add("experiment", _experiment, "run models × data sets × seeds from a file, and report"))
 
     tune = add("tune", _tune, "search for the parameters of a model that do best on held-out ratings")
     _add_file_options(tune, "--format")

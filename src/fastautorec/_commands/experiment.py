@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,46 +11,33 @@ from fastautorec._experiments.config import Experiment
 from fastautorec._experiments.reading import read_experiment
 from fastautorec._experiments.report import write_report
 from fastautorec._experiments.runner import run_experiment
-from fastautorec._experiments.sources import data_folder
+from fastautorec._experiments.sources import ENVIRONMENT_VARIABLE, data_folder
 from fastautorec._experiments.store import Store
 
 FOLDER = "experiments"
 
 
-def run(
-    path: str,
-    *,
-    data: str | None = None,
-    output: str | None = None,
-    only: Sequence[str] = (),
-    users: int | None = None,
-    say: Callable[[str], None],
-) -> int:
-    """Run an experiment and return the exit status: 1 if a model has failed.
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("config", metavar="CONFIG", help="a TOML file, or a shipped experiment such as example")
+    parser.add_argument("--data", metavar="DIR", help=f"folder of the data (default: {ENVIRONMENT_VARIABLE}, or here)")
+    parser.add_argument("--output", metavar="DIR", help=f"of results and report (default: {FOLDER}/NAME)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="MODEL", help="run these models only")
+    parser.add_argument("--users", type=int, metavar="N", help="draw N users of each data set, for a quick look")
 
-    Parameters
-    ----------
-    path : str
-        An experiment file, or the name of a shipped one.
-    data : str, optional
-        Folder of the data; by default the one of the environment variable, or the current one.
-    output : str, optional
-        Folder of the results; by default ``experiments/NAME``.
-    only : sequence of str
-        Run these models only.
-    users : int, optional
-        Draw so many users of each data set.
-    say : callable
-        Is told about the progress.
-    """
-    experiment = read_experiment(path)
-    _check_only(experiment, only)
-    if users is not None and users < 1:
-        raise ValueError(f"`--users` must be >= 1, got {users}")
-    folder = Path(output) if output else Path(FOLDER) / experiment.name
+
+def run(args: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """Run an experiment, tell ``say`` about the progress, and return the exit status: 1 if a model has failed."""
+    experiment = read_experiment(args.config)
+    _check_only(experiment, args.only)
+    if args.users is not None and args.users < 1:
+        raise ValueError(f"`--users` must be >= 1, got {args.users}")
+    folder = Path(args.output) if args.output else Path(FOLDER) / experiment.name
     with Store(folder) as store:
         try:
-            results = run_experiment(experiment, store, data_folder(data), only=only, sample_users=users, say=say)
+            results = run_experiment(
+                experiment, store, data_folder(args.data), only=args.only, sample_users=args.users, say=say
+            )
         except KeyboardInterrupt:
             say("finished runs are kept; the same command goes on from here")
             raise
