@@ -70,6 +70,14 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
+@pytest.fixture
+def emulation(monkeypatch: pytest.MonkeyPatch) -> EmulatedDevice:
+    """An emulated device that "cuda" stands for."""
+    emulated = EmulatedDevice()
+    monkeypatch.setattr(_cuda, "open_device", lambda ordinal: emulated)
+    return emulated
+
+
 def gpu(request: pytest.FixtureRequest) -> CudaBackend:
     try:
         return cast(CudaBackend, get_backend("cuda", 2))
