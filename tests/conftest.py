@@ -11,7 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 from cuda_emulation import EmulatedDevice
-from devices import CUDA, OnDevice, emulated_backend
+from devices import CUDA, OnDevice, OperationsOnDevice, emulated_backend
 from scipy import sparse
 
 from fastautorec._backends import _cuda, get_backend
@@ -70,6 +70,14 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
+@pytest.fixture
+def emulation(monkeypatch: pytest.MonkeyPatch) -> EmulatedDevice:
+    """An emulated device that "cuda" stands for."""
+    emulated = EmulatedDevice()
+    monkeypatch.setattr(_cuda, "open_device", lambda ordinal: emulated)
+    return emulated
+
+
 def gpu(request: pytest.FixtureRequest) -> CudaBackend:
     try:
         return cast(CudaBackend, get_backend("cuda", 2))
@@ -79,9 +87,13 @@ def gpu(request: pytest.FixtureRequest) -> CudaBackend:
         pytest.skip(f"needs a GPU: {error}")
 
 
-@pytest.fixture(params=["reference", "cpu", "pure"])
+@pytest.fixture(params=["reference", "cpu", "pure", *CUDA])
 def operations(request: pytest.FixtureRequest) -> Operations:
-    return Operations(PureBackend() if request.param == "pure" else get_backend(request.param, 2))
+    """The public functions on every backend, with NumPy and SciPy for arguments and results."""
+    if request.param in ("reference", "cpu", "pure"):
+        return Operations(PureBackend() if request.param == "pure" else get_backend(request.param, 2))
+    cuda = emulated_backend() if request.param == "cuda-emulated" else gpu(request)
+    return cast(Operations, OperationsOnDevice(cuda))
 
 
 @pytest.fixture

@@ -8,18 +8,38 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_emulation import EmulatedDevice
+from cuda_emulation import EmulatedCsr, EmulatedDevice
+from scipy import sparse
 
-from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
+from fastautorec._backends._cuda.matrix import Pattern
 from fastautorec._backends._host import HostArrays
+from fastautorec._backends._memory import is_on_device
 from fastautorec._backends.cuda import CudaBackend
 from fastautorec._backends.protocol import Backend
+from fastautorec._operations import Operations
 from fastautorec._optim import Parameter
 from fastautorec._sparse import Csr
 
 CUDA = ("cuda-emulated", pytest.param("cuda", marks=pytest.mark.gpu))
 DENSE = ("matmul", "cross_product", "activation_backward", "add_up", "sum_of_squares")
 OPERATIONS = tuple(name for name, value in vars(Backend).items() if inspect.isfunction(value) and name[0] != "_")
+
+
+SPARSE = ("user_items", "target", "positives", "negatives", "exclude", "test")  # arguments of operations
+ON_HOST = {"sample_negatives": ("rows", "weights")}
+
+
+def device_csr(backend: CudaBackend, matrix: Any) -> Any:
+    """Return a copy of a SciPy matrix on the device, as it is stored there."""
+    if matrix.format == "coo":  # with its duplicates, which SciPy would add up
+        order = np.argsort(matrix.row, kind="stable")
+        indptr = np.searchsorted(matrix.row[order], np.arange(matrix.shape[0] + 1))
+        matrix = sparse.csr_matrix((matrix.data[order], matrix.col[order], indptr), shape=matrix.shape)
+    if isinstance(backend.device, EmulatedDevice):
+        return EmulatedCsr.of(backend.device, matrix)
+    cupyx = pytest.importorskip("cupyx.scipy.sparse", reason="needs one of the extras cuda12 and cuda13")
+    whole = matrix if matrix.dtype.char in "?fd" else matrix.astype(np.float64)  # what CuPy's matrices can hold
+    return cupyx.csr_matrix(whole)
 
 
 def host(array: Any) -> np.ndarray:
@@ -62,6 +82,54 @@ class OnDevice(HostArrays):
             return answer
 
 
+class OperationsOnDevice:
+    """The public functions with every argument that a device can hold copied to it, and the results back.
+
+    Where there is no such argument they run on the host, as in `fastautorec.ops`.
+    """
+
+    def __init__(self, backend: CudaBackend) -> None:
+        self._backend = backend
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            arguments = inspect.signature(getattr(Operations, name)).bind(None, *args, **kwargs).arguments
+            stay = ("self", *ON_HOST.get(name, ()))
+            there = {key: value if key in stay else self._up(key, value) for key, value in arguments.items()}
+            del there["self"]
+            on_device = any(map(is_on_device, there.values()))
+            if on_device and not all(map(_could_be_there, there.values())):
+                pytest.skip("an argument that no device can hold")
+            operations = Operations(self._backend if on_device else self._backend.host)
+            with self._backend.active():
+                return self._down(getattr(operations, name)(**there))
+
+        return call
+
+    def _up(self, name: str, value: Any) -> Any:
+        matrix = getattr(value, "user_items", value)
+        if sparse.issparse(matrix):
+            return device_csr(self._backend, matrix)
+        if name in SPARSE or not isinstance(value, list | np.ndarray):
+            return value
+        array = np.asarray(value)
+        return self._backend.to_device(array) if array.dtype.kind in "biufc" else value
+
+    def _down(self, result: Any) -> Any:
+        if isinstance(result, tuple):
+            return tuple(map(self._down, result))
+        if isinstance(result, dict):
+            return {name: self._down(value) for name, value in result.items()}
+        return result.get() if is_on_device(result) else result
+
+
+def _could_be_there(value: Any) -> bool:
+    """Return whether something is no array, or one that a device can hold."""
+    if isinstance(value, list):
+        return np.asarray(value).dtype.kind in "biufc"
+    return type(value).__module__ != "cupy" or is_on_device(value)
+
+
 class _Copies:
     """The arguments of one call on the device."""
 
@@ -98,10 +166,16 @@ class _Copies:
         return there
 
     def _matrix(self, matrix: Csr) -> Any:
-        """Return a matrix with the storage that it has here, which a part of a larger one shares."""
-        up = self._backend.to_device
-        pattern = Pattern(self._backend.device, up(matrix.indptr), up(matrix.indices), matrix.n_cols)
-        return DeviceCsr(pattern, *(None if array is None else up(array) for array in (matrix.data, matrix.users)))
+        """Return the rows of a matrix; a part of a larger one stays a part."""
+        whole = dataclasses.replace(
+            matrix,
+            indptr=np.concatenate([[0], matrix.indptr, [len(matrix.indices)]]),
+            users=None if matrix.users is None else np.concatenate([[-1], matrix.users, [-1]]),
+        )
+        there = self._backend.put(whole)
+        pattern, users = there.pattern, None if matrix.users is None else there.users[1:-1]
+        part = Pattern(pattern.device, pattern.indptr[1:-1], pattern.indices, matrix.n_cols, matrix.indptr)
+        return dataclasses.replace(there, pattern=part, users=users)
 
     def down(self, result: Any) -> Any:
         for mine, there in self._arrays:

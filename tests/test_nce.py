@@ -179,7 +179,7 @@ BAD_PARAMS = [
     ({"random_state": -1}, ValueError, "`random_state` must be >= 0, got -1"),
     ({"num_threads": 0}, ValueError, "`num_threads` must be >= 1, got 0"),
     ({"device": "gpu"}, ValueError, "`device` must be one of 'auto', 'cpu', 'cuda', 'reference', got 'gpu'"),
-    ({"device": "cuda"}, far.BackendUnavailableError, "no CUDA kernels yet; use device='cpu'"),
+    ({"device": "cuda:x"}, ValueError, "`device` must be one of 'auto', 'cpu', 'cuda', 'reference', got 'cuda:x'"),
 ]
 
 

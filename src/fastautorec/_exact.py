@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -227,21 +228,21 @@ def accumulate_ridge(
     tile = tile_users(width) * backend.tile_factor
     tiles = -(-user_items.shape[0] // tile)
 
-    def add_tile(start: int, stop: int, buffer: FloatArray) -> None:
+    def add_tile(mask: int, start: int, stop: int, buffer: FloatArray) -> None:
         nonlocal squares, total
-        step(f"prediction {stop * tiles // user_items.shape[0]}/{tiles}")
+        step(f"prediction {mask * tiles + stop * tiles // user_items.shape[0]}/{masks * tiles}")
         targets = user_items.rows(start, stop)
         inputs = encoder.inputs(targets)
-        for mask in range(masks):
-            shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
-            hidden = encoder.hidden(backend, shown, buffer)
-            gram = backend.cross_product(hidden, hidden) / masks
-            backend.encode_backward(target(targets), hidden, out=cross)
-            total += gram
-        if exact and dropout:
-            squares += inputs.column_squares()
+        shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
+        hidden = encoder.hidden(backend, shown, buffer)
+        gram = backend.cross_product(hidden, hidden) / masks
+        more_squares = inputs.column_squares() if exact and dropout else 0
+        backend.encode_backward(target(targets), hidden, out=cross)  # allocates before it adds to `cross`
+        total += gram
+        squares += more_squares
 
-    over_tiles(backend, user_items.shape[0], tile, width, add_tile)
+    for mask in range(masks):
+        over_tiles(backend, user_items.shape[0], tile, width, partial(add_tile, mask))
     cross /= masks
     noise = np.zeros((k, k))
     if exact and dropout:

@@ -48,6 +48,7 @@ class Operations:
 
     def _take(self, check: str, name: str, given: Any, **options: Any) -> Csr:
         """Return a checked sparse matrix where the operations want it."""
+        self._inputs.check_place(name, given)
         return self._backend.put(getattr(self._inputs, check)(name, given, **options))
 
     def count_items(self, user_items: Any) -> npt.NDArray[np.int64]:
@@ -120,6 +121,7 @@ class Operations:
     ) -> HeadGradients:
         """Return the negative-sampling loss and its gradients; see `fastautorec.ops.ns_head`."""
         r = self._take("user_items", "positives", positives)
+        self._inputs.check_place("negatives", negatives)
         drawn, counts = self._inputs.counts("negatives", negatives)
         s = self._backend.put(drawn)
         check_matching("negatives", s, r.shape, "positives")
@@ -151,7 +153,7 @@ class Operations:
         m = None if first is None else self._inputs.dense("first", first, w.shape, same).copy()
         v = None if second is None else self._inputs.dense("second", second, w.shape, same).copy()
         if v is not None and v.size and float(v.min()) < 0:
-            raise ValueError(f"`second` must hold averages of squares, >= 0, got {v.min()}")
+            raise ValueError(f"`second` must hold averages of squares, >= 0, got {float(v.min())}")
         check_choice("rule", rule, RULES[1:])
         parameter = Parameter(
             w.copy(),

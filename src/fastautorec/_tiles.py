@@ -24,6 +24,6 @@ def over_tiles(
             work(start, stop, buffer[: stop - start])
         except backend.out_of_memory:
             buffer = None
-            tile = backend.halved(tile)
+            tile = backend.halved(stop - start)
         else:
             start = stop

@@ -162,7 +162,7 @@ def check_dense(
     """
     _check_on_host(name, array)
     if sparse.issparse(array):
-        raise TypeError(f"`{name}` must be a dense array, got {kind(array)}; convert it with .toarray()")
+        refuse_sparse(name, array)
     dense = np.asarray(array)
     if dense.dtype.kind not in "biuf":
         raise TypeError(f"`{name}` must hold real numbers, got dtype {dense.dtype}")
@@ -254,15 +254,8 @@ def _sparse_matrix(name: str, given: Any, n_items: int | None) -> Any:
     _check_on_host(name, matrix)
     is_sparse: bool = sparse.issparse(matrix)
     if not is_sparse:
-        raise TypeError(
-            f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(matrix)}; "
-            "convert an array with scipy.sparse.csr_matrix(array)"
-        )
-    if matrix.ndim != 2:
-        raise ValueError(f"`{name}` must have two dimensions (users, items), got shape {matrix.shape}")
-    if matrix.dtype.kind not in "biuf":
-        raise TypeError(f"`{name}` must hold numbers or booleans, got dtype {matrix.dtype}")
-    check_width(name, matrix.shape, n_items)
+        refuse_dense(name, matrix, "scipy")
+    check_numbers(name, matrix, n_items)
     return matrix
 
 
@@ -278,11 +271,10 @@ def _canonical(name: str, matrix: Any) -> Any:
     if matrix.format == "coo":  # its conversion sums duplicates: small integers would overflow
         matrix = sparse.coo_matrix((matrix.data.astype(np.float32), (matrix.row, matrix.col)), shape=matrix.shape)
     csr = matrix.tocsr()
+    check_pointers(name, csr.indptr, len(csr.indices))
     ids = csr.indices[: csr.nnz]
     if csr.nnz and ids.view(f"u{ids.itemsize}").max() >= csr.shape[1]:  # unsigned, a negative id is a huge one
         refuse_damaged_ids(name, csr.shape[1])
-    if (np.diff(csr.indptr) < 0).any():
-        refuse_damaged_pointers(name)
     if not csr.has_canonical_format:
         data = csr.data.astype(np.float32)  # not csr.astype, which sums in place in some versions of SciPy
         csr = sparse.csr_matrix((data, csr.indices.copy(), csr.indptr.copy()), shape=csr.shape)
@@ -307,8 +299,16 @@ def _check_binary(name: str, data: npt.NDArray[Any]) -> None:
         refuse_values_that_are_not_binary(name, data[wrong][0])
 
 
-def check_width(name: str, shape: tuple[int, int], n_items: int | None) -> None:
-    """Raise unless ids of columns are int32, and the columns those of the fitted model."""
+# --- what the checks of arrays on a device say too --------------------------------------------------------------------
+
+
+def check_numbers(name: str, matrix: Any, n_items: int | None) -> None:
+    """Raise unless a sparse matrix holds real numbers, its columns fit into int32 and are those of the model."""
+    shape = matrix.shape
+    if len(shape) != 2:
+        raise ValueError(f"`{name}` must have two dimensions (users, items), got shape {shape}")
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(f"`{name}` must hold numbers or booleans, got dtype {matrix.dtype}")
     if shape[1] > MAX_ITEMS:
         raise ValueError(f"`{name}` must have fewer than 2**31 columns (items), got {shape[1]}")
     if n_items is not None and shape[1] != n_items:
@@ -316,7 +316,15 @@ def check_width(name: str, shape: tuple[int, int], n_items: int | None) -> None:
         raise ValueError(f"`{name}` has {shape[1]} columns but the model was fitted on {n_items} items{hint}")
 
 
-# --- what the checks of arrays on a device say too --------------------------------------------------------------------
+def check_pointers(name: str, pointers: npt.NDArray[np.integer], stored: int) -> None:
+    """Raise unless row pointers go from 0 up to at most the number of stored entries."""
+    if (np.diff(pointers) < 0).any():
+        raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
+    if pointers[0] != 0 or pointers[-1] > stored:
+        raise ValueError(
+            f"`{name}` has row pointers from {pointers[0]} to {pointers[-1]} for {stored} stored entries; the matrix "
+            "is damaged"
+        )
 
 
 def check_shape(name: str, given: tuple[int, ...], shape: tuple[int | None, ...], rule: str) -> None:
@@ -335,6 +343,19 @@ def check_ranking_facts(
         raise TypeError(f"`{name}` must hold integer item ids, got dtype {dtype}")
     if wrong is not None:
         raise ValueError(f"`{name}` must hold item ids in [0, {n_items}) or -1 for a free place, got {wrong}")
+
+
+def refuse_dense(name: str, given: object, package: str) -> NoReturn:
+    """Raise for what is no sparse matrix."""
+    raise TypeError(
+        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; "
+        f"convert an array with {package}.sparse.csr_matrix(array)"
+    )
+
+
+def refuse_sparse(name: str, given: object) -> NoReturn:
+    """Raise for a sparse matrix where an array is wanted."""
+    raise TypeError(f"`{name}` must be a dense array, got {kind(given)}; convert it with .toarray()")
 
 
 def refuse_empty(name: str, shape: tuple[int, int]) -> NoReturn:
@@ -363,11 +384,6 @@ def refuse_infinite(name: str, value: object) -> NoReturn:
 def refuse_damaged_ids(name: str, n_items: int) -> NoReturn:
     """Raise for ids of no column."""
     raise ValueError(f"`{name}` has column indices outside [0, {n_items}); the matrix is damaged")
-
-
-def refuse_damaged_pointers(name: str) -> NoReturn:
-    """Raise for row pointers that no matrix has."""
-    raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------

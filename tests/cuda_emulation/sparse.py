@@ -23,7 +23,7 @@ class EmulatedCsr:
     @classmethod
     def of(cls, device: EmulatedDevice, matrix: Any) -> EmulatedCsr:
         """Return a copy of a SciPy matrix, as it is stored."""
-        csr = sparse.csr_matrix(matrix)
+        csr = matrix if sparse.issparse(matrix) and matrix.format == "csr" else sparse.csr_matrix(matrix)
         arrays = csr.data, csr.indices.astype(np.int32), csr.indptr.astype(np.int32)
         return cls(device, tuple(map(device.to_device, arrays)), csr.shape)
 

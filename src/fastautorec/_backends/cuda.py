@@ -127,10 +127,10 @@ class CudaBackend:
     def encode_backward(
         self, user_items: DeviceCsr, grad: Array, out: Array | None = None, parameter: Parameter | None = None
     ) -> Array:
-        return sparse.encode_backward(self.device, user_items, grad, out, parameter)
+        return sparse.encode_backward(self.device, user_items, grad, out, parameter, self.halved)
 
     def gram_product(self, user_items: Any, block: Array) -> Array:
-        return self._over_users(user_items, lambda part: sparse.gram_product(self.device, part, block))
+        return self._over_users(user_items, lambda part: sparse.gram_product(self.device, part, block, self.halved))
 
     def drop_entries(self, user_items: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
         return sparse.drop_entries(self.device, user_items, rate, seed, epoch)

@@ -34,6 +34,9 @@ class Inputs(Protocol):
     def on_device(self, given: Any) -> bool:
         """Return whether something is in the memory of a device, so that results belong there too."""
 
+    def check_place(self, name: str, given: Any) -> None:
+        """Raise for a sparse matrix of the host where other arguments of the same call are on a device."""
+
     def user_items(self, name: str, given: Any, n_items: int | None = None, *, fitting: bool = False) -> Csr: ...
 
     def values(self, name: str, given: Any) -> Csr: ...

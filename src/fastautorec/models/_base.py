@@ -241,7 +241,8 @@ class Recommender(ABC):
                 scorer = scorer.take(backend.to_device(check_ids("items", items, history.n_cols)))
             scores = backend.empty(history.shape[0], scorer.n_items)
             everyone, everything = slice(0, history.shape[0]), slice(0, scorer.n_items)
-            scorer.score(backend, scorer.prepare(backend, backend.put(history)), everyone, everything, scores)
+            there = backend.put(history).rows(0, history.shape[0])
+            scorer.score(backend, scorer.prepare(backend, there), everyone, everything, scores)
             return scores if backend.inputs.on_device(user_items) else backend.to_host(scores)
 
     def similar_items(self, itemids: Any, N: int = 10) -> tuple[IdArray, FloatArray]:
@@ -327,10 +328,10 @@ class Recommender(ABC):
         self._require_fitted()
         old, new = self._backend(), get_backend(device, self.num_threads)
         with old.active():
-            arrays = self._moved(old.to_host)
-        self.__dict__.update(arrays, device=device, device_=new.name)
+            on_host = self._moved(old.to_host)
         with new.active():
-            self.__dict__.update(self._moved(new.to_device))
+            arrays = {name: None if array is None else new.to_device(array) for name, array in on_host.items()}
+        self.__dict__.update(arrays, device=device, device_=new.name)
         return self
 
     def _moved(self, move: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> dict[str, Any]:
@@ -390,7 +391,9 @@ class Recommender(ABC):
 
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         self._require_fitted()
-        history = self._backend().inputs.user_items(name, user_items, self.n_items_)
+        backend = self._backend()
+        with backend.active():
+            history = backend.inputs.user_items(name, user_items, self.n_items_)
         ids = getattr(user_items, "item_ids", None)
         if ids is not None and self.item_ids_ is not None and not np.array_equal(ids, self.item_ids_):
             column = int(np.argmax(np.asarray(ids) != self.item_ids_))

@@ -51,7 +51,7 @@ class EncoderModel(Recommender):
         history = self._check_history(user_items)
         encoder, backend = self._encoder(), self._backend()
         with backend.active():
-            hidden = encoder.hidden(backend, encoder.inputs(backend.put(history)))
+            hidden = encoder.hidden(backend, encoder.inputs(backend.put(history).rows(0, history.shape[0])))
             units = contiguous(hidden[:, : self.encoder_.shape[1]])
             return units if backend.inputs.on_device(user_items) else backend.to_host(units)
 

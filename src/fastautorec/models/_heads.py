@@ -70,7 +70,8 @@ def svd_encoder(
 
 def typical_size(backend: Backend, encoder: Encoder, train: Csr) -> float:
     """Return the root mean square of XW over evenly spaced users, which act() should see as about 1."""
-    sample = train.take_rows(np.arange(0, train.shape[0], -(-train.shape[0] // SCALE_USERS)))
+    users = np.arange(0, train.shape[0], -(-train.shape[0] // SCALE_USERS))
+    sample = train.take_rows(users).rows(0, len(users))  # which brings them to a device, wherever the others are
     linear = backend.encode(encoder.inputs(sample), encoder.weight)
     size = math.sqrt(backend.sum_of_squares(linear) / linear.size)
     return size if size > 0 else 1.0

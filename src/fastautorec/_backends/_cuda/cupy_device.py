@@ -15,6 +15,7 @@ from fastautorec.exceptions import BackendUnavailableError
 
 TF32_VARIABLE = "FASTAUTOREC_TF32"
 OLDEST = (7, 5)  # compute capability for which the kernels are compiled in the tests
+EXTRAS = (12, 13)  # CUDA versions for which CuPy can be installed with an extra
 _INSTALL = "pip install 'fastautorec[cuda13]' (or [cuda12] for drivers before 580)"
 _REAL_32F, _REAL_64F = 0, 1  # cudaDataType
 
@@ -122,9 +123,9 @@ def open_device(ordinal: int) -> CupyDevice:
         If it cannot be used, with the command that mends it.
     """
     cupy = _import_cupy()
-    _check_driver(cupy)
-    _check_ordinal(cupy, ordinal)
     try:
+        _check_driver(cupy)
+        _check_ordinal(cupy, ordinal)
         device = CupyDevice(cupy, ordinal)
         with device.active():
             _check_kernels(device)
@@ -145,6 +146,8 @@ def _import_cupy() -> Any:
             f"`device` is 'cuda', which needs CuPy, and it is not installed: {_INSTALL}; or use device='cpu'"
         ) from error
     except OSError as error:  # it makes its cache folder when it is imported
+        if error.errno is None:  # no file of its own, but a library that cannot be loaded
+            raise _broken_libraries(error) from error
         raise BackendUnavailableError(
             f"CuPy cannot write its cache of compiled kernels ({error}); name a folder that it may write to: "
             "export CUPY_CACHE_DIR=/tmp/cupy"
@@ -163,22 +166,29 @@ def _check_driver(cupy: Any) -> None:
             "install; on Debian: sudo apt install nvidia-driver), or use device='cpu'"
         )
     if driver // 1000 < built // 1000:
+        remedy = "update the driver"
+        if driver // 1000 in EXTRAS:
+            remedy = (
+                f"take the extra of the driver: pip uninstall --yes cupy-cuda{built // 1000}x && "
+                f"pip install 'fastautorec[cuda{driver // 1000}]'; or {remedy}"
+            )
         raise BackendUnavailableError(
             f"the NVIDIA driver knows CUDA {_version(driver)}, but the installed CuPy is built for CUDA "
-            f"{_version(built)}; take the extra of the driver: pip uninstall --yes cupy-cuda{built // 1000}x && "
-            f"pip install 'fastautorec[cuda{driver // 1000}]'; or update the driver"
+            f"{_version(built)}; {remedy}"
         )
 
 
 def _check_ordinal(cupy: Any, ordinal: int) -> None:
     runtime = cupy.cuda.runtime
     try:
-        count = runtime.getDeviceCount()
+        count, reason = runtime.getDeviceCount(), None
     except runtime.CUDARuntimeError as error:
+        count, reason = 0, error
+    if count == 0:
         raise BackendUnavailableError(
-            f"`device` is 'cuda', but CUDA finds no device ({error}); run nvidia-smi, and check that the environment "
-            "variable CUDA_VISIBLE_DEVICES does not hide it; or use device='cpu'"
-        ) from error
+            f"`device` is 'cuda', but CUDA finds no device ({reason or 'it counts 0'}); run nvidia-smi, and check that "
+            "the environment variable CUDA_VISIBLE_DEVICES does not hide it; or use device='cpu'"
+        ) from reason
     if ordinal >= count:
         there = "cuda" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise BackendUnavailableError(f"`device` is 'cuda:{ordinal}', but this machine has {there}; use one of these")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from scipy import sparse
 
 from fastautorec import _validation
 from fastautorec._backends._cuda.device import Array, Device
@@ -25,17 +26,23 @@ class DeviceInputs(HostInputs):
     def on_device(self, given: Any) -> bool:
         return is_on_device(given)
 
+    def check_place(self, name: str, given: Any) -> None:
+        matrix = getattr(given, "user_items", given)
+        if sparse.issparse(matrix) and not is_on_device(given):
+            inner = name if matrix is given else f"{name}.user_items"
+            self._refuse_place(name, given, f"cupyx.scipy.sparse.csr_matrix({inner})")
+
     def user_items(self, name: str, given: Any, n_items: int | None = None, *, fitting: bool = False) -> Any:
         if not is_on_device(given):
             return super().user_items(name, given, n_items, fitting=fitting)
-        csr = self._canonical(name, given, n_items)
-        wrong = (csr.data != 1) & (csr.data != 0)
+        stored, values = self._stored(name, given, n_items)
+        wrong = (values != 1) & (values != 0)  # before duplicates add up to more than 1
         if bool(wrong.any()):
-            _validation.refuse_values_that_are_not_binary(name, self._first(csr.data, wrong))
-        if not bool((csr.data != 0).all()):
-            csr = csr.copy()
-            csr.eliminate_zeros()
-        checked = self._view(csr, None)
+            _validation.refuse_values_that_are_not_binary(name, self._first(values, wrong))
+        checked, values = self._canonical(stored, values)
+        kept = values != 0
+        if not bool(kept.all()):
+            checked = self._entries(checked, kept)
         if fitting and checked.nnz == 0:
             _validation.refuse_empty(name, checked.shape)
         return checked
@@ -43,20 +50,21 @@ class DeviceInputs(HostInputs):
     def values(self, name: str, given: Any, n_items: int | None = None) -> Any:
         if not is_on_device(given):
             return super().values(name, given, n_items)
-        csr = self._canonical(name, given, n_items)
-        return self._view(csr, None if bool((csr.data == 1).all()) else self._finite(name, csr.data))
+        csr, values = self._canonical(*self._stored(name, given, n_items))
+        return csr.with_data(None if bool((values == 1).all()) else self._finite(name, values))
 
     def counts(self, name: str, given: Any) -> tuple[Any, Any]:
         if not is_on_device(given):
             return super().counts(name, given)
-        csr = self._canonical(name, given, None)
-        values = csr.data
+        csr, values = self._canonical(*self._stored(name, given, None))
         wrong = ~((values >= 0) & (values <= _validation.MAX_COUNT) & (values == np.floor(values)))
         if bool(wrong.any()):
             _validation.refuse_counts(name, self._first(values, wrong))
-        return self._view(csr, None), values.astype(np.int32)
+        return csr, values.astype(np.int32)
 
     def dense(self, name: str, given: Any, shape: tuple[int | None, ...], rule: str, *, finite: bool = True) -> Any:
+        if hasattr(given, "tocsr"):
+            _validation.refuse_sparse(name, given)
         dense = self._array(name, given)
         if dense.dtype.kind not in "biuf":
             raise TypeError(f"`{name}` must hold real numbers, got dtype {dense.dtype}")
@@ -72,41 +80,69 @@ class DeviceInputs(HostInputs):
 
     def _array(self, name: str, given: Any) -> Array:
         if not is_on_device(given):
-            raise TypeError(
-                f"`{name}` must be on the device like the other arguments, got {_validation.kind(given)} in host "
-                f"memory; copy it with cupy.asarray({name}), or all others to the host with .get()"
-            )
+            self._refuse_place(name, given, f"cupy.asarray({name})")
         return self.device.adopt(given)
 
-    def _canonical(self, name: str, given: Any, n_items: int | None) -> Any:
-        """Return a CSR matrix of the device with sorted ids and no duplicates, its row pointers and ids checked."""
-        matrix = getattr(given, "user_items", given)
-        if matrix.dtype.kind not in "biuf":
-            raise TypeError(f"`{name}` must hold numbers or booleans, got dtype {matrix.dtype}")
-        _validation.check_width(name, matrix.shape, n_items)
-        csr = matrix if matrix.format == "csr" else matrix.tocsr()
-        ids, xp = csr.indices, self.device.xp
-        if len(ids) and (int(ids.min()) < 0 or int(ids.max()) >= csr.shape[1]):
-            _validation.refuse_damaged_ids(name, csr.shape[1])
-        if bool((xp.diff(csr.indptr) < 0).any()):
-            _validation.refuse_damaged_pointers(name)
-        if not self._is_canonical(csr):
-            csr = csr.copy()
-            csr.sum_duplicates()
-        return csr
+    @staticmethod
+    def _refuse_place(name: str, given: Any, copy: str) -> NoReturn:
+        raise TypeError(
+            f"`{name}` must be on the device like the other arguments, got {_validation.kind(given)} in host "
+            f"memory; copy it with {copy}, or all others to the host with .get()"
+        )
 
-    def _is_canonical(self, csr: Any) -> bool:
-        """Return whether ids ascend within each row: the place where they do not has to be where a row begins."""
-        xp = self.device.xp
-        ascends = xp.zeros(len(csr.indices) + 1, bool)
-        ascends[1:-1] = csr.indices[1:] > csr.indices[:-1]
-        ascends[csr.indptr] = True
-        return bool(ascends[1:-1].all())
+    def _stored(self, name: str, given: Any, n_items: int | None) -> tuple[DeviceCsr, Array]:
+        """Return the pattern of a sparse matrix as it is stored, row pointers and ids checked, and values of any type.
 
-    def _view(self, csr: Any, data: Array | None) -> DeviceCsr:
-        indptr = csr.indptr.astype(np.int64, copy=False)
-        pattern = Pattern(self.device, indptr, csr.indices, int(csr.shape[1]), self.device.to_host(indptr))
-        return DeviceCsr(pattern, data)
+        What follows is done here and not by CuPy, which drops no zeros of boolean matrices, adds up duplicates in their
+        own type, and believes the marks of earlier checks.
+        """
+        matrix, xp = getattr(given, "user_items", given), self.device.xp
+        if not hasattr(matrix, "tocsr"):
+            _validation.refuse_dense(name, matrix, "cupyx.scipy")
+        _validation.check_numbers(name, matrix, n_items)
+        if matrix.format == "csr":
+            indptr, ids, data = matrix.indptr, matrix.indices, matrix.data
+        else:
+            coo = matrix.tocoo()
+            order = xp.argsort(coo.row)
+            indptr = xp.searchsorted(coo.row[order], xp.arange(coo.shape[0] + 1))
+            ids, data = coo.col[order], coo.data[order]
+        pointers = self.device.to_host(indptr).astype(np.int64)
+        _validation.check_pointers(name, pointers, len(ids))
+        nnz, n_cols = int(pointers[-1]), int(matrix.shape[1])
+        ids, data = ids[:nnz], data[:nnz]
+        if nnz and (int(ids.min()) < 0 or int(ids.max()) >= n_cols):
+            _validation.refuse_damaged_ids(name, n_cols)
+        indptr, ids = xp.ascontiguousarray(indptr, np.int64), xp.ascontiguousarray(ids, np.int32)
+        return DeviceCsr(Pattern(self.device, indptr, ids, n_cols, pointers)), self._rows(data)
+
+    def _canonical(self, csr: DeviceCsr, values: Array) -> tuple[DeviceCsr, Array]:
+        """Return a matrix with sorted ids and no duplicates; where the ids do not ascend, a row has to begin."""
+        xp, ids = self.device.xp, csr.pattern.indices
+        ascends = xp.zeros(len(ids) + 1, bool)
+        ascends[1:-1] = ids[1:] > ids[:-1]
+        ascends[csr.pattern.indptr] = True
+        return (csr, values) if bool(ascends[1:-1].all()) else self._merged(csr, values)
+
+    def _merged(self, csr: DeviceCsr, values: Array) -> tuple[DeviceCsr, Array]:
+        """Return a matrix with the ids of each row sorted, and the values of the same place added up."""
+        xp, pattern = self.device.xp, csr.pattern
+        row = xp.searchsorted(pattern.indptr, xp.arange(csr.nnz), side="right") - 1
+        place = row * csr.n_cols + pattern.indices
+        order = xp.argsort(place)
+        place = place[order]
+        first = xp.ones(csr.nnz, bool)
+        first[1:] = place[1:] != place[:-1]
+        sums = xp.bincount(xp.cumsum(first) - 1, weights=values[order].astype(np.float64))
+        ordered = DeviceCsr(Pattern(self.device, pattern.indptr, pattern.indices[order], csr.n_cols))
+        return self._entries(ordered, first), sums
+
+    def _entries(self, csr: DeviceCsr, kept: Array) -> DeviceCsr:
+        """Return the pattern of those entries for which ``kept`` is true."""
+        xp, pattern = self.device.xp, csr.pattern
+        before = xp.zeros(len(kept) + 1, np.int64)
+        before[1:] = xp.cumsum(kept)
+        return DeviceCsr(Pattern(self.device, before[pattern.indptr], pattern.indices[kept], csr.n_cols))
 
     def _finite(self, name: str, values: Array) -> Array:
         result = values.astype(np.float32, copy=False)
@@ -120,6 +156,9 @@ class DeviceInputs(HostInputs):
 
     @staticmethod
     def _rows(array: Array) -> Array:
-        """Return an array whose last axis is contiguous."""
-        plain = array.ndim == 0 or array.size == 0 or array.strides[-1] == array.itemsize
+        """Return an array whose last axis is contiguous, and whose rows neither overlap nor go backwards."""
+        if array.ndim == 0 or array.size == 0:
+            return array
+        width = array.shape[-1] * array.itemsize
+        plain = array.strides[-1] == array.itemsize and (array.ndim == 1 or array.strides[0] >= width)
         return array if plain else array.copy(order="C")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ TILE_ENTRIES = 1 << 24  # of an index by item that is made for one product: 1 GB
 PARTS_BYTES = 64 << 20
 SEGMENT = 128  # entries that a warp sums up while the others wait
 COLUMNS = 128  # of a warp
+
+Halving = Callable[[int], int]  # tells a backend that a tile does not fit, and returns the length of the next
 
 
 def count_items(device: Device, x: DeviceCsr) -> npt.NDArray[np.int64]:
@@ -63,28 +65,19 @@ def encode_backward(
     grad: Array,
     out: Array | None = None,
     parameter: Parameter | None = None,
+    halved: Halving | None = None,
 ) -> Array:
     """Return X^T grad, (n, k), added to ``out`` where given; or step ``parameter`` by it and return its value."""
     if parameter is not None:
         step_rows(device, x, grad, parameter, 1.0)
         return parameter.value
-    for start, stop in _tiles(x, max(x.shape[0], 1)):
-        part = x if stop - start == x.shape[0] else x.rows(start, stop)
-        out = _add_columns(device, part, grad[start:stop], out)
-    return out
+    return _over_tiles(device, x, max(x.shape[0], 1), lambda part, start, stop: grad[start:stop], out, halved)
 
 
-def gram_product(device: Device, x: DeviceCsr, block: Array) -> Array:
+def gram_product(device: Device, x: DeviceCsr, block: Array, halved: Halving | None = None) -> Array:
     """Return X^T (X block), (n, k), in tiles of users."""
-    xp, k = device.xp, block.shape[1]
-    size = max(TILE_BYTES // (4 * max(k, 1)), 1)
-    hidden = xp.empty((min(size, x.shape[0]), k), xp.float32)
-    out = None
-    for start, stop in _tiles(x, size):
-        part = x if stop - start == x.shape[0] else x.rows(start, stop)
-        rows = encode(device, part, block, out=hidden[: stop - start])
-        out = _add_columns(device, part, rows, out)
-    return out
+    size = max(TILE_BYTES // (4 * max(block.shape[1], 1)), 1)
+    return _over_tiles(device, x, size, lambda part, start, stop: encode(device, part, block), None, halved)
 
 
 def drop_entries(device: Device, x: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
@@ -185,15 +178,39 @@ def _parts(lists: _Lists, segment: int) -> int:
     return 2 * ceil_div(lists.capacity, segment)
 
 
-def _tiles(x: DeviceCsr, size: int) -> Iterator[tuple[int, int]]:
-    """Yield start and stop of runs of up to ``size`` rows; an index by item is made of TILE_ENTRIES or of one row."""
+def _over_tiles(
+    device: Device,
+    x: DeviceCsr,
+    size: int,
+    factor: Callable[[DeviceCsr, int, int], Array],
+    out: Array | None,
+    halved: Halving | None,
+) -> Array:
+    """Return X^T F, added to ``out`` where given, in tiles of users; ``factor`` makes their rows of F.
+
+    An index by item is made of TILE_ENTRIES or of one row. Where memory gives out, the same users come again in tiles
+    of ``halved`` length: nothing is added before the last allocation of a tile.
+    """
+    m, start = x.shape[0], 0
+    while start < m or out is None:
+        stop = _tile_end(x, start, size)
+        try:
+            part = x if stop - start == m else x.rows(start, stop)
+            out = _add_columns(device, part, factor(part, start, stop), out)
+        except device.out_of_memory:
+            if halved is None:
+                raise
+            size = halved(stop - start)
+        else:
+            start = stop
+    return out
+
+
+def _tile_end(x: DeviceCsr, start: int, size: int) -> int:
+    """Return where a tile of up to ``size`` rows ends that begins at ``start``."""
     m = x.shape[0]
-    if size >= m and ("by_item" in x.pattern.__dict__ or x.pattern.capacity <= TILE_ENTRIES):
-        yield 0, m
-        return
-    pointers, start = x.pattern.host_indptr, 0
-    while start < m:
-        fitting = int(np.searchsorted(pointers, pointers[start] + TILE_ENTRIES, side="right")) - 1
-        stop = min(start + size, max(fitting, start + 1), m)
-        yield start, stop
-        start = stop
+    if start == 0 and size >= m and ("by_item" in x.pattern.__dict__ or x.pattern.capacity <= TILE_ENTRIES):
+        return m
+    pointers = x.pattern.host_indptr
+    fitting = int(np.searchsorted(pointers, pointers[start] + TILE_ENTRIES, side="right")) - 1
+    return min(start + size, max(fitting, start + 1), m)
