@@ -1,0 +1,256 @@
+"""The benchmark of the GPU runs: its functions work on the emulated device at toy sizes, and its checks can fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cuda_emulation import EmulatedDevice
+from cuda_emulation.build import KERNEL
+
+import fastautorec as far
+from fastautorec._backends.cuda import CudaBackend
+
+ROOT = Path(__file__).parents[1]
+if (ROOT / "benchmarks").is_dir():
+    sys.path.append(str(ROOT))
+else:
+    pytest.skip("the benchmarks are in the repository only", allow_module_level=True)
+
+from benchmarks.gpu import jobs
+from benchmarks.gpu.__main__ import NO_GPU, store
+from benchmarks.gpu.clock import HostClock, on_device, wall
+from benchmarks.gpu.measure import Measurements, Settings
+from benchmarks.gpu.operations import OPERATIONS, Inputs, Operation, Rates
+from benchmarks.gpu.recording import GEMM, RecordingDevice, profile
+from benchmarks.gpu.table import Row, markdown
+
+KERNELS = {name for path in (ROOT / "cuda").glob("*.cu") for _, name in KERNEL.findall(path.read_text("utf-8"))}
+TOY = Settings(
+    shapes={"goodbooks": (150, 40, 6000), "ml-20m": (160, 50, 5000)},
+    factors=8, batch_size=140, negatives=30, top=7, product=32, seconds=0.0, torch_device="cpu",
+)  # fmt: skip
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return list(Measurements({False: EmulatedDevice(), True: EmulatedDevice()}, HostClock(), TOY).rows())
+
+
+def of(rows: list[Row], section: str) -> dict[str, Row]:
+    return {row.name: row for row in rows if row.section.startswith(section)}
+
+
+def test_answers_are_checked_first(rows):
+    assert [row.section for row in rows[:5]] == ["Answers"] * 5
+    assert "the bits of the CPU" in rows[4].remarks
+
+
+def test_every_target_has_its_row(rows):
+    found = of(rows, "Jobs")
+    targets = {name.partition(" (")[0]: row.at_most for name, row in found.items() if row.at_most}
+    assert targets == {
+        "epoch of NCEAutoRec, joint, goodbooks": 0.0105,
+        "epoch of NCEAutoRec, joint, ml-20m": 0.032,
+        "closed-form fit, goodbooks": 0.06,
+        "closed-form fit, ml-20m": 0.15,
+        "30 negatives for all users, goodbooks": 0.02,
+        "recommend, top 7, ml-20m": 160 / 1e6,
+    }
+    assert all(row.seconds > 0 for row in found.values())
+    (ranking,) = (row for name, row in found.items() if name.startswith("ranking of 160 users, ml-20m"))
+    assert ranking.at_least == 5
+    assert ranking.peer > 0
+    fits = [row.remarks for row in rows if row.name.startswith("closed-form fit")]
+    assert fits == ["interactions on the host", "interactions on the device"] * 4
+
+
+def test_the_peer_is_named_or_missed(rows):
+    for name, row in of(rows, "Jobs").items():
+        if name.startswith("epoch"):
+            assert (row.peer is not None) == HAS_TORCH
+            assert ("fused Adam" if HAS_TORCH else "PyTorch is not installed") in row.remarks
+
+
+def test_without_torch_there_is_no_peer(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    work = Measurements({False: EmulatedDevice()}, HostClock(), TOY)
+    first = next(work.epochs("goodbooks"))
+    assert first.peer is None
+    assert first.remarks == "PyTorch is not installed"
+
+
+def test_every_kernel_has_a_time_and_its_operation_a_floor(rows):
+    found = of(rows, "Operations")
+    assert set(OPERATIONS) <= set(found)
+    assert all(found[name].floor > 0 and found[name].seconds > 0 for name in OPERATIONS)
+    assert {name for name in KERNELS if any(f"`{name}`" in row.remarks for row in found.values())} == KERNELS
+    assert "mse_head, a step, TF32" in found
+
+
+def test_the_profile_of_an_epoch_adds_up(rows):
+    for precision in ("float32", "TF32"):
+        (section,) = {row.section for row in rows if row.section.startswith("One epoch") and precision in row.section}
+        found = of(rows, section)
+        assert {"`step_rows_kernel`", "`sum_lists_kernel`", f"`{GEMM}`", "launch gaps"} <= set(found)
+        assert found["`step_rows_kernel`"].remarks.startswith("8 launches")  # two heads, encoder, its bias; 2 batches
+
+
+def test_one_table(rows):
+    text = markdown({"GPU": "none"}, rows)
+    lines = text.splitlines()
+    assert all(line.startswith("| ") and line.endswith(" |") for line in lines)
+    assert len({line.count("|") for line in lines}) == 1
+    assert sum("---" in line for line in lines) == 1
+    assert "| **Machine** |" in text
+    assert "≤ 60 ms, " in text
+
+
+def test_cells_of_a_row():
+    met = Row("A", "b", 0.5, floor=0.1, peer=4.0, at_most=0.5, at_least=9, remarks="c")
+    assert "| b | 500 ms | 100 ms | 5.0× | 4.00 s | 8.0× | ≤ 500 ms, met; 9×, **not met** | c |" in markdown({}, [met])
+
+
+def test_results_are_stored(tmp_path):
+    store(tmp_path / "new" / "gpu.json", {"GPU": "none"}, [Row("A", "b", 0.5)])
+    stored = json.loads((tmp_path / "new" / "gpu.json").read_text())
+    assert stored["machine"] == {"GPU": "none"}
+    assert (stored["rows"][0]["name"], stored["rows"][0]["seconds"]) == ("b", 0.5)
+
+
+def test_the_official_sizes():
+    official = Settings()
+    assert (official.factors, official.batch_size, official.negatives, official.top) == (200, 1024, 500, 50)
+    assert official.shapes == {name: far.datasets.PAPER_SHAPES[name] for name in ("goodbooks", "ml-20m")}
+    assert jobs.data((90, 30, 1001)).nnz == 500
+
+
+# --- checks that can fail -------------------------------------------------------------------------------------------
+
+
+class Wrong(EmulatedDevice):
+    """Computes products that are off by a hundredth."""
+
+    def gemm(self, a, b, out, alpha=1.0, **options):
+        super().gemm(a, b, out, alpha * 1.01, **options)
+
+
+def test_wrong_products_are_found():
+    with pytest.raises(jobs.WrongAnswerError, match="trains a model with other scores than the CPU"):
+        jobs.check_training(Wrong(), tf32=False)
+    with pytest.raises(jobs.WrongAnswerError, match="solves a model with other scores than the CPU"):
+        jobs.check_fit(Wrong(), tf32=False)
+
+
+def test_other_negatives_are_found():
+    backend = CudaBackend(EmulatedDevice())
+    work = jobs.Negatives(backend, jobs.data((50, 20, 400)), 10)
+    work.check()
+    work._there = work._there + 1
+    with pytest.raises(jobs.WrongAnswerError, match="other negatives"):
+        work.check()
+
+
+def test_other_lists_are_found(monkeypatch):
+    train = jobs.data((50, 30, 800))
+    with jobs.opened(EmulatedDevice()) as backend:
+        model = far.NCEAutoRec(factors=8, device="cuda").fit(train)
+        work = jobs.Lists(backend, model, train, 5)
+        work.check()
+        ids, _ = work.recommend()
+        rows, scores = next(work.tiles())
+        np.testing.assert_array_equal(work.rank(rows, scores)[0].get(), ids)
+        monkeypatch.setattr(jobs.Lists, "rank", lambda self, rows, scores: self.backend.top_items(scores, 5, None))
+        with pytest.raises(jobs.WrongAnswerError, match="argpartition list other scores"):
+            work.check()
+
+
+def test_other_losses_are_found():
+    jobs.check_losses({"a": 1.0}, {"a": 1.0005}, tf32=False)
+    for other in (1.002, float("nan")):
+        with pytest.raises(jobs.WrongAnswerError, match="loss of the a head"):
+            jobs.check_losses({"a": 1.0}, {"a": other}, tf32=False)
+
+
+# --- its parts ------------------------------------------------------------------------------------------------------
+
+
+def test_the_device_is_put_back():
+    from fastautorec._backends import _cuda
+
+    before = _cuda.open_device
+    with jobs.opened(EmulatedDevice()):
+        assert _cuda.open_device is not before
+    assert _cuda.open_device is before
+    with pytest.raises(jobs.WrongAnswerError):
+        jobs.check_fit(Wrong(), tf32=False)
+    assert _cuda.open_device is before
+
+
+class Ticks(HostClock):
+    """A clock that advances by 1 with each stamp."""
+
+    def __init__(self) -> None:
+        self.now, self.plugs = 0.0, 0
+
+    def stamp(self) -> float:
+        self.now += 1
+        return self.now
+
+    def plug(self) -> None:
+        self.plugs += 1
+        self.now += 1000
+
+
+def test_a_profile_counts_launches_and_what_is_between():
+    clock = Ticks()
+    device = RecordingDevice(EmulatedDevice(), clock)
+    matrix = device.xp.ones((4, 4), np.float32)
+
+    def work() -> None:
+        for _ in range(2):
+            device.gemm(matrix, matrix, device.xp.empty((4, 4), np.float32))
+        CudaBackend(device).sum_of_squares(matrix)
+
+    found = profile(device, clock, work)
+    assert found.kernels == {GEMM: (2, 2.0), "sum_of_squares_kernel": (1, 1.0)}
+    assert found.between == 2.0
+    assert found.busy == 5.0
+    assert clock.plugs == 1
+
+
+def test_medians():
+    clock = Ticks()
+    assert on_device(clock, clock.stamp, rounds=3) == 2.0
+    assert clock.plugs == 3
+    calls = []
+    assert wall(HostClock(), lambda: calls.append(1), seconds=0.0) < 1
+    assert len(calls) == 6  # a warm-up and five rounds
+
+
+def test_the_floor_is_the_slower_of_bytes_and_arithmetic():
+    sizes = Inputs(CudaBackend(EmulatedDevice()), jobs.data((60, 20, 600)), 4, 50, 5, 3).sizes
+    assert (sizes.q, sizes.n, sizes.k, sizes.E, sizes.t, sizes.x, sizes.top) == (50, 20, 4, 300, 60, 300, 3)
+    operation = Operation(lambda i: None, lambda z: 10 * z.n, lambda z: 30 * z.n)
+    assert Rates(bandwidth=1.0, flops=1.0).floor(operation, sizes) == 600
+    assert Rates(bandwidth=0.1, flops=1.0).floor(operation, sizes) == 2000
+    assert OPERATIONS["optimizer_step"].moved(sizes) == 7 * 4 * 20 * 4
+    assert OPERATIONS["top_items, a tile"].moved(sizes) == 4 * 60 * 20 + 4 * 300 + 8 * 60 * 3
+
+
+def test_without_a_gpu_it_says_so():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == NO_GPU
+    assert done.stderr.startswith("benchmarks.gpu needs a GPU: ")
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
