@@ -135,7 +135,9 @@ def evaluate(
         )
     cutoffs = _check_options(k, definition)
     backend = model._backend()
-    task = _Task(backend.host, model._check_history(train, "train").to_host(), test, cutoffs, definition)
+    with backend.active():
+        seen = model._check_history(train, "train").to_host()
+    task = _Task(backend.host, seen, test, cutoffs, definition)
 
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
