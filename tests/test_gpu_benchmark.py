@@ -167,6 +167,10 @@ def test_other_lists_are_found(monkeypatch):
         ids, _ = work.recommend()
         rows, scores = next(work.tiles())
         np.testing.assert_array_equal(work.rank(rows, scores)[0].get(), ids)
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "recommend", lambda *args, **kwargs: (ids, np.zeros(ids.shape, np.float32)))
+            with pytest.raises(jobs.WrongAnswerError, match="recommend lists other scores"):
+                work.check()
         monkeypatch.setattr(jobs.Lists, "rank", lambda self, rows, scores: self.backend.top_items(scores, 5, None))
         with pytest.raises(jobs.WrongAnswerError, match="argpartition list other scores"):
             work.check()
