@@ -1,17 +1,25 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native lint bench clean
+.PHONY: help demo test test-native test-gpu lint bench bench-gpu cuda-version clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Of the CUDA libraries for a GPU, by what its driver knows; make CUDA=12 takes others.
+DRIVER = $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | sed -n '1s/^\([0-9]\{3,\}\)\..*/\1/p')
+CUDA ?= $(if $(DRIVER),$(shell test $(DRIVER) -ge 580 && echo 13 || echo 12))
+OTHER_CUDA = $(filter-out $(CUDA),12 13)
+SANITIZER_12 := nvidia-cuda-sanitizer-api-cu12
+SANITIZER_13 := nvidia-cuda-sanitizer-api
 SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bindings cuda -type f)
 
 help:
-	@echo "make demo    train on the embedded data and show what comes out"
-	@echo "make test    run all tests (Python and native)"
-	@echo "make lint    ruff, mypy, clang-format"
-	@echo "make bench   speed and memory against the named peers"
+	@echo "make demo       train on the embedded data and show what comes out"
+	@echo "make test       run all tests (Python and native)"
+	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
+	@echo "make lint       ruff, mypy, clang-format"
+	@echo "make bench      speed and memory against the named peers"
+	@echo "make bench-gpu  speed on a CUDA GPU against targets, peers and floors"
 
 $(VENV)/python: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -38,6 +46,13 @@ $(VENV)/bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[bench]"
 	@touch $@
 
+# One CuPy package at a time: two of them would overwrite each other.
+$(VENV)/cuda$(CUDA): $(VENV)/dev
+	@rm -f $(VENV)/cuda12 $(VENV)/cuda13
+	@$(BIN)/python -m pip uninstall --quiet --yes cupy-cuda$(OTHER_CUDA)x $(SANITIZER_$(OTHER_CUDA)) 2>/dev/null
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[dev,cuda$(CUDA)]" $(SANITIZER_$(CUDA))
+	@touch $@
+
 demo: $(VENV)/installed
 	$(BIN)/fastautorec demo
 
@@ -49,6 +64,24 @@ test-native: $(VENV)/python
 	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DFASTAUTOREC_WERROR=$(if $(CI),ON,OFF) >/dev/null
 	$(BIN)/cmake --build build/native
 	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+cuda-version:
+	@case "$(CUDA)" in \
+	  12|13) ;; \
+	  "") echo "nvidia-smi finds no NVIDIA driver; install it, or name the CUDA of your driver with make CUDA=12"; exit 1;; \
+	  *) echo "CUDA must be 12 or 13, got $(CUDA); for example: make CUDA=12"; exit 1;; \
+	esac
+
+# Not through a prerequisite alone: without a version there is no name for it.
+test-gpu: cuda-version
+	@$(MAKE) --no-print-directory $(VENV)/cuda$(CUDA) CUDA=$(CUDA)
+	$(BIN)/python -m pytest -m gpu --require-gpu
+	$(BIN)/python tests/gpu_kernels.py
+	$(BIN)/python tests/gpu_kernels.py --sanitize memcheck --sanitize racecheck
+
+bench-gpu: cuda-version
+	@$(MAKE) --no-print-directory $(VENV)/cuda$(CUDA) CUDA=$(CUDA)
+	$(BIN)/python -m benchmarks.gpu --json build/gpu.json
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,14 +19,13 @@ import fastautorec as far
 from fastautorec._backends.cuda import CudaBackend
 
 ROOT = Path(__file__).parents[1]
-if (ROOT / "benchmarks").is_dir():
-    sys.path.append(str(ROOT))
-else:
-    pytest.skip("the benchmarks are in the repository only", allow_module_level=True)
+sys.path.append(str(ROOT))
+pytest.importorskip("benchmarks.gpu", reason="the benchmarks are in the repository only")
 
+from benchmarks.gpu import __main__ as program
+from benchmarks.gpu import clock as clocks
 from benchmarks.gpu import jobs
-from benchmarks.gpu.__main__ import NO_GPU, store
-from benchmarks.gpu.clock import HostClock, on_device, wall
+from benchmarks.gpu.clock import EventClock, HostClock, on_device, wall
 from benchmarks.gpu.measure import Measurements, Settings
 from benchmarks.gpu.operations import OPERATIONS, Inputs, Operation, Rates
 from benchmarks.gpu.recording import GEMM, RecordingDevice, profile
@@ -34,7 +34,7 @@ from benchmarks.gpu.table import Row, markdown
 KERNELS = {name for path in (ROOT / "cuda").glob("*.cu") for _, name in KERNEL.findall(path.read_text("utf-8"))}
 TOY = Settings(
     shapes={"goodbooks": (150, 40, 6000), "ml-20m": (160, 50, 5000)},
-    factors=8, batch_size=140, negatives=30, top=7, product=32, seconds=0.0, torch_device="cpu",
+    factors=8, batch_size=140, negatives=30, top=7, product=32, seconds=0.0, rounds=(1, 2), torch_device="cpu",
 )  # fmt: skip
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
@@ -119,7 +119,7 @@ def test_cells_of_a_row():
 
 
 def test_results_are_stored(tmp_path):
-    store(tmp_path / "new" / "gpu.json", {"GPU": "none"}, [Row("A", "b", 0.5)])
+    program.store(tmp_path / "new" / "gpu.json", {"GPU": "none"}, [Row("A", "b", 0.5)])
     stored = json.loads((tmp_path / "new" / "gpu.json").read_text())
     assert stored["machine"] == {"GPU": "none"}
     assert (stored["rows"][0]["name"], stored["rows"][0]["seconds"]) == ("b", 0.5)
@@ -167,6 +167,10 @@ def test_other_lists_are_found(monkeypatch):
         ids, _ = work.recommend()
         rows, scores = next(work.tiles())
         np.testing.assert_array_equal(work.rank(rows, scores)[0].get(), ids)
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "recommend", lambda *args, **kwargs: (ids, np.zeros(ids.shape, np.float32)))
+            with pytest.raises(jobs.WrongAnswerError, match="recommend lists other scores"):
+                work.check()
         monkeypatch.setattr(jobs.Lists, "rank", lambda self, rows, scores: self.backend.top_items(scores, 5, None))
         with pytest.raises(jobs.WrongAnswerError, match="argpartition list other scores"):
             work.check()
@@ -231,8 +235,128 @@ def test_medians():
     assert on_device(clock, clock.stamp, rounds=3) == 2.0
     assert clock.plugs == 3
     calls = []
-    assert wall(HostClock(), lambda: calls.append(1), seconds=0.0) < 1
-    assert len(calls) == 6  # a warm-up and five rounds
+    assert wall(HostClock(), lambda: calls.append(1), seconds=0.0, fewest=5) < 1
+    assert len(calls) == 6  # with the first one, which compiles
+
+
+class FakeCupy:
+    """The parts of CuPy that the clock and the program use; a copy takes 2 ms of the device."""
+
+    __version__, uint8 = "14.2.0", np.uint8
+    zeros = staticmethod(np.zeros)
+
+    def __init__(self) -> None:
+        outer, self.milliseconds, self.waits = self, 0.0, 0
+
+        class Event:
+            def record(self) -> None:
+                self.at = outer.milliseconds
+
+            def synchronize(self) -> None:
+                outer.waits += 1
+
+        properties = {"name": b"Toy GPU", "totalGlobalMem": 8 << 30, "major": 9, "minor": 0}
+        runtime = SimpleNamespace(
+            getDeviceProperties=lambda ordinal: properties,
+            driverGetVersion=lambda: 13000,
+            runtimeGetVersion=lambda: 12090,
+        )
+        self.cuda = SimpleNamespace(
+            Event=Event,
+            get_elapsed_time=lambda first, last: last.at - first.at,
+            get_current_stream=lambda: SimpleNamespace(synchronize=self.wait),
+            runtime=runtime,
+        )
+
+    def wait(self) -> None:
+        self.waits += 1
+
+    def copyto(self, to, source) -> None:
+        to[...] = source
+        self.milliseconds += 2
+
+
+def test_events(monkeypatch):
+    monkeypatch.setattr(clocks, "PLUG_BYTES", 1000)
+    cupy = FakeCupy()
+    clock = EventClock(cupy)
+    assert clock.bandwidth == pytest.approx(2 * 1000 / 2e-3)
+    before = cupy.milliseconds
+    clock.plug()
+    assert cupy.milliseconds - before == 6  # copies of 5 ms and more
+
+    def call() -> None:
+        cupy.milliseconds += 7
+
+    assert on_device(clock, call, rounds=3) == pytest.approx(7e-3)
+    waits = cupy.waits
+    wall(clock, call, seconds=0.0, fewest=2)
+    assert cupy.waits == waits + 4
+
+
+class OneRow:
+    """Takes the place of the measurements."""
+
+    def __init__(self, devices, clock, settings) -> None:
+        self.precisions = [device.precision for device in devices.values()]
+
+    def rows(self):
+        yield Row("A", "b", 0.5, remarks=str(self.precisions))
+
+
+class WrongRow(OneRow):
+    def rows(self):
+        yield Row("A", "b", 0.5)
+        raise jobs.WrongAnswerError("two is not three")
+
+
+@pytest.fixture
+def with_gpu(monkeypatch):
+    """A machine with a GPU, as far as the program can see."""
+
+    def opened(cupy, ordinal):
+        device = EmulatedDevice()
+        device.precision = os.environ[program.TF32_VARIABLE]
+        return device
+
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())
+    monkeypatch.setattr(program._cuda, "open_device", lambda ordinal: None)
+    monkeypatch.setattr(program, "CupyDevice", opened)
+    monkeypatch.setattr(clocks, "EventClock", lambda cupy: HostClock())
+    monkeypatch.setattr(program, "Measurements", OneRow)
+    monkeypatch.setattr(sys, "argv", ["benchmarks.gpu"])
+    return monkeypatch
+
+
+@pytest.mark.parametrize("setting", [None, "1"])
+def test_the_program(with_gpu, capsys, tmp_path, setting):
+    with_gpu.delenv(program.TF32_VARIABLE, raising=False)
+    if setting is not None:
+        with_gpu.setenv(program.TF32_VARIABLE, setting)
+    with_gpu.setattr(sys, "argv", ["benchmarks.gpu", "--json", str(tmp_path / "gpu.json"), "--shrink", "20"])
+    assert program.main() == 0
+    printed = capsys.readouterr()
+    assert "Toy GPU, 8 GiB, compute capability 9.0 |" in printed.out
+    assert "CUDA 13.0 |" in printed.out
+    assert "| 14.2.0, CUDA 12.9 |" in printed.out
+    assert "divided by 20: not the official sizes" in printed.out
+    assert "| b | 500 ms |  |  |  |  |  | ['0', '1'] |" in printed.out
+    assert printed.err == "A: b\n"
+    assert (tmp_path / "gpu.json").exists()
+    assert os.environ.get(program.TF32_VARIABLE) == setting
+
+
+def test_a_wrong_answer_ends_the_program(with_gpu, capsys):
+    with_gpu.setattr(program, "Measurements", WrongRow)
+    assert program.main() == program.WRONG
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert printed.err.endswith("benchmarks.gpu: two is not three; nothing is reported\n")
+
+
+def test_sizes_of_a_trial():
+    assert program.sizes(20).shapes["goodbooks"] == (2670, 10_000, 274_651)
+    assert program.sizes(1) == Settings()
 
 
 def test_the_floor_is_the_slower_of_bytes_and_arithmetic():
@@ -250,7 +374,7 @@ def test_without_a_gpu_it_says_so():
         [sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
-    assert done.returncode == NO_GPU
+    assert done.returncode == program.NO_GPU
     assert done.stderr.startswith("benchmarks.gpu needs a GPU: ")
     assert "Traceback" not in done.stderr
     assert not done.stdout

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 PLUG_BYTES = 256 << 20  # of the copies that keep a GPU busy; they also empty its L2 cache
 PLUG_SECONDS = 5e-3  # in which the host hands out more than a hundred launches
 ROUNDS = 21
-WALL_ROUNDS = (5, 50)  # at least and at most
-WALL_SECONDS = 3.0  # that rounds may take in all
+FEWEST, MOST = 5, 50  # rounds of what is timed by the host
+WALL_SECONDS = 3.0  # that they may take in all
 
 
 class Clock(Protocol):
@@ -104,12 +104,11 @@ def on_device(clock: Clock, call: Callable[[], Any], rounds: int = ROUNDS) -> fl
     return statistics.median(clock.between(*span) for span in spans)
 
 
-def wall(clock: Clock, call: Callable[[], Any], seconds: float = WALL_SECONDS) -> float:
+def wall(clock: Clock, call: Callable[[], Any], seconds: float = WALL_SECONDS, fewest: int = FEWEST) -> float:
     """Return the median of the seconds that somebody waits for a call."""
-    fewest, most = WALL_ROUNDS
     call()  # compiles the kernels
     taken: list[float] = []
-    while len(taken) < fewest or (len(taken) < most and sum(taken) < seconds):
+    while len(taken) < fewest or (len(taken) < MOST and sum(taken) < seconds):
         clock.wait()
         start = time.perf_counter()
         call()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 import fastautorec as far
 from benchmarks.gpu import jobs
-from benchmarks.gpu.clock import WALL_SECONDS, Clock, on_device, wall
+from benchmarks.gpu.clock import FEWEST, ROUNDS, WALL_SECONDS, Clock, on_device, wall
 from benchmarks.gpu.operations import OPERATIONS, Inputs, Rates
 from benchmarks.gpu.recording import Profile, RecordingDevice, profile
 from benchmarks.gpu.table import Row
@@ -37,6 +39,7 @@ class Settings:
     top: int = jobs.LISTED
     product: int = 8192  # rows and columns of the matrices whose product gives the rate
     seconds: float = WALL_SECONDS
+    rounds: tuple[int, int] = (FEWEST, ROUNDS)  # of jobs, at least, and of operations
     torch_device: str = "cuda"
 
 
@@ -96,7 +99,7 @@ class Measurements:
                 work = jobs.Epochs(backend, model, train)
                 if number == 0:
                     peer, said = self._torch(work)
-                seconds = wall(self.clock, work.ours(), settings.seconds)
+                seconds = self._wall(work.ours())
             yield Row(
                 *("Jobs", f"epoch of NCEAutoRec, joint, {self._shape(name)}, {PRECISIONS[tf32]}", seconds),
                 peer=peer,
@@ -119,7 +122,7 @@ class Measurements:
         with torch_peer.precision(tf32=True):
             for variant, lookup in torch_peer.VARIANTS.items():
                 jobs.check_losses(first, work.torch(device, lookup)(), tf32=True)
-                taken[variant] = wall(self.clock, work.torch(device, lookup), self.settings.seconds)
+                taken[variant] = self._wall(work.torch(device, lookup))
         best = min(taken, key=lambda variant: taken[variant])
         if device == "cuda":
             torch.cuda.empty_cache()
@@ -133,7 +136,7 @@ class Measurements:
                 there = backend.give(backend.put(backend.inputs.user_items("train", train)))
                 for place, given in (("host", train), ("device", there)):
                     model = far.NCEAutoRec(factors=settings.factors, device="cuda")
-                    seconds = wall(self.clock, lambda m=model, g=given: m.fit(g), settings.seconds)
+                    seconds = self._wall(lambda m=model, g=given: m.fit(g))
                     title = f"closed-form fit, {self._shape(name)}, {PRECISIONS[tf32]}"
                     yield Row(
                         *("Jobs", title, seconds), at_most=FIT_TARGETS[name], remarks=f"interactions on the {place}"
@@ -143,7 +146,7 @@ class Measurements:
         settings = self.settings
         with self._backend() as backend:
             work = jobs.Negatives(backend, self.data[self.first], settings.negatives)
-            seconds = wall(self.clock, work.ours, settings.seconds)
+            seconds = self._wall(work.ours)
         title = f"{settings.negatives} negatives for all users, {self._shape(self.first)}"
         return Row("Jobs", title, seconds, at_most=NEGATIVES_TARGET)
 
@@ -156,7 +159,7 @@ class Measurements:
                 model = far.NCEAutoRec(factors=settings.factors, device="cuda").fit(train)
                 work = jobs.Lists(backend, model, train, settings.top)
                 work.check()
-                seconds = wall(self.clock, work.recommend, settings.seconds)
+                seconds = self._wall(work.recommend)
                 title = f"recommend, top {settings.top}, {self._shape(name)}, {PRECISIONS[tf32]}"
                 yield Row(
                     *("Jobs", title, seconds),
@@ -168,8 +171,8 @@ class Measurements:
                 rows, scores = next(work.tiles())
                 yield Row(
                     *("Jobs", f"ranking of {scores.shape[0]:,} users, {self._shape(name)}"),
-                    on_device(self.clock, lambda w=work, r=rows, s=scores: w.rank(r, s)),
-                    peer=on_device(self.clock, lambda w=work, r=rows, s=scores: w.rank_by_argpartition(r, s)),
+                    self._on_device(lambda w=work, r=rows, s=scores: w.rank(r, s)),
+                    peer=self._on_device(lambda w=work, r=rows, s=scores: w.rank_by_argpartition(r, s)),
                     at_least=TIMES_ARGPARTITION,
                     remarks="peer: cupy.argpartition of the same scores; the same lists",
                 )
@@ -180,8 +183,10 @@ class Measurements:
         """Measure what the device can do."""
         size = self.settings.product
         with device.active():
-            a, b, out = (device.xp.ones((size, size), device.xp.float32) for _ in range(3))
-            seconds = on_device(self.clock, lambda: device.gemm(a, b, out))
+            # random numbers: a GPU computes with ones faster than with anything of use
+            factor = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
+            a, b, out = (device.to_device(factor) for _ in range(3))
+            seconds = self._on_device(lambda: device.gemm(a, b, out))
         return Rates(self.clock.bandwidth, 2 * size**3 / seconds)
 
     def operations(self, rates: dict[bool, Rates]) -> Iterator[Row]:
@@ -198,7 +203,7 @@ class Measurements:
                 for name, operation in OPERATIONS.items():
                     if tf32 and len(self.devices) > 1 and name not in PRODUCTS:
                         continue
-                    seconds = on_device(self.clock, lambda o=operation, i=plain: o.run(i))
+                    seconds = self._on_device(lambda o=operation, i=plain: o.run(i))
                     operation.run(recorded)
                     found = profile(recording, self.clock, lambda o=operation, i=recorded: o.run(i))
                     sizes = plain.sizes
@@ -225,7 +230,7 @@ class Measurements:
         model = jobs.joint(settings.factors, settings.batch_size)
         with device.active():
             epoch = jobs.Epochs(CudaBackend(self.devices[tf32]), model, self.data[self.first]).ours()
-            whole = wall(self.clock, epoch, settings.seconds)
+            whole = self._wall(epoch)
             recorded = jobs.Epochs(CudaBackend(device), model, self.data[self.first]).ours()
             recorded()
             found = profile(device, self.clock, recorded)
@@ -236,6 +241,12 @@ class Measurements:
         gaps = max(whole - found.busy, 0.0)
         yield Row(section, "launch gaps", gaps, remarks=f"{gaps / whole:.0%}: the device waits for the host")
         yield Row(section, "the epoch", whole)
+
+    def _wall(self, call: Callable[[], Any]) -> float:
+        return wall(self.clock, call, self.settings.seconds, self.settings.rounds[0])
+
+    def _on_device(self, call: Callable[[], Any]) -> float:
+        return on_device(self.clock, call, self.settings.rounds[1])
 
     def _backend(self, tf32: bool = False) -> Any:
         return jobs.opened(self.devices.get(tf32) or next(iter(self.devices.values())))
