@@ -39,7 +39,7 @@ class Epochs:
         (self.phase,) = model._phases()
 
     def ours(self):
-        self.session.network = self.session.random_network().copy()
+        self.session.network = self.session.random_network().copy(self.run.backend)
         trainer = self.session.trainer(self.model.batch_size, epochs=(10**6,), patience=10**6)
         trainer.begin(0, self.phase, lambda: None)
         return lambda: trainer.epoch(self.phase)
