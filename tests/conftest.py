@@ -11,7 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 from cuda_emulation import EmulatedDevice
-from devices import CUDA, OnDevice, OperationsOnDevice, emulated_backend
+from devices import CUDA, OnDevice, OperationsOnDevice, backend_of_name, emulated_backend
 from scipy import sparse
 
 from fastautorec._backends import _cuda, get_backend
@@ -52,10 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(params=["reference", "cpu", *CUDA])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Every backend, on NumPy arrays."""
-    if request.param in ("reference", "cpu"):
-        return get_backend(request.param, num_threads=2)
-    cuda = emulated_backend() if request.param == "cuda-emulated" else gpu(request)
-    return cast(Backend, OnDevice(cuda))
+    return cast(Backend, OnDevice(gpu(request))) if request.param == "cuda" else backend_of_name(request.param)
 
 
 @pytest.fixture

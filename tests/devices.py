@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from cuda_emulation import EmulatedCsr, EmulatedDevice
 from scipy import sparse
 
+from fastautorec._backends import get_backend
 from fastautorec._backends._cuda.matrix import Pattern
 from fastautorec._backends._host import HostArrays
 from fastautorec._backends._memory import is_on_device
@@ -49,6 +50,11 @@ def host(array: Any) -> np.ndarray:
 
 def emulated_backend(seed: int = 1) -> CudaBackend:
     return CudaBackend(EmulatedDevice(seed), num_threads=2)
+
+
+def backend_of_name(name: str) -> Backend:
+    """Return a backend that needs no GPU, for NumPy arrays."""
+    return cast(Backend, OnDevice(emulated_backend())) if name == "cuda-emulated" else get_backend(name, 2)
 
 
 class OnDevice(HostArrays):

@@ -234,6 +234,19 @@ def test_where_an_array_is(device: EmulatedDevice) -> None:
         assert not is_on_device(given)
 
 
+def test_memory_of_another_device(emulation: EmulatedDevice) -> None:
+    there, elsewhere = EmulatedCsr.of(emulation, HOST), WithDlpack(2, 3)
+    message = r"must be on cuda:0, where the work is done, got memory of cuda:3; copy .* `with cupy.cuda.Device\(0\)`"
+    with pytest.raises(TypeError, match=f"`weight` {message}"):
+        ops.encode(there, elsewhere)
+    matrix = SimpleNamespace(data=elsewhere, shape=(2, 3), dtype=np.dtype("f4"), format="csr", tocsr=None)
+    with pytest.raises(TypeError, match=f"`user_items` {message}"):
+        far.Popularity(device="cuda").fit(matrix)
+    emulation.name = "cuda:3"
+    with pytest.raises(TypeError, match=r"`user_items` must be on cuda:3, .* got memory of cuda:0"):
+        ops.count_items(there)
+
+
 def test_results_are_where_the_arguments_are(emulation: EmulatedDevice) -> None:
     there, up = EmulatedCsr.of(emulation, HOST), emulation.to_device
     weight, grad = np.ones((3, 2), np.float32), np.ones((2, 2), np.float32)

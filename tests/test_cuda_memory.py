@@ -15,7 +15,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import _exact, _tiles
-from fastautorec._backends import _cuda, get_backend
+from fastautorec._backends import get_backend
 from fastautorec._backends._cuda import sparse as sparse_operations
 from fastautorec._backends._cuda import streamed
 from fastautorec._backends._cuda.matrix import DeviceCsr
@@ -73,7 +73,10 @@ def test_models_of_interactions_that_do_not_fit(emulation: EmulatedDevice, name:
     report = far.evaluate(model, TRAIN, HELD_OUT, k=5)
     assert report["NDCG"].mean == pytest.approx(far.evaluate(expected, TRAIN, HELD_OUT, k=5)["NDCG"].mean, abs=1e-3)
     if hasattr(model, "embed"):
-        np.testing.assert_allclose(np.abs(model.embed(TRAIN)), np.abs(expected.embed(TRAIN)), atol=5e-2)
+        units = model.embed(TRAIN)
+        emulation.memory_left = 1 << 30
+        np.testing.assert_array_equal(units, model.embed(TRAIN))
+        streaming(emulation)
     if name in TRAINED:
         np.testing.assert_allclose(
             model.partial_fit(TRAIN).predict(TRAIN), expected.partial_fit(TRAIN).predict(TRAIN), rtol=0, atol=tolerance
@@ -107,7 +110,8 @@ def test_a_user_larger_than_a_block_comes_alone(monkeypatch: pytest.MonkeyPatch)
     wide = sparse.csr_matrix(np.array([[0, 0, 0], [1, 1, 1], [0, 1, 0], [1, 0, 0], [0, 0, 0]], np.float32))
     wide = sparse.hstack([wide] * 9).tocsr()
     parts = list(backend.put(check_user_items("x", wide)).blocks())
-    assert [part.nnz for part in parts] == [0, 27, 0, 9, 9, 0] or sum(part.nnz for part in parts) == wide.nnz
+    assert len(parts) >= 3
+    assert max(part.nnz for part in parts) == 27
     np.testing.assert_array_equal(sparse.vstack([part.to_scipy() for part in parts]).toarray(), wide.toarray())
 
 
@@ -139,8 +143,8 @@ def test_interactions_on_the_device_stay_there(emulation: EmulatedDevice) -> Non
 
 
 @pytest.fixture
-def out_of_memory(emulation: EmulatedDevice, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make tiles of users fail that are longer than so many bytes, and nothing that does not depend on the tile."""
+def out_of_memory(emulation: EmulatedDevice) -> Any:
+    """Set how many bytes an array may have."""
 
     def limit(size: int | None) -> EmulatedDevice:
         emulation.fail_allocations_above = size
@@ -153,10 +157,6 @@ def encoder_on(backend: CudaBackend, activation: str) -> Encoder:
     rng = np.random.default_rng(3)
     weight = backend.to_device(rng.normal(size=(40, 8)).astype(np.float32) / 4)
     return Encoder(weight, None, activation, "l2", "history")
-
-
-def accumulated(backend: CudaBackend, activation: str, tiles: list[int] | None = None) -> Any:
-    return accumulate_ridge(backend, backend.put(X), encoder_on(backend, activation), 0.4, 7, lambda name: None)
 
 
 def same_sums(one: Any, other: Any) -> None:
@@ -190,7 +190,8 @@ def test_no_allocation_counts_a_tile_twice(
     """Wherever memory gives out, the sums over users are those of a device that is large enough."""
     monkeypatch.setattr(sparse_operations, "TILE_ENTRIES", entries)
     monkeypatch.setattr(_exact, "tile_users", lambda width: 4)  # 32 users in a tile of the device
-    expected = accumulated(emulated_backend(), activation)
+    large = emulated_backend()
+    expected = accumulate_ridge(large, large.put(X), encoder_on(large, activation), 0.4, 7, lambda name: None)
     retried, at = 0, 0
     while True:
         at += 1 if activation == "identity" else 3
@@ -306,4 +307,3 @@ def test_training_that_does_not_fit_says_so(emulation: EmulatedDevice) -> None:
         model.fit(TRAIN)
     emulation.fail_allocations_above = None
     np.testing.assert_array_equal(model.predict(TRAIN), before)
-    assert _cuda.open_device(0) is emulation

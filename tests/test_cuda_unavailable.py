@@ -55,10 +55,7 @@ IMPORTS = {
         "raise ModuleNotFoundError('No module named fastrlock', name='fastrlock')",
         rf"installed but does not work \(ModuleNotFoundError: No module named fastrlock\); {BROKEN}",
     ),
-    "built for another Python": (
-        "raise ImportError('undefined symbol')",
-        rf"ImportError: undefined symbol\); {BROKEN}",
-    ),
+    "another Python": ("raise ImportError('undefined symbol')", rf"ImportError: undefined symbol\); {BROKEN}"),
     "its own mistake": ("None.nothing", rf"does not work \(AttributeError: .*\); {BROKEN}"),
 }  # fmt: skip
 

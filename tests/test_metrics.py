@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from devices import backend_of_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -14,7 +15,7 @@ from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, metric_names
 from fastautorec._sparse import Csr
 
-DEVICES = ("reference", "cpu")
+DEVICES = ("reference", "cpu", "cuda-emulated")
 
 
 def csr(rows: list[list[int]], n_items: int) -> Csr:
@@ -87,7 +88,7 @@ EDGES = {
 def test_edge_cases_follow_the_definitions(case, device, definition):
     lists, rows, n_items, cutoffs = EDGES[case]
     lists = np.asarray(lists, np.int32)
-    got = get_backend(device, 2).ranking_metrics(lists, csr(rows, n_items), cutoffs, definition)
+    got = backend_of_name(device).ranking_metrics(lists, csr(rows, n_items), cutoffs, definition)
     np.testing.assert_allclose(got, expected(lists, rows, cutoffs, definition), rtol=1e-12, atol=1e-15)
 
 
@@ -105,7 +106,7 @@ def rankings(draw):
 @given(case=rankings(), definition=st.sampled_from(DEFINITIONS), device=st.sampled_from(DEVICES))
 def test_random_lists_follow_the_definitions(case, definition, device):
     lists, rows, n_items, cutoffs = case
-    got = get_backend(device, 1).ranking_metrics(lists, csr(rows, n_items), cutoffs, definition)
+    got = backend_of_name(device).ranking_metrics(lists, csr(rows, n_items), cutoffs, definition)
     np.testing.assert_allclose(got, expected(lists, rows, cutoffs, definition), rtol=1e-12, atol=1e-14)
     known = got[~np.isnan(got)]
     assert ((known > -1e-12) & (known < 1 + 1e-12)).all()
@@ -131,7 +132,7 @@ def test_row_slices_of_lists_and_test(device, definition):
     rng = np.random.default_rng(3)
     lists = np.argsort(rng.random((6, 9)), axis=1).astype(np.int32)
     rows = [[0], [1, 2], [], [3, 4, 5], [8], [0, 7]]
-    test, backend = csr(rows, 9), get_backend(device, 1)
+    test, backend = csr(rows, 9), backend_of_name(device)
     got = backend.ranking_metrics(lists[2:5, :4], test.rows(2, 5), (2, 4), definition)
     np.testing.assert_allclose(got, expected(lists[2:5, :4], rows[2:5], (2, 4), definition), rtol=1e-12)
 
@@ -146,7 +147,7 @@ def test_full_rankings_agree_with_scikit_learn(device):
     scores = rng.random((n_users, n_items))
     lists = np.argsort(-scores, axis=1).astype(np.int32)
     test = csr([np.flatnonzero(row).tolist() for row in relevance], n_items)
-    got = get_backend(device, 2).ranking_metrics(lists, test, cutoffs, "standard")
+    got = backend_of_name(device).ranking_metrics(lists, test, cutoffs, "standard")
     column = dict(zip(metric_names(cutoffs, "standard"), got.T, strict=True))
     for u in range(n_users):
         for k in cutoffs:

@@ -11,7 +11,7 @@ from fastautorec import _validation
 from fastautorec._backends._cuda.device import Array, Device
 from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
 from fastautorec._backends._host import HostInputs
-from fastautorec._backends._memory import is_on_device
+from fastautorec._backends._memory import device_number, is_on_device
 
 
 class DeviceInputs(HostInputs):
@@ -81,7 +81,17 @@ class DeviceInputs(HostInputs):
     def _array(self, name: str, given: Any) -> Array:
         if not is_on_device(given):
             self._refuse_place(name, given, f"cupy.asarray({name})")
+        self._check_number(name, given)
         return self.device.adopt(given)
+
+    def _check_number(self, name: str, given: Any) -> None:
+        """Raise for memory of another GPU: a kernel that reads it would end all work of the process on this one."""
+        there, here = device_number(given), int(self.device.name.partition(":")[2] or 0)
+        if there != here:
+            raise TypeError(
+                f"`{name}` must be on cuda:{here}, where the work is done, got memory of cuda:{there}; copy it there "
+                f"under `with cupy.cuda.Device({here})`"
+            )
 
     @staticmethod
     def _refuse_place(name: str, given: Any, copy: str) -> NoReturn:
@@ -100,6 +110,7 @@ class DeviceInputs(HostInputs):
         if not hasattr(matrix, "tocsr"):
             _validation.refuse_dense(name, matrix, "cupyx.scipy")
         _validation.check_numbers(name, matrix, n_items)
+        self._check_number(name, given)
         if matrix.format == "csr":
             indptr, ids, data = matrix.indptr, matrix.indices, matrix.data
         else:
