@@ -44,8 +44,10 @@ def main() -> None:
         gap = ours - theirs
         half = [1.96 * each.std(ddof=1) / np.sqrt(len(each)) for each in (theirs, gap)]
         print(
-            f"{name:<26} {METRIC} {theirs.mean():.4f} ± {half[0]:.4f}; NCE-AutoRec − it {gap.mean():+.4f} ± {half[1]:.4f},",
+            f"{name:<26} {METRIC} {theirs.mean():.4f} ± {half[0]:.4f}",
+            f"NCE-AutoRec − it {gap.mean():+.4f} ± {half[1]:.4f}",
             f"better for {np.mean(gap > 0):.0%}, worse for {np.mean(gap < 0):.0%} of {len(gap):,} users",
+            sep=", ",
         )
 
 
