@@ -259,7 +259,7 @@ def accumulate_ridge(
     cross = backend.empty(user_items.n_cols, width)
     cross.fill(0)
     squares = np.zeros(user_items.n_cols)
-    tile = tile_users(width) * backend.tile_factor
+    tile = tile_users(width, user_items.shape[0], user_items.nnz) * backend.tile_factor
     tiles = -(-user_items.shape[0] // tile)
 
     def add_tile(mask: int, start: int, stop: int, buffer: FloatArray) -> None:
@@ -286,6 +286,6 @@ def accumulate_ridge(
     return RidgeAccumulators(total, cross, noise, user_items.nnz / user_items.shape[0])
 
 
-def tile_users(width: int) -> int:
-    """Return the number of users in a tile of hidden units."""
-    return max(1024, TILE_BYTES // (4 * max(width, 1)))
+def tile_users(width: int, m: int, nnz: int) -> int:
+    """Return the number of users in a tile of hidden units, whose interactions shall not be many either."""
+    return max(1024, min(TILE_BYTES // (4 * max(width, 1)), BLOCK_ENTRIES * m // max(nnz, 1)))

@@ -247,7 +247,7 @@ class _Task:
             )
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)
-        self.table = np.empty((len(self.users), len(self.names)))
+        self.table = np.empty((len(self.names), len(self.users)))
         self.recorder = RankRecorder(self.test.take_rows(self.users), cutoffs, definition)
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
@@ -255,12 +255,12 @@ class _Task:
         if self.definition == "paper":
             ids = ids[:, : self.cutoffs[-1]]
         metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
-        self.table[places] = metrics
+        self.table[:, places] = metrics.T
         self.recorder.record(places, ids, test)
 
     def report(self, notes: list[str]) -> Report:
         return Report(
-            dict(zip(self.names, np.ascontiguousarray(self.table.T), strict=True)),
+            dict(zip(self.names, self.table, strict=True)),
             self.recorder.ranks,
             self.recorder.heads,
             definition=self.definition,

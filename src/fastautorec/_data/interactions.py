@@ -321,7 +321,7 @@ class Interactions:
 
     def _parts(self, users: int | None) -> Iterator[tuple[Csr, npt.NDArray[Any], npt.NDArray[Any] | None]]:
         """Yield matrix, user ids and times of blocks of so many users, or of those that suit the work."""
-        csr = check_user_items("self", self)
+        csr = check_user_items("user_items", self)
         m = csr.shape[0]
         borders = (
             row_blocks(csr.indptr, BLOCK_ENTRIES)

@@ -91,7 +91,7 @@ class Writer:
 
     def finish(self, item_ids: Array) -> None:
         """Write the ids and the header, sync everything, and give the folder its name."""
-        user_ids = self._columns["user_ids"] = self._column("user_ids", np.result_type(*self._id_types))
+        user_ids = self._columns["user_ids"] = self._column("user_ids", np.result_type(*self._id_types or [np.int64]))
         self._ids.seek(0)
         for _ in self._id_types:
             user_ids.append(np.load(self._ids, allow_pickle=False))
