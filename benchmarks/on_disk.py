@@ -47,9 +47,14 @@ def main() -> None:
     parser.add_argument("--step", choices=("write", "work"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step == "write":
-        return print(json.dumps(write(options.folder, options.copies)))
-    if options.step == "work":
-        return print(json.dumps(work(options.folder, options.limit)))
+        print(json.dumps(write(options.folder, options.copies)))
+    elif options.step == "work":
+        print(json.dumps(work(options.folder, options.limit)))
+    else:
+        run(options)
+
+
+def run(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         arguments = ["--folder", folder, "--copies", str(options.copies), "--limit", str(options.limit)]
         results = child("--step", "write", *arguments) | child("--step", "work", *arguments)

@@ -100,8 +100,8 @@ def _subspace(
     block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
     worth one pass more than Rayleigh-Ritz and holds for any basis Q.
     """
-    few = user_items.nnz <= BLOCK_ENTRIES  # their targets are made once
-    targets = [target(user_items)] if few else Targets(user_items, target)
+    at_once = target is binary or user_items.nnz <= BLOCK_ENTRIES
+    targets = [target(user_items)] if at_once else Targets(user_items, target)
     block = backend.to_device(_random_signs(rng, user_items.n_cols, width))
     for i in range(1, passes):
         step(f"embedding {i}/{passes}")

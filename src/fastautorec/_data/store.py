@@ -91,7 +91,11 @@ class Writer:
 
     def finish(self, item_ids: Array) -> None:
         """Write the ids and the header, sync everything, and give the folder its name."""
-        user_ids = self._columns["user_ids"] = self._column("user_ids", np.result_type(*self._id_types or [np.int64]))
+        if len({dtype.kind for dtype in self._id_types}) > 1:
+            raise ValueError("`blocks` must have user ids of one kind, got integers and strings; convert them first")
+        user_ids = self._columns["user_ids"] = self._column(
+            "user_ids", np.result_type(*self._id_types or [np.dtype(np.int64)])
+        )
         self._ids.seek(0)
         for _ in self._id_types:
             user_ids.append(np.load(self._ids, allow_pickle=False))
@@ -119,8 +123,13 @@ class Writer:
         if os.path.lexists(self._path):
             aside = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".old"))
             self._path.rename(aside / "old")
-            self._folder.rename(self._path)
-            shutil.rmtree(aside)
+            try:
+                self._folder.rename(self._path)
+            except BaseException:
+                (aside / "old").rename(self._path)
+                raise
+            finally:
+                shutil.rmtree(aside)
         else:
             self._folder.rename(self._path)
         _sync_folder(self._path.parent)
@@ -143,7 +152,9 @@ class _Column:
 
     def append(self, values: Array) -> None:
         if not np.can_cast(values.dtype, self._dtype, "safe"):
-            raise ValueError(f"the blocks mix values of type {self._dtype} and {values.dtype}; give all the same type")
+            raise ValueError(
+                f"`blocks` must have timestamps of one type, got {self._dtype}, then {values.dtype}; convert them first"
+            )
         length = _chunk_length(self._dtype)
         for start in range(0, len(values), length):
             part = np.ascontiguousarray(values[start : start + length], self._dtype)
