@@ -87,6 +87,7 @@ def work(folder: Path, limit: int) -> dict[str, Any]:
     for name, make in MODELS.items():
         model = make()
         steps[f"fit {name}"] = watched(lambda model=model: model.fit(train))
+        print(name, steps[f"fit {name}"], file=sys.stderr)
     steps["recommend, 10 items each"] = watched(lambda: [model.recommend(b) for b in train.blocks(RECOMMENDED)])
     steps["evaluate, lists of 10"] = watched(lambda: far.evaluate(model, train, test, k=10))
     return {"limit": limit << 20, "steps": steps}

@@ -93,9 +93,8 @@ class Writer:
         """Write the ids and the header, sync everything, and give the folder its name."""
         if len({dtype.kind for dtype in self._id_types}) > 1:
             raise ValueError("`blocks` must have user ids of one kind, got integers and strings; convert them first")
-        user_ids = self._columns["user_ids"] = self._column(
-            "user_ids", np.result_type(*self._id_types or [np.dtype(np.int64)])
-        )
+        types = self._id_types or [np.dtype(np.int64)]
+        user_ids = self._columns["user_ids"] = self._column("user_ids", np.result_type(*types))
         self._ids.seek(0)
         for _ in self._id_types:
             user_ids.append(np.load(self._ids, allow_pickle=False))
