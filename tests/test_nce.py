@@ -112,7 +112,7 @@ def test_tiles_do_not_matter(train: sparse.csr_matrix, monkeypatch: pytest.Monke
     from fastautorec._backends.protocol import ScoreTiles
 
     whole = far.NCEAutoRec(factors=8, activation="relu", dropout=0.5).fit(train).predict(train)
-    monkeypatch.setattr(_exact, "tile_users", lambda width: 7)
+    monkeypatch.setattr(_exact, "tile_users", lambda *shape: 7)
     tiled = far.NCEAutoRec(factors=8, activation="relu", dropout=0.5).fit(train)
     np.testing.assert_allclose(tiled.predict(train), whole, rtol=1e-3, atol=1e-3)
     ids, scores = tiled.recommend(train, N=20)

@@ -15,6 +15,7 @@ from fastautorec.evaluation import compare, evaluate, evaluate_ranking
 from fastautorec.exceptions import (
     BackendUnavailableError,
     DivergedError,
+    InteractionsFileError,
     ModelFileError,
     NotFittedError,
     RatingsFileError,
@@ -28,6 +29,7 @@ __all__ = [
     "BackendUnavailableError",
     "DivergedError",
     "Interactions",
+    "InteractionsFileError",
     "ModelFileError",
     "NCEAutoRec",
     "NCEPLRec",

@@ -5,7 +5,7 @@ Both walk the users in tiles and keep only item-side arrays, so memory is O(item
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,7 @@ from scipy import linalg
 
 from fastautorec._backends.protocol import Backend, FloatArray
 from fastautorec._parallel import interruptible, single_threaded_blas
-from fastautorec._sparse import Csr
+from fastautorec._sparse import BLOCK_ENTRIES, Csr
 from fastautorec._tiles import over_tiles
 
 Float64Array = npt.NDArray[np.float64]
@@ -26,26 +26,45 @@ ROUNDING = float(np.finfo(np.float32).eps)
 TILE_BYTES = 32 << 20  # of hidden units; long tiles keep the products with the (items, units) arrays few
 DROPOUT_MASKS = 4
 
+Target = Callable[[Csr], Csr]  # makes the targets T of binary rows R
+
+
+def binary(rows: Csr) -> Csr:
+    """Return R itself."""
+    return rows
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of all users, in blocks that are made anew whenever they are walked through."""
+
+    user_items: Csr
+    target: Target
+
+    def __iter__(self) -> Iterator[Csr]:
+        return map(self.target, self.user_items.blocks())
+
 
 # --- truncated SVD --------------------------------------------------------------------------------------------------
 
 
 def right_singular_vectors(
     backend: Backend,
-    matrix: Csr,
+    user_items: Csr,
+    target: Target,
     rank: int,
     rng: np.random.Generator,
     step: Callable[[str], None],
     passes: int = PASSES,
 ) -> tuple[FloatArray, Float64Array]:
-    """Return V (n, rank) and the singular values (rank,), descending, by randomized subspace iteration.
+    """Return V (n, rank) and the singular values (rank,) of T, descending, by randomized subspace iteration.
 
     References
     ----------
     Halko, Martinsson and Tropp (2011), "Finding structure with randomness", algorithms 4.4 and 5.5.
     """
-    width = min(rank + OVERSAMPLING, matrix.n_cols)
-    product, whiten = _subspace(backend, matrix, width, rng, step, passes)
+    width = min(rank + OVERSAMPLING, user_items.n_cols)
+    product, whiten = _subspace(backend, user_items, target, width, rng, step, passes)
     product64 = product.astype(np.float64)
     inner = backend.cross_product(product64, product64)
     with single_threaded_blas:
@@ -54,36 +73,53 @@ def right_singular_vectors(
         eigenvalues = np.maximum(eigenvalues[leading], 0)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
         transform = whiten @ (rotation[:, leading] * scale)
-    vectors = backend.empty(matrix.n_cols, rank)
+    vectors = backend.empty(user_items.n_cols, rank)
     return backend.matmul(product, transform.astype(np.float32), vectors), np.sqrt(eigenvalues)
 
 
 def gram_factor(
-    backend: Backend, matrix: Csr, rank: int, rng: np.random.Generator, step: Callable[[str], None]
+    backend: Backend, user_items: Csr, target: Target, rank: int, rng: np.random.Generator, step: Callable[[str], None]
 ) -> FloatArray:
-    """Return F (n, rank) with F Fᵀ ≈ MᵀM: V Σ up to a rotation, for those who need no singular vectors."""
-    product, whiten = _subspace(backend, matrix, rank, rng, step, PASSES)
+    """Return F (n, rank) with F Fᵀ ≈ TᵀT: V Σ up to a rotation, for those who need no singular vectors."""
+    product, whiten = _subspace(backend, user_items, target, rank, rng, step, PASSES)
     return backend.matmul(product, whiten.astype(np.float32), np.empty_like(product))
 
 
 def _subspace(
-    backend: Backend, matrix: Csr, width: int, rng: np.random.Generator, step: Callable[[str], None], passes: int
+    backend: Backend,
+    user_items: Csr,
+    target: Target,
+    width: int,
+    rng: np.random.Generator,
+    step: Callable[[str], None],
+    passes: int,
 ) -> tuple[FloatArray, Float64Array]:
-    """Return Y = A Q (n, width) of the last pass, and T with A ≈ (Y T)(Y T)ᵀ, where A = MᵀM.
+    """Return Y = A Q (n, width) of the last pass, and S with A ≈ (Y S)(Y S)ᵀ, where A = TᵀT.
 
     A is only ever multiplied with a block of columns, so the (users, rank) factor never exists. Between two passes the
     block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
     worth one pass more than Rayleigh-Ritz and holds for any basis Q.
     """
-    block = backend.to_device(_random_signs(rng, matrix.n_cols, width))
+    at_once = target is binary or user_items.nnz <= BLOCK_ENTRIES
+    targets = [target(user_items)] if at_once else Targets(user_items, target)
+    block = backend.to_device(_random_signs(rng, user_items.n_cols, width))
     for i in range(1, passes):
         step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend, backend.gram_product(matrix, block))
+        block = _well_conditioned(backend, _gram_product(backend, targets, block))
     step(f"embedding {passes}/{passes}")
-    product = backend.gram_product(matrix, block)
+    product = _gram_product(backend, targets, block)
     projected = backend.cross_product(block, product)
     with single_threaded_blas:
         return product, _whiten((projected + projected.T) / 2, ROUNDING * 10)
+
+
+def _gram_product(backend: Backend, targets: Iterable[Csr], block: FloatArray) -> FloatArray:
+    """Return Tᵀ(T block) (n, k)."""
+    products = (backend.gram_product(part, block) for part in targets)
+    total = next(products)
+    for product in products:
+        total += product
+    return total
 
 
 def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
@@ -209,11 +245,9 @@ def accumulate_ridge(
     dropout: float,
     seed: int,
     step: Callable[[str], None],
-    target: Callable[[Csr], Csr] = lambda rows: rows,
+    target: Target = binary,
 ) -> RidgeAccumulators:
     """Return the accumulators of the ridge head for input dropout with rate ``dropout``.
-
-    ``target`` makes the targets T of binary rows; by default they are R itself.
 
     For the identity activation the expectation over all masks is exact: it adds q / (1 − q) Wᵀ diag(XᵀX) W to HᵀH and
     nothing to RᵀH. Other activations average a few masks.
@@ -225,7 +259,7 @@ def accumulate_ridge(
     cross = backend.empty(user_items.n_cols, width)
     cross.fill(0)
     squares = np.zeros(user_items.n_cols)
-    tile = tile_users(width) * backend.tile_factor
+    tile = tile_users(width, user_items.shape[0], user_items.nnz) * backend.tile_factor
     tiles = -(-user_items.shape[0] // tile)
 
     def add_tile(mask: int, start: int, stop: int, buffer: FloatArray) -> None:
@@ -252,6 +286,6 @@ def accumulate_ridge(
     return RidgeAccumulators(total, cross, noise, user_items.nnz / user_items.shape[0])
 
 
-def tile_users(width: int) -> int:
-    """Return the number of users in a tile of hidden units."""
-    return max(1024, TILE_BYTES // (4 * max(width, 1)))
+def tile_users(width: int, m: int, nnz: int) -> int:
+    """Return the number of users in a tile of hidden units, whose interactions shall not be many either."""
+    return max(1024, min(TILE_BYTES // (4 * max(width, 1)), BLOCK_ENTRIES * m // max(nnz, 1)))

@@ -86,9 +86,8 @@ class FitRun:
         self._started = time.perf_counter()
 
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
-        """Go on with some of the users only."""
-        self.known, self.train = self.known.take_rows(users), self.train.take_rows(users)
-        self.validation = None if self.validation is None else self.validation.take_rows(users)
+        """Train on some of the users only; validation leaves out those without interactions by itself."""
+        self.train = self.train.take_rows(users)
 
     def record(self, phase: str, epoch: int = 0, seconds: float | None = None, **values: Any) -> bool:
         """Add a record to ``history_`` and show it to the callbacks; return whether one of them wants to stop.

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray, ScoreTiles
 from fastautorec._parallel import run_blocks
-from fastautorec._sparse import Csr
+from fastautorec._sparse import Csr, LazyRows
 
 TILES_PREPARED = 32  # hidden units are made for so many tiles at once
 
@@ -59,9 +59,9 @@ def tile_shape(tiles: ScoreTiles, n_users: int, n_items: int) -> tuple[int, int]
 def top_lists(
     backend: Backend,
     scorer: Scorer,
-    history: Csr,
+    history: Csr | LazyRows,
     n_top: Callable[[int, int], int],
-    exclude: Csr | None,
+    exclude: Csr | LazyRows | None,
     consume: Callable[[int, int, IdArray, FloatArray], None],
 ) -> None:
     """Hand the best items of every block of users to ``consume(start, stop, ids, scores)``, blocks in any order.
@@ -71,11 +71,11 @@ def top_lists(
     backend : Backend
         Tiles are shared out over its threads.
     scorer : Scorer
-    history : Csr (q, n)
-        Rows to score.
+    history : Csr or LazyRows (q, n)
+        Rows to score; those of the host come over in groups.
     n_top : callable
         Length of the lists of users start..stop.
-    exclude : Csr (q, scorer.n_items) or None
+    exclude : Csr or LazyRows (q, scorer.n_items), or None
         Items that must not be listed.
     consume : callable
         Runs in the thread of the tile and may write only to its own rows.
@@ -86,11 +86,13 @@ def top_lists(
     free: list[FloatArray] = []  # tiles for reuse, one for each thread: fresh memory costs as much as filling it
 
     def group(begin: int, end: int) -> None:
-        prepared = scorer.prepare(backend, history.rows(begin, end))
+        known = _on_device(backend, history, begin, end)
+        unwanted = known if exclude is history or exclude is None else _on_device(backend, exclude, begin, end)
+        prepared = scorer.prepare(backend, known)
 
         def tile(first_user: int, last_user: int) -> None:
             start, stop = begin + first_user, begin + last_user
-            left_out = None if exclude is None else exclude.rows(start, stop)
+            left_out = None if exclude is None else unwanted.rows(first_user, last_user)
             length, best = n_top(start, stop), None
             try:
                 buffer = free.pop()
@@ -117,3 +119,7 @@ def top_lists(
             users = backend.halved(users)
         else:
             begin = end
+
+
+def _on_device(backend: Backend, matrix: Csr | LazyRows, start: int, stop: int) -> Csr:
+    return backend.put(matrix.rows(start, stop)).rows(0, stop - start)

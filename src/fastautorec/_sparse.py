@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+
+BLOCK_ENTRIES = 1 << 22  # what is made for each stored entry is made for so many at a time
+
+
+def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
+    """Cut the rows into blocks of at most ``size`` entries (a longer row alone): temporary arrays stay small."""
+    first, n_rows = 0, len(indptr) - 1
+    while first < n_rows:
+        last = int(np.searchsorted(indptr, indptr[first] + size, side="right")) - 1
+        last = min(max(last, first + 1), n_rows)
+        yield first, last
+        first = last
 
 
 @dataclass(frozen=True)
@@ -75,17 +87,34 @@ class Csr:
         data = None if self.data is None else self.data[start:stop]
         return replace(self, indptr=self.indptr - start, indices=self.indices[start:stop], data=data)
 
+    def blocks(self) -> Iterator[Csr]:
+        """Yield all rows in blocks of limited size, a single row at least."""
+        for start, stop in row_blocks(self.indptr, BLOCK_ENTRIES):
+            yield self.rows(start, stop)
+
     def take_rows(self, rows: npt.NDArray[np.int64]) -> Csr:
-        """Return the given rows, compact and in their order, with the user numbers that they have here."""
+        """Return the given rows, compact and in their order, with the user numbers that they have here.
+
+        Where only empty rows are left out, the result shares the memory of this matrix.
+        """
         starts = self.indptr[rows]
         lengths = self.indptr[rows + 1] - starts
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths, out=indptr[1:])
-        positions = np.repeat(starts - indptr[:-1], lengths)
-        positions += np.arange(len(positions))
-        data = None if self.data is None else self.data.take(positions)
         users = rows if self.users is None else self.users[rows]
-        return Csr(indptr, self.indices.take(positions), data, self.n_cols, users=users)
+        if indptr[-1] == self.nnz and (rows[1:] > rows[:-1]).all():
+            whole = self.rebased()
+            return Csr(indptr, whole.indices, whole.data, self.n_cols, users=users)
+        indices = np.empty(indptr[-1], np.int32)
+        data = None if self.data is None else np.empty(indptr[-1], np.float32)
+        for first, last in row_blocks(indptr, BLOCK_ENTRIES // 4):  # positions are of eight bytes, and made twice
+            entries = slice(indptr[first], indptr[last])
+            positions = np.repeat(starts[first:last] - indptr[first:last], lengths[first:last])
+            positions += np.arange(entries.start, entries.stop)
+            self.indices.take(positions, out=indices[entries], mode="clip")  # "raise" would make a copy first
+            if self.data is not None and data is not None:
+                self.data.take(positions, out=data[entries], mode="clip")
+        return Csr(indptr, indices, data, self.n_cols, users=users)
 
     def batches(self, order: npt.NDArray[np.int64], size: int) -> Iterator[Csr]:
         """Yield the rows of ``order``, so many at a time."""
@@ -108,9 +137,12 @@ class Csr:
 
     def column_squares(self) -> npt.NDArray[np.float64]:
         """Return Σ_i x_ij² of each column, float64 (n,)."""
-        own = self.rebased()
-        weights = None if own.data is None else own.data.astype(np.float64) ** 2
-        return np.bincount(own.indices, weights=weights, minlength=own.n_cols).astype(np.float64)
+        total = np.zeros(self.n_cols)
+        for block in self.blocks():
+            own = block.rebased()
+            weights = None if own.data is None else own.data.astype(np.float64) ** 2
+            total += np.bincount(own.indices, weights=weights, minlength=own.n_cols)
+        return total
 
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""
@@ -125,6 +157,27 @@ class Csr:
         own = self.rebased()
         data = np.ones(own.nnz, np.float32) if own.data is None else own.data
         return sparse.csr_matrix((data, own.indices, own.indptr), shape=self.shape)
+
+
+@dataclass(frozen=True)
+class LazyRows:
+    """Rows that are made when they are asked for, so that they are never all there at the same time.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Users and items.
+    rows : callable
+        ``rows(start, stop)`` makes some of them.
+    """
+
+    shape: tuple[int, int]
+    rows: Callable[[int, int], Csr]
+
+    @classmethod
+    def picked(cls, matrix: Csr, rows: npt.NDArray[np.int64]) -> LazyRows:
+        """Return rows of a matrix in the order given."""
+        return cls((len(rows), matrix.n_cols), lambda start, stop: matrix.take_rows(rows[start:stop]))
 
 
 def _powers(lengths: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.float32]:

@@ -109,17 +109,31 @@ def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, 
         Required number of columns, the one of the fitted model.
     fitting : bool
         Refuse a matrix without any interaction.
+
+    Notes
+    -----
+    What was checked before is not read again: a Csr, or the one that interactions on disk have.
     """
+    known = user_items if isinstance(user_items, Csr) else getattr(user_items, "_csr", None)
+    checked = _checked_before(name, known, n_items) if known is not None else _check_matrix(name, user_items, n_items)
+    if fitting and checked.nnz == 0:
+        refuse_empty(name, checked.shape)
+    return checked
+
+
+def _checked_before(name: str, known: Csr, n_items: int | None) -> Csr:
+    check_columns(name, known.shape, n_items)
+    return known
+
+
+def _check_matrix(name: str, user_items: Any, n_items: int | None) -> Csr:
     matrix = _sparse_matrix(name, user_items, n_items)
     _check_binary(name, _stored_values(matrix))
     csr = _canonical(name, matrix)
     if not csr.data[: csr.nnz].all():
         csr = csr.copy()
         csr.eliminate_zeros()
-    checked = _view(csr, None)
-    if fitting and checked.nnz == 0:
-        refuse_empty(name, checked.shape)
-    return checked
+    return _view(csr, None)
 
 
 def check_values(name: str, user_items: Any, n_items: int | None = None) -> Csr:
@@ -311,6 +325,11 @@ def check_numbers(name: str, matrix: Any, n_items: int | None) -> None:
         raise TypeError(f"`{name}` must hold numbers or booleans, got dtype {matrix.dtype}")
     if shape[1] > MAX_ITEMS:
         raise ValueError(f"`{name}` must have fewer than 2**31 columns (items), got {shape[1]}")
+    check_columns(name, shape, n_items)
+
+
+def check_columns(name: str, shape: tuple[int, int], n_items: int | None) -> None:
+    """Raise unless a matrix has the columns of the model, where there is one."""
     if n_items is not None and shape[1] != n_items:
         hint = "; did you pass it transposed?" if shape[0] == n_items else ""
         raise ValueError(f"`{name}` has {shape[1]} columns but the model was fitted on {n_items} items{hint}")

@@ -42,7 +42,7 @@ from fastautorec._compare import Comparison, Difference, compare
 from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
-from fastautorec._sparse import Csr
+from fastautorec._sparse import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
 from fastautorec._validation import check_choice, check_cutoffs, check_matching, check_user_items
 
 __all__ = [
@@ -142,7 +142,7 @@ def evaluate(
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
     rows = task.users[order]
-    history, wanted = _select(task.train, rows), _select(task.test, rows)
+    history, wanted = LazyRows.picked(task.train, rows), LazyRows.picked(task.test, rows)
     lengths = np.maximum(task.n_test_items[order], cutoffs[-1]) if definition == "standard" else None
 
     def n_top(start: int, stop: int) -> int:
@@ -152,9 +152,8 @@ def evaluate(
         task.measure(order[start:stop], backend.to_host(ids), wanted.rows(start, stop), num_threads=1)
 
     with backend.active():
-        there = backend.put(history)
-        top_lists(backend, model._scorer(), there, n_top, there, measure)
-    return task.report(_overlap_notes(history, wanted))
+        top_lists(backend, model._scorer(), history, n_top, history, measure)
+    return task.report(_overlap_notes(task.train, task.test))
 
 
 def evaluate_ranking(
@@ -224,8 +223,8 @@ def evaluate_ranking(
         places = np.arange(start, min(start + BLOCK_LISTS, len(task.users)))
         rows = task.users[places]
         block = np.ascontiguousarray(lists[rows], np.int32)
-        task.measure(places, block, _select(task.test, rows), task.backend.num_threads)
-        with_seen += _count_lists_with(task.backend, block, _select(seen, rows))
+        task.measure(places, block, task.test.take_rows(rows), task.backend.num_threads)
+        with_seen += _count_lists_with(task.backend, block, seen.take_rows(rows))
     notes = [f"the lists of {with_seen:,} users hold items that the user has in `train`"] if with_seen else []
     return task.report(notes)
 
@@ -250,20 +249,20 @@ class _Task:
             )
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)
-        self.table = np.empty((len(self.users), len(self.names)))
-        self.recorder = RankRecorder(_select(self.test, self.users), cutoffs, definition)
+        self.table = np.empty((len(self.names), len(self.users)))
+        self.recorder = RankRecorder(self.test.take_rows(self.users), cutoffs, definition)
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
         """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""
         if self.definition == "paper":
             ids = ids[:, : self.cutoffs[-1]]
         metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
-        self.table[places] = metrics
+        self.table[:, places] = metrics.T
         self.recorder.record(places, ids, test)
 
     def report(self, notes: list[str]) -> Report:
         return Report(
-            dict(zip(self.names, np.ascontiguousarray(self.table.T), strict=True)),
+            dict(zip(self.names, self.table, strict=True)),
             self.recorder.ranks,
             self.recorder.heads,
             definition=self.definition,
@@ -277,16 +276,10 @@ class _Task:
         )
 
 
-def _select(matrix: Csr, rows: npt.NDArray[np.int64]) -> Csr:
-    """Return the pattern of the given rows, compact and in their order, with the user numbers that they have here."""
-    chosen = _pattern(matrix)[rows]
-    indptr, indices = chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32, copy=False)
-    return Csr(indptr, indices, None, matrix.n_cols, users=matrix.user_numbers()[rows])
-
-
 def _pattern(matrix: Csr) -> sparse.csr_matrix:
-    marks = np.ones(len(matrix.indices), np.int8)  # SciPy wants values; these are the smallest
-    return sparse.csr_matrix((marks, matrix.indices, matrix.indptr), shape=matrix.shape)
+    own = matrix.rebased()
+    marks = np.ones(own.nnz, np.int8)  # SciPy wants values; these are the smallest
+    return sparse.csr_matrix((marks, own.indices, own.indptr), shape=own.shape)
 
 
 def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
@@ -297,7 +290,9 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
 
 
 def _overlap_notes(train: Csr, test: Csr) -> list[str]:
-    overlap = _pattern(train).multiply(_pattern(test)).nnz
+    overlap = 0
+    for rows in row_blocks(train.indptr + test.indptr, BLOCK_ENTRIES):
+        overlap += _pattern(train.rows(*rows)).multiply(_pattern(test.rows(*rows))).nnz
     return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["BackendUnavailableError", "DivergedError", "ModelFileError", "NotFittedError", "RatingsFileError"]
+__all__ = [
+    "BackendUnavailableError",
+    "DivergedError",
+    "InteractionsFileError",
+    "ModelFileError",
+    "NotFittedError",
+    "RatingsFileError",
+]
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -15,6 +22,10 @@ class DivergedError(RuntimeError):
 
 class BackendUnavailableError(RuntimeError):
     """The requested device cannot be used on this machine."""
+
+
+class InteractionsFileError(ValueError):
+    """A folder holds no interactions, is damaged, or was written by a newer version."""
 
 
 class ModelFileError(ValueError):

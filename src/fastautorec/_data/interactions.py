@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from numbers import Integral
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._data import columns
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_real, check_user_items
+from fastautorec._data import columns, store
+from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._validation import check_bool, check_int, check_real, check_user_items
 
 _MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes too long
 
@@ -64,10 +67,10 @@ class Interactions:
     array([0, 2], dtype=int32)
     """
 
-    user_items: sparse.csr_matrix
     user_ids: npt.NDArray[Any]
     item_ids: npt.NDArray[Any]
     timestamps: npt.NDArray[Any] | None
+    _csr: Csr | None = None  # of interactions on disk, which are not checked again
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -166,16 +169,201 @@ class Interactions:
         self.user_items, self.user_ids, self.item_ids, self.timestamps = user_items, user_ids, item_ids, timestamps
         return self
 
+    # --- on disk -----------------------------------------------------------------------------------------------------
+
+    def to_disk(self, path: str | PathLike[str], overwrite: bool = False) -> None:
+        """Write a folder that `open` reads, for data that shall not be in memory all at once.
+
+        It holds one .npy file for each array and a header with checksums, and appears in one step.
+
+        Parameters
+        ----------
+        path : str or path
+            The folder.
+        overwrite : bool
+            Replace a folder of interactions there.
+
+        Raises
+        ------
+        FileExistsError
+            If there is something at ``path`` that may not be replaced.
+        OSError
+            If the folder cannot be written.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> with TemporaryDirectory() as folder:
+        ...     packages.to_disk(folder + "/packages")
+        ...     model = far.NCEAutoRec(factors=16).fit(far.Interactions.open(folder + "/packages"))
+        """
+        with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
+            for csr, user_ids, times in self._parts(None):
+                writer.append(csr, user_ids, times)
+            writer.finish(self.item_ids)
+
+    @classmethod
+    def write(cls, path: str | PathLike[str], blocks: Iterable[Any], overwrite: bool = False) -> Interactions:
+        """Write a folder from blocks of users, one at a time in memory, and open it.
+
+        Parameters
+        ----------
+        path : str or path
+            The folder.
+        blocks : iterable of Interactions or scipy sparse (q, n)
+            All with the same items. Rows of SciPy matrices are numbered as their users' ids; ids of Interactions must
+            be distinct over all blocks. Either all of them have timestamps or none.
+        overwrite : bool
+            Replace a folder of interactions there.
+
+        Returns
+        -------
+        Interactions
+            As `open` returns them.
+
+        Raises
+        ------
+        FileExistsError
+            If there is something at ``path`` that may not be replaced.
+        TypeError, ValueError
+            If a block is not usable or does not fit the first one.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> import fastautorec as far
+        >>> blocks = (far.datasets.synthetic(1000, 50, 9000, random_state=seed) for seed in range(3))
+        >>> with TemporaryDirectory() as folder:
+        ...     data = far.Interactions.write(folder + "/data", blocks)
+        >>> data
+        Interactions(3,000 users, 50 items, 27,000 interactions, density 18 %)
+
+        The training part of data on disk, on disk:
+
+        >>> with TemporaryDirectory() as folder:
+        ...     data = far.Interactions.write(folder + "/data", [far.datasets.load_example()])
+        ...     parts = (far.split(block, (0.8, 0.2), by="random")[0] for block in data.blocks(5000))
+        ...     train = far.Interactions.write(folder + "/train", parts)
+        >>> train.shape == data.shape
+        True
+        """
+        with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
+            first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
+            for number, block in enumerate(blocks):
+                csr = check_user_items(f"blocks[{number}]", block)
+                user_ids, item_ids, times = (
+                    getattr(block, name, None) for name in ("user_ids", "item_ids", "timestamps")
+                )
+                if first is None:
+                    first = item_ids, csr.n_cols, times is not None
+                if csr.n_cols != first[1] or not _same_ids(item_ids, first[0]):
+                    raise ValueError(
+                        f"`blocks` must all have the items of the first one, but those of block {number} differ; bring "
+                        "it to them with block.with_items(item_ids)"
+                    )
+                if (times is not None) != first[2]:
+                    raise ValueError(f"`blocks` must all have timestamps or none, but block {number} differs")
+                writer.append(csr, user_ids, times)
+            if first is None:
+                raise ValueError("`blocks` must hold at least one block of users, got none")
+            writer.finish(np.arange(first[1]) if first[0] is None else first[0])
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], verify: bool = False) -> Interactions:
+        """Open a folder that `to_disk` or `write` has written; what is not looked at stays on disk.
+
+        ``fit`` of the closed-form models, ``evaluate`` and ``recommend`` read it in blocks of users, and the result has
+        the same bits as that of interactions in memory.
+
+        Parameters
+        ----------
+        path : str or path
+            The folder, which must stay as it is while it is open.
+        verify : bool
+            Read everything once and compare it with the checksums. Otherwise header and sizes are checked, and the
+            ids are taken to be those that were written: do so for a folder that may be damaged.
+
+        Returns
+        -------
+        Interactions
+            Of which ``user_items``, ``user_ids`` and ``timestamps`` are mapped from the files, read-only. Whole rows
+            such as ``user_items[:1000]`` are cheap; other operations of SciPy make copies in memory.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing at ``path``.
+        InteractionsFileError
+            If it holds no interactions, is damaged, or was written by a newer version.
+        """
+        stored = store.read(Path(path), check_bool("verify", verify))
+        return cls._mapped(stored.matrix, stored.user_ids, stored.item_ids, stored.timestamps)
+
+    def blocks(self, users: int = 100_000) -> Iterator[Interactions]:
+        """Yield consecutive blocks of users, which share memory with the whole.
+
+        Parameters
+        ----------
+        users : int
+            In a block; the last one may have fewer.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> [block.shape for block in far.datasets.load_example().blocks(10_000)]
+        [(10000, 5460), (7330, 5460)]
+        """
+        for csr, user_ids, times in self._parts(check_int("users", users, 1)):
+            yield self._mapped(csr.rebased(), user_ids, self.item_ids, times)
+
+    def _parts(self, users: int | None) -> Iterator[tuple[Csr, npt.NDArray[Any], npt.NDArray[Any] | None]]:
+        """Yield matrix, user ids and times of blocks of so many users, or of those that suit the work."""
+        csr = check_user_items("user_items", self)
+        m = csr.shape[0]
+        borders = (
+            row_blocks(csr.indptr, BLOCK_ENTRIES)
+            if users is None
+            else ((start, min(start + users, m)) for start in range(0, m, users))
+        )
+        for start, stop in borders:
+            entries = slice(csr.indptr[start], csr.indptr[stop])
+            times = None if self.timestamps is None else self.timestamps[entries]
+            yield csr.rows(start, stop), self.user_ids[start:stop], times
+
+    @classmethod
+    def _mapped(
+        cls,
+        csr: Csr,
+        user_ids: npt.NDArray[Any],
+        item_ids: npt.NDArray[Any],
+        timestamps: npt.NDArray[Any] | None,
+    ) -> Interactions:
+        """Build around a checked matrix that is not copied."""
+        self = cls.__new__(cls)
+        self._csr, self.user_ids, self.item_ids, self.timestamps = csr, user_ids, item_ids, timestamps
+        return self
+
+    @cached_property
+    def user_items(self) -> sparse.csr_matrix:
+        """The matrix, CSR (m, n), float32: canonical, all values 1."""
+        assert self._csr is not None  # interactions in memory are made with their matrix
+        return _without_copies(self._csr)
+
+    # --- what is in them ---------------------------------------------------------------------------------------------
+
     @property
     def shape(self) -> tuple[int, int]:
         """Number of users m and items n."""
-        m, n = self.user_items.shape
+        m, n = self.user_items.shape if self._csr is None else self._csr.shape
         return int(m), int(n)
 
     @property
     def nnz(self) -> int:
         """Number of interactions."""
-        return int(self.user_items.nnz)
+        return int(self.user_items.nnz) if self._csr is None else self._csr.nnz
 
     def user_index(self, ids: Any) -> Any:
         """Return the row of one user id, int, or the rows of several, int64 array.
@@ -249,6 +437,18 @@ class Interactions:
         return f"Interactions({m:,} users, {n:,} items, {self.nnz:,} interactions, density {percent:.3g} %)"
 
 
+def _without_copies(csr: Csr) -> sparse.csr_matrix:
+    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
+    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
+    matrix._shape = csr.shape
+    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
+    small = csr.nnz <= np.iinfo(np.int32).max
+    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
+    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
+    matrix.has_canonical_format = True
+    return matrix  # type: ignore[no-any-return]
+
+
 def _column(df: Any, argument: str, name: str) -> Any:
     if not hasattr(df, "__getitem__"):
         hint = "; call collect() first" if hasattr(df, "collect") else ""
@@ -294,6 +494,10 @@ def _aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[An
     if not np.array_equal(indptr, csr.indptr) or not np.array_equal(indices, csr.indices):
         raise ValueError("`timestamps` must have a stored entry exactly where `user_items` has one")
     return np.asarray(latest)
+
+
+def _same_ids(these: Any, those: Any) -> bool:
+    return these is those if these is None or those is None else bool(np.array_equal(these, those))
 
 
 def _find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:

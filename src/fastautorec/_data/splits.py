@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from fastautorec._sparse import row_blocks
 
 IntArray = npt.NDArray[np.int64]
 
@@ -72,13 +74,3 @@ def _order_within_rows(rows: IntArray, values: npt.NDArray[Any]) -> IntArray:
         if bits + int(rows[-1]).bit_length() <= 63:
             return np.argsort((rows << bits) | (values - values.dtype.type(low)).astype(np.int64), kind="stable")
     return np.lexsort((values, rows))
-
-
-def row_blocks(indptr: IntArray, size: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows into blocks of at most ``size`` entries (a longer row alone): temporary arrays stay small."""
-    first, n_rows = 0, len(indptr) - 1
-    while first < n_rows:
-        last = int(np.searchsorted(indptr, indptr[first] + size, side="right")) - 1
-        last = min(max(last, first + 1), n_rows)
-        yield first, last
-        first = last

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._data.columns import sorted_unique
-from fastautorec._data.splits import row_blocks
+from fastautorec._sparse import row_blocks
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

@@ -18,7 +18,7 @@ from fastautorec._backends.protocol import Backend, FloatArray, IdArray
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer, Scorer, top_lists
-from fastautorec._sparse import Csr
+from fastautorec._sparse import Csr, LazyRows
 from fastautorec._validation import check_bool, check_ids, check_int, check_matching, check_user_items
 from fastautorec.exceptions import NotFittedError
 
@@ -204,10 +204,10 @@ class Recommender(ABC):
         with backend.active():
             history = backend.put(history)
             chosen = None if candidates is None else backend.to_device(candidates)
-            exclude = None if excluded is None else history
+            exclude: Csr | LazyRows | None = None if excluded is None else history
             if candidates is not None and chosen is not None:
                 scorer = scorer.take(chosen)
-                exclude = None if excluded is None else backend.put(excluded.to_host().columns(candidates))
+                exclude = None if excluded is None else _columns(excluded.to_host(), candidates)
             on_device = backend.inputs.on_device(user_items)
             shape, memory = (history.shape[0], n_top), backend if on_device else backend.host
             ids, scores = memory.new(shape, np.int32), memory.new(shape, np.float32)
@@ -413,3 +413,7 @@ class Recommender(ABC):
         if len(chosen) == 0:
             raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
         return chosen
+
+
+def _columns(matrix: Csr, items: IdArray) -> LazyRows:
+    return LazyRows((matrix.shape[0], len(items)), lambda start, stop: matrix.rows(start, stop).columns(items))

@@ -11,6 +11,7 @@ from fastautorec._network import contiguous
 from fastautorec._parallel import resolve_num_threads
 from fastautorec._plan import DEVICE_DOUBLE, Plan, device_parts
 from fastautorec._scoring import DotScorer, tile_shape
+from fastautorec._sparse import BLOCK_ENTRIES
 from fastautorec.models._base import Recommender
 
 PANEL_BYTES = 128  # for each item, of a packed panel of columns in the native core
@@ -78,10 +79,10 @@ class EncoderModel(Recommender):
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         k = self.factors
         width = min(k + _exact.OVERSAMPLING, n)
-        users = min(m, _exact.tile_users(k + 1))
+        users = min(m, _exact.tile_users(k + 1, m, nnz))
         always = self._always(m, n)
         embedding = {
-            "embedding target": 4 * nnz,
+            "embedding target of a block of users": 4 * min(nnz, BLOCK_ENTRIES),
             "blocks of the subspace iteration": n * width * (3 * 4 + 8) + 3 * 8 * width * width,
         }
         prediction = {
@@ -99,7 +100,7 @@ class EncoderModel(Recommender):
         device = self._always_on_device(m, n, nnz) | {
             "embedding target": 4 * nnz,
             "blocks of the subspace iteration": n * width * (3 * 4 + 8),
-            "hidden units of a tile of users": 4 * min(m, 8 * _exact.tile_users(k + 1)) * (k + 1),
+            "hidden units of a tile of users": 4 * min(m, 8 * _exact.tile_users(k + 1, m, nnz)) * (k + 1),
             "a product in double precision": min(DEVICE_DOUBLE, 8 * max(m, n) * (k + 1)),
             "encoder, accumulators and decoder": 4 * n * (3 * k + 2),
         }

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._exact import PASSES, Encoder, accumulate_ridge, gram_factor, right_singular_vectors
+from fastautorec._exact import (
+    PASSES,
+    Encoder,
+    Target,
+    accumulate_ridge,
+    binary,
+    gram_factor,
+    right_singular_vectors,
+)
 from fastautorec._fitting import FitRun
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
@@ -40,7 +48,7 @@ def check_penalties(value: object, may_choose: bool = True) -> list[float]:
 
 def svd_encoder(
     run: FitRun,
-    target: Csr,
+    target: Target,
     rank: int,
     factors: int,
     spectrum_power: float,
@@ -53,15 +61,15 @@ def svd_encoder(
     ``any_basis`` says that W Q will do for any rotation Q, as for linear units under a ridge penalty: then V Σ needs no
     eigenvectors.
     """
-    if rank > min(target.shape):
-        m, n = target.shape
+    if rank > min(run.train.shape):
+        m, n = run.train.shape
         raise ValueError(
             f"`factors`={factors} needs {rank} singular vectors, but a matrix of {m} users and {n} items has at most "
             f"{min(m, n)}; use fewer factors"
         )
     if any_basis and spectrum_power == 1:
-        return gram_factor(run.backend, target, rank, rng, run.step)
-    vectors, singular = right_singular_vectors(run.backend, target, rank, rng, run.step, passes)
+        return gram_factor(run.backend, run.train, target, rank, rng, run.step)
+    vectors, singular = right_singular_vectors(run.backend, run.train, target, rank, rng, run.step, passes)
     largest = singular[0] if singular[0] > 0 else 1.0
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
     vectors *= run.backend.to_device(np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32))
@@ -87,7 +95,7 @@ class RidgeHead:
         dropout: float = 0.0,
         seed: int = 0,
         intercept_penalty: float = 0.0,
-        target: Callable[[Csr], Csr] = lambda rows: rows,
+        target: Target = binary,
     ) -> None:
         self._run, self._intercept_penalty = run, intercept_penalty
         self._accumulators = accumulate_ridge(run.backend, run.train, encoder, dropout, seed, run.step, target)
@@ -126,7 +134,7 @@ def validation_metric(model: Recommender, fitted: dict[str, Any], run: FitRun, m
     assert run.validation is not None
     candidate = copy.copy(model)
     candidate.__dict__.update(fitted, n_items_=run.train.n_cols, item_ids_=None)
-    return held_out_metric(candidate, run.known.to_scipy(), run.validation.to_scipy(), metric)
+    return held_out_metric(candidate, run.known.to_host(), run.validation, metric)
 
 
 def held_out_metric(model: Recommender, train: Any, held_out: Any, metric: str) -> float:

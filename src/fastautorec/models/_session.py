@@ -138,7 +138,7 @@ class Session:
         """Take the encoder from a truncated SVD of the first head's target, and the heads from ridge regression."""
         model, run = self._model, self._run
         pairs, linear = model.activation == "relu", model.activation == "identity"
-        target = next(iter(self.losses.values())).start.target(run.train)
+        target = next(iter(self.losses.values())).start.target
         rank = model.factors // 2 if pairs else model.factors
         weight = svd_encoder(run, target, rank, model.factors, model._spectrum_power(), rng, any_basis=linear)
         weight /= typical_size(run.backend, self._encoder_of(weight, None), run.train)

@@ -1,0 +1,313 @@
+"""Interactions on disk: a folder with one .npy file for each array and a JSON header, read by memory mapping.
+
+A folder appears under its name in one step, once everything in it is complete and synced. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._data.columns import sorted_unique
+from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._version import __version__
+from fastautorec.exceptions import InteractionsFileError
+
+FORMAT = "fastautorec interactions"
+FORMAT_VERSION = 1
+HEADER = "header.json"
+NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # of which the last may be missing
+MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
+CHUNK = 1 << 24  # bytes that are read or written together
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a folder holds; all but the item ids stays on disk until it is looked at."""
+
+    matrix: Csr
+    user_ids: Array
+    item_ids: Array
+    timestamps: Array | None
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes a folder block by block; a context manager that leaves either the whole folder or nothing.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Replace a folder of interactions that is there.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        if os.path.lexists(path) and not (overwrite and _is_store(path)):
+            fix = "it holds no interactions: name another" if overwrite else "name another, or pass overwrite=True"
+            raise FileExistsError(f"`path`={str(path)!r} exists already; {fix}")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"`path`={str(path)!r} is in a folder that does not exist; create it first")
+        self._path = path
+
+    def __enter__(self) -> Writer:
+        self._folder = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".tmp"))
+        self._ids: BinaryIO = (self._folder / "ids.tmp").open("w+b")
+        self._id_types: list[np.dtype[Any]] = []  # of each block
+        self._columns = {name: self._column(name, dtype) for name, dtype in MATRIX}
+        self._columns["indptr"].append(np.zeros(1, np.int64))
+        self._users = self._nnz = 0
+        return self
+
+    def append(self, csr: Csr, user_ids: Array | None, timestamps: Array | None) -> None:
+        """Write the next users; ``user_ids`` are their row numbers if not given."""
+        own, m = csr.rebased(), csr.shape[0]
+        self._columns["indptr"].append(own.indptr[1:] + self._nnz)
+        self._columns["indices"].append(own.indices)
+        if timestamps is not None:
+            if "timestamps" not in self._columns:
+                self._columns["timestamps"] = self._column("timestamps", timestamps.dtype)
+            self._columns["timestamps"].append(timestamps)
+        ids = np.arange(self._users, self._users + m) if user_ids is None else user_ids
+        np.save(self._ids, ids, allow_pickle=False)  # how long the longest text is shows at the end
+        self._id_types.append(ids.dtype)
+        self._users, self._nnz = self._users + m, self._nnz + own.nnz
+
+    def _column(self, name: str, dtype: npt.DTypeLike) -> _Column:
+        return _Column(self._folder / f"{name}.npy", np.dtype(dtype))
+
+    def finish(self, item_ids: Array) -> None:
+        """Write the ids and the header, sync everything, and give the folder its name."""
+        if len({dtype.kind for dtype in self._id_types}) > 1:
+            raise ValueError("`blocks` must have user ids of one kind, got integers and strings; convert them first")
+        types = self._id_types or [np.dtype(np.int64)]
+        user_ids = self._columns["user_ids"] = self._column("user_ids", np.result_type(*types))
+        self._ids.seek(0)
+        for _ in self._id_types:
+            user_ids.append(np.load(self._ids, allow_pickle=False))
+        self._ids.close()
+        (self._folder / "ids.tmp").unlink()
+        self._columns["item_ids"] = self._column("item_ids", item_ids.dtype)
+        self._columns["item_ids"].append(item_ids)
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "library_version": __version__,
+            "shape": [self._users, len(item_ids)],
+            "nnz": self._nnz,
+            "arrays": {name: column.finish() for name, column in self._columns.items()},
+        }
+        _refuse_repeated(_map(self._folder, "user_ids"))
+        with (self._folder / HEADER).open("w", encoding="utf-8") as file:
+            json.dump(header, file, indent=1)
+            _sync(file)
+        self._folder.chmod(0o777 & ~_umask())
+        _sync_folder(self._folder)
+        self._give_name()
+
+    def _give_name(self) -> None:
+        if os.path.lexists(self._path):
+            aside = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".old"))
+            self._path.rename(aside / "old")
+            try:
+                self._folder.rename(self._path)
+            except BaseException:
+                (aside / "old").rename(self._path)
+                raise
+            finally:
+                shutil.rmtree(aside)
+        else:
+            self._folder.rename(self._path)
+        _sync_folder(self._path.parent)
+
+    def __exit__(self, *_: object) -> None:
+        self._ids.close()
+        for column in self._columns.values():
+            column.close()
+        if self._folder.is_dir():  # under its temporary name: something went wrong
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Column:
+    """A one-dimensional .npy file that grows; its length is filled in at the end."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self._dtype, self._length, self._hash = dtype, 0, hashlib.sha256()
+        self._file = path.open("wb")
+        self._start = self._write_head()
+
+    def append(self, values: Array) -> None:
+        if not np.can_cast(values.dtype, self._dtype, "safe"):
+            raise ValueError(
+                f"`blocks` must have timestamps of one type, got {self._dtype}, then {values.dtype}; convert them first"
+            )
+        length = _chunk_length(self._dtype)
+        for start in range(0, len(values), length):
+            part = np.ascontiguousarray(values[start : start + length], self._dtype)
+            content = part.tobytes()
+            self._file.write(content)
+            self._hash.update(content)
+        self._length += len(values)
+
+    def finish(self) -> dict[str, Any]:
+        """Complete the file and return what the header says of it."""
+        self._file.seek(0)
+        if self._write_head() != self._start:
+            raise OSError(f"{self._file.name}: the head of the file has outgrown its place")
+        _sync(self._file)
+        self.close()
+        return {"dtype": self._dtype.str, "sha256": self._hash.hexdigest()}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write_head(self) -> int:
+        """Write the head of an .npy file; NumPy pads it to 128 bytes for any length."""
+        head = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._length,)}
+        np.lib.format.write_array_header_1_0(self._file, head)
+        return self._file.tell()
+
+
+def _refuse_repeated(user_ids: Array) -> None:
+    if len(sorted_unique(user_ids)) < len(user_ids):
+        ordered = np.sort(user_ids)
+        twice = ordered[1:][ordered[1:] == ordered[:-1]][0]
+        raise ValueError(
+            f"`blocks` must have user ids that are distinct over all blocks, got {twice!s} more than once; blocks that "
+            "are SciPy matrices have their rows numbered"
+        )
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, verify: bool) -> Stored:
+    """Map the arrays of a folder after a check of the header and of all sizes; ``verify`` reads everything."""
+    header = _read_header(path)
+    try:
+        (m, n), nnz, described = header["shape"], header["nnz"], header["arrays"]
+        arrays = {name: _map(path, name) for name in NAMES if name in described}
+        for name, array in arrays.items():
+            _require(array.dtype.str == described[name]["dtype"], f"array {name!r} has another type")
+        lengths = {"indptr": m + 1, "indices": nnz, "user_ids": m, "item_ids": n, "timestamps": nnz}
+        for name in NAMES[:4] if "timestamps" not in arrays else NAMES:
+            _require(name in arrays and arrays[name].shape == (lengths[name],), f"array {name!r} has another length")
+        indptr, indices = arrays["indptr"], arrays["indices"]
+        _require(indptr.dtype == np.int64 and indices.dtype == np.int32, "the arrays of the matrix have other types")
+        _require(indptr[0] == 0 and indptr[-1] == nnz, "the row pointers do not fit the interactions")
+        matrix = Csr(indptr, indices, None, n)
+        if verify:
+            _verify(matrix, arrays, described)
+    except Exception as error:  # whatever NumPy and JSON may raise on damaged files
+        raise _damaged(path, error) from error
+    return Stored(matrix, arrays["user_ids"], np.array(arrays["item_ids"]), arrays.get("timestamps"))
+
+
+def _map(folder: Path, name: str) -> Array:
+    """Return an array of a folder, mapped read-only; an empty one cannot be mapped."""
+    path = folder / f"{name}.npy"
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        empty = 0 in np.lib.format.read_array_header_1_0(file)[0]
+    mapped: Array = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
+    return mapped.view(np.ndarray)  # slices of a plain array are cheaper
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise FileNotFoundError(f"no interactions at {path}")
+    try:
+        header = json.loads((path / HEADER).read_text("utf-8")) if path.is_dir() else None
+    except FileNotFoundError:
+        header = None
+    except (ValueError, OSError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise InteractionsFileError(
+            f"{path} is not a folder of fastautorec interactions; write one with data.to_disk(path), and read files of "
+            "ratings with read_ratings(path)"
+        )
+    version = header.get("format_version")
+    if not isinstance(version, int) or version < 1:
+        raise _damaged(path, f"format version {version!r}")
+    if version > FORMAT_VERSION:
+        raise InteractionsFileError(
+            f"{path} has format {version}, written by fastautorec {header.get('library_version')}, but this version "
+            f"({__version__}) reads formats up to {FORMAT_VERSION}; update fastautorec"
+        )
+    return header
+
+
+def _verify(matrix: Csr, arrays: dict[str, Array], described: dict[str, Any]) -> None:
+    """Raise ValueError unless checksums are right and the matrix is canonical."""
+    for name, array in arrays.items():
+        digest, length = hashlib.sha256(), _chunk_length(array.dtype)
+        for start in range(0, len(array), length):
+            digest.update(array[start : start + length].tobytes())
+        _require(digest.hexdigest() == described[name]["sha256"], f"array {name!r} does not match its checksum")
+    _require(bool((np.diff(matrix.indptr) >= 0).all()), "row pointers decrease")
+    for start, stop in row_blocks(matrix.indptr, BLOCK_ENTRIES):
+        rows = matrix.rows(start, stop).rebased()
+        ids = rows.indices
+        _require(not len(ids) or (ids.min() >= 0 and ids.max() < matrix.n_cols), "item ids are out of range")
+        ascends = ids[1:] > ids[:-1]
+        ascends[(rows.indptr[1:-1] - 1)[(rows.indptr[1:-1] > 0) & (rows.indptr[1:-1] < len(ids))]] = True
+        _require(bool(ascends.all()), "item ids of a user do not ascend")
+
+
+def _chunk_length(dtype: np.dtype[Any]) -> int:
+    return max(CHUNK // max(dtype.itemsize, 1), 1)
+
+
+def _require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise ValueError(reason)
+
+
+def _damaged(path: Path, reason: object) -> InteractionsFileError:
+    return InteractionsFileError(
+        f"{path} is not a readable folder of interactions ({reason}); it may be truncated or damaged: write it again"
+    )
+
+
+def _is_store(path: Path) -> bool:
+    try:
+        _read_header(path)
+    except (InteractionsFileError, FileNotFoundError):
+        return False
+    return True
+
+
+# --- the file system ------------------------------------------------------------------------------------------------
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
