@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from devices import CUDA
 from scipy import sparse
 
 import fastautorec as far
@@ -76,6 +77,19 @@ def test_lists_of_some_items(history, decoder, n_users, seen):
             expected = sorted_lists(scores, unseen & allowed if seen else np.tile(allowed, (n_users, 1)), 20)
             np.testing.assert_array_equal(ids, expected[0])
             np.testing.assert_array_equal(values, expected[1])
+
+
+@pytest.mark.parametrize("device", ["reference", *CUDA], indirect=True)
+@pytest.mark.parametrize("n_users", [1, 12])
+def test_lists_of_some_items_on_every_device(device, n_users):
+    drawn = sparse.random(n_users, 300, 0.1, format="csr", dtype=np.float32, random_state=8)
+    rows, decoder = (drawn != 0).astype(np.float32), factors(300, 9)
+    on_cpu, moved = model_with(decoder), model_with(decoder).to(device)
+    for options in ({"filter_items": [3, 40, 41, 299]}, {"items": np.arange(250)}, {"items": [9, 2, 70]}):
+        ids, scores = on_cpu.recommend(rows, 10, **options)
+        found = moved.recommend(rows, 10, **options)
+        np.testing.assert_array_equal(found[0], ids)
+        np.testing.assert_array_equal(found[1], scores)
 
 
 @pytest.mark.parametrize("n_users", USERS)

@@ -124,9 +124,8 @@ def top_lists(
     def group(begin: int, end: int) -> None:
         prepared = scorer.prepare(backend, history.rows(begin, end))
         n_blocks = -(-(end - begin) // users)
-        bounds = part_bounds(
-            scorer.n_items, items, 1 if few else -(-TASKS_OF_A_THREAD * backend.num_threads // n_blocks)
-        )
+        wanted = 1 if few or backend.num_threads == 1 else -(-TASKS_OF_A_THREAD * backend.num_threads // n_blocks)
+        bounds = part_bounds(scorer.n_items, items, wanted)
         n_parts = len(bounds) - 1
         lists: dict[int, Lists] = {}
 
