@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from item_model import ItemModel
 from scipy import sparse
 
-from fastautorec import _ranks
 from fastautorec.evaluation import evaluate, evaluate_ranking, popularity_distribution
 
 DEFINITIONS = ("standard", "paper")
@@ -70,12 +69,11 @@ def test_what_a_report_keeps_cannot_be_changed():
             array[0] = 1
 
 
-@pytest.mark.parametrize("cells", [1, 62, 1 << 20])  # one user, two users, all users in a look-up table
+@pytest.mark.parametrize("device", ["cpu", "reference"])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_ranks_are_the_places_in_the_lists(monkeypatch, cells, threads):
-    monkeypatch.setattr(_ranks, "TABLE_CELLS", cells)
+def test_ranks_are_the_places_in_the_lists(device, threads):
     train, test, weight = random_data(1)
-    report = evaluate(ItemModel(weight, num_threads=threads), train, test, k=(5, 10))
+    report = evaluate(ItemModel(weight, device, threads), train, test, k=(5, 10))
     scores = np.where(train.toarray() > 0, -np.inf, train.toarray() @ weight)
     order = np.argsort(-scores, axis=1, kind="stable")
     for u, user in enumerate(report.users):

@@ -189,7 +189,7 @@ def test_no_allocation_counts_a_tile_twice(
 ) -> None:
     """Wherever memory gives out, the sums over users are those of a device that is large enough."""
     monkeypatch.setattr(sparse_operations, "TILE_ENTRIES", entries)
-    monkeypatch.setattr(_exact, "tile_users", lambda width: 4)  # 32 users in a tile of the device
+    monkeypatch.setattr(_exact, "tile_users", lambda *shape: 4)  # 32 users in a tile of the device
     large = emulated_backend()
     expected = accumulate_ridge(large, large.put(X), encoder_on(large, activation), 0.4, 7, lambda name: None)
     retried, at = 0, 0

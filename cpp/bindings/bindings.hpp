@@ -69,6 +69,7 @@ inline CsrView csr_view(const py::array& indptr, const py::array& indices, const
 // Of a fastautorec._optim.Parameter, whose arrays will be changed in place.
 Parameter parameter_view(const py::object& parameter);
 
+void register_dense(py::module_& module);
 void register_sparse(py::module_& module);
 void register_nce(py::module_& module);
 void register_rank(py::module_& module);

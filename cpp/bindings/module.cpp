@@ -3,6 +3,7 @@
 // Every function releases the GIL while it works and keeps no Python state.
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     module.doc() = "Native operations of fastautorec; private, used by the cpu backend only.";
+    fastautorec::bindings::register_dense(module);
     fastautorec::bindings::register_sparse(module);
     fastautorec::bindings::register_nce(module);
     fastautorec::bindings::register_rank(module);

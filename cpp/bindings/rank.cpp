@@ -26,6 +26,22 @@ void register_rank(py::module_& module) {
         "num_threads"_a);
 
     module.def(
+        "find_ranks",
+        [](const py::array& ids, const py::array& test_indptr, const py::array& test_indices, std::int64_t n_cols,
+           const py::array& lengths, const py::array& starts, const py::array& out, int num_threads) {
+            const auto i = matrix_view<const std::int32_t>(ids);
+            const auto test = csr_view(test_indptr, test_indices, py::none(), n_cols);
+            const auto places = vector_view<const std::int32_t>(lengths);
+            const auto first = vector_view<const std::int64_t>(starts);
+            const auto o = vector_view<std::int32_t>(out, true);
+            require(places.size == i.rows && first.size == i.rows,
+                    "lengths and starts must have one value for each row");
+            py::gil_scoped_release release;
+            find_ranks(i, test, places.data, first.data, o, num_threads);
+        },
+        "ids"_a, "test_indptr"_a, "test_indices"_a, "n_cols"_a, "lengths"_a, "starts"_a, "out"_a, "num_threads"_a);
+
+    module.def(
         "ranking_metrics",
         [](const py::array& ids, const py::array& test_indptr, const py::array& test_indices, std::int64_t n_cols,
            const py::array& cutoffs, bool paper, const py::array& out, int num_threads) {

@@ -72,18 +72,17 @@ class Pool {
             const std::scoped_lock lock(mutex_);
             job_ = &job;
             wanted_ = helpers;
-            running_ = helpers;
             ++round_;
         }
         wake_.notify_all();
         job.work();
         std::unique_lock<std::mutex> lock(mutex_);
+        job_ = nullptr;  // who has not come yet finds nothing left to do, and is not waited for
         while (!done_.wait_for(lock, kAskEvery, [this] { return running_ == 0; })) {
             lock.unlock();  // the host's check may take locks of its own
             if (!job.stop && asks_to_stop()) job.fail(std::make_exception_ptr(Interrupted{}));
             lock.lock();
         }
-        job_ = nullptr;
     }
 
    private:
@@ -103,6 +102,7 @@ class Pool {
             wake_.wait(lock, [&] { return round_ != seen && id < wanted_ && job_; });
             seen = round_;
             Job* job = job_;
+            ++running_;
             lock.unlock();
             job->work();
             lock.lock();

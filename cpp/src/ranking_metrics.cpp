@@ -24,6 +24,32 @@ struct Tables {
     }
 };
 
+// Finds test items in lists by a table of the items, which is all zeros between two lists.
+class Finder {
+   public:
+    explicit Finder(std::int64_t n_items) : entry_(static_cast<std::size_t>(n_items)) {}
+
+    // Calls hit(entry, rank), entry from 0 and rank from 1, for the first place of each test item begin..end that is
+    // in the list, by ascending rank.
+    template <class Hit>
+    void find(const std::int32_t* list, std::int64_t length, const std::int32_t* begin, const std::int32_t* end,
+              const Hit& hit) {
+        for (const auto* p = begin; p != end; ++p) at(*p) = static_cast<std::int32_t>(p - begin + 1);
+        for (std::int64_t l = 0; l < length; ++l) {
+            const std::int32_t id = list[l];
+            if (id < 0 || static_cast<std::size_t>(id) >= entry_.size() || at(id) == 0) continue;
+            hit(at(id) - 1, l + 1);
+            at(id) = 0;  // a repeated id counts once
+        }
+        for (const auto* p = begin; p != end; ++p) at(*p) = 0;
+    }
+
+   private:
+    std::int32_t& at(std::int32_t id) { return entry_[static_cast<std::size_t>(id)]; }
+
+    std::vector<std::int32_t> entry_;  // of each item among the test items, from 1; 0 if it is none
+};
+
 struct Request {
     const std::int64_t* cutoffs;
     std::int64_t n_cutoffs;
@@ -85,7 +111,7 @@ void ranking_metrics(MatrixView<const std::int32_t> ids, const CsrView& test, co
     const Request ask{cutoffs, n_cutoffs, definition, ids.cols, tables};
 
     parallel_for((ids.rows + kRowsPerTask - 1) / kRowsPerTask, num_threads, [&](std::int64_t t) {
-        std::vector<char> wanted(static_cast<std::size_t>(test.n_cols));
+        Finder finder(test.n_cols);
         std::vector<std::int64_t> ranks;
         const std::int64_t stop = std::min(ids.rows, (t + 1) * kRowsPerTask);
         for (std::int64_t u = t * kRowsPerTask; u < stop; ++u) {
@@ -95,16 +121,30 @@ void ranking_metrics(MatrixView<const std::int32_t> ids, const CsrView& test, co
                 std::fill_n(out.row(u), columns, std::numeric_limits<double>::quiet_NaN());
                 continue;
             }
-            for (const auto* p = begin; p != end; ++p) wanted[static_cast<std::size_t>(*p)] = 1;
             ranks.clear();
-            for (std::int64_t l = 0; l < ids.cols; ++l) {
-                const std::int32_t id = ids.row(u)[l];
-                if (id < 0 || id >= test.n_cols || !wanted[static_cast<std::size_t>(id)]) continue;
-                ranks.push_back(l + 1);
-                wanted[static_cast<std::size_t>(id)] = 0;  // a repeated id counts once
-            }
-            for (const auto* p = begin; p != end; ++p) wanted[static_cast<std::size_t>(*p)] = 0;
+            finder.find(ids.row(u), ids.cols, begin, end,
+                        [&](std::int64_t, std::int64_t rank) { ranks.push_back(rank); });
             metrics_of_user(ranks, end - begin, ask, out.row(u));
+        }
+    });
+}
+
+void find_ranks(MatrixView<const std::int32_t> ids, const CsrView& test, const std::int32_t* lengths,
+                const std::int64_t* starts, VectorView<std::int32_t> out, int num_threads) {
+    require(ids.rows == test.n_rows, "find_ranks: ids must have the rows of test");
+    for (std::int64_t u = 0; u < test.n_rows; ++u)
+        require(starts[u] >= 0 && starts[u] + test.indptr[u + 1] - test.indptr[u] <= out.size,
+                "find_ranks: ranks must fit into out");
+    parallel_for((ids.rows + kRowsPerTask - 1) / kRowsPerTask, num_threads, [&](std::int64_t t) {
+        Finder finder(test.n_cols);
+        const std::int64_t stop = std::min(ids.rows, (t + 1) * kRowsPerTask);
+        for (std::int64_t u = t * kRowsPerTask; u < stop; ++u) {
+            const std::int32_t* begin = test.indices + test.indptr[u];
+            const std::int32_t* end = test.indices + test.indptr[u + 1];
+            std::int32_t* ranks = out.data + starts[u];
+            std::fill(ranks, ranks + (end - begin), 0);
+            finder.find(ids.row(u), std::min<std::int64_t>(ids.cols, lengths[u]), begin, end,
+                        [&](std::int64_t entry, std::int64_t rank) { ranks[entry] = static_cast<std::int32_t>(rank); });
         }
     });
 }

@@ -171,6 +171,38 @@ TEST(metrics_have_the_same_bits_for_any_number_of_threads) {
     }
 }
 
+TEST(ranks_are_those_of_a_search) {
+    const auto test = testing::random_csr(300, 80, 0.1, 10);
+    auto ids = top_of(testing::random_dense(300, 80, 11), 30, nullptr, 1).ids;
+    for (std::size_t l = 0; l < ids.size(); l += 7) ids[l] = l % 2 ? -1 : ids[l / 30 * 30];  // free places and repeats
+    std::vector<std::int32_t> lengths(300);
+    std::vector<std::int64_t> starts(300);  // rows in reverse order, one free place between them
+    std::int64_t size = 0;
+    for (std::size_t u = 300; u-- > 0;) {
+        lengths[u] = static_cast<std::int32_t>(u % 40);
+        starts[u] = size;
+        size += test.indptr[u + 1] - test.indptr[u] + 1;
+    }
+    for (const int threads : {1, 2, 7}) {
+        std::vector<std::int32_t> out(static_cast<std::size_t>(size), -7);
+        find_ranks({ids.data(), 300, 30, 30}, test.pattern(), lengths.data(), starts.data(), {out.data(), size},
+                   threads);
+        for (std::size_t u = 0; u < 300; ++u) {
+            const auto* list = ids.data() + u * 30;
+            const std::int64_t length = std::min(30, lengths[u]), wanted = test.indptr[u + 1] - test.indptr[u];
+            for (std::int64_t e = 0; e < wanted; ++e) {
+                const auto place = std::find(list, list + length, test.indices[test.indptr[u] + e]) - list;
+                CHECK(out[starts[u] + e] == (place == length ? 0 : place + 1));
+            }
+            CHECK(out[starts[u] + wanted] == -7);
+        }
+    }
+    std::vector<std::int32_t> short_by_one(static_cast<std::size_t>(size - 2));
+    CHECK_THROWS(find_ranks({ids.data(), 300, 30, 30}, test.pattern(), lengths.data(), starts.data(),
+                            {short_by_one.data(), size - 2}, 1),
+                 std::invalid_argument);
+}
+
 TEST(wrong_shapes_are_refused) {
     const auto test = testing::random_csr(2, 3, 0.5, 9);
     CHECK_THROWS(metrics_of({0, 1}, test, {}, Definition::kPaper), std::invalid_argument);

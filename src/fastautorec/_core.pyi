@@ -10,6 +10,7 @@ _Doubles = npt.NDArray[np.float64]
 _Ids = npt.NDArray[np.int32]
 _Longs = npt.NDArray[np.int64]
 
+def multiply_few_rows(a: _Floats, b: _Floats, out: _Floats, num_threads: int) -> None: ...
 def count_items(indptr: _Longs, indices: _Ids, n_cols: int, out: _Longs, num_threads: int) -> None: ...
 def nce_transform(
     indptr: _Longs,
@@ -88,6 +89,16 @@ def top_items(
     first_item: int,
     ids: _Ids,
     best: _Floats,
+    num_threads: int,
+) -> None: ...
+def find_ranks(
+    ids: _Ids,
+    test_indptr: _Longs,
+    test_indices: _Ids,
+    n_cols: int,
+    lengths: _Ids,
+    starts: _Longs,
+    out: _Ids,
     num_threads: int,
 ) -> None: ...
 def ranking_metrics(

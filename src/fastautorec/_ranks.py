@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import IdArray, metric_names
+from fastautorec._backends.protocol import HostBackend, IdArray, metric_names
 from fastautorec._sparse import Csr
 
 IntArray = npt.NDArray[np.int64]
 
 MAX_HEAD = 100  # places of each list that are kept
-TABLE_CELLS = 1 << 19  # of the look-up table of a thread: users × items, 4 bytes each, beside the scores in its cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,36 +65,13 @@ class RankRecorder:
         lengths = counted_places(n_test_items, cutoffs, definition)
         self.ranks = Ranks(own.indptr, own.indices, np.zeros(own.nnz, np.int32), lengths)
         self.heads = np.empty((len(lengths), min(cutoffs[-1], MAX_HEAD)), np.int32)
-        self._free: list[IdArray] = []  # tables of zeros for reuse, at most one for each thread
 
-    def record(self, places: IntArray, ids: IdArray, test: Csr) -> None:
+    def record(self, backend: HostBackend, places: IntArray, ids: IdArray, test: Csr) -> None:
         """Take the lists ``ids`` (q, K) of the users at ``places``, whose test rows are ``test``; any thread."""
         self.heads[places] = ids[:, : self.heads.shape[1]]
-        self.ranks.lengths[places] = np.minimum(self.ranks.lengths[places], ids.shape[1])
-        width = test.n_cols + 1  # cell 0 of a row is that of empty places, id -1
-        at_once = max(1, TABLE_CELLS // width)
-        try:
-            table = self._free.pop()
-        except IndexError:
-            table = np.zeros(at_once * width, np.int32)
-        for start in range(0, len(places), at_once):
-            stop = min(start + at_once, len(places))
-            self._look_up(table, places[start:stop], ids[start:stop], test.rows(start, stop).rebased())
-        self._free.append(table)
-
-    def _look_up(self, table: IdArray, places: IntArray, ids: IdArray, test: Csr) -> None:
-        """Note in ``table`` which cell is which test item, and read it at the cells of the lists."""
-        first_cell = np.arange(1, len(places) + 1) * (test.n_cols + 1) - test.n_cols
-        cells = test.indices + np.repeat(first_cell, test.row_lengths())
-        table[cells] = np.arange(1, test.nnz + 1, dtype=np.int32)
-        found = table.take(ids + first_cell[:, None]).ravel()
-        table[cells] = 0
-        hits = np.flatnonzero(found > 0)[::-1]  # of the places of a repeated id the first shall stay: written last
-        rows, columns = np.divmod(hits.astype(np.int32), np.int32(ids.shape[1]))
-        counts = columns < self.ranks.lengths[places][rows]
-        # the entries of a user are stored in one run, here and there
-        first_entry = self.ranks.indptr[places] - test.indptr[:-1] - 1
-        self.ranks.ranks[(first_entry[rows] + found[hits])[counts]] = columns[counts] + 1
+        lengths = np.minimum(self.ranks.lengths[places], np.int32(ids.shape[1]))
+        self.ranks.lengths[places] = lengths
+        backend.find_ranks(ids, test, lengths, self.ranks.indptr[places], self.ranks.ranks)
 
 
 def counted_places(n_test_items: IntArray, cutoffs: tuple[int, ...], definition: str) -> IdArray:

@@ -75,9 +75,14 @@ class Csr:
 
     def columns(self, items: npt.NDArray[np.int32]) -> Csr:
         """Return the columns of ``items`` (ascending, no repeats), renumbered 0, 1, ..."""
-        part = self.to_scipy()[:, items]
-        part.sort_indices()
-        return Csr(part.indptr.astype(np.int64), part.indices.astype(np.int32), part.data, len(items))
+        own = self.rebased()
+        new_number = np.full(own.n_cols, -1, np.int32)
+        new_number[items] = np.arange(len(items), dtype=np.int32)
+        renumbered = new_number[own.indices]
+        kept = renumbered >= 0
+        kept_before = np.concatenate(([0], np.cumsum(kept)))
+        data = None if own.data is None else own.data[kept]
+        return replace(own, indptr=kept_before[own.indptr], indices=renumbered[kept], data=data, n_cols=len(items))
 
     def rebased(self) -> Csr:
         """Return the same rows with storage that starts at 0 and ends with the last row."""

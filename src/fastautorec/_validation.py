@@ -203,8 +203,8 @@ def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str
         raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}")
 
 
-def check_ids(name: str, ids: Any, n_items: int, *, unique: bool = False) -> npt.NDArray[np.int32]:
-    """Return item ids as a 1-D int32 array within [0, n_items), sorted and without repeats where ``unique``."""
+def check_ids(name: str, ids: Any, n_items: int) -> npt.NDArray[np.int32]:
+    """Return item ids as a 1-D int32 array within [0, n_items)."""
     array = np.atleast_1d(np.asarray(ids))
     if array.ndim != 1:
         raise ValueError(f"`{name}` must be one id or a 1-D list of ids, got shape {array.shape}")
@@ -213,8 +213,7 @@ def check_ids(name: str, ids: Any, n_items: int, *, unique: bool = False) -> npt
     if array.size and (array.min() < 0 or array.max() >= n_items):
         bad = array[(array < 0) | (array >= n_items)][0]
         raise ValueError(f"`{name}` must hold item ids in [0, {n_items}), got {bad}")
-    result: npt.NDArray[np.int32] = (np.unique(array) if unique else array).astype(np.int32)
-    return result
+    return array.astype(np.int32)
 
 
 def check_rows(name: str, rows: Any, n_rows: int) -> npt.NDArray[np.int64]:

@@ -256,9 +256,9 @@ class _Task:
         """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""
         if self.definition == "paper":
             ids = ids[:, : self.cutoffs[-1]]
-        metrics = self.backend.with_threads(num_threads).ranking_metrics(ids, test, self.cutoffs, self.definition)
-        self.table[:, places] = metrics.T
-        self.recorder.record(places, ids, test)
+        backend = self.backend.with_threads(num_threads)
+        self.table[:, places] = backend.ranking_metrics(ids, test, self.cutoffs, self.definition).T
+        self.recorder.record(backend.host, places, ids, test)
 
     def report(self, notes: list[str]) -> Report:
         return Report(

@@ -22,4 +22,10 @@ enum class Definition { kStandard = 0, kPaper = 1 };
 void ranking_metrics(MatrixView<const std::int32_t> ids, const CsrView& test, const std::int64_t* cutoffs,
                      std::int64_t n_cutoffs, Definition definition, MatrixView<double> out, int num_threads);
 
+// The rank, from 1, of each test item in the first lengths[u] places of its user's list, 0 where it is not there: those
+// of row u go to out[starts[u]] onwards, in the order in which test stores them. A repeated id counts at its first
+// place.
+void find_ranks(MatrixView<const std::int32_t> ids, const CsrView& test, const std::int32_t* lengths,
+                const std::int64_t* starts, VectorView<std::int32_t> out, int num_threads);
+
 }  // namespace fastautorec

@@ -28,12 +28,13 @@ FASTAUTOREC_INLINE void add_four_scaled(const float* values, const float* const*
     for (; c < size; ++c) out[c] += (v0 * a0[c] + v1 * a1[c]) + (v2 * a2[c] + v3 * a3[c]);
 }
 
-FASTAUTOREC_INLINE float sum_of(const Vec lanes) {
-    float sum[kLanes];
-    vec(sum) = lanes;
-    for (int width = kLanes / 2; width > 0; width /= 2)
-        for (int c = 0; c < width; ++c) sum[c] += sum[c + width];
-    return sum[0];
+// By halves: pairs of lanes that lie 8 apart, then 4, 2 and 1.
+FASTAUTOREC_INLINE float sum_of(Vec lanes) {
+    float* p = reinterpret_cast<float*>(&lanes);
+    HalfVec eight = half(p) + half(p + kLanes / 2);
+    p = reinterpret_cast<float*>(&eight);
+    const QuarterVec four = quarter(p) + quarter(p + kLanes / 4);
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 FASTAUTOREC_INLINE float dot(const float* a, const float* b, std::int64_t size) {

@@ -26,10 +26,13 @@ typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), aligned(al
 
 typedef float HalfVec __attribute__((vector_size(kLanes / 2 * sizeof(float)), aligned(alignof(float)), may_alias));
 
+typedef float QuarterVec __attribute__((vector_size(kLanes / 4 * sizeof(float)), aligned(alignof(float)), may_alias));
+
 FASTAUTOREC_INLINE Vec& vec(float* p) { return *reinterpret_cast<Vec*>(p); }
 FASTAUTOREC_INLINE const Vec& vec(const float* p) { return *reinterpret_cast<const Vec*>(p); }
 FASTAUTOREC_INLINE HalfVec& half(float* p) { return *reinterpret_cast<HalfVec*>(p); }
 FASTAUTOREC_INLINE const HalfVec& half(const float* p) { return *reinterpret_cast<const HalfVec*>(p); }
+FASTAUTOREC_INLINE const QuarterVec& quarter(const float* p) { return *reinterpret_cast<const QuarterVec*>(p); }
 
 const char* simd_level();  // "x86-64-v4", "x86-64-v3" or "baseline": what the loader picks on this machine
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec import _validation
-from fastautorec._backends.protocol import HOST_SCORES, FloatArray
+from fastautorec._backends.protocol import HOST_SCORES, FloatArray, IdArray
 from fastautorec._parallel import cross_product, matmul, run_blocks
 from fastautorec._sparse import Csr
 
@@ -96,6 +96,16 @@ class HostArrays:
 
     def sum_of_squares(self, matrix: FloatArray) -> float:
         return float(np.einsum("ij,ij->", matrix, matrix, dtype=np.float64))
+
+    def find_ranks(
+        self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray
+    ) -> None:
+        own = test.rebased()
+        for i, (length, start) in enumerate(zip(lengths.tolist(), starts.tolist(), strict=True)):
+            listed = item_ids[i, :length].tolist()
+            ranks = {item: rank for rank, item in reversed(list(enumerate(listed, 1)))}  # the first place comes last
+            wanted = own.indices[own.indptr[i] : own.indptr[i + 1]].tolist()
+            out[start : start + len(wanted)] = [ranks.get(item, 0) for item in wanted]
 
 
 def aligned_zeros(rows: int, columns: int) -> FloatArray:

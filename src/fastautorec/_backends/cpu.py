@@ -16,6 +16,8 @@ from fastautorec._parallel import single_threaded_blas
 from fastautorec._sampling import Sampler
 from fastautorec._sparse import Csr
 
+FEW_ROWS = 8  # of a product: for so few, BLAS takes longer to rearrange the other matrix than to multiply
+
 _core.use_blas(cython_blas.__pyx_capi__["sgemm"], cython_blas.__pyx_capi__["ssyrk"])
 
 
@@ -33,6 +35,12 @@ class CpuBackend(HostArrays):
 
     def with_threads(self, num_threads: int) -> CpuBackend:
         return CpuBackend(num_threads)
+
+    def matmul(self, a: FloatArray, b: npt.NDArray[Any], out: FloatArray) -> FloatArray:
+        if len(a) > FEW_ROWS or b.dtype != a.dtype or b.strides[0] != b.itemsize:
+            return super().matmul(a, b, out)
+        _core.multiply_few_rows(a, b.T, out, self.num_threads)
+        return out
 
     def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
         counts = np.empty(user_items.n_cols, np.int64)
@@ -152,6 +160,11 @@ class CpuBackend(HostArrays):
             left_out = exclude.indptr, exclude.indices, exclude.n_cols
         _core.top_items(scores, *left_out, first_item, ids, top, self.num_threads)
         return ids, top
+
+    def find_ranks(
+        self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray
+    ) -> None:
+        _core.find_ranks(item_ids, test.indptr, test.indices, test.n_cols, lengths, starts, out, self.num_threads)
 
     def ranking_metrics(
         self, item_ids: IdArray, test: Csr, cutoffs: tuple[int, ...], definition: str

@@ -91,7 +91,7 @@ class Arrays(Protocol):
         """Return the same backend with another number of threads."""
 
     @property
-    def host(self) -> Backend:
+    def host(self) -> HostBackend:
         """A backend for work on the host; itself, where that is where it works."""
 
     def active(self) -> AbstractContextManager[Any]:
@@ -238,6 +238,19 @@ class Backend(Arrays, Protocol):
         self, item_ids: IdArray, test: Csr, cutoffs: tuple[int, ...], definition: str
     ) -> npt.NDArray[np.float64]:
         """Return one column for each of ``metric_names``, one row for each user; NaN rows without test items."""
+
+
+class HostBackend(Backend, Protocol):
+    """What only the host is asked for: lists are evaluated there, whatever device made them."""
+
+    def find_ranks(
+        self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray
+    ) -> None:
+        """Write the rank, from 1, of each test item in the first ``lengths`` (q,) places of its user's list to ``out``.
+
+        Those of row i go to ``out[starts[i]]`` onwards, in the order of ``test``; 0 is for an item that is not there. A
+        repeated id counts at its first place.
+        """
 
 
 def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:

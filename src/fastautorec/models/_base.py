@@ -17,7 +17,7 @@ from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
-from fastautorec._scoring import DotScorer, Scorer, top_lists
+from fastautorec._scoring import DotScorer, MaskedScorer, Scorer, copying_pays, top_lists
 from fastautorec._sparse import Csr, LazyRows
 from fastautorec._validation import check_bool, check_ids, check_int, check_matching, check_user_items
 from fastautorec.exceptions import NotFittedError
@@ -198,16 +198,21 @@ class Recommender(ABC):
         """
         history = self._check_history(user_items)
         n_top = check_int("N", N, 1, history.n_cols)
-        scorer, candidates = self._scorer(), self._candidates(items, filter_items)
+        scorer, allowed = self._scorer(), self._allowed(items, filter_items)
         excluded = history if check_bool("filter_already_liked_items", filter_already_liked_items) else None
         backend = self._backend()
         with backend.active():
             history = backend.put(history)
-            chosen = None if candidates is None else backend.to_device(candidates)
             exclude: Csr | LazyRows | None = None if excluded is None else history
-            if candidates is not None and chosen is not None:
-                scorer = scorer.take(chosen)
-                exclude = None if excluded is None else _columns(excluded.to_host(), candidates)
+            chosen = None
+            if allowed is not None:
+                candidates = np.flatnonzero(allowed).astype(np.int32)
+                if copying_pays(len(candidates), history.shape[0], history.n_cols):
+                    chosen = backend.to_device(candidates)
+                    scorer = scorer.take(chosen)
+                    exclude = None if excluded is None else _columns(excluded.to_host(), candidates)
+                else:
+                    scorer = MaskedScorer(scorer, np.flatnonzero(~allowed))
             on_device = backend.inputs.on_device(user_items)
             shape, memory = (history.shape[0], n_top), backend if on_device else backend.host
             ids, scores = memory.new(shape, np.int32), memory.new(shape, np.float32)
@@ -403,16 +408,19 @@ class Recommender(ABC):
             )
         return history
 
-    def _candidates(self, items: Any, filter_items: Any) -> IdArray | None:
+    def _allowed(self, items: Any, filter_items: Any) -> npt.NDArray[np.bool_] | None:
+        """Return for each item whether it may be listed, or None where all may."""
         if items is None and filter_items is None:
             return None
         n = self.n_items_
-        chosen = np.arange(n, dtype=np.int32) if items is None else check_ids("items", items, n, unique=True)
+        allowed = np.full(n, items is None)
+        if items is not None:
+            allowed[check_ids("items", items, n)] = True
         if filter_items is not None:
-            chosen = np.setdiff1d(chosen, check_ids("filter_items", filter_items, n))
-        if len(chosen) == 0:
+            allowed[check_ids("filter_items", filter_items, n)] = False
+        if not allowed.any():
             raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
-        return chosen
+        return allowed
 
 
 def _columns(matrix: Csr, items: IdArray) -> LazyRows:
