@@ -26,6 +26,7 @@ SHARED = HERE.parents[1] / "shared" / "data"
 THREADS = resolve_num_threads(None)
 LOAD_BEFORE = os.getloadavg()[0]  # the machine is described at the end, after a load of our own
 ROUNDS = 3, 200  # at least and at most
+KNOWN = 0.7  # share of a history above the median score; chance gives a half
 
 PACKAGES = ("fastautorec", "numpy", "scipy", "implicit", "recbole", "scikit-learn", "torch", "cupy", "pytest-benchmark")
 
@@ -130,7 +131,7 @@ def movielens(quick: bool = False) -> Data:
             sparse.csr_matrix((drawn.data[p], (drawn.row[p], drawn.col[p])), shape=shape)
             for p in np.split(order, np.cumsum(counts)[:-1])
         ]
-        name = "small drawn data" if quick else "drawn data of the size of ML-1M"
+        name = "small data for ML-1M" if quick else "drawn data of the size of ML-1M"
     for part, count in zip(parts, counts, strict=True):
         part.sort_indices()
         assert (part.shape, part.nnz) == (shape, count)
@@ -142,11 +143,17 @@ def gowalla(quick: bool = False) -> tuple[str, sparse.csr_matrix]:
     file = SHARED / "gowalla" / "train.npz"
     users, items, count = QUICK_GOWALLA if quick else GOWALLA
     if not file.is_file() or quick:
-        name = "small drawn data" if quick else "drawn data of the size of Gowalla"
+        name = "small data for Gowalla" if quick else "drawn data of the size of Gowalla"
         return name, far.datasets.synthetic(users, items, count, random_state=0)
     with np.load(file) as pairs:
         ones = np.ones(count, np.float32)
         return "Gowalla", sparse.csr_matrix((ones, (pairs["user"], pairs["item"])), shape=(users, items))
+
+
+def knows(scores: Any, history: sparse.csr_matrix) -> bool:
+    """Return whether most items of the histories get scores above the median of the user's scores."""
+    above = scores > np.median(scores, axis=1, keepdims=True)
+    return bool(above[history.nonzero()].mean() > KNOWN)
 
 
 # --- times ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import fastautorec as far
 from benchmarks import _quality
-from benchmarks._common import THREADS, Measure, Sizes, gowalla
+from benchmarks._common import THREADS, Measure, Sizes, gowalla, knows
 from benchmarks._training import Training
 from fastautorec._training import EMBEDDING, MODES, PREDICTION
 
@@ -81,7 +81,7 @@ def test_implicit(name, data, known, measure, popularity_ndcg):
         lists, _ = model.recommend(np.arange(known.shape[0]), known, N=max(K))
     reached = far.evaluate_ranking(lists, known, data.test, k=K, definition="paper")["NDCG"].mean
     measure.note(ndcg=reached, iterations=model.iterations)
-    assert knows(model.user_factors @ model.item_factors.T, known)
+    assert knows(model.user_factors[:200] @ model.item_factors.T, known[:200])
     if data.name == "ML-1M" and "ALS" in name:  # drawn data is mostly popularity, which BPR learns against
         assert reached > popularity_ndcg
 
@@ -133,11 +133,6 @@ def test_implicit_gowalla(checkins, measure):
         model = measure(fit, table="fit", row=name, column="implicit ALS, 64 factors")
     measure.note(iterations=model.iterations)
     assert knows(model.user_factors[:200] @ model.item_factors.T, train[:200])
-
-
-def knows(scores, history):
-    """Return whether the items of the histories get higher scores than all."""
-    return scores[history.nonzero()].mean() > 2 * scores.mean()
 
 
 def test_pure_svd(data, known, measure, best_energy):
@@ -289,9 +284,7 @@ def run(model, data, sizes, how=_quality.ours):
     return how(model, data.train, data.validation, sizes)
 
 
-def quality(
-    measure: Measure, data: Any, name: str, mode: str, kind: str, train: Callable[[], _quality.Curve]
-) -> None:
+def quality(measure: Measure, data: Any, name: str, mode: str, kind: str, train: Callable[[], _quality.Curve]) -> None:
     """Note a curve; its time is that to 99.9 % of its best value."""
     place = {"table": "quality", "row": f"{name}, {mode}" if mode else name, "column": kind}
     curve = measure.told(train, lambda curve: [curve.seconds_to(0.999 * curve.best)], **place)

@@ -1,0 +1,137 @@
+"""The pictures of the report."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from benchmarks._results import Result, Results
+from benchmarks._roofline import FAR, Roof
+from benchmarks._targets import CLOSED_FORM, exponent
+from fastautorec._analysis._drawing import COLORS, FONT, name_axes
+from fastautorec._training import MODES
+
+DPI = 130
+UNITS = {"interactions": "interactions", "items": "items n", "factors": "factors k", "threads": "threads"}
+STYLES = {  # of the ways to train
+    "as the paper trains": "-",
+    "exact start, then trained": ":",
+    "PyTorch, as the paper trains": "--",
+    "its defaults": "--",
+}
+BOUNDS = dict(zip(("memory", "cache", "arithmetic"), COLORS, strict=False))
+LOWEST = 0.5  # shown, as a share of the best value of all
+SOONEST = 1e-3  # seconds shown
+
+
+def _figure(width: float, height: float, rows: int, columns: int, **options: Any) -> tuple[Any, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def scaling(results: Results, file: Path) -> None:
+    """Draw seconds and peak memory against sizes, both logarithmic, with the exponents."""
+    shapes = [result for row in results.rows("shapes") if (result := results.get("shapes", row, CLOSED_FORM))]
+    figure, axes = _figure(11, 6.4, 2, 3)
+    first, *middle, last = axes.flat
+    counts = [result.info["shape"][2] for result in shapes]
+    _line(first, counts, [result.median for result in shapes], "interactions", "seconds", "the shapes of the paper")
+    _names(first, shapes, counts, [result.median for result in shapes])
+    for panel, (row, unit) in zip(middle, UNITS.items(), strict=True):
+        found = sorted(results.group("growth", row).values(), key=lambda result: result.info["value"])
+        values = [result.info["value"] for result in found]
+        title = f"ml-20m, other {row}" if row != "threads" else "ml-20m, by threads"
+        _line(panel, values, [result.median for result in found], unit, "seconds", title)
+    peaks = [result.info["peak"] / 1e6 for result in shapes]
+    _line(last, counts, peaks, "interactions", "peak memory, MB", "the shapes of the paper")
+    _names(last, shapes, counts, peaks)
+    figure.savefig(file)
+
+
+def _line(axes: Any, sizes: list[float], values: list[float], x: str, y: str, title: str) -> None:
+    order = np.argsort(sizes)
+    axes.plot(np.array(sizes)[order], np.array(values)[order], "o-", color=COLORS[0], markersize=4.5, linewidth=1.5)
+    axes.set(xscale="log", yscale="log")
+    if len(set(sizes)) > 1:
+        title += f": exponent {exponent(sizes, values):.2f}"
+    axes.set_title(title, fontsize=FONT)
+    name_axes(axes, x, y, grid="both")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _position: _short(value))
+        axis.set_minor_formatter(NullFormatter())
+    axes.margins(0.12, 0.18)
+
+
+def _short(value: float) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= 10 * size or (unit == "M" and value >= size):
+            return f"{value / size:g} {unit}"
+    return f"{value:g}"
+
+
+def _names(axes: Any, shapes: list[Result], x: list[float], y: list[float]) -> None:
+    for result, *place in zip(shapes, x, y, strict=True):
+        axes.annotate(result.key[1], place, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=FONT - 2)
+
+
+def quality(results: Results, file: Path) -> None:
+    """Draw the best validation NDCG so far against seconds: a panel for a family, a dot where it ends to rise."""
+    curves = [result for result in results if result.key[0] == "quality"]
+    families = {"NCE-AutoRec": "NCE-AutoRec", "NS-AutoRec": "NS-AutoRec"}
+    figure, axes = _figure(13, 6.2, 1, 3, sharex=True, sharey=True)
+    for panel, family in zip(axes.flat, [*families, "others"], strict=True):
+        colors = itertools.count()
+        for curve in curves:
+            name, _, mode = curve.key[1].partition(", ")
+            if families.get(name, "others") == family:
+                number = ["closed form", *MODES].index(mode) if mode else next(colors) // 2
+                _curve(panel, curve, mode or name, COLORS[number % len(COLORS)])
+        panel.set_title(family, fontsize=FONT + 1)
+        panel.set_xscale("log")
+        panel.set_ylim(LOWEST * max(max(v for _, v in curve.info["points"]) for curve in curves), None)
+        name_axes(panel, "seconds of training", "", grid="both")
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=FONT - 1, frameon=False)
+    axes[0, 0].set_ylabel("best validation NDCG so far", fontsize=FONT)
+    figure.savefig(file)
+
+
+def _curve(axes: Any, curve: Result, label: str, color: str) -> None:
+    kind = curve.key[2]
+    seconds, values = np.array(curve.info["points"]).T
+    best = np.maximum.accumulate(values)
+    one = kind not in STYLES  # the closed form: a point
+    axes.plot(
+        np.maximum(seconds, SOONEST), best, STYLES.get(kind, "-"), color=color, linewidth=1.6,
+        marker="*" if one else "o", markersize=12 if one else 5, markevery=[int(np.argmax(best))],
+        label=label if one else f"{label}, {kind}",
+    )  # fmt: skip
+
+
+def roofline(roofs: list[Roof], file: Path) -> None:
+    """Draw time over floor of each operation, coloured by what makes the floor."""
+    figure, ((axes,),) = _figure(7.5, 1.4 + 0.32 * len(roofs), 1, 1)
+    places = np.arange(len(roofs))
+    axes.barh(places, [roof.over for roof in roofs], color=[BOUNDS[roof.bound] for roof in roofs], height=0.7)
+    for place, roof in zip(places, roofs, strict=True):
+        axes.annotate(
+            f"{roof.over:.1f}×", (roof.over, place), xytext=(3, 0), textcoords="offset points", va="center",
+            fontsize=FONT - 1,
+        )  # fmt: skip
+    for bound, color in BOUNDS.items():
+        axes.barh([0], [np.nan], color=color, label=f"floor: {bound}")
+    axes.axvline(1, color="0.2", linewidth=1)
+    axes.axvline(FAR, color="0.5", linewidth=1, linestyle="--", label=f"{FAR}× the floor")
+    axes.set_yticks(places, [roof.name for roof in roofs])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12 * max([FAR, *(roof.over for roof in roofs)]))
+    name_axes(axes, "time over floor", "", grid="x")
+    axes.legend(loc="lower right", fontsize=FONT - 1, frameon=False)
+    figure.savefig(file)
