@@ -28,6 +28,7 @@ STYLES = {  # of the ways to train
 BOUNDS = dict(zip(("memory", "cache", "arithmetic"), COLORS, strict=False))
 LOWEST = 0.5  # shown, as a share of the best value of all
 SOONEST = 1e-3  # seconds shown
+SPAN = 8.0  # least ratio of the ends of an axis of seconds or bytes
 
 
 def _figure(width: float, height: float, rows: int, columns: int, **options: Any) -> tuple[Any, Any]:
@@ -63,11 +64,12 @@ def _line(axes: Any, sizes: list[float], values: list[float], x: str, y: str, ti
         title += f": exponent {exponent(sizes, values):.2f}"
     axes.set_title(title, fontsize=FONT)
     name_axes(axes, x, y, grid="both")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(lambda value, _position: _short(value))
-        axis.set_minor_formatter(NullFormatter())
-    axes.margins(0.12, 0.18)
+    axes.margins(0.2, 0.18)
+    low, high = axes.get_ylim()
+    wider = max(SPAN / (high / low), 1) ** 0.5  # what hardly changes shall look so
+    axes.set_ylim(low / wider, high * wider)
+    _numbers(axes.xaxis)
+    _numbers(axes.yaxis)
 
 
 def _short(value: float) -> str:
@@ -79,7 +81,12 @@ def _short(value: float) -> str:
 
 def _names(axes: Any, shapes: list[Result], x: list[float], y: list[float]) -> None:
     for result, *place in zip(shapes, x, y, strict=True):
-        axes.annotate(result.key[1], place, xytext=(0, 7), textcoords="offset points", ha="center", fontsize=FONT - 2)
+        side = 1 if place[0] == max(x) else -1
+        axes.annotate(
+            result.key[1], place, xytext=(5 * side, -3 if side > 0 else 4), textcoords="offset points",
+            ha="left" if side > 0 else "right", fontsize=FONT - 2,
+        )  # fmt: skip
+    axes.margins(x=0.3)
 
 
 def quality(results: Results, file: Path) -> None:
@@ -98,7 +105,9 @@ def quality(results: Results, file: Path) -> None:
         panel.set_xscale("log")
         panel.set_ylim(LOWEST * max(max(v for _, v in curve.info["points"]) for curve in curves), None)
         name_axes(panel, "seconds of training", "", grid="both")
-        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=FONT - 1, frameon=False)
+        panel.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=FONT - 1, frameon=False, handlelength=3.5
+        )  # fmt: skip
     axes[0, 0].set_ylabel("best validation NDCG so far", fontsize=FONT)
     figure.savefig(file)
 
@@ -117,21 +126,30 @@ def _curve(axes: Any, curve: Result, label: str, color: str) -> None:
 
 def roofline(roofs: list[Roof], file: Path) -> None:
     """Draw time over floor of each operation, coloured by what makes the floor."""
-    figure, ((axes,),) = _figure(7.5, 1.4 + 0.32 * len(roofs), 1, 1)
-    places = np.arange(len(roofs))
-    axes.barh(places, [roof.over for roof in roofs], color=[BOUNDS[roof.bound] for roof in roofs], height=0.7)
+    figure, ((axes,),) = _figure(8, 1.4 + 0.32 * len(roofs), 1, 1)
+    places, left = np.arange(len(roofs)), min(0.8, *(0.8 * roof.over for roof in roofs))
     for place, roof in zip(places, roofs, strict=True):
+        axes.barh(place, roof.over - left, left=left, color=BOUNDS[roof.bound], height=0.7)
         axes.annotate(
             f"{roof.over:.1f}×", (roof.over, place), xytext=(3, 0), textcoords="offset points", va="center",
             fontsize=FONT - 1,
         )  # fmt: skip
     for bound, color in BOUNDS.items():
-        axes.barh([0], [np.nan], color=color, label=f"floor: {bound}")
+        axes.barh([0], [np.nan], color=color, label=f"floor set by {bound}")
     axes.axvline(1, color="0.2", linewidth=1)
     axes.axvline(FAR, color="0.5", linewidth=1, linestyle="--", label=f"{FAR}× the floor")
     axes.set_yticks(places, [roof.name for roof in roofs])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.12 * max([FAR, *(roof.over for roof in roofs)]))
     name_axes(axes, "time over floor", "", grid="x")
-    axes.legend(loc="lower right", fontsize=FONT - 1, frameon=False)
+    axes.set_xscale("log")
+    _numbers(axes.xaxis)
+    axes.set_xlim(left, 1.3 * max([FAR, *(roof.over for roof in roofs)]))
+    figure.legend(loc="outside lower center", ncols=len(BOUNDS) + 1, fontsize=FONT - 1, frameon=False)
     figure.savefig(file)
+
+
+def _numbers(axis: Any) -> None:
+    """Give a logarithmic axis numbers that can be read."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _position: _short(value))
+    axis.set_minor_formatter(NullFormatter())

@@ -68,7 +68,7 @@ def of_one(table: str, row: str, column: str, value: Callable[[Result], float]) 
 
 
 def quality(results: Results) -> float | None:
-    """Return how much sooner the closed form is as good as NCE-AutoRec in PyTorch ever is, in the worse of its modes."""
+    """Return how much sooner the closed form is as good as NCE-AutoRec in PyTorch ever is, in its worse mode."""
     ours = results.get("quality", "NCE-AutoRec, closed form", "NCEAutoRec()")
     peers = (results.get("quality", row, "PyTorch, as the paper trains") for row in results.rows("quality"))
     curves = [peer.info["points"] for peer in peers if peer is not None and peer.key[1].startswith("NCE")]
@@ -141,12 +141,12 @@ TARGETS = [
     ),
     Target("exponent of fit time over interactions, Goodbooks to Yahoo", growth, 1.05, _plain, at_most=True),
     *(
-        Target(f"peak memory, {row}", of_one("shapes", row, column, _peak), limit, _gigabytes, at_most=True)
+        Target(f"peak memory, {row}, {column}", of_one("shapes", row, column, _peak), limit, _gigabytes, at_most=True)
         for row, column, limit in (
             ("ml-20m", CLOSED_FORM, 1.5e9),
             ("yahoo", CLOSED_FORM, 4e9),
-            ("ml-20m, all", "NCEAutoRec, one epoch", 2e9),
-            ("ml-20m, all", "NSAutoRec, one epoch", 2e9),
+            ("ml-20m, all interactions", "NCEAutoRec, one epoch", 2e9),
+            ("ml-20m, all interactions", "NSAutoRec, one epoch", 2e9),
         )
     ),
     Target("negatives: against NumPy multinomial", faster("sampling", "", "C++", "NumPy"), 30),

@@ -102,12 +102,12 @@ def test_recommend_one_by_numpy(service, measure):
 
 
 def test_recommend_one_by_implicit(service, measure):
-    """A user folded into ALS factors of the same size; the factors are not trained, which costs the same."""
+    """A user folded into ALS factors of the same size, on one thread; untrained factors cost the same."""
     als = pytest.importorskip("implicit.als", reason="the peer is implicit; pip install implicit")
     model, histories = service
     factors, rng = model.encoder_.shape[1], np.random.default_rng(0)
     with threadpool_limits(1, "blas"):
-        peer = als.AlternatingLeastSquares(factors=factors, num_threads=THREADS)
+        peer = als.AlternatingLeastSquares(factors=factors, num_threads=1)
         peer.item_factors = rng.standard_normal((model.n_items_, factors), dtype=np.float32) / factors
         measure.each(
             lambda history: peer.recommend(0, history, N=LISTED, recalculate_user=True), histories,

@@ -1,8 +1,8 @@
 """What changed between two runs: python -m benchmarks.compare OLD.json NEW.json [--all].
 
 A ratio above 1 means that the new run is slower (or needs more memory). The band is where the ratio may lie by what
-each run's own rounds differ: lower quartile against upper quartile, or all of a few rounds, and never narrower than what
-two runs of one build differ by. What lies on one side of 1 with its whole band has changed.
+each run's own rounds differ: lower quartile against upper quartile, or all of a few rounds, and never narrower than
+two runs of one build differ. What lies on one side of 1 with its whole band has changed.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ class Change:
         return "**worse**" if low > 1 else "better" if high < 1 else "same"
 
     def cells(self) -> tuple[str, ...]:
-        shown = (
-            duration(value[1]) if self.unit == "s" else f"{value[1] / 1e6:,.0f} MB" for value in (self.old, self.new)
-        )
+        middles = self.old[1], self.new[1]
+        shown = (duration(middle) if self.unit == "s" else f"{middle / 1e6:,.0f} MB" for middle in middles)
         low, high = self.band
         return self.name, *shown, f"{self.ratio:.2f}", f"{low:.2f} – {high:.2f}", self.verdict
 
@@ -78,9 +77,8 @@ def report(old: Results, new: Results, *, everything: bool = False) -> str:
         parts.append("The machines differ (or their BLAS, or the sizes): ratios tell little.\n")
     if shown:
         parts.append(table(("", "old", "new", "new / old", "band", ""), [change.cells() for change in shown]))
-    parts.append(
-        f"{len(found)} figures, {len(found) - sum(c.verdict != 'same' for c in found)} the same within noise.\n"
-    )
+    same = sum(change.verdict == "same" for change in found)
+    parts.append(f"{len(found)} figures, {same} of them the same within noise.\n")
     keys = {"old": {result.key for result in old}, "new": {result.key for result in new}}
     for where, other in (("old", "new"), ("new", "old")):
         only = sorted(keys[where] - keys[other])

@@ -17,7 +17,9 @@ LEFT_OUT: dict[str, list[str]] = defaultdict(list)  # reason: tests
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seconds", type=float, default=2.0, help="time budget of one benchmark (default: 2)")
+    parser.addoption(
+        "--seconds", type=float, default=2.0, help="time budget of one benchmark (default: 2; 0: every call once)"
+    )
     parser.addoption("--quick", action="store_true", help="small data, every call once: does everything run?")
 
 

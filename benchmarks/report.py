@@ -215,13 +215,11 @@ def roofline(results: Results, folder: Path) -> str:
     found, best = roofs(results), rates(results)
     if not found:
         return ""
-    body = [
-        (
-            f"`{roof.name}`", duration(roof.seconds), *(duration(seconds) for seconds in roof.parts.values()),
-            roof.bound, times(roof.over), roof.why if roof.over > FAR else "",
-        )
-        for roof in found
-    ]  # fmt: skip
+    body = []
+    for roof in found:
+        least = (duration(seconds) if seconds else "–" for seconds in roof.parts.values())
+        why = roof.why if roof.over > FAR else ""
+        body.append((f"`{roof.name}`", duration(roof.seconds), *least, roof.bound, times(roof.over), why))
     head = ("", "median", *(f"{what}, least" for what in best), "floor", "over it", f"why more than {FAR}×")
     _plots.roofline(found, folder / "roofline.png")
     return (
