@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native lint bench clean
+.PHONY: help demo test test-native lint bench bench-compare clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,8 @@ help:
 	@echo "make demo    train on the embedded data and show what comes out"
 	@echo "make test    run all tests (Python and native)"
 	@echo "make lint    ruff, mypy, clang-format"
-	@echo "make bench   speed and memory against the named peers"
+	@echo "make bench   speed and memory against the named peers: build/benchmarks/report.md"
+	@echo "make bench-compare A=old.json B=new.json    what changed between two runs of it"
 
 $(VENV)/python: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -57,10 +58,11 @@ lint: $(VENV)/dev
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp cuda -name '*.?pp' -o -name '*.h' -o -name '*.cu*')
 
 bench: $(VENV)/bench
-	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-json=build/benchmarks.json
-	$(BIN)/python benchmarks/memory.py --json build/memory.json
-	$(BIN)/python benchmarks/report.py build/benchmarks.json build/memory.json
-	$(BIN)/python benchmarks/convergence.py --json build/convergence.json
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-compare: $(VENV)/bench
+	@test -n "$(A)" -a -n "$(B)" || { echo "make bench-compare A=old.json B=new.json"; exit 1; }
+	$(BIN)/python -m benchmarks.compare $(A) $(B)
 
 clean:
 	rm -rf $(VENV) build dist
