@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +94,14 @@ def quality(results: Results, file: Path) -> None:
     families = {"NCE-AutoRec": "NCE-AutoRec", "NS-AutoRec": "NS-AutoRec"}
     figure, axes = _figure(13, 6.2, 1, 3, sharex=True, sharey=True)
     for panel, family in zip(axes.flat, [*families, "others"], strict=True):
-        colors = itertools.count()
+        labels = ["closed form", *MODES] if family in families else []
         for curve in curves:
             name, _, mode = curve.key[1].partition(", ")
             if families.get(name, "others") == family:
-                number = ["closed form", *MODES].index(mode) if mode else next(colors) // 2
-                _curve(panel, curve, mode or name, COLORS[number % len(COLORS)])
+                label = mode or name
+                if label not in labels:
+                    labels.append(label)
+                _curve(panel, curve, label, COLORS[labels.index(label) % len(COLORS)])
         panel.set_title(family, fontsize=FONT + 1)
         panel.set_xscale("log")
         panel.set_ylim(LOWEST * max(max(v for _, v in curve.info["points"]) for curve in curves), None)

@@ -238,6 +238,15 @@ TWO_HEADED = {"NCE-AutoRec": far.NCEAutoRec, "NS-AutoRec": far.NSAutoRec}
 ONE_HEADED = {"AutoRec": far.AutoRec, "OHNS-AutoRec": far.OHNSAutoRec}
 
 
+@pytest.fixture(scope="module")
+def warm(data, sizes):
+    """Lazy imports and thread pools are not training."""
+    run(far.NCEAutoRec(factors=8), data, sizes)
+    if importlib.util.find_spec("torch"):
+        run(far.NCEAutoRec.paper(factors=8, epochs=1, mode="joint"), data, sizes, _quality.by_torch)
+
+
+@pytest.mark.usefixtures("warm")
 def test_time_to_quality_closed_form(data, measure, sizes):
     quality(measure, data, "NCE-AutoRec", "closed form", "NCEAutoRec()", lambda: run(far.NCEAutoRec(), data, sizes))
 
@@ -246,6 +255,7 @@ def test_time_to_quality_closed_form(data, measure, sizes):
 @pytest.mark.parametrize(
     ("name", "mode"), [*((n, m) for n in TWO_HEADED for m in MODES), *((n, None) for n in ONE_HEADED)]
 )
+@pytest.mark.usefixtures("warm")
 def test_time_to_quality(data, measure, sizes, name, mode, kind):
     model = model_of(name, mode, kind, sizes)
     quality(measure, data, name, mode or "", kind, lambda: run(model, data, sizes))
@@ -254,6 +264,7 @@ def test_time_to_quality(data, measure, sizes, name, mode, kind):
 @pytest.mark.parametrize(
     ("name", "mode"), [("NCE-AutoRec", "joint"), ("NCE-AutoRec", "limited"), ("NS-AutoRec", "joint")]
 )
+@pytest.mark.usefixtures("warm")
 def test_time_to_quality_by_torch(data, measure, sizes, name, mode):
     pytest.importorskip("torch", reason=NEEDS_TORCH)
     model = model_of(name, mode, PAPER, sizes)
@@ -261,6 +272,7 @@ def test_time_to_quality_by_torch(data, measure, sizes, name, mode):
 
 
 @pytest.mark.parametrize("name", ["MultiVAE", "CDAE"])
+@pytest.mark.usefixtures("warm")
 @pytest.mark.filterwarnings("ignore")  # of the library's own imports
 def test_time_to_quality_by_recbole(data, measure, sizes, name):
     if importlib.util.find_spec("recbole") is None:

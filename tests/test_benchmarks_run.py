@@ -32,8 +32,8 @@ from benchmarks._targets import TARGETS, exponent, faster, quality
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a module on one thread: the libraries' threads wait in loops for each other where other things run too."""
     return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-        env={**os.environ, "FASTAUTOREC_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600,
+        check=False, env={**os.environ, "FASTAUTOREC_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
 
