@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native test-gpu lint bench bench-gpu cuda-version clean
+.PHONY: help demo test test-native test-gpu lint bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +18,8 @@ help:
 	@echo "make test       run all tests (Python and native)"
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
 	@echo "make lint       ruff, mypy, clang-format"
-	@echo "make bench      speed and memory against the named peers"
+	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
+	@echo "make bench-compare A=old.json B=new.json    what changed between two runs of it"
 	@echo "make bench-gpu  speed on a CUDA GPU against targets, peers and floors"
 
 $(VENV)/python: Makefile
@@ -90,10 +91,11 @@ lint: $(VENV)/dev
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp cuda -name '*.?pp' -o -name '*.h' -o -name '*.cu*')
 
 bench: $(VENV)/bench
-	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-json=build/benchmarks.json
-	$(BIN)/python benchmarks/memory.py --json build/memory.json
-	$(BIN)/python benchmarks/report.py build/benchmarks.json build/memory.json
-	$(BIN)/python benchmarks/convergence.py --json build/convergence.json
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-compare: $(VENV)/bench
+	@test -n "$(A)" -a -n "$(B)" || { echo "make bench-compare A=old.json B=new.json"; exit 1; }
+	$(BIN)/python -m benchmarks.compare $(A) $(B)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,7 +1,7 @@
 """Accuracy on three data sets: how the defaults were chosen (validation), and what they and tuned models reach (test).
 
-    python benchmarks/accuracy.py            all of it, about ten minutes on two cores; rewrites benchmarks/README.md
-    python benchmarks/accuracy.py --validation-only
+    python -m benchmarks.accuracy            all of it, about ten minutes on two cores; rewrites benchmarks/README.md
+    python -m benchmarks.accuracy --validation-only
 
 The Debian data is embedded in the package; MovieLens-1M and the Goodbooks sample are read from ../shared/data beside
 the repository and left out where they are missing.
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import replace, table
 from scipy import sparse
 
 import fastautorec as far
+from benchmarks._common import SHARED
+from benchmarks._format import replace, table
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 README = Path(__file__).with_name("README.md")
 MARKERS = "<!-- begin: written by accuracy.py -->", "<!-- end: written by accuracy.py -->"
 

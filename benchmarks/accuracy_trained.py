@@ -1,7 +1,7 @@
 """Accuracy of the trained models on three data sets: the family of the paper in every mode, validated and tested.
 
-    python benchmarks/accuracy_trained.py               a quarter of an hour; rewrites benchmarks/README.md
-    python benchmarks/accuracy_trained.py --set NAME    one data set, nothing written
+    python -m benchmarks.accuracy_trained               a quarter of an hour; rewrites benchmarks/README.md
+    python -m benchmarks.accuracy_trained --set NAME    one data set, nothing written
 
 Each system has the settings of trained_settings.json, found by searches on validation data. Validation data also stop
 its training; then it is trained on training and validation data for as many epochs, and tested. Data sets and their
@@ -15,11 +15,12 @@ import json
 import time
 from pathlib import Path
 
-from accuracy import SETS, SHARED, TUNING_RATIOS, ndcg
-from report import replace, table
 from scipy import sparse
 
 import fastautorec as far
+from benchmarks._common import SHARED
+from benchmarks._format import replace, table
+from benchmarks.accuracy import SETS, TUNING_RATIOS, ndcg
 from fastautorec.evaluation import Report
 
 README = Path(__file__).with_name("README.md")

@@ -1,6 +1,6 @@
 """Users that were not in training (section 4.6 of the paper), on MovieLens-1M: 5 % held out, four times.
 
-    python benchmarks/cold_start.py     some two minutes
+    python -m benchmarks.cold_start     some two minutes
 
 Models are fitted on the training part of the other users; of the held-out ones they see the training part and are asked
 for the validation part, so no test data are used.
@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from accuracy import SETS, TUNING_RATIOS
 
 import fastautorec as far
+from benchmarks.accuracy import SETS, TUNING_RATIOS
 
 TIMES, SHARE, METRIC = 4, 0.05, "NDCG@10"
 SETTINGS = json.loads(Path(__file__).with_name("trained_settings.json").read_text())["MovieLens-1M"]

@@ -12,33 +12,33 @@ import fastautorec as far
 
 K = (5, 10, 15, 20, 50)
 
-
 MODELS = {"100 factors, as the published ones": far.NCEPLRec(), "NCEAutoRec(), 300 factors": far.NCEAutoRec()}
 
 
 @pytest.fixture(scope="module", params=MODELS)
 def named(request, data):
-    return request.param, MODELS[request.param].fit(data.train)
+    known = data.known
+    return request.param, MODELS[request.param].fit(known), known
 
 
 def test_evaluate(data, named, measure):
-    name, model = named
+    name, model, known = named
     report = measure(
-        lambda: far.evaluate(model, data.train, data.test, k=K, definition="paper"),
-        table="evaluation", row=name, column="evaluate",
+        lambda: far.evaluate(model, known, data.test, k=K, definition="paper"),
+        table="evaluate", row=name, column="evaluate",
     )  # fmt: skip
-    assert_same(report, evaluate_by_numpy(model, data.train, data.test, {}))
+    assert_same(report, evaluate_by_numpy(model, known, data.test, {}))
 
 
 def test_evaluate_by_numpy(data, named, measure):
-    name, model = named
+    name, model, known = named
     stages = {}
     means = measure(
-        lambda: evaluate_by_numpy(model, data.train, data.test, stages),
-        table="evaluation", row=name, column="NumPy: scores, argpartition, metrics",
+        lambda: evaluate_by_numpy(model, known, data.test, stages),
+        table="evaluate", row=name, column="NumPy: scores, argpartition, metrics",
     )  # fmt: skip
     measure.note(stages=stages)
-    assert_same(far.evaluate(model, data.train, data.test, k=K, definition="paper"), means)
+    assert_same(far.evaluate(model, known, data.test, k=K, definition="paper"), means)
 
 
 def evaluate_by_numpy(model, train, test, stages):

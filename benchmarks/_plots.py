@@ -1,0 +1,156 @@
+"""The pictures of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from benchmarks._results import Result, Results
+from benchmarks._roofline import FAR, Roof
+from benchmarks._targets import CLOSED_FORM, exponent
+from fastautorec._analysis._drawing import COLORS, FONT, name_axes
+from fastautorec._training import MODES
+
+DPI = 130
+UNITS = {"interactions": "interactions", "items": "items n", "factors": "factors k", "threads": "threads"}
+STYLES = {  # of the ways to train
+    "as the paper trains": "-",
+    "exact start, then trained": ":",
+    "PyTorch, as the paper trains": "--",
+    "its defaults": "--",
+}
+BOUNDS = dict(zip(("memory", "cache", "arithmetic"), COLORS, strict=False))
+LOWEST = 0.5  # shown, as a share of the best value of all
+SOONEST = 1e-3  # seconds shown
+SPAN = 8.0  # least ratio of the ends of an axis of seconds or bytes
+
+
+def _figure(width: float, height: float, rows: int, columns: int, **options: Any) -> tuple[Any, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def scaling(results: Results, file: Path) -> None:
+    """Draw seconds and peak memory against sizes, both logarithmic, with the exponents."""
+    shapes = [result for row in results.rows("shapes") if (result := results.get("shapes", row, CLOSED_FORM))]
+    figure, axes = _figure(11, 6.4, 2, 3)
+    first, *middle, last = axes.flat
+    counts = [result.info["shape"][2] for result in shapes]
+    _line(first, counts, [result.median for result in shapes], "interactions", "seconds", "the shapes of the paper")
+    _names(first, shapes, counts, [result.median for result in shapes])
+    for panel, (row, unit) in zip(middle, UNITS.items(), strict=True):
+        found = sorted(results.group("growth", row).values(), key=lambda result: result.info["value"])
+        values = [result.info["value"] for result in found]
+        title = f"ml-20m, other {row}" if row != "threads" else "ml-20m, by threads"
+        _line(panel, values, [result.median for result in found], unit, "seconds", title)
+    peaks = [result.info["peak"] / 1e6 for result in shapes]
+    _line(last, counts, peaks, "interactions", "peak memory, MB", "the shapes of the paper")
+    _names(last, shapes, counts, peaks)
+    figure.savefig(file)
+
+
+def _line(axes: Any, sizes: list[float], values: list[float], x: str, y: str, title: str) -> None:
+    order = np.argsort(sizes)
+    axes.plot(np.array(sizes)[order], np.array(values)[order], "o-", color=COLORS[0], markersize=4.5, linewidth=1.5)
+    axes.set(xscale="log", yscale="log")
+    if len(set(sizes)) > 1:
+        title += f": exponent {exponent(sizes, values):.2f}"
+    axes.set_title(title, fontsize=FONT)
+    name_axes(axes, x, y, grid="both")
+    axes.margins(0.2, 0.18)
+    low, high = axes.get_ylim()
+    wider = max(SPAN / (high / low), 1) ** 0.5  # what hardly changes shall look so
+    axes.set_ylim(low / wider, high * wider)
+    _numbers(axes.xaxis)
+    _numbers(axes.yaxis)
+
+
+def _short(value: float) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= 10 * size or (unit == "M" and value >= size):
+            return f"{value / size:g} {unit}"
+    return f"{value:g}"
+
+
+def _names(axes: Any, shapes: list[Result], x: list[float], y: list[float]) -> None:
+    for result, *place in zip(shapes, x, y, strict=True):
+        side = 1 if place[0] == max(x) else -1
+        axes.annotate(
+            result.key[1], place, xytext=(5 * side, -3 if side > 0 else 4), textcoords="offset points",
+            ha="left" if side > 0 else "right", fontsize=FONT - 2,
+        )  # fmt: skip
+    axes.margins(x=0.3)
+
+
+def quality(results: Results, file: Path) -> None:
+    """Draw the best validation NDCG so far against seconds: a panel for a family, a dot where it ends to rise."""
+    curves = [result for result in results if result.key[0] == "quality"]
+    families = {"NCE-AutoRec": "NCE-AutoRec", "NS-AutoRec": "NS-AutoRec"}
+    figure, axes = _figure(13, 6.2, 1, 3, sharex=True, sharey=True)
+    for panel, family in zip(axes.flat, [*families, "others"], strict=True):
+        labels = ["closed form", *MODES] if family in families else []
+        for curve in curves:
+            name, _, mode = curve.key[1].partition(", ")
+            if families.get(name, "others") == family:
+                label = mode or name
+                if label not in labels:
+                    labels.append(label)
+                _curve(panel, curve, label, COLORS[labels.index(label) % len(COLORS)])
+        panel.set_title(family, fontsize=FONT + 1)
+        panel.set_xscale("log")
+        panel.set_ylim(LOWEST * max(max(v for _, v in curve.info["points"]) for curve in curves), None)
+        name_axes(panel, "seconds of training", "", grid="both")
+        panel.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=FONT - 1, frameon=False, handlelength=3.5
+        )  # fmt: skip
+    axes[0, 0].set_ylabel("best validation NDCG so far", fontsize=FONT)
+    figure.savefig(file)
+
+
+def _curve(axes: Any, curve: Result, label: str, color: str) -> None:
+    kind = curve.key[2]
+    seconds, values = np.array(curve.info["points"]).T
+    best = np.maximum.accumulate(values)
+    one = kind not in STYLES  # the closed form: a point
+    axes.plot(
+        np.maximum(seconds, SOONEST), best, STYLES.get(kind, "-"), color=color, linewidth=1.6,
+        marker="*" if one else "o", markersize=12 if one else 5, markevery=[int(np.argmax(best))],
+        label=label if one else f"{label}, {kind}",
+    )  # fmt: skip
+
+
+def roofline(roofs: list[Roof], file: Path) -> None:
+    """Draw time over floor of each operation, coloured by what makes the floor."""
+    figure, ((axes,),) = _figure(8, 1.4 + 0.32 * len(roofs), 1, 1)
+    places, left = np.arange(len(roofs)), min(0.8, *(0.8 * roof.over for roof in roofs))
+    for place, roof in zip(places, roofs, strict=True):
+        axes.barh(place, roof.over - left, left=left, color=BOUNDS[roof.bound], height=0.7)
+        axes.annotate(
+            f"{roof.over:.1f}×", (roof.over, place), xytext=(3, 0), textcoords="offset points", va="center",
+            fontsize=FONT - 1,
+        )  # fmt: skip
+    for bound, color in BOUNDS.items():
+        axes.barh([0], [np.nan], color=color, label=f"floor set by {bound}")
+    axes.axvline(1, color="0.2", linewidth=1)
+    axes.axvline(FAR, color="0.5", linewidth=1, linestyle="--", label=f"{FAR}× the floor")
+    axes.set_yticks(places, [roof.name for roof in roofs])
+    axes.invert_yaxis()
+    name_axes(axes, "time over floor", "", grid="x")
+    axes.set_xscale("log")
+    _numbers(axes.xaxis)
+    axes.set_xlim(left, 1.3 * max([FAR, *(roof.over for roof in roofs)]))
+    figure.legend(loc="outside lower center", ncols=len(BOUNDS) + 1, fontsize=FONT - 1, frameon=False)
+    figure.savefig(file)
+
+
+def _numbers(axis: Any) -> None:
+    """Give a logarithmic axis numbers that can be read."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _position: _short(value))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,159 @@
+"""What the library shall reach, each against results of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks._format import duration, times, verdict
+from benchmarks._results import Result, Results
+
+Figure = Callable[[Results], float | None]  # None where it was not measured
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure and its limit.
+
+    Attributes
+    ----------
+    what : str
+    figure : callable
+    limit : float
+    show : callable
+        Figure as text.
+    at_most : bool
+        Whether the limit is an upper one.
+    """
+
+    what: str
+    figure: Figure
+    limit: float
+    show: Callable[[float], str] = times
+    at_most: bool = False
+
+    def cells(self, results: Results) -> tuple[str, str, str, str]:
+        """Return what, figure, limit and verdict."""
+        found = self.figure(results)
+        limit = f"{'≤' if self.at_most else '≥'} {self.show(self.limit)}"
+        if found is None:
+            return self.what, "–", limit, "not measured"
+        return self.what, self.show(found), limit, verdict(found <= self.limit if self.at_most else found >= self.limit)
+
+
+def faster(table: str, row: str, ours: str, peer: str) -> Figure:
+    """Return how many times faster ours is than the fastest peer of that name, in the row whose name holds ``row``."""
+
+    def figure(results: Results) -> float | None:
+        for name in results.rows(table):
+            group = results.group(table, name)
+            peers = [result.median for column, result in group.items() if column.startswith(peer)]
+            if row in name and ours in group and peers:
+                return min(peers) / group[ours].median
+        return None
+
+    return figure
+
+
+def of_one(table: str, row: str, column: str, value: Callable[[Result], float]) -> Figure:
+    """Return a value of the result in the row that begins so."""
+
+    def figure(results: Results) -> float | None:
+        found = (results.get(table, name, column) for name in results.rows(table) if name.startswith(row))
+        return next((value(result) for result in found if result is not None), None)
+
+    return figure
+
+
+def quality(results: Results) -> float | None:
+    """Return how much sooner the closed form is as good as NCE-AutoRec in PyTorch ever is, in its worse mode."""
+    ours = results.get("quality", "NCE-AutoRec, closed form", "NCEAutoRec()")
+    peers = (results.get("quality", row, "PyTorch, as the paper trains") for row in results.rows("quality"))
+    curves = [peer.info["points"] for peer in peers if peer is not None and peer.key[1].startswith("NCE")]
+    if ours is None or not curves:
+        return None
+    ratios = []
+    for points in curves:
+        seconds, best = max(points, key=lambda point: (point[1], -point[0]))
+        reached = [at for at, value in ours.info["points"] if value >= best]
+        ratios.append(seconds / reached[0] if reached else 0.0)
+    return min(ratios)
+
+
+def exponent(sizes: list[float], seconds: list[float]) -> float:
+    """Return p of seconds ~ sizeᵖ, by least squares of the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def growth(results: Results) -> float | None:
+    """Return the exponent of the closed form over the interactions of the paper's shapes."""
+    found = [results.get("shapes", row, CLOSED_FORM) for row in results.rows("shapes")]
+    shapes = [result for result in found if result is not None]
+    if len(shapes) < 2:
+        return None
+    return exponent([result.info["shape"][2] for result in shapes], [result.median for result in shapes])
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _gigabytes(value: float) -> str:
+    return f"{value / 1e9:.2g} GB"
+
+
+def _peak(result: Result) -> float:
+    return float(result.info["peak"])
+
+
+CLOSED_FORM = "NCEAutoRec(), closed form"
+FIT, EPOCH = "NCEAutoRec()", "fastautorec"
+NUMPY, PYTHON, PYTORCH = "NumPy/SciPy", "plain Python", "PyTorch"
+ALS = "implicit ALS, {} factors"
+
+TARGETS = [
+    Target("default fit, ML-1M: against implicit ALS-64", faster("fit", "ML-1M", FIT, ALS.format(64)), 5),
+    Target("default fit, ML-1M: against implicit ALS-200", faster("fit", "ML-1M", FIT, ALS.format(200)), 50),
+    Target("default fit, ML-1M: against EASE by NumPy", faster("fit", "ML-1M", FIT, "EASE by NumPy"), 10),
+    Target("default fit, Gowalla: against implicit ALS-64", faster("fit", "Gowalla", FIT, ALS.format(64)), 2),
+    *(
+        Target(
+            f"joint epoch, batch {batch}: against dense PyTorch, its fastest version",
+            faster("epoch", f"NCEAutoRec, joint, batch {batch}", EPOCH, PYTORCH), factor,
+        )
+        for batch, factor in ((100, 10), (500, 15), (1024, 20))
+    ),
+    Target("time to the best validation NDCG of NCE-AutoRec in PyTorch", quality, 100),
+    Target("evaluation: against NumPy", faster("evaluate", "100 factors", "evaluate", "NumPy"), 8),
+    *(
+        Target(
+            f"one new user, {name} of recommend",
+            of_one("latency", "top", "recommend", lambda result, share=share: result.quantile(share)), limit, duration,
+            at_most=True,
+        )
+        for name, share, limit in (("p50", 0.5, 1e-3), ("p99", 0.99, 3e-3))
+    ),
+    *(
+        Target(f"lists for all users, {data}: against implicit", faster("recommend", data, "recommend", "implicit"), 2)
+        for data in ("ML-1M", "Gowalla")
+    ),
+    Target("exponent of fit time over interactions, Goodbooks to Yahoo", growth, 1.05, _plain, at_most=True),
+    *(
+        Target(f"peak memory, {row}, {column}", of_one("shapes", row, column, _peak), limit, _gigabytes, at_most=True)
+        for row, column, limit in (
+            ("ml-20m", CLOSED_FORM, 1.5e9),
+            ("yahoo", CLOSED_FORM, 4e9),
+            ("ml-20m, all interactions", "NCEAutoRec, one epoch", 2e9),
+            ("ml-20m, all interactions", "NSAutoRec, one epoch", 2e9),
+        )
+    ),
+    Target("negatives: against NumPy multinomial", faster("sampling", "", "C++", "NumPy"), 30),
+    Target("negatives: against plain Python", faster("sampling", "", "C++", PYTHON), 200),
+    *(
+        Target(f"`{name}`: against {peer}", faster("ops", name, "C++", peer), factor)
+        for name in ("nce_transform", "encode", "encode_backward", "top_items")
+        for peer, factor in ((NUMPY, 3), (PYTHON, 100))
+    ),
+]  # fmt: skip

@@ -1,0 +1,103 @@
+"""One training by this library and by PyTorch, from one start: the same network, losses, steps and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from benchmarks._common import THREADS
+from fastautorec._backends import get_backend
+from fastautorec._fitting import FitRun, Progress
+from fastautorec._losses import NegativeSampling
+from fastautorec._validation import check_user_items
+from fastautorec.models._session import Session
+
+if TYPE_CHECKING:
+    from benchmarks import dense_torch
+
+Epoch = Callable[[], dict[str, float]]  # trains on every user once; mean loss of each head
+
+
+class Training:
+    """What a model would train on a matrix.
+
+    Parameters
+    ----------
+    model : trained model
+        Says what is trained, and how.
+    train : CSR (m, n)
+    validation : CSR (m, n), optional
+    """
+
+    def __init__(self, model: Any, train: sparse.csr_matrix, validation: sparse.csr_matrix | None = None) -> None:
+        self.model, self.train = model, train
+        held_out = None if validation is None else check_user_items("validation", validation)
+        checked = check_user_items("train", train, fitting=True)
+        self.run = FitRun(get_backend(), checked, held_out, (), Progress("", show=False))
+        self.session = Session(model, self.run, model._seeds())
+        self.phases = list(model._phases())
+
+    def ours(self) -> Epoch:
+        """Return the epochs of the first phase, from the random start."""
+        phase, session = self.phases[0], self.session
+        session.network = session.random_network().copy(self.run.backend)
+        trainer = session.trainer(self.model.batch_size, epochs=(10**6,), patience=10**6)
+        trainer.begin(0, phase, lambda: None)
+        return lambda: trainer.epoch(phase)
+
+    def torch(self, *, drawn: bool = True, lookup: bool = True, fused: bool = True) -> Epoch:
+        """Return PyTorch's epochs of the first phase, in the same order of users.
+
+        It draws negatives itself, or gets ours of the first epoch to be compared.
+        """
+        trainer = self.torch_trainer(self.torch_network(lookup), self.torch_losses(drawn), self.phases[0], fused)
+        users, numbers = np.flatnonzero(np.diff(self.train.indptr)), iter(range(1, 10**6))
+        seed = self.session.seeds.order
+        return lambda: trainer.epoch(np.random.default_rng([seed, next(numbers)]).permutation(users))
+
+    def torch_network(self, lookup: bool = True) -> dense_torch.AutoRec:
+        torch, peer = _torch()
+        torch.set_num_threads(THREADS)
+        return peer.AutoRec(self.session.random_network(), self.model.activation, self.model.intercept, lookup)
+
+    def torch_losses(self, drawn: bool = True) -> dict[str, dense_torch.HeadLoss]:
+        _, peer = _torch()
+        losses = {}
+        for head, loss in self.session.losses.items():
+            if isinstance(loss, NegativeSampling):
+                popularity = self.run.backend.count_items(self.run.train)
+                counts = peer.multinomial_counts(popularity, self.model.negatives) if drawn else self._counts(loss)
+                losses[head] = peer.negative_sampling(counts, loss.out)
+            else:
+                losses[head] = peer.squared_error(loss.item_weights, loss.user_weight)
+        return losses
+
+    def torch_trainer(self, network: Any, losses: Any, phase: Any, fused: bool = True) -> dense_torch.Trainer:
+        return _torch()[1].Trainer(
+            network, losses, self.train, self.model.batch_size, phase.steps, phase.encoder, fused=fused,
+            normalize=self.model.normalize == "l2",
+        )  # fmt: skip
+
+    def _counts(self, loss: NegativeSampling) -> dense_torch.Counts:
+        """Return our negatives of the first epoch."""
+        torch, _ = _torch()
+
+        def counts(users: npt.NDArray[np.int64]) -> Any:
+            pattern, values = self.run.backend.sample_negatives(loss.sampler, users, None, loss.seed, 1)
+            rows = sparse.csr_matrix((values, pattern.indices, pattern.indptr), shape=pattern.shape)
+            return torch.from_numpy(rows.toarray().astype(np.float32))
+
+        return counts
+
+
+def _torch() -> tuple[Any, Any]:
+    """Return PyTorch and the peer made with it; only called where it is installed."""
+    import torch  # noqa: PLC0415
+
+    from benchmarks import dense_torch  # noqa: PLC0415
+
+    return torch, dense_torch

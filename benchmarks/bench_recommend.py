@@ -1,0 +1,117 @@
+"""Recommending: lists for all users at once, and for one new user at a time, from a fresh history."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from threadpoolctl import threadpool_limits
+
+import fastautorec as far
+from benchmarks._common import THREADS, gowalla
+
+LISTED = 10
+CHECKED = 20  # requests
+
+
+# --- all users --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["ML-1M", "Gowalla"])
+def everyone(request, data, sizes):
+    """Return the name of the data, its histories, and a model without intercepts, as implicit's have none."""
+    name, known = (data.name, data.known) if request.param == "ML-1M" else gowalla(sizes.quick)
+    return name, known, far.NCEPLRec(factors=min(sizes.factors, 100)).fit(known)
+
+
+def place(name, model):
+    return {"table": "recommend", "row": f"top {LISTED} for all users of {name}, {model.encoder_.shape[1]} factors"}
+
+
+def test_recommend_all(everyone, measure):
+    """From histories: the hidden units of every user are computed anew."""
+    name, known, model = everyone
+    ids, scores = measure(lambda: model.recommend(known, N=LISTED), **place(name, model), column="recommend")
+    some = slice(0, 200)
+    expected = (known[some] @ model.encoder_) @ model.decoder_.T
+    expected[known[some].nonzero()] = -np.inf
+    assert_allclose(scores[some], -np.sort(-expected, axis=1)[:, :LISTED], rtol=1e-4, atol=1e-5)
+    assert not known[np.repeat(np.arange(len(ids)), LISTED), ids.ravel()].any()
+
+
+def test_recommend_all_by_implicit(everyone, measure):
+    """The same factors in implicit, which has those of the users ready; threads and BLAS as its own models use them."""
+    als = pytest.importorskip("implicit.als", reason="the peer is implicit; pip install implicit")
+    name, known, model = everyone
+    users = np.arange(known.shape[0])
+    with threadpool_limits(1, "blas"):
+        peer = als.AlternatingLeastSquares(factors=model.encoder_.shape[1], num_threads=THREADS)
+        peer.user_factors, peer.item_factors = known @ model.encoder_, np.ascontiguousarray(model.decoder_)
+        _, scores = measure(
+            lambda: peer.recommend(users, known, N=LISTED),
+            **place(name, model),
+            column="implicit top-k, same factors",
+        )
+    assert_allclose(scores, model.recommend(known, N=LISTED)[1], rtol=1e-4, atol=1e-5)
+
+
+# --- one user at a time -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def service(sizes):
+    """Return a model, and the histories of users that it has not seen, one matrix each."""
+    users, items, count = sizes.newcomers
+    both = far.datasets.synthetic(users + sizes.requests, items, count, random_state=0)
+    model = far.NCEAutoRec(factors=sizes.factors).fit(both[:users])
+    return model, [both[u] for u in range(users, users + sizes.requests)]
+
+
+def one(model):
+    items, factors = model.decoder_.shape[0], model.encoder_.shape[1]
+    return {"table": "latency", "row": f"top {LISTED} for one new user, {items:,} items, {factors} factors"}
+
+
+def test_recommend_one(service, measure):
+    model, histories = service
+    measure.each(lambda history: model.recommend(history, N=LISTED), histories, **one(model), column="recommend")
+    for history in histories[:CHECKED]:
+        ids, scores = model.recommend(history, N=LISTED)
+        expected = model.predict(history)
+        expected[history.nonzero()] = -np.inf
+        assert_allclose(scores, -np.sort(-expected)[:, :LISTED], rtol=1e-4, atol=1e-5)
+        assert not np.isin(ids, history.indices).any()
+
+
+def test_recommend_one_by_numpy(service, measure):
+    """What one writes at first: the scores of all items, then argpartition."""
+    model, histories = service
+
+    def recommend(history):
+        root = len(history.indices) ** -0.5
+        hidden = root * model.encoder_[history.indices].sum(axis=0)
+        scores = model.decoder_ @ np.append(hidden, np.float32(root))  # the intercept shrinks with the history
+        scores[history.indices] = -np.inf
+        best = np.argpartition(-scores, LISTED)[:LISTED]
+        best = best[np.argsort(-scores[best], kind="stable")]
+        return best, scores[best]
+
+    measure.each(recommend, histories, **one(model), column="NumPy, argpartition")
+    for history in histories[:CHECKED]:
+        assert_allclose(recommend(history)[1], model.recommend(history, N=LISTED)[1][0], rtol=1e-3, atol=1e-4)
+
+
+def test_recommend_one_by_implicit(service, measure):
+    """A user folded into ALS factors of the same size, on one thread; untrained factors cost the same."""
+    als = pytest.importorskip("implicit.als", reason="the peer is implicit; pip install implicit")
+    model, histories = service
+    factors, rng = model.encoder_.shape[1], np.random.default_rng(0)
+    with threadpool_limits(1, "blas"):
+        peer = als.AlternatingLeastSquares(factors=factors, num_threads=1)
+        peer.item_factors = rng.standard_normal((model.n_items_, factors), dtype=np.float32) / factors
+        measure.each(
+            lambda history: peer.recommend(0, history, N=LISTED, recalculate_user=True), histories,
+            **one(model), column="implicit ALS, folded in",
+        )  # fmt: skip
+        ids, _ = peer.recommend(0, histories[0], N=LISTED, recalculate_user=True)
+    assert not np.isin(ids, histories[0].indices).any()
