@@ -446,7 +446,8 @@ def _without_copies(csr: Csr) -> sparse.csr_matrix:
     matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
     matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
     matrix.has_canonical_format = True
-    return matrix  # type: ignore[no-any-return]
+    result: sparse.csr_matrix = matrix
+    return result
 
 
 def _column(df: Any, argument: str, name: str) -> Any:
