@@ -6,7 +6,6 @@ import contextlib
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from fastautorec._fitting import FitRun
 from fastautorec._parallel import single_threaded_blas
 from fastautorec._training import PREDICTION
 from fastautorec._validation import check_choice, check_int, check_random_state, check_real
+from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.exceptions import DivergedError
 from fastautorec.models._base import Recommender
 from fastautorec.models._heads import check_metric, validation_metric
@@ -66,13 +66,7 @@ class ImplicitModel(Recommender):
             return training.finish()
 
     def _number_of_epochs(self) -> int:
-        if isinstance(self.epochs, Integral):
-            return check_int("epochs", self.epochs, 1)
-        if not isinstance(self.epochs, (list, tuple, np.ndarray)):
-            raise TypeError(f"`epochs` must be an integer, got {type(self.epochs).__name__}")
-        if len(self.epochs) != 1:
-            raise ValueError(f"`epochs` must be one number, got {len(self.epochs)}")
-        return check_int("epochs", self.epochs[0], 1)
+        return check_single_phase(self.epochs)
 
     def _check_params(self) -> None:
         check_int("factors", self.factors, 1)

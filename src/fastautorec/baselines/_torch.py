@@ -8,7 +8,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from fastautorec._plan import Plan
 from fastautorec._sparse import Csr
 from fastautorec._training import PREDICTION
 from fastautorec._validation import check_choice, check_int, check_random_state, check_rate, check_real
+from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.baselines._extras import require
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
 from fastautorec.models._base import Recommender
@@ -97,13 +97,7 @@ class TorchModel(Recommender):
         return fitted | {"trained_on_": device}
 
     def _number_of_epochs(self) -> int:
-        if isinstance(self.epochs, Integral):
-            return check_int("epochs", self.epochs, 1)
-        if not isinstance(self.epochs, (list, tuple, np.ndarray)):
-            raise TypeError(f"`epochs` must be an integer, got {type(self.epochs).__name__}")
-        if len(self.epochs) != 1:
-            raise ValueError(f"`epochs` must be one number, got {len(self.epochs)}")
-        return check_int("epochs", self.epochs[0], 1)
+        return check_single_phase(self.epochs)
 
     def _check_params(self) -> None:
         check_int("factors", self.factors, 1)
