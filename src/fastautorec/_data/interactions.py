@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._data import columns, store
+from fastautorec._data import columns, naming, store
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._validation import check_bool, check_int, check_real, check_user_items
-
-_MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes too long
 
 
 class Interactions:
@@ -76,10 +72,10 @@ class Interactions:
         csr = check_user_items("user_items", user_items)
         self.timestamps = None
         if timestamps is not None:
-            self.timestamps = _aligned_times(user_items, timestamps, csr)
+            self.timestamps = naming.aligned_times(user_items, timestamps, csr)
         self.user_items = csr.to_scipy()
-        self.user_ids = _check_labels("user_ids", user_ids, csr.shape[0], "rows")
-        self.item_ids = _check_labels("item_ids", item_ids, csr.shape[1], "columns")
+        self.user_ids = naming.check_labels("user_ids", user_ids, csr.shape[0], "rows")
+        self.item_ids = naming.check_labels("item_ids", item_ids, csr.shape[1], "columns")
 
     @classmethod
     def from_dataframe(
@@ -124,10 +120,10 @@ class Interactions:
         >>> data.user_ids, data.item_ids
         (array(['ann'], dtype='<U3'), array([10, 30]))
         """
-        ratings = None if rating is None else columns.numbers(rating, _column(df, "rating", rating))
-        moments = None if timestamp is None else columns.times(timestamp, _column(df, "timestamp", timestamp))
-        users = columns.factorize(user, _column(df, "user", user))
-        items = columns.factorize(item, _column(df, "item", item))
+        ratings = None if rating is None else columns.numbers(rating, naming.column(df, "rating", rating))
+        moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
+        users = columns.factorize(user, naming.column(df, "user", user))
+        items = columns.factorize(item, naming.column(df, "item", item))
         return cls._from_columns(users, items, ratings, moments, threshold)
 
     @classmethod
@@ -258,7 +254,7 @@ class Interactions:
                 )
                 if first is None:
                     first = item_ids, csr.n_cols, times is not None
-                if csr.n_cols != first[1] or not _same_ids(item_ids, first[0]):
+                if csr.n_cols != first[1] or not naming.same_ids(item_ids, first[0]):
                     raise ValueError(
                         f"`blocks` must all have the items of the first one, but those of block {number} differ; bring "
                         "it to them with block.with_items(item_ids)"
@@ -373,7 +369,7 @@ class Interactions:
         KeyError
             For an id that is not in the data; the message names it and similar ones.
         """
-        return _find("user", self._user_map, ids)
+        return naming.find("user", self._user_map, ids)
 
     def item_index(self, ids: Any) -> Any:
         """Return the column of one item id, int, or the columns of several, int64 array.
@@ -383,7 +379,7 @@ class Interactions:
         KeyError
             For an id that is not in the data; the message names it and similar ones.
         """
-        return _find("item", self._item_map, ids)
+        return naming.find("item", self._item_map, ids)
 
     def with_items(self, item_ids: Any) -> Interactions:
         """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
@@ -411,7 +407,7 @@ class Interactions:
         >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
         array([[1., 0.]], dtype=float32)
         """
-        labels = _check_labels("item_ids", item_ids, len(item_ids), "columns")
+        labels = naming.check_labels("item_ids", item_ids, len(item_ids), "columns")
         as_text = labels.dtype.kind != self.item_ids.dtype.kind
         place = {str(label) if as_text else label: column for column, label in enumerate(labels.tolist())}
         own = (str(label) if as_text else label for label in self.item_ids.tolist())
@@ -448,76 +444,3 @@ def _without_copies(csr: Csr) -> sparse.csr_matrix:
     matrix.has_canonical_format = True
     result: sparse.csr_matrix = matrix
     return result
-
-
-def _column(df: Any, argument: str, name: str) -> Any:
-    if not hasattr(df, "__getitem__"):
-        hint = "; call collect() first" if hasattr(df, "collect") else ""
-        raise TypeError(f"`df` must be a data frame or a dict of columns, got {type(df).__qualname__}{hint}")
-    known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
-    if name not in known:
-        raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
-    return df[name]
-
-
-def _check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
-    """Return distinct ids in the order given, int64 or str."""
-    if labels is None:
-        return np.arange(length)
-    ids, codes = columns.factorize(name, labels)
-    if len(codes) != length:
-        raise ValueError(f"`{name}` must have one id for each of the {length} {of} of `user_items`, got {len(codes)}")
-    if len(ids) != length:
-        twice = ids[int(np.argmax(np.bincount(codes)))]
-        raise ValueError(f"`{name}` must be distinct, got {twice!s} more than once")
-    result: npt.NDArray[Any] = ids[codes]
-    return result
-
-
-def _aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any]:
-    """Return one time per entry of the canonical matrix, int64 or float64 (nnz,)."""
-    if sparse.issparse(timestamps):
-        matrix: Any = timestamps
-        if matrix.shape != csr.shape:
-            raise ValueError(f"`timestamps` must have the shape of `user_items`, {csr.shape}, got {matrix.shape}")
-        entries = matrix.tocoo()
-        times, present = columns.times("timestamps", entries.data), np.ones(entries.nnz, bool)
-    else:
-        entries = getattr(user_items, "user_items", user_items).tocoo()
-        times, present = columns.times("timestamps", timestamps), entries.data != 0
-        if len(times) != len(present):
-            raise ValueError(
-                f"`timestamps` must have one value for each of the {len(present)} stored entries of `user_items`, "
-                f"in their order, got {len(times)}"
-            )
-    rows, cols, times = entries.row[present], entries.col[present], times[present]
-    indptr, indices, latest = columns.pair_matrix(rows, cols, csr.shape, times)
-    if not np.array_equal(indptr, csr.indptr) or not np.array_equal(indices, csr.indices):
-        raise ValueError("`timestamps` must have a stored entry exactly where `user_items` has one")
-    return np.asarray(latest)
-
-
-def _same_ids(these: Any, those: Any) -> bool:
-    return these is those if these is None or those is None else bool(np.array_equal(these, those))
-
-
-def _find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:
-    if isinstance(ids, (str, Integral)):
-        return _find_one(kind, index_of, ids)
-    return np.array([_find_one(kind, index_of, label) for label in ids], np.int64)
-
-
-def _find_one(kind: str, index_of: dict[Any, int], label: Any) -> int:
-    try:
-        return index_of[label]
-    except KeyError:
-        pass
-    text = bool(index_of) and isinstance(next(iter(index_of)), str)
-    if isinstance(label, str) != text:
-        hint = f"; the {kind} ids are {'strings' if text else 'integers'}"
-    else:
-        near = difflib.get_close_matches(label, index_of) if text and len(index_of) <= _MAX_SUGGEST else []
-        hint = (
-            f"; did you mean {' or '.join(map(repr, near))}?" if near else f" among the {len(index_of):,} in the data"
-        )
-    raise KeyError(f"no {kind} {label!r}{hint}")

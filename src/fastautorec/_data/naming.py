@@ -1,0 +1,92 @@
+"""Names given by the user: columns of data frames, ids of rows and columns, the entry that a time belongs to."""
+
+from __future__ import annotations
+
+import difflib
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from fastautorec._data import columns
+from fastautorec._sparse import Csr
+
+_MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes too long
+
+
+def column(df: Any, argument: str, name: str) -> Any:
+    """Return a column of a data frame, which ``argument`` names."""
+    if not hasattr(df, "__getitem__"):
+        hint = "; call collect() first" if hasattr(df, "collect") else ""
+        raise TypeError(f"`df` must be a data frame or a dict of columns, got {type(df).__qualname__}{hint}")
+    known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
+    if name not in known:
+        raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
+    return df[name]
+
+
+def check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
+    """Return distinct ids in the order given, int64 or str."""
+    if labels is None:
+        return np.arange(length)
+    ids, codes = columns.factorize(name, labels)
+    if len(codes) != length:
+        raise ValueError(f"`{name}` must have one id for each of the {length} {of} of `user_items`, got {len(codes)}")
+    if len(ids) != length:
+        twice = ids[int(np.argmax(np.bincount(codes)))]
+        raise ValueError(f"`{name}` must be distinct, got {twice!s} more than once")
+    result: npt.NDArray[Any] = ids[codes]
+    return result
+
+
+def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any]:
+    """Return one time per entry of the canonical matrix, int64 or float64 (nnz,)."""
+    if sparse.issparse(timestamps):
+        matrix: Any = timestamps
+        if matrix.shape != csr.shape:
+            raise ValueError(f"`timestamps` must have the shape of `user_items`, {csr.shape}, got {matrix.shape}")
+        entries = matrix.tocoo()
+        times, present = columns.times("timestamps", entries.data), np.ones(entries.nnz, bool)
+    else:
+        entries = getattr(user_items, "user_items", user_items).tocoo()
+        times, present = columns.times("timestamps", timestamps), entries.data != 0
+        if len(times) != len(present):
+            raise ValueError(
+                f"`timestamps` must have one value for each of the {len(present)} stored entries of `user_items`, "
+                f"in their order, got {len(times)}"
+            )
+    rows, cols, times = entries.row[present], entries.col[present], times[present]
+    indptr, indices, latest = columns.pair_matrix(rows, cols, csr.shape, times)
+    if not np.array_equal(indptr, csr.indptr) or not np.array_equal(indices, csr.indices):
+        raise ValueError("`timestamps` must have a stored entry exactly where `user_items` has one")
+    return np.asarray(latest)
+
+
+def same_ids(these: Any, those: Any) -> bool:
+    """Return whether two lists of ids, or None, are the same."""
+    return these is those if these is None or those is None else bool(np.array_equal(these, those))
+
+
+def find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:
+    """Return the number of an id, or int64 numbers of several."""
+    if isinstance(ids, (str, Integral)):
+        return _find_one(kind, index_of, ids)
+    return np.array([_find_one(kind, index_of, label) for label in ids], np.int64)
+
+
+def _find_one(kind: str, index_of: dict[Any, int], label: Any) -> int:
+    try:
+        return index_of[label]
+    except KeyError:
+        pass
+    text = bool(index_of) and isinstance(next(iter(index_of)), str)
+    if isinstance(label, str) != text:
+        hint = f"; the {kind} ids are {'strings' if text else 'integers'}"
+    else:
+        near = difflib.get_close_matches(label, index_of) if text and len(index_of) <= _MAX_SUGGEST else []
+        hint = (
+            f"; did you mean {' or '.join(map(repr, near))}?" if near else f" among the {len(index_of):,} in the data"
+        )
+    raise KeyError(f"no {kind} {label!r}{hint}")
