@@ -26,7 +26,6 @@ from fastautorec.exceptions import BackendUnavailableError, DivergedError
 
 torch = pytest.importorskip("torch", reason="the models are trained by PyTorch")
 
-HISTORY = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 0]], np.float32))
 
 every_model = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 every_user_model = pytest.mark.parametrize("cls", [CML, CDAE], ids=lambda cls: cls.__name__)

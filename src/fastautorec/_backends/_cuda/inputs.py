@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from scipy import sparse
 
-from fastautorec import _validation
+from fastautorec import _refusals, _validation
 from fastautorec._backends._cuda.device import Array, Device
 from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
 from fastautorec._backends._host import HostInputs
@@ -38,13 +38,13 @@ class DeviceInputs(HostInputs):
         stored, values = self._stored(name, given, n_items)
         wrong = (values != 1) & (values != 0)  # before duplicates add up to more than 1
         if bool(wrong.any()):
-            _validation.refuse_values_that_are_not_binary(name, self._first(values, wrong))
+            _refusals.refuse_values_that_are_not_binary(name, self._first(values, wrong))
         checked, values = self._canonical(stored, values)
         kept = values != 0
         if not bool(kept.all()):
             checked = self._entries(checked, kept)
         if fitting and checked.nnz == 0:
-            _validation.refuse_empty(name, checked.shape)
+            _refusals.refuse_empty(name, checked.shape)
         return checked
 
     def values(self, name: str, given: Any, n_items: int | None = None) -> Any:
@@ -57,14 +57,14 @@ class DeviceInputs(HostInputs):
         if not is_on_device(given):
             return super().counts(name, given)
         csr, values = self._canonical(*self._stored(name, given, None))
-        wrong = ~((values >= 0) & (values <= _validation.MAX_COUNT) & (values == np.floor(values)))
+        wrong = ~((values >= 0) & (values <= _refusals.MAX_COUNT) & (values == np.floor(values)))
         if bool(wrong.any()):
-            _validation.refuse_counts(name, self._first(values, wrong))
+            _refusals.refuse_counts(name, self._first(values, wrong))
         return csr, values.astype(np.int32)
 
     def dense(self, name: str, given: Any, shape: tuple[int | None, ...], rule: str, *, finite: bool = True) -> Any:
         if hasattr(given, "tocsr"):
-            _validation.refuse_sparse(name, given)
+            _refusals.refuse_sparse(name, given)
         dense = self._array(name, given)
         if dense.dtype.kind not in "biuf":
             raise TypeError(f"`{name}` must hold real numbers, got dtype {dense.dtype}")
@@ -96,7 +96,7 @@ class DeviceInputs(HostInputs):
     @staticmethod
     def _refuse_place(name: str, given: Any, copy: str) -> NoReturn:
         raise TypeError(
-            f"`{name}` must be on the device like the other arguments, got {_validation.kind(given)} in host "
+            f"`{name}` must be on the device like the other arguments, got {_refusals.kind(given)} in host "
             f"memory; copy it with {copy}, or all others to the host with .get()"
         )
 
@@ -108,7 +108,7 @@ class DeviceInputs(HostInputs):
         """
         matrix, xp = getattr(given, "user_items", given), self.device.xp
         if not hasattr(matrix, "tocsr"):
-            _validation.refuse_dense(name, matrix, "cupyx.scipy")
+            _refusals.refuse_dense(name, matrix, "cupyx.scipy")
         _validation.check_numbers(name, matrix, n_items)
         self._check_number(name, given)
         if matrix.format == "csr":
@@ -123,7 +123,7 @@ class DeviceInputs(HostInputs):
         nnz, n_cols = int(pointers[-1]), int(matrix.shape[1])
         ids, data = ids[:nnz], data[:nnz]
         if nnz and (int(ids.min()) < 0 or int(ids.max()) >= n_cols):
-            _validation.refuse_damaged_ids(name, n_cols)
+            _refusals.refuse_damaged_ids(name, n_cols)
         indptr, ids = xp.ascontiguousarray(indptr, np.int64), xp.ascontiguousarray(ids, np.int32)
         return DeviceCsr(Pattern(self.device, indptr, ids, n_cols, pointers)), self._rows(data)
 
@@ -159,7 +159,7 @@ class DeviceInputs(HostInputs):
         result = values.astype(np.float32, copy=False)
         wrong = ~np.isfinite(result)
         if bool(wrong.any()):
-            _validation.refuse_infinite(name, self._first(values, wrong))
+            _refusals.refuse_infinite(name, self._first(values, wrong))
         return self._rows(result)
 
     def _first(self, values: Array, wrong: Array) -> Any:

@@ -1,0 +1,53 @@
+"""Errors about arrays, in the same words whatever memory they are in."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+MAX_COUNT = 2**24  # integers up to here are exact in float32
+
+
+def kind(value: object) -> str:
+    """Return the name of a type for messages."""
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def refuse_dense(name: str, given: object, package: str) -> NoReturn:
+    """Raise for what is no sparse matrix."""
+    raise TypeError(
+        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; "
+        f"convert an array with {package}.sparse.csr_matrix(array)"
+    )
+
+
+def refuse_sparse(name: str, given: object) -> NoReturn:
+    """Raise for a sparse matrix where an array is wanted."""
+    raise TypeError(f"`{name}` must be a dense array, got {kind(given)}; convert it with .toarray()")
+
+
+def refuse_empty(name: str, shape: tuple[int, int]) -> NoReturn:
+    """Raise for a matrix without interactions."""
+    raise ValueError(f"`{name}` must hold at least one interaction, got an empty matrix of shape {shape}")
+
+
+def refuse_values_that_are_not_binary(name: str, value: object) -> NoReturn:
+    """Raise for ratings."""
+    raise ValueError(
+        f"`{name}` must hold only 0 and 1 (one-class feedback), got {value}; binarise ratings first, "
+        f"for example user_items = (ratings >= 4).astype('float32'), or read_ratings(path, threshold=4)"
+    )
+
+
+def refuse_counts(name: str, value: object) -> NoReturn:
+    """Raise for what is no count."""
+    raise ValueError(f"`{name}` must hold counts, integers between 0 and {MAX_COUNT}, got {value}")
+
+
+def refuse_infinite(name: str, value: object) -> NoReturn:
+    """Raise for what float32 does not hold."""
+    raise ValueError(f"`{name}` must hold only finite numbers (in float32), got {value}")
+
+
+def refuse_damaged_ids(name: str, n_items: int) -> NoReturn:
+    """Raise for ids of no column."""
+    raise ValueError(f"`{name}` has column indices outside [0, {n_items}); the matrix is damaged")
