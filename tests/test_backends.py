@@ -91,6 +91,7 @@ OPERATIONS = {
     "encode without bias": lambda b, x: b.encode(x, dense(x.n_cols, 33)),
     "encode_backward": lambda b, x: b.encode_backward(x, dense(x.shape[0], 33)),
     "gram_product": lambda b, x: b.gram_product(x, dense(x.n_cols, 33)),
+    "gram_product, weighted": lambda b, x: b.gram_product(x, dense(x.n_cols, 33), dense(1, x.n_cols, 2)[0], 0.75),
     "drop_entries": lambda b, x: b.drop_entries(x, 0.3, 2**40 + 5, 3),
     "top_items": lambda b, x: b.top_items(dense(*x.shape), 7),
     "top_items with exclusion": lambda b, x: b.top_items(dense(*x.shape), 7, x),

@@ -100,7 +100,10 @@ def test_operations_in_blocks() -> None:
     target = SquaredError(weights, 0.5).on(backend).target(there)
     assert isinstance(target, streamed.StreamedCsr)
     dense = SquaredError(weights, 0.5).target(X).to_scipy()
-    np.testing.assert_allclose(backend.gram_product(target, block).get(), dense.T @ (dense @ block.get()), atol=1e-3)
+    expected = dense.T @ (dense @ block.get())
+    np.testing.assert_allclose(backend.gram_product(target, block).get(), expected, atol=1e-3)
+    of_items = backend.to_device(weights)
+    np.testing.assert_allclose(backend.gram_product(there, block, of_items, 0.5).get(), expected, atol=1e-3)
 
 
 def test_a_user_larger_than_a_block_comes_alone(monkeypatch: pytest.MonkeyPatch) -> None:

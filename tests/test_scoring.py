@@ -10,11 +10,13 @@ from scipy import sparse
 import fastautorec as far
 from fastautorec import _scoring
 from fastautorec._backends import get_backend
+from fastautorec._backends._host import HostArrays
+from fastautorec._backends.protocol import ScoreTiles
 from fastautorec._scoring import DotScorer, copying_pays, joined, part_bounds, tile_shape, top_lists
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_user_items
 
-N_ITEMS, FACTORS = 40_000, 20  # three tiles of items for many users, one for few
+N_ITEMS, FACTORS = 40_000, 20  # many tiles of items for many users, one for few
 USERS = (1, 3, 8, 9, 70)
 
 
@@ -123,7 +125,8 @@ def test_no_users(decoder):
     assert ids.shape == scores.shape == (0, 3)
 
 
-def test_lists_of_each_block_have_their_own_length(history, decoder):
+def test_lists_of_each_block_have_their_own_length(history, decoder, monkeypatch):
+    monkeypatch.setattr(HostArrays, "score_tiles", ScoreTiles(size=1 << 20, items=16, users=50))
     rows = check_user_items("history", sparse.vstack([history, history], "csr"))
     scorer = DotScorer(lambda backend, part: backend.encode(part, factors(N_ITEMS, 3)), decoder)
     found = {}
@@ -144,7 +147,7 @@ def test_lists_of_each_block_have_their_own_length(history, decoder):
 
 def test_tiles_are_of_one_size():
     tiles = get_backend("cpu").score_tiles
-    assert tile_shape(tiles, 1000, 20_000) == (104, 10_000)
+    assert tile_shape(tiles, 1000, 20_000) == (512, 2000)
     assert tile_shape(tiles, 1, 50_000) == (1, 50_000)
     assert tile_shape(tiles, 1, 2**20) == (1, _scoring.WIDE_TILE)
     for n_users in (1, 8, 9, 10**6):

@@ -43,6 +43,14 @@ MatrixView<T> matrix_view(const py::array& array, bool writeable = false) {
     return {pointer<std::remove_const_t<T>>(array, writeable), array.shape(0), array.shape(1), stride};
 }
 
+// The values of a vector that may be None; `what` says what it has to have one value for.
+inline const float* optional_vector(const py::object& given, std::int64_t size, const char* what) {
+    if (given.is_none()) return nullptr;
+    const auto values = vector_view<const float>(py::cast<py::array>(given));
+    require(values.size == size, what);
+    return values.data;
+}
+
 // A matrix that may be None, which has no data.
 inline Matrix matrix_or_none(const py::object& array) {
     return array.is_none() ? Matrix{} : matrix_view<float>(py::cast<py::array>(array), true);

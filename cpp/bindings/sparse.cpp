@@ -13,12 +13,7 @@ void register_sparse(py::module_& module) {
             const auto x = csr_view(indptr, indices, data, n_cols);
             const auto w = matrix_view<const float>(weight);
             const auto target = matrix_view<float>(out, true);
-            const float* b = nullptr;
-            if (!bias.is_none()) {
-                const auto values = vector_view<const float>(py::cast<py::array>(bias));
-                require(values.size == w.cols, "bias must have one value for each unit");
-                b = values.data;
-            }
+            const float* b = optional_vector(bias, w.cols, "bias must have one value for each unit");
             py::gil_scoped_release release;
             encode(x, w, b, activation, target, num_threads);
         },
@@ -39,14 +34,19 @@ void register_sparse(py::module_& module) {
     module.def(
         "gram_product",
         [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols,
-           const py::array& block, const py::array& out, int num_threads) {
+           const py::object& item_weights, const py::object& user_weights, const py::array& block, const py::array& out,
+           int num_threads) {
             const auto x = csr_view(indptr, indices, data, n_cols);
+            const float* of_items = optional_vector(item_weights, n_cols, "item_weights must have one value for each item");
+            const float* of_users =
+                optional_vector(user_weights, x.n_rows, "user_weights must have one value for each user");
             const auto b = matrix_view<const float>(block);
             const auto target = matrix_view<float>(out, true);
             py::gil_scoped_release release;
-            gram_product(x, b, target, num_threads);
+            gram_product(x, of_items, of_users, b, target, num_threads);
         },
-        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "block"_a, "out"_a, "num_threads"_a);
+        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "item_weights"_a, "user_weights"_a, "block"_a, "out"_a,
+        "num_threads"_a);
 
     module.def(
         "drop_entries",

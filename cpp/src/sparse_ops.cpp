@@ -22,10 +22,12 @@ struct alignas(64) PanelRow {
     float value[kPanel];
 };
 
-FASTAUTOREC_INLINE void copy_panel(const float* from, float* to) {  // std::copy_n would call memmove
-    vec(to) = vec(from);
-    vec(to + kLanes) = vec(from + kLanes);
+FASTAUTOREC_INLINE void copy_panel(float factor, const float* from, float* to) {
+    vec(to) = factor * vec(from);
+    vec(to + kLanes) = factor * vec(from + kLanes);
 }
+
+FASTAUTOREC_INLINE float weight_of(const float* weights, std::int64_t i) { return weights ? weights[i] : 1.0f; }
 
 // Columns [first, first + width) of a row-major matrix, packed into aligned rows padded with zeros. Undefined at first.
 class Panel {
@@ -34,20 +36,27 @@ class Panel {
         : first_(first), width_(width), size_(rows), memory_(rows * kPanel), rows_(memory_.as<PanelRow>()) {}
 
     void clear() { std::fill_n(rows_, size_, PanelRow{}); }
-    void load(ConstMatrix source) {
+    // Row i is multiplied by weights[i] on its way, where there are weights.
+    void load(ConstMatrix source, const float* weights = nullptr) {
         for (std::int64_t i = 0; i < size_; ++i) {
             const float* row = source.row(i) + first_;
+            const float factor = weight_of(weights, i);
             if (width_ == kPanel) {
-                copy_panel(row, rows_[i].value);
+                copy_panel(factor, row, rows_[i].value);
             } else {
-                std::fill(std::copy_n(row, width_, rows_[i].value), rows_[i].value + kPanel, 0.0f);
+                for (std::int64_t c = 0; c < kPanel; ++c) rows_[i].value[c] = c < width_ ? factor * row[c] : 0.0f;
             }
         }
     }
-    void store(Matrix target) const {
+    void store(Matrix target, const float* weights = nullptr) const {
         for (std::int64_t i = 0; i < size_; ++i) {
             float* row = target.row(i) + first_;
-            width_ == kPanel ? copy_panel(rows_[i].value, row) : void(std::copy_n(rows_[i].value, width_, row));
+            const float factor = weight_of(weights, i);
+            if (width_ == kPanel) {
+                copy_panel(factor, rows_[i].value, row);
+            } else {
+                for (std::int64_t c = 0; c < width_; ++c) row[c] = factor * rows_[i].value[c];
+            }
         }
     }
     PanelRow* data() { return rows_; }
@@ -212,16 +221,19 @@ FASTAUTOREC_CLONES void scatter_rows(const CsrView& x, ConstMatrix grad, std::in
 }
 
 template <bool kWide>
-FASTAUTOREC_INLINE void gram_row(const Row row, const PanelRow* block, PanelRow* out) {
+FASTAUTOREC_INLINE void gram_row(const Row row, float weight, const PanelRow* block, PanelRow* out) {
     Vec lo{}, hi{};
     gather_row(row, Packed<kWide>{block}, lo, hi);
-    scatter_row<kWide>(row, lo, hi, out);
+    scatter_row<kWide>(row, weight * lo, weight * hi, out);
 }
 
-FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const PanelRow* block, std::int64_t width, std::int64_t start,
-                                  std::int64_t stop, PanelRow* out) {
-    for (std::int64_t u = start; u < stop; ++u)
-        width > kLanes ? gram_row<true>(row_of(x, u), block, out) : gram_row<false>(row_of(x, u), block, out);
+FASTAUTOREC_CLONES void gram_rows(const CsrView& x, const float* user_weights, const PanelRow* block,
+                                  std::int64_t width, std::int64_t start, std::int64_t stop, PanelRow* out) {
+    for (std::int64_t u = start; u < stop; ++u) {
+        const float weight = weight_of(user_weights, u);
+        width > kLanes ? gram_row<true>(row_of(x, u), weight, block, out)
+                       : gram_row<false>(row_of(x, u), weight, block, out);
+    }
 }
 
 }  // namespace
@@ -260,18 +272,19 @@ void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, bool accumu
     });
 }
 
-void gram_product(const CsrView& x, ConstMatrix block, Matrix out, int num_threads) {
+void gram_product(const CsrView& x, const float* item_weights, const float* user_weights, ConstMatrix block, Matrix out,
+                  int num_threads) {
     require(block.rows == x.n_cols, "gram_product: block must have one row for each item");
     require(out.rows == block.rows && out.cols == block.cols, "gram_product: out must have the shape of block");
     parallel_for(panel_count(block.cols), num_threads, [&](std::int64_t t) {
         const std::int64_t first = t * kPanel, width = std::min(kPanel, block.cols - first);
         Panel packed(block.rows, first, width), sums(block.rows, first, width);
-        packed.load(block);
+        packed.load(block, item_weights);
         sums.clear();
         for_row_chunks(x, [&](std::int64_t start, std::int64_t stop) {
-            gram_rows(x, packed.data(), width, start, stop, sums.data());
+            gram_rows(x, user_weights, packed.data(), width, start, stop, sums.data());
         });
-        sums.store(out);
+        sums.store(out, item_weights);
     });
 }
 

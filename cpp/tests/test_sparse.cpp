@@ -125,9 +125,29 @@ TEST(gram_product_is_both_products) {
         const Dense block = testing::random_dense(40, k, 9, 1);
         for (const CsrView& view : views_of(x)) {
             Dense out(40, k, 3);
-            gram_product(view, block.view(), out.view(), 2);
+            gram_product(view, nullptr, nullptr, block.view(), out.view(), 2);
             CHECK(close(out, transposed_product(view, dense_product(view, block)), 1e-4));
         }
+    }
+}
+
+TEST(gram_product_takes_weights_of_items_and_users) {
+    const auto x = testing::random_csr(60, 40, 0.3, 8);
+    const Dense of_items = testing::random_dense(1, 40, 15), of_users = testing::random_dense(1, 60, 16);
+    for (const std::int64_t k : kWidths) {
+        const Dense block = testing::random_dense(40, k, 9, 1);
+        Dense weighted = block, out(40, k, 3);
+        const auto scale = [](Matrix rows, const Dense& weights) {
+            for (std::int64_t i = 0; i < rows.rows; ++i)
+                for (std::int64_t c = 0; c < rows.cols; ++c) rows.row(i)[c] *= weights.data[static_cast<std::size_t>(i)];
+        };
+        scale(weighted.view(), of_items);
+        Dense hidden = dense_product(x.view(), weighted);
+        scale(hidden.view(), of_users);
+        Dense expected = transposed_product(x.view(), hidden);
+        scale(expected.view(), of_items);
+        gram_product(x.view(), of_items.data.data(), of_users.data.data(), block.view(), out.view(), 2);
+        CHECK(close(out, expected, 1e-4));
     }
 }
 
@@ -168,14 +188,14 @@ TEST(same_bits_for_any_number_of_threads) {
     std::vector<float> kept(x.values.size());
     encode(x.view(), weight.view(), nullptr, kTanh, hidden.view(), 1);
     encode_backward(x.view(), grad.view(), back.view(), true, 1);
-    gram_product(x.view(), weight.view(), gram.view(), 1);
+    gram_product(x.view(), nullptr, nullptr, weight.view(), gram.view(), 1);
     drop_entries(x.view(), 0.5f, 1, 2, nullptr, kept.data(), 1);
     for (const int threads : {2, 7}) {
         Dense hidden_t(3000, 130), back_t(200, 130), gram_t(200, 130);
         std::vector<float> kept_t(x.values.size());
         encode(x.view(), weight.view(), nullptr, kTanh, hidden_t.view(), threads);
         encode_backward(x.view(), grad.view(), back_t.view(), true, threads);
-        gram_product(x.view(), weight.view(), gram_t.view(), threads);
+        gram_product(x.view(), nullptr, nullptr, weight.view(), gram_t.view(), threads);
         drop_entries(x.view(), 0.5f, 1, 2, nullptr, kept_t.data(), threads);
         CHECK(hidden_t.data == hidden.data);
         CHECK(back_t.data == back.data);
@@ -194,7 +214,7 @@ TEST(empty_matrices) {
         Dense hidden(rows, 5), back(4, 5), gram = testing::random_dense(4, 5, 16);
         encode(x.view(), weight.view(), nullptr, kRelu, hidden.view(), 2);
         encode_backward(x.view(), grad.view(), back.view(), true, 2);
-        gram_product(x.view(), weight.view(), gram.view(), 2);
+        gram_product(x.view(), nullptr, nullptr, weight.view(), gram.view(), 2);
         drop_entries(x.view(), 0.5f, 0, 0, nullptr, nullptr, 2);
         for (const auto* result : {&hidden, &back, &gram}) {
             CHECK(std::all_of(result->data.begin(), result->data.end(), [](float v) { return v == 0; }));
@@ -215,8 +235,8 @@ TEST(wrong_shapes_are_refused) {
     CHECK_THROWS(encode(x.view(), items.view(), nullptr, kRelu, out_items.view(), 1), std::invalid_argument);
     CHECK_THROWS(encode_backward(x.view(), items.view(), out_items.view(), true, 1), std::invalid_argument);
     CHECK_THROWS(encode_backward(x.view(), users.view(), out_users.view(), true, 1), std::invalid_argument);
-    CHECK_THROWS(gram_product(x.view(), few.view(), out_items.view(), 1), std::invalid_argument);
-    CHECK_THROWS(gram_product(x.view(), items.view(), out_users.view(), 1), std::invalid_argument);
+    CHECK_THROWS(gram_product(x.view(), nullptr, nullptr, few.view(), out_items.view(), 1), std::invalid_argument);
+    CHECK_THROWS(gram_product(x.view(), nullptr, nullptr, items.view(), out_users.view(), 1), std::invalid_argument);
 }
 
 int main() { return testing::run_all(); }

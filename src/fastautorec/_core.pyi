@@ -47,6 +47,8 @@ def gram_product(
     indices: _Ids,
     data: _Floats | None,
     n_cols: int,
+    item_weights: _Floats | None,
+    user_weights: _Floats | None,
     block: _Floats,
     out: _Floats,
     num_threads: int,

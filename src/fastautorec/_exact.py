@@ -5,7 +5,7 @@ Both walk the users in tiles and keep only item-side arrays, so memory is O(item
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,36 +14,22 @@ import numpy.typing as npt
 from scipy import linalg
 
 from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._losses import SquaredError
 from fastautorec._parallel import interruptible, single_threaded_blas
 from fastautorec._sparse import BLOCK_ENTRIES, Csr
 from fastautorec._tiles import over_tiles
 
 Float64Array = npt.NDArray[np.float64]
 
+INTERACTIONS = SquaredError()  # whose target is R itself
+
 OVERSAMPLING = 16
 PASSES = 4  # over the data; a fifth changed validation NDCG by 0.4 % at most on the three tuning sets
 ROUNDING = float(np.finfo(np.float32).eps)
 TILE_BYTES = 32 << 20  # of hidden units; long tiles keep the products with the (items, units) arrays few
 DROPOUT_MASKS = 4
-
-Target = Callable[[Csr], Csr]  # makes the targets T of binary rows R
-
-
-def binary(rows: Csr) -> Csr:
-    """Return R itself."""
-    return rows
-
-
-@dataclass(frozen=True)
-class Targets:
-    """The targets of all users, in blocks that are made anew whenever they are walked through."""
-
-    user_items: Csr
-    target: Target
-
-    def __iter__(self) -> Iterator[Csr]:
-        return map(self.target, self.user_items.blocks())
-
+SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
+WELL_CONDITIONED = 1e5  # product of norms up to which single precision multiplies to 1e-5, as measured
 
 # --- truncated SVD --------------------------------------------------------------------------------------------------
 
@@ -51,7 +37,7 @@ class Targets:
 def right_singular_vectors(
     backend: Backend,
     user_items: Csr,
-    target: Target,
+    target: SquaredError,
     rank: int,
     rng: np.random.Generator,
     step: Callable[[str], None],
@@ -78,7 +64,7 @@ def right_singular_vectors(
 
 
 def gram_factor(
-    backend: Backend, user_items: Csr, target: Target, rank: int, rng: np.random.Generator, step: Callable[[str], None]
+    backend: Backend, user_items: Csr, target: SquaredError, rank: int, rng: np.random.Generator, step: Callable[[str], None]
 ) -> FloatArray:
     """Return F (n, rank) with F Fᵀ ≈ TᵀT: V Σ up to a rotation, for those who need no singular vectors."""
     product, whiten = _subspace(backend, user_items, target, rank, rng, step, PASSES)
@@ -88,7 +74,7 @@ def gram_factor(
 def _subspace(
     backend: Backend,
     user_items: Csr,
-    target: Target,
+    target: SquaredError,
     width: int,
     rng: np.random.Generator,
     step: Callable[[str], None],
@@ -100,42 +86,35 @@ def _subspace(
     block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
     worth one pass more than Rayleigh-Ritz and holds for any basis Q.
     """
-    at_once = target is binary or user_items.nnz <= BLOCK_ENTRIES
-    targets = [target(user_items)] if at_once else Targets(user_items, target)
     block = backend.to_device(_random_signs(rng, user_items.n_cols, width))
     for i in range(1, passes):
         step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend, _gram_product(backend, targets, block))
+        block = _well_conditioned(backend, target.gram_product(backend, user_items, block))
     step(f"embedding {passes}/{passes}")
-    product = _gram_product(backend, targets, block)
+    product = target.gram_product(backend, user_items, block)
     projected = backend.cross_product(block, product)
     with single_threaded_blas:
         return product, _whiten((projected + projected.T) / 2, ROUNDING * 10)
 
 
-def _gram_product(backend: Backend, targets: Iterable[Csr], block: FloatArray) -> FloatArray:
-    """Return Tᵀ(T block) (n, k)."""
-    products = (backend.gram_product(part, block) for part in targets)
-    total = next(products)
-    for product in products:
-        total += product
-    return total
-
-
 def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
     """Return a (rows, columns) matrix of random signs, as good a start as Gaussian numbers and cheaper to draw."""
-    bits = np.unpackbits(np.frombuffer(rng.bytes(-(-rows * columns // 8)), np.uint8), count=rows * columns)
-    signs: FloatArray = bits.reshape(rows, columns).astype(np.float32) * 2 - 1
-    return signs
+    given = np.frombuffer(rng.bytes(-(-rows * columns // 8)), np.uint8)
+    signs: FloatArray = SIGNS_OF_BYTE.take(given, axis=0).ravel()
+    return signs[: rows * columns].reshape(rows, columns)
 
 
 def _well_conditioned(backend: Backend, block: FloatArray) -> FloatArray:
-    """Return a block with the same span and nearly orthonormal columns (Cholesky QR); lost directions become zero."""
-    block64 = block.astype(np.float64)  # the columns of a power iteration are nearly parallel
-    inner = backend.cross_product(block64, block64)
+    """Return a block with the same span and well conditioned columns (Cholesky QR, shifted).
+
+    The columns of a power iteration are nearly parallel. The shift is what single precision cannot tell from nothing:
+    directions below it stay short, but are not lost.
+    """
+    inner = backend.cross_product(block, block)
     norms = np.sqrt(np.diag(inner))
     scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
     inner *= scale[:, None] * scale
+    inner[np.diag_indices_from(inner)] += len(inner) * ROUNDING
     with single_threaded_blas:
         transform = _whiten(inner, len(inner) * ROUNDING**2)
     return backend.matmul(block, (scale[:, None] * transform).astype(np.float32), np.empty_like(block))
@@ -235,6 +214,8 @@ class RidgeAccumulators:
                     f"`regularization`={regularization:g} leaves the linear system singular; use a value > 0, "
                     "for example 0.01"
                 ) from error
+            if linalg.norm(system) * linalg.norm(inverse) < WELL_CONDITIONED:
+                inverse = inverse.astype(np.float32)
         return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
 
 
@@ -245,7 +226,7 @@ def accumulate_ridge(
     dropout: float,
     seed: int,
     step: Callable[[str], None],
-    target: Target = binary,
+    target: SquaredError = INTERACTIONS,
 ) -> RidgeAccumulators:
     """Return the accumulators of the ridge head for input dropout with rate ``dropout``.
 
@@ -271,7 +252,7 @@ def accumulate_ridge(
         hidden = encoder.hidden(backend, shown, buffer)
         gram = backend.cross_product(hidden, hidden) / masks
         more_squares = inputs.column_squares() if exact and dropout else 0
-        backend.encode_backward(target(targets), hidden, out=cross)  # allocates before it adds to `cross`
+        backend.encode_backward(target.target(targets), hidden, out=cross)  # allocates before it adds to `cross`
         total += gram
         squares += more_squares
 

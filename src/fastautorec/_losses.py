@@ -72,6 +72,10 @@ class SquaredError:
         """Return the target of binary rows."""
         return batch if self.item_weights is None else batch.weighted(self.item_weights, self.user_weight)
 
+    def gram_product(self, backend: Backend, user_items: Csr, block: FloatArray) -> FloatArray:
+        """Return Tᵀ(T block) (n, k) of the target of binary rows, which is not made for it."""
+        return backend.gram_product(user_items, block, self.item_weights, self.user_weight)
+
     def step(
         self,
         backend: Backend,

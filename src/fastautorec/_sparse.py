@@ -145,7 +145,7 @@ class Csr:
         total = np.zeros(self.n_cols)
         for block in self.blocks():
             own = block.rebased()
-            weights = None if own.data is None else own.data.astype(np.float64) ** 2
+            weights = None if own.data is None else np.square(own.data, dtype=np.float64)
             total += np.bincount(own.indices, weights=weights, minlength=own.n_cols)
         return total
 

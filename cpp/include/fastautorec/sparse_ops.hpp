@@ -17,8 +17,10 @@ void encode(const CsrView& x, ConstMatrix weight, const float* bias, int activat
 // out (n, k) = X^T grad, added to what is there if `accumulate`; grad (m, k).
 void encode_backward(const CsrView& x, ConstMatrix grad, Matrix out, bool accumulate, int num_threads);
 
-// out (n, k) = X^T (X block); block (n, k). The product of a subspace iteration, without the (m, k) intermediate.
-void gram_product(const CsrView& x, ConstMatrix block, Matrix out, int num_threads);
+// out (n, k) = W X^T A X W block; block (n, k), W = diag(item_weights), A = diag(user_weights), each 1 where null. The
+// product of a subspace iteration, without the (m, k) intermediate and without the values of a weighted X.
+void gram_product(const CsrView& x, const float* item_weights, const float* user_weights, ConstMatrix block, Matrix out,
+                  int num_threads);
 
 // values[p] of each stored entry: 0 with probability `rate`, else its old value / (1 - rate). Entry number e of row u
 // uses word e of the Philox stream (seed, epoch, users[u]), or that of user u where `users` is null: the same mask for

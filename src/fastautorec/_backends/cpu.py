@@ -85,9 +85,15 @@ class CpuBackend(HostArrays):
         _core.encode_backward(*_parts(user_items), grad, out, accumulate, self.num_threads)
         return out
 
-    def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
-        out = np.empty_like(block)
-        _core.gram_product(*_parts(user_items), block, out, self.num_threads)
+    def gram_product(
+        self, user_items: Csr, block: FloatArray, item_weights: FloatArray | None = None, user_power: float = 0.0
+    ) -> FloatArray:
+        out, user_weights = np.empty_like(block), None
+        if item_weights is not None:
+            user_items = user_items.with_data(None)
+            user_weights = np.empty(user_items.shape[0], np.float32)
+            user_items.length_powers(2 * user_power, user_weights)
+        _core.gram_product(*_parts(user_items), item_weights, user_weights, block, out, self.num_threads)
         return out
 
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:

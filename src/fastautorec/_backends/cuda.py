@@ -129,7 +129,11 @@ class CudaBackend:
     ) -> Array:
         return sparse.encode_backward(self.device, user_items, grad, out, parameter, self.halved)
 
-    def gram_product(self, user_items: Any, block: Array) -> Array:
+    def gram_product(
+        self, user_items: Any, block: Array, item_weights: Array | None = None, user_power: float = 0.0
+    ) -> Array:
+        if item_weights is not None:
+            user_items = user_items.weighted(item_weights, user_power)
         return self._over_users(user_items, lambda part: sparse.gram_product(self.device, part, block, self.halved))
 
     def drop_entries(self, user_items: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:

@@ -58,7 +58,7 @@ class ScoreTiles(NamedTuple):
     users: int
 
 
-HOST_SCORES = ScoreTiles(size=4 << 20, items=1 << 14, users=256)  # what the outer caches hold
+HOST_SCORES = ScoreTiles(size=4 << 20, items=1 << 11, users=512)  # a product of this shape is near the full speed of BLAS
 DEVICE_SCORES = ScoreTiles(size=256 << 20, items=1 << 17, users=4096)
 
 
@@ -168,8 +168,10 @@ class Backend(Arrays, Protocol):
     ) -> FloatArray:
         """Return X^T grad, (n, k), added to ``out`` where given; or step ``parameter`` by it and return its value."""
 
-    def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
-        """Return X^T (X block), (n, k)."""
+    def gram_product(
+        self, user_items: Csr, block: FloatArray, item_weights: FloatArray | None = None, user_power: float = 0.0
+    ) -> FloatArray:
+        """Return T^T (T block), (n, k), of T = X or, with weights (n,), of T = ``X.weighted(...)`` with both."""
 
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""

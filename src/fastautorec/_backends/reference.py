@@ -84,8 +84,10 @@ class ReferenceBackend(HostArrays):
             return parameter.value
         return _into(out, product if out is None else out + product)
 
-    def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
-        x = user_items.to_scipy()
+    def gram_product(
+        self, user_items: Csr, block: FloatArray, item_weights: FloatArray | None = None, user_power: float = 0.0
+    ) -> FloatArray:
+        x = (user_items if item_weights is None else user_items.weighted(item_weights, user_power)).to_scipy()
         product: FloatArray = x.T @ (x @ block)
         return product
 

@@ -11,7 +11,6 @@ from fastautorec._network import contiguous
 from fastautorec._parallel import resolve_num_threads
 from fastautorec._plan import DEVICE_DOUBLE, Plan, device_parts
 from fastautorec._scoring import DotScorer, tile_shape
-from fastautorec._sparse import BLOCK_ENTRIES
 from fastautorec.models._base import Recommender
 
 PANEL_BYTES = 128  # for each item, of a packed panel of columns in the native core
@@ -82,7 +81,7 @@ class EncoderModel(Recommender):
         users = min(m, _exact.tile_users(k + 1, m, nnz))
         always = self._always(m, n)
         embedding = {
-            "embedding target of a block of users": 4 * min(nnz, BLOCK_ENTRIES),
+            "weights of the users": 4 * m,
             "blocks of the subspace iteration": n * width * (3 * 4 + 8) + 3 * 8 * width * width,
         }
         prediction = {

@@ -12,15 +12,15 @@ import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray
 from fastautorec._exact import (
+    INTERACTIONS,
     PASSES,
     Encoder,
-    Target,
     accumulate_ridge,
-    binary,
     gram_factor,
     right_singular_vectors,
 )
 from fastautorec._fitting import FitRun
+from fastautorec._losses import SquaredError
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_real
 from fastautorec.evaluation import evaluate
@@ -48,7 +48,7 @@ def check_penalties(value: object, may_choose: bool = True) -> list[float]:
 
 def svd_encoder(
     run: FitRun,
-    target: Target,
+    target: SquaredError,
     rank: int,
     factors: int,
     spectrum_power: float,
@@ -95,7 +95,7 @@ class RidgeHead:
         dropout: float = 0.0,
         seed: int = 0,
         intercept_penalty: float = 0.0,
-        target: Target = binary,
+        target: SquaredError = INTERACTIONS,
     ) -> None:
         self._run, self._intercept_penalty = run, intercept_penalty
         self._accumulators = accumulate_ridge(run.backend, run.train, encoder, dropout, seed, run.step, target)

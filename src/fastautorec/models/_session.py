@@ -138,7 +138,7 @@ class Session:
         """Take the encoder from a truncated SVD of the first head's target, and the heads from ridge regression."""
         model, run = self._model, self._run
         pairs, linear = model.activation == "relu", model.activation == "identity"
-        target = next(iter(self.losses.values())).start.target
+        target = next(iter(self.losses.values())).start
         rank = model.factors // 2 if pairs else model.factors
         weight = svd_encoder(run, target, rank, model.factors, model._spectrum_power(), rng, any_basis=linear)
         weight /= typical_size(run.backend, self._encoder_of(weight, None), run.train)
@@ -155,7 +155,7 @@ class Session:
         model, run = self._model, self._run
         ridge = RidgeHead(
             run, self._encoder(), model.dropout, self.seeds.masks, model.intercept_penalty,
-            self.losses[head].start.target,
+            self.losses[head].start,
         )  # fmt: skip
         if not report:
             solution = ridge.solve(self._penalties[0])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastautorec._backends.protocol import DEVICE_SCORES, NUMERATORS, Backend, FloatArray
-from fastautorec._exact import Encoder, binary
+from fastautorec._exact import Encoder, INTERACTIONS
 from fastautorec._fitting import FitRun
 from fastautorec._losses import SquaredError, item_weights
 from fastautorec._plan import Plan, device_parts
@@ -104,7 +104,7 @@ class PureSVD(EncoderModel):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = check_random_state(self.random_state)
-        vectors = svd_encoder(run, binary, self.factors, self.factors, 0.0, rng, PURE_SVD_PASSES)
+        vectors = svd_encoder(run, INTERACTIONS, self.factors, self.factors, 0.0, rng, PURE_SVD_PASSES)
         run.record("embedding")
         return {"encoder_": vectors, "encoder_bias_": None, "decoder_": vectors}
 
@@ -167,7 +167,7 @@ class NCEPLRec(EncoderModel):
         rng = check_random_state(self.random_state)
         counts = run.backend.count_items(run.train)
         weights = item_weights(counts, run.train.shape[0], beta=self.beta, numerator=self.numerator)
-        target = SquaredError(weights).on(run.backend).target
+        target = SquaredError(weights).on(run.backend)
         weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
         run.record("embedding")
         encoder = Encoder(weight, None, "identity", None, intercept=None)

@@ -116,10 +116,12 @@ class PureBackend(HostArrays, PureTraining):
             return parameter.value
         return _result(product, k, out)
 
-    def gram_product(self, user_items: Csr, block: FloatArray) -> FloatArray:
+    def gram_product(
+        self, user_items: Csr, block: FloatArray, item_weights: FloatArray | None = None, user_power: float = 0.0
+    ) -> FloatArray:
         b, k = block.tolist(), block.shape[1]
         product = [[0.0] * k for _ in range(user_items.n_cols)]
-        for row in _rows(user_items):
+        for row in _rows(user_items if item_weights is None else user_items.weighted(item_weights, user_power)):
             for c in range(k):
                 projected = sum(x * b[j][c] for j, x in row)
                 for j, x in row:
