@@ -138,16 +138,23 @@ def movielens(quick: bool = False) -> Data:
     return Data(name, *parts)
 
 
-def gowalla(quick: bool = False) -> tuple[str, sparse.csr_matrix]:
-    """Return name and training part of Gowalla as split by NGCF and LightGCN, or drawn data of that size."""
-    file = SHARED / "gowalla" / "train.npz"
+def gowalla(quick: bool = False) -> tuple[str, sparse.csr_matrix, sparse.csr_matrix]:
+    """Return name, training and test part of Gowalla as split by NGCF and LightGCN, or drawn data of that size."""
+    folder = SHARED / "gowalla"
     users, items, count = QUICK_GOWALLA if quick else GOWALLA
-    if not file.is_file() or quick:
+    if quick or not folder.is_dir():
         name = "small data for Gowalla" if quick else "drawn data of the size of Gowalla"
-        return name, far.datasets.synthetic(users, items, count, random_state=0)
-    with np.load(file) as pairs:
-        ones = np.ones(count, np.float32)
-        return "Gowalla", sparse.csr_matrix((ones, (pairs["user"], pairs["item"])), shape=(users, items))
+        drawn = far.datasets.synthetic(users, items, count * 5 // 4, random_state=0)
+        train, test = far.split(drawn, (0.8, 0.2), by="random")
+        return name, train, test
+    parts = []
+    for part in ("train", "test"):
+        with np.load(folder / f"{part}.npz") as pairs:
+            ones = np.ones(len(pairs["user"]), np.float32)
+            parts.append(sparse.csr_matrix((ones, (pairs["user"], pairs["item"])), shape=(users, items)))
+            parts[-1].sort_indices()
+    assert parts[0].nnz == count
+    return "Gowalla", parts[0], parts[1]
 
 
 def knows(scores: Any, history: sparse.csr_matrix) -> bool:

@@ -20,7 +20,7 @@ CHECKED = 20  # requests
 @pytest.fixture(scope="module", params=["ML-1M", "Gowalla"])
 def everyone(request, data, sizes):
     """Return the name of the data, its histories, and a model without intercepts, as implicit's have none."""
-    name, known = (data.name, data.known) if request.param == "ML-1M" else gowalla(sizes.quick)
+    name, known = (data.name, data.known) if request.param == "ML-1M" else gowalla(sizes.quick)[:2]
     return name, known, far.NCEPLRec(factors=min(sizes.factors, 100)).fit(known)
 
 

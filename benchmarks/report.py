@@ -14,8 +14,8 @@ from benchmarks import _plots
 from benchmarks._common import HERE
 from benchmarks._format import duration, replace, table, times, verdict
 from benchmarks._results import Result, Results
-from benchmarks._roofline import FAR, rates, roofs
-from benchmarks._targets import TARGETS, exponent
+from benchmarks._roofline import FAR, Whole, rates, roofs, wholes
+from benchmarks._targets import TARGETS, Faster, Target, exponent
 
 MARKERS = "<!-- begin: written by report.py -->", "<!-- end: written by report.py -->"
 README = HERE / "README.md"
@@ -94,7 +94,19 @@ def machine(results: Results) -> str:
 
 
 def targets(results: Results, _: Path) -> str:
-    return table(("", "measured", "wanted", ""), [target.cells(results) for target in TARGETS])
+    floors = wholes(results)
+    body = [(*target.cells(results), _beyond(target, results, floors)) for target in TARGETS]
+    return table(("", "measured", "wanted", "", "the floor"), body)
+
+
+def _beyond(target: Target, results: Results, floors: list[Whole]) -> str:
+    """Say what a factor over a peer asks for, where that is less than the machine can do."""
+    found = target.figure.found(results) if isinstance(target.figure, Faster) else None
+    whole = next((whole for whole in floors if found and whole.result is found[0]), None)
+    if found is None or whole is None:
+        return ""
+    asked = min(peer.median for peer in found[1]) / target.limit
+    return f"{duration(whole.floor)}; asked {duration(asked)}" if asked < whole.floor else ""
 
 
 def fits(results: Results, _: Path) -> str:
@@ -126,6 +138,8 @@ def remarks(result: Result) -> str:
     info, said = result.info, []
     if "ndcg" in info:
         said.append(f"test NDCG {info['ndcg']:.4f}")
+    if "recall" in info:
+        said.append(f"test Recall@20 {info['recall']:.4f}")
     if "iterations" in info:
         said.append(f"{info['iterations']} iterations")
     if "energy" in info:
@@ -225,8 +239,20 @@ def roofline(results: Results, folder: Path) -> str:
     return (
         f"Memory copies {best['memory'] / 1e9:.1f} GB/s (bytes read and written), the second-level caches give "
         f"{best['cache'] / 1e9:.0f} GB/s, matrix products {best['arithmetic'] / 1e9:.0f} GFLOP/s, on all cores.\n\n"
-        f"{table(head, body)}\n![Time over floor](roofline.png)"
+        f"{table(head, body)}\n![Time over floor](roofline.png)\n\n{whole(results)}"
     )
+
+
+def whole(results: Results) -> str:
+    """Return whole fits and epochs against the sum of what their steps cannot do without."""
+    body = [
+        (
+            ", ".join(whole.result.key[1:]), duration(whole.result.median), duration(whole.cache),
+            duration(whole.arithmetic), duration(whole.floor), times(whole.result.median / whole.floor),
+        )
+        for whole in wholes(results)
+    ]  # fmt: skip
+    return table(("", "median", "cache, least", "arithmetic, least", "floor", "over it"), body) if body else ""
 
 
 def sampling(results: Results, _: Path) -> str:

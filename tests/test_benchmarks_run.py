@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,11 @@ else:
 
 from benchmarks import compare, report
 from benchmarks._common import MOVIELENS, OFFICIAL, QUICK, knows, movielens
+from benchmarks._floors import closed_form, joint_epoch
 from benchmarks._operations import OPERATIONS
 from benchmarks._results import Results
-from benchmarks._roofline import rates, roofs
-from benchmarks._targets import TARGETS, exponent, faster, quality
+from benchmarks._roofline import rates, roofs, wholes
+from benchmarks._targets import TARGETS, Better, Faster, Target, exponent, quality
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -173,8 +175,19 @@ def test_the_fastest_peer_counts():
         made([1.0], key=("fit", "on ML-1M", "ours")), made([9.0], key=("fit", "on ML-1M", "peer, slow")),
         made([4.0], key=("fit", "on ML-1M", "peer, fast")), made([1.0], key=("fit", "other", "ours")),
     )  # fmt: skip
-    assert faster("fit", "ML-1M", "ours", "peer")(results) == 4
-    assert faster("fit", "other", "ours", "peer")(results) is None
+    assert Faster("fit", "ML-1M", "ours", "peer")(results) == 4
+    assert Faster("fit", "other", "ours", "peer")(results) is None
+
+
+def test_the_best_peer_counts():
+    def fit(column, **info):
+        return made([1.0], info, ("fit", "ML-1M", column))
+
+    peers = fit("peer, a", ndcg=0.1), fit("peer, b", ndcg=0.3)
+    better = Better("fit", "ML-1M", "ours", "peer")
+    assert better(of(fit("ours", ndcg=0.25), *peers)) == pytest.approx(-0.05)
+    assert better(of(fit("ours"), *peers)) is None
+    assert better(of(fit("ours", ndcg=0.25))) is None
 
 
 def test_every_target_finds_its_figure(results):
@@ -202,7 +215,7 @@ def test_time_to_the_quality_of_the_peer():
     assert quality(of(joint)) is None
 
 
-def test_floors():
+def test_floors(monkeypatch, tmp_path):
     machine = [
         made([1.0], {"bytes": 10}, ("machine", "memory", "copy")),
         made([1.0], {"bytes": 100}, ("machine", "cache", "dot product")),
@@ -214,6 +227,31 @@ def test_floors():
     (roof,) = roofs(results)
     assert (roof.bound, roof.floor, roof.over, roof.why) == ("memory", 2, 4, "because")
     assert roofs(of(*machine[1:])) == []
+    ours = made([12.0], {"gathered": 300, "flop": 2000}, ("fit", "ML-1M", "NCEAutoRec()"))
+    peer = made([24.0], key=("fit", "ML-1M", "peer"))
+    results = of(*machine, ours, peer, made([1.0], key=("epoch", "b", "fastautorec")))
+    (whole,) = wholes(results)
+    assert (whole.cache, whole.arithmetic, whole.floor) == (3, 2, 5)
+    assert wholes(of(ours)) == []
+    target = Target("a", Faster("fit", "ML-1M", "NCEAutoRec()", "peer"), 6)
+    monkeypatch.setattr(report, "TARGETS", [target])
+    assert "5.00 s; asked 4.00 s" in report.targets(results, tmp_path)
+    assert "| ML-1M, NCEAutoRec() | 12.00 s | 3.00 s | 2.00 s | 5.00 s | 2.4× |" in report.whole(results)
+    monkeypatch.setattr(report, "TARGETS", [replace(target, limit=2)])
+    assert "asked" not in report.targets(results, tmp_path)
+
+
+def test_needs_of_whole_fits_and_epochs():
+    fit, wider = closed_form(1000, 500, 20_000, 84), closed_form(1000, 500, 20_000, 184)
+    assert fit["gathered"] == 4 * (4 * 2 * 20_000 * 100 + 2 * 20_000 * 84)
+    assert fit["flop"] == 3 * 3 * 500 * 100**2 + 4 * 500 * 100**2 + (1000 + 3 * 500) * 84**2
+    assert 2**2 < wider["flop"] / fit["flop"] < (184 / 84) ** 2
+    by_tiles, by_gram = (joint_epoch(1000, 500, 20_000, 50, batch, 2) for batch in (10, 1000))
+    assert by_tiles["flop"] == 2 * 6 * 500 * 1000 * 50
+    assert by_gram["flop"] == 2 * 50**2 * (3 * 500 + 3 * 1000)
+    moved = 6 * 500 * 50 * 3
+    assert by_tiles["gathered"] == 4 * (2 * 20_000 * 50 + 100 * moved)
+    assert by_gram["gathered"] == 4 * (6 * 20_000 * 50 + moved)
 
 
 def test_exponents():

@@ -37,7 +37,8 @@ void register_sparse(py::module_& module) {
            const py::object& item_weights, const py::object& user_weights, const py::array& block, const py::array& out,
            int num_threads) {
             const auto x = csr_view(indptr, indices, data, n_cols);
-            const float* of_items = optional_vector(item_weights, n_cols, "item_weights must have one value for each item");
+            const float* of_items =
+                optional_vector(item_weights, n_cols, "item_weights must have one value for each item");
             const float* of_users =
                 optional_vector(user_weights, x.n_rows, "user_weights must have one value for each user");
             const auto b = matrix_view<const float>(block);

@@ -139,7 +139,8 @@ TEST(gram_product_takes_weights_of_items_and_users) {
         Dense weighted = block, out(40, k, 3);
         const auto scale = [](Matrix rows, const Dense& weights) {
             for (std::int64_t i = 0; i < rows.rows; ++i)
-                for (std::int64_t c = 0; c < rows.cols; ++c) rows.row(i)[c] *= weights.data[static_cast<std::size_t>(i)];
+                for (std::int64_t c = 0; c < rows.cols; ++c)
+                    rows.row(i)[c] *= weights.data[static_cast<std::size_t>(i)];
         };
         scale(weighted.view(), of_items);
         Dense hidden = dense_product(x.view(), weighted);

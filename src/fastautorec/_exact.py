@@ -64,7 +64,12 @@ def right_singular_vectors(
 
 
 def gram_factor(
-    backend: Backend, user_items: Csr, target: SquaredError, rank: int, rng: np.random.Generator, step: Callable[[str], None]
+    backend: Backend,
+    user_items: Csr,
+    target: SquaredError,
+    rank: int,
+    rng: np.random.Generator,
+    step: Callable[[str], None],
 ) -> FloatArray:
     """Return F (n, rank) with F Fᵀ ≈ TᵀT: V Σ up to a rotation, for those who need no singular vectors."""
     product, whiten = _subspace(backend, user_items, target, rank, rng, step, PASSES)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastautorec._backends.protocol import DEVICE_SCORES, NUMERATORS, Backend, FloatArray
-from fastautorec._exact import Encoder, INTERACTIONS
+from fastautorec._exact import INTERACTIONS, Encoder
 from fastautorec._fitting import FitRun
 from fastautorec._losses import SquaredError, item_weights
 from fastautorec._plan import Plan, device_parts
