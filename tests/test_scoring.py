@@ -147,7 +147,7 @@ def test_lists_of_each_block_have_their_own_length(history, decoder, monkeypatch
 
 def test_tiles_are_of_one_size():
     tiles = get_backend("cpu").score_tiles
-    assert tile_shape(tiles, 1000, 20_000) == (512, 2000)
+    assert tile_shape(tiles, 1000, 20_000) == (256, 4000)
     assert tile_shape(tiles, 1, 50_000) == (1, 50_000)
     assert tile_shape(tiles, 1, 2**20) == (1, _scoring.WIDE_TILE)
     for n_users in (1, 8, 9, 10**6):

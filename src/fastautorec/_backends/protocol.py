@@ -58,7 +58,7 @@ class ScoreTiles(NamedTuple):
     users: int
 
 
-HOST_SCORES = ScoreTiles(size=4 << 20, items=1 << 11, users=512)  # near the full speed of BLAS
+HOST_SCORES = ScoreTiles(size=4 << 20, items=1 << 12, users=256)  # near the full speed of BLAS
 DEVICE_SCORES = ScoreTiles(size=256 << 20, items=1 << 17, users=4096)
 
 
