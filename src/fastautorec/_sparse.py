@@ -100,16 +100,16 @@ class Csr:
     def take_rows(self, rows: npt.NDArray[np.int64]) -> Csr:
         """Return the given rows, compact and in their order, with the user numbers that they have here.
 
-        Where only empty rows are left out, the result shares the memory of this matrix.
+        Where they follow each other with only empty rows in between, the result shares the memory of this matrix.
         """
         starts = self.indptr[rows]
         lengths = self.indptr[rows + 1] - starts
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths, out=indptr[1:])
         users = rows if self.users is None else self.users[rows]
-        if indptr[-1] == self.nnz and (rows[1:] > rows[:-1]).all():
-            whole = self.rebased()
-            return Csr(indptr, whole.indices, whole.data, self.n_cols, users=users)
+        span = slice(starts[0], self.indptr[rows[-1] + 1]) if len(rows) else slice(0, 0)
+        if span.stop - span.start == indptr[-1] and (rows[1:] > rows[:-1]).all():
+            return Csr(indptr, self.indices[span], None if self.data is None else self.data[span], self.n_cols, users)
         indices = np.empty(indptr[-1], np.int32)
         data = None if self.data is None else np.empty(indptr[-1], np.float32)
         for first, last in row_blocks(indptr, BLOCK_ENTRIES // 4):  # positions are of eight bytes, and made twice
