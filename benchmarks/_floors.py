@@ -10,7 +10,7 @@ FLOAT = 4  # bytes
 def closed_form(m: int, n: int, nnz: int, k: int) -> dict[str, int]:
     """Return the needs of ``NCEAutoRec(k)``: the passes of the subspace iteration, then the ridge head."""
     width = k + OVERSAMPLING
-    embedding = (PASSES - 1) * (n * width**2 + 2 * n * width**2) + 2 * n * width**2 + 2 * n * width**2
+    embedding = PASSES * 2 * n * width**2  # half a symmetric product and one with a triangle, after each pass
     head = m * k**2 + n * k**2 + 2 * n * k**2
     rows = PASSES * 2 * nnz * width + 2 * nnz * k
     return {"flop": embedding + head, "gathered": FLOAT * rows}

@@ -91,7 +91,12 @@ OPERATIONS = {
     "encode without bias": lambda b, x: b.encode(x, dense(x.n_cols, 33)),
     "encode_backward": lambda b, x: b.encode_backward(x, dense(x.shape[0], 33)),
     "gram_product": lambda b, x: b.gram_product(x, dense(x.n_cols, 33)),
-    "gram_product, weighted": lambda b, x: b.gram_product(x, dense(x.n_cols, 33), dense(1, x.n_cols, 2)[0], 0.75),
+    **{
+        f"gram_product, weighted, {power}": lambda b, x, power=power: b.gram_product(
+            x, dense(x.n_cols, 33), dense(1, x.n_cols, 2)[0], power
+        )
+        for power in (0.0, 0.5, 0.75)
+    },
     "drop_entries": lambda b, x: b.drop_entries(x, 0.3, 2**40 + 5, 3),
     "top_items": lambda b, x: b.top_items(dense(*x.shape), 7),
     "top_items with exclusion": lambda b, x: b.top_items(dense(*x.shape), 7, x),
@@ -275,6 +280,21 @@ def test_mask_does_not_depend_on_the_tiling(backend):
     whole = backend.drop_entries(x, 0.5, 1, 2).data
     parts = [backend.drop_entries(x.rows(start, start + 20), 0.5, 1, 2).data for start in (0, 20, 40)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_rows_are_taken_without_copying_where_they_follow_each_other():
+    rows = sparse.csr_matrix(np.arange(1, 31, dtype=np.float32).reshape(6, 5) * (np.arange(6) != 3)[:, None])
+    whole = check_values("user_items", rows)
+    part = Csr(
+        whole.indptr[1:], whole.indices, whole.data, 5, users=np.arange(11, 16)
+    )  # its third is empty
+    for chosen, shared in (([1, 3], True), ([1, 2, 3], True), ([0, 2], False), ([3, 1], False), ([1, 1], False)):
+        taken = part.take_rows(np.array(chosen))
+        np.testing.assert_array_equal(taken.to_scipy().toarray(), rows[1:].toarray()[chosen])
+        np.testing.assert_array_equal(taken.users, np.array(chosen) + 11)
+        assert taken.indptr[0] == 0
+        assert np.shares_memory(taken.indices, whole.indices) == np.shares_memory(taken.data, whole.data) == shared
+    assert part.take_rows(np.array([], np.int64)).shape == (0, 5)
 
 
 def test_mask_goes_with_the_user(backend):

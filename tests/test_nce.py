@@ -290,3 +290,25 @@ def test_rotation_of_linear_units_changes_no_score(train: sparse.csr_matrix, mon
     np.testing.assert_allclose(rotated.predict(train), ordered.predict(train), rtol=0, atol=2e-4)
     products = [model.embed(train) @ model.embed(train).T for model in (rotated, ordered)]
     np.testing.assert_allclose(*products, rtol=0, atol=2e-3 * np.abs(products[0]).max())
+
+
+def test_precision_of_the_last_product_hardly_matters(
+    train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch
+) -> None:  # noqa: F811
+    from fastautorec import _exact
+
+    single = far.NCEAutoRec(factors=20).fit(train)
+    monkeypatch.setattr(_exact, "WELL_CONDITIONED", 0.0)
+    double = far.NCEAutoRec(factors=20).fit(train)
+    assert not np.array_equal(single.decoder_, double.decoder_)
+    np.testing.assert_allclose(single.decoder_, double.decoder_, rtol=0, atol=1e-5 * np.abs(double.decoder_).max())
+
+
+@pytest.mark.parametrize("beta", [-12.0, 12.0])
+def test_weights_whose_squares_leave_the_range_of_float32(train: sparse.csr_matrix, beta: float) -> None:  # noqa: F811
+    model = far.NCEAutoRec(factors=8, target="power", beta=beta).fit(train)
+    weights = np.maximum(train.sum(axis=0).A1, 1).astype(np.float64) ** -beta
+    target = np.sqrt(1 / np.maximum(train.sum(axis=1).A, 1)) * train.toarray() * weights
+    best = np.linalg.svd(target, full_matrices=False)[2][0]
+    leading = np.linalg.svd(model.encoder_.astype(np.float64), full_matrices=False)[0][:, 0]
+    assert abs(best @ leading) > 0.999

@@ -130,14 +130,6 @@ def test_models_have_the_same_bits(data, tmp_path, name, entries, monkeypatch):
             assert np.array_equal(ours, expected, equal_nan=True)
 
 
-def test_blocks_of_targets_add_up(data, monkeypatch):
-    whole = far.NCEAutoRec(factors=6).fit(data)
-    monkeypatch.setattr(_sparse, "BLOCK_ENTRIES", 97)
-    monkeypatch.setattr(_exact, "BLOCK_ENTRIES", 97)
-    in_blocks = far.NCEAutoRec(factors=6).fit(data)
-    assert np.allclose(in_blocks.predict(data), whole.predict(data), atol=1e-3)
-
-
 # --- memory ---------------------------------------------------------------------------------------------------------
 
 WORK = """

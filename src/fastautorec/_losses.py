@@ -72,6 +72,11 @@ class SquaredError:
         """Return the target of binary rows."""
         return batch if self.item_weights is None else batch.weighted(self.item_weights, self.user_weight)
 
+    def relative(self) -> SquaredError:
+        """Return the same target but for its scale: the largest item weight is 1, so that squares stay in range."""
+        largest = 0.0 if self.item_weights is None else float(self.item_weights.max())
+        return replace(self, item_weights=self.item_weights / np.float32(largest)) if largest > 0 else self
+
     def gram_product(self, backend: Backend, user_items: Csr, block: FloatArray) -> FloatArray:
         """Return Tᵀ(T block) (n, k) of the target of binary rows, which is not made for it."""
         return backend.gram_product(user_items, block, self.item_weights, self.user_weight)

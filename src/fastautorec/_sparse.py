@@ -188,7 +188,9 @@ class LazyRows:
 def _powers(lengths: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.float32]:
     """Return lengths^(−power), where an empty row counts as one of length 1."""
     at_least_one = np.maximum(lengths, 1, dtype=np.float32)
-    if power in (0.5, 1.0):
-        return np.reciprocal(np.sqrt(at_least_one) if power == 0.5 else at_least_one)
+    if power == 0.5:
+        return np.reciprocal(np.sqrt(at_least_one))
+    if power == 1:
+        return np.reciprocal(at_least_one)
     result: npt.NDArray[np.float32] = (at_least_one.astype(np.float64) ** -power).astype(np.float32)
     return result

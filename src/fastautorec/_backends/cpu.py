@@ -91,8 +91,9 @@ class CpuBackend(HostArrays):
         out, user_weights = np.empty_like(block), None
         if item_weights is not None:
             user_items = user_items.with_data(None)
-            user_weights = np.empty(user_items.shape[0], np.float32)
-            user_items.length_powers(2 * user_power, user_weights)
+            if user_power:
+                user_weights = np.empty(user_items.shape[0], np.float32)
+                user_items.length_powers(2 * user_power, user_weights)
         _core.gram_product(*_parts(user_items), item_weights, user_weights, block, out, self.num_threads)
         return out
 

@@ -132,9 +132,11 @@ class CudaBackend:
     def gram_product(
         self, user_items: Any, block: Array, item_weights: Array | None = None, user_power: float = 0.0
     ) -> Array:
-        if item_weights is not None:
-            user_items = user_items.weighted(item_weights, user_power)
-        return self._over_users(user_items, lambda part: sparse.gram_product(self.device, part, block, self.halved))
+        def product(part: DeviceCsr) -> Array:
+            target = part if item_weights is None else part.weighted(item_weights, user_power)
+            return sparse.gram_product(self.device, target, block, self.halved)
+
+        return self._over_users(user_items, product)
 
     def drop_entries(self, user_items: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
         return sparse.drop_entries(self.device, user_items, rate, seed, epoch)

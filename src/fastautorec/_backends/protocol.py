@@ -171,7 +171,11 @@ class Backend(Arrays, Protocol):
     def gram_product(
         self, user_items: Csr, block: FloatArray, item_weights: FloatArray | None = None, user_power: float = 0.0
     ) -> FloatArray:
-        """Return T^T (T block), (n, k), of T = X or, with weights (n,), of T = ``X.weighted(...)`` with both."""
+        """Return T^T (T block), (n, k).
+
+        T is X without ``item_weights``, and ``X.weighted(item_weights, user_power)`` with them: then the values of X do
+        not count.
+        """
 
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""

@@ -81,8 +81,8 @@ class EncoderModel(Recommender):
         users = min(m, _exact.tile_users(k + 1, m, nnz))
         always = self._always(m, n)
         embedding = {
-            "weights of the users": 4 * m,
-            "blocks of the subspace iteration": n * width * (3 * 4 + 8) + 3 * 8 * width * width,
+            "weights of the users": 16 * m,
+            "blocks of the subspace iteration": n * width * 4 * 4 + 3 * 8 * width * width,
         }
         prediction = {
             "hidden units of a tile of users": 4 * users * (k + 1),

@@ -56,7 +56,7 @@ def svd_encoder(
     passes: int = PASSES,
     any_basis: bool = False,
 ) -> FloatArray:
-    """Return W = V Σᵖ (n, rank) of the truncated SVD of the target.
+    """Return W = V Σᵖ (n, rank) of the truncated SVD of the target, up to its scale.
 
     ``any_basis`` says that W Q will do for any rotation Q, as for linear units under a ridge penalty: then V Σ needs no
     eigenvectors.
@@ -67,6 +67,7 @@ def svd_encoder(
             f"`factors`={factors} needs {rank} singular vectors, but a matrix of {m} users and {n} items has at most "
             f"{min(m, n)}; use fewer factors"
         )
+    target = target.relative()
     if any_basis and spectrum_power == 1:
         return gram_factor(run.backend, run.train, target, rank, rng, run.step)
     vectors, singular = right_singular_vectors(run.backend, run.train, target, rank, rng, run.step, passes)

@@ -197,10 +197,6 @@ class DeviceCsr:
         users = xp.arange(start, stop, dtype=xp.int64) if self.users is None else self.users[start:stop]
         return DeviceCsr(Pattern(self.device, indptr, pattern.indices, self.n_cols, host_indptr), self.data, users)
 
-    def blocks(self) -> Iterator[DeviceCsr]:
-        """Yield all rows as one block, which fits if the matrix does."""
-        yield self
-
     def rebased(self) -> DeviceCsr:
         """Return the same rows stored from 0 to the end, where the host knows where they are."""
         pattern = self.pattern.compact

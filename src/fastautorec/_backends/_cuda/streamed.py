@@ -75,9 +75,5 @@ class StreamedCsr:
             yield self.rows(start, min(stop, self.shape[0]))
             start = stop
 
-    def weighted(self, item_weights: Any, user_power: float = 0.0) -> StreamedCsr:
-        host = None if item_weights is None else self._backend.to_host(item_weights)
-        return StreamedCsr(self._backend, self._matrix.weighted(host, user_power))
-
     def _up(self, part: Csr) -> DeviceCsr:
         return DeviceCsr.from_host(self._backend.device, part)
