@@ -285,9 +285,7 @@ def test_mask_does_not_depend_on_the_tiling(backend):
 def test_rows_are_taken_without_copying_where_they_follow_each_other():
     rows = sparse.csr_matrix(np.arange(1, 31, dtype=np.float32).reshape(6, 5) * (np.arange(6) != 3)[:, None])
     whole = check_values("user_items", rows)
-    part = Csr(
-        whole.indptr[1:], whole.indices, whole.data, 5, users=np.arange(11, 16)
-    )  # its third is empty
+    part = Csr(whole.indptr[1:], whole.indices, whole.data, 5, users=np.arange(11, 16))  # its third is empty
     for chosen, shared in (([1, 3], True), ([1, 2, 3], True), ([0, 2], False), ([3, 1], False), ([1, 1], False)):
         taken = part.take_rows(np.array(chosen))
         np.testing.assert_array_equal(taken.to_scipy().toarray(), rows[1:].toarray()[chosen])

@@ -292,7 +292,7 @@ def test_rotation_of_linear_units_changes_no_score(train: sparse.csr_matrix, mon
     np.testing.assert_allclose(*products, rtol=0, atol=2e-3 * np.abs(products[0]).max())
 
 
-def test_single_precision_is_enough_for_the_head(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_single_precision_is_enough(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     from fastautorec import _exact
 
     single = far.NCEAutoRec(factors=20).fit(train)
