@@ -26,6 +26,7 @@ SHARED = HERE.parents[1] / "shared" / "data"
 THREADS = resolve_num_threads(None)
 LOAD_BEFORE = os.getloadavg()[0]  # the machine is described at the end, after a load of our own
 ROUNDS = 3, 200  # at least and at most
+ROUNDS_IN_TURN = 5  # at least
 KNOWN = 0.7  # share of a history above the median score; chance gives a half
 
 PACKAGES = ("fastautorec", "numpy", "scipy", "implicit", "recbole", "scikit-learn", "torch", "cupy", "pytest-benchmark")
@@ -172,18 +173,40 @@ class Measure:
     def __init__(self, benchmark: Any, seconds: float, sizes: Sizes) -> None:
         self._benchmark, self._seconds, self._sizes = benchmark, seconds, sizes
 
-    def __call__(self, call: Callable[[], Any], *, table: str, row: str, column: str, once: bool = False) -> Any:
+    def __call__(
+        self,
+        call: Callable[[], Any],
+        *,
+        table: str,
+        row: str,
+        column: str,
+        once: bool = False,
+        against: Callable[[], Any] | None = None,
+    ) -> Any:
         """Time ``call``; ``table``, ``row`` and ``column`` say where the report shows it.
 
-        ``once`` is for calls so slow that neither a warm-up nor a repetition would change the picture.
+        ``once`` is for calls so slow that neither a warm-up nor a repetition would change the picture. ``against`` is
+        what the call is compared with: both are timed in turn, for a machine is not as fast in every minute.
         """
         self._place(table, row, column)
+        if against is not None:
+            return self._in_turn(call, against)
         if once or self._sizes.quick or not self._seconds:
             return self._benchmark.pedantic(call, rounds=1)
         taken = _seconds(call)  # first touch of memory, lazy imports, thread pools
         if taken < self._seconds:
             taken = _seconds(call)
         return self._benchmark.pedantic(call, rounds=min(max(int(self._seconds / taken), ROUNDS[0]), ROUNDS[1]))
+
+    def _in_turn(self, call: Callable[[], Any], against: Callable[[], Any]) -> Any:
+        beside: list[float] = []
+        rounds = 1
+        if self._seconds and not self._sizes.quick:
+            taken = min(_seconds(call) + _seconds(against) for _ in range(2))
+            rounds = min(max(int(2 * self._seconds / taken), ROUNDS_IN_TURN), ROUNDS[1])
+        answer = self._benchmark.pedantic(call, setup=lambda: beside.append(_seconds(against)), rounds=rounds)
+        self.note(beside=beside)
+        return answer
 
     def each(self, call: Callable[[Any], Any], arguments: Sequence[Any], *, table: str, row: str, column: str) -> None:
         """Time ``call`` once with each argument, after a warm-up with some of them."""

@@ -39,6 +39,15 @@ class Result:
     def least(self) -> float:
         return min(self.times)
 
+    def over(self, ours: Result) -> float:
+        """Return how many times as long as ours this takes, by ours in turn with it where that was timed."""
+        return self.median / (self.beside or ours.median)
+
+    @property
+    def beside(self) -> float | None:
+        """Median of what ours took in turn with this."""
+        return float(np.median(self.info["beside"])) if "beside" in self.info else None
+
     def quantile(self, share: float) -> float:
         return float(np.quantile(self.times, share))
 

@@ -66,7 +66,7 @@ class Faster(Against):
 
     def __call__(self, results: Results) -> float | None:
         found = self.found(results)
-        return None if found is None else min(peer.median for peer in found[1]) / found[0].median
+        return None if found is None else min(peer.over(found[0]) for peer in found[1])
 
 
 @dataclass(frozen=True)

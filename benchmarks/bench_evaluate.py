@@ -36,6 +36,7 @@ def test_evaluate_by_numpy(data, named, measure):
     means = measure(
         lambda: evaluate_by_numpy(model, known, data.test, stages),
         table="evaluate", row=name, column="NumPy: scores, argpartition, metrics",
+        against=lambda: far.evaluate(model, known, data.test, k=K, definition="paper"),
     )  # fmt: skip
     measure.note(stages=stages)
     assert_same(far.evaluate(model, known, data.test, k=K, definition="paper"), means)

@@ -83,7 +83,9 @@ def test_implicit(name, data, known, measure, popularity_ndcg):
     """BLAS on one thread, as its documentation asks."""
     fit = implicit_fit(name, known)
     with threadpool_limits(1, "blas"):
-        model = measure(fit, table="fit", row=data.name, column=name)
+        model = measure(
+            fit, table="fit", row=data.name, column=name, against=lambda: far.NCEAutoRec().fit(known)
+        )  # fmt: skip
         lists, _ = model.recommend(np.arange(known.shape[0]), known, N=max(K))
     reached = far.evaluate_ranking(lists, known, data.test, k=K, definition="paper")["NDCG"].mean
     measure.note(ndcg=reached, iterations=model.iterations)
@@ -102,7 +104,10 @@ def test_ease_by_numpy(data, known, dtype, measure, ease):
         np.fill_diagonal(weights, 0)
         return weights
 
-    weights = measure(fit, table="fit", row=data.name, column=f"EASE by NumPy inverse, {dtype.__name__}")
+    weights = measure(
+        fit, table="fit", row=data.name, column=f"EASE by NumPy inverse, {dtype.__name__}",
+        against=lambda: far.NCEAutoRec().fit(known),
+    )  # fmt: skip
     measure.note(ndcg=ndcg(ease, data, known))  # of the same weights
     assert weights.dtype == dtype
     assert_allclose(weights, ease.item_weights_, atol=1e-4)
@@ -138,7 +143,9 @@ def test_implicit_gowalla(checkins, measure):
     name, train, test = checkins
     fit = implicit_fit("implicit ALS, 64 factors", train)
     with threadpool_limits(1, "blas"):
-        model = measure(fit, table="fit", row=name, column="implicit ALS, 64 factors")
+        model = measure(
+            fit, table="fit", row=name, column="implicit ALS, 64 factors", against=lambda: far.NCEAutoRec().fit(train)
+        )  # fmt: skip
         lists, _ = model.recommend(np.arange(train.shape[0]), train, N=LISTED)
     reached = far.evaluate_ranking(lists, train, test, k=LISTED)[f"Recall@{LISTED}"].mean
     measure.note(recall=reached, iterations=model.iterations)
@@ -160,6 +167,7 @@ def test_randomized_svd(data, known, measure, best_energy):
     _, _, vt = measure(
         lambda: extmath.randomized_svd(known, RANK, **options),
         table="svd", row=data.name, column="scikit-learn randomized_svd",
+        against=lambda: far.PureSVD(factors=RANK).fit(known),
     )  # fmt: skip
     reached = energy(known, vt.T) / best_energy
     measure.note(energy=reached)
@@ -239,7 +247,8 @@ def test_epoch_by_torch(trainings, measure, name, column, batch):
     training, first = trainings(name, batch)
     options = PEERS[column]
     assert training.torch(drawn=False, **options)() == pytest.approx(first, rel=SAME)
-    measure(training.torch(**options), table="epoch", row=f"{name}, batch {batch}", column=column)
+    row = f"{name}, batch {batch}"
+    measure(training.torch(**options), table="epoch", row=row, column=column, against=training.ours())
 
 
 # --- time to quality --------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ def test_recommend_all_by_implicit(everyone, measure):
             lambda: peer.recommend(users, known, N=LISTED),
             **place(name, model),
             column="implicit top-k, same factors",
+            against=lambda: model.recommend(known, N=LISTED),
         )
     assert_allclose(scores, model.recommend(known, N=LISTED)[1], rtol=1e-4, atol=1e-5)
 

@@ -103,9 +103,10 @@ def _beyond(target: Target, results: Results, floors: list[Whole]) -> str:
     """Say what a factor over a peer asks for, where that is less than the machine can do."""
     found = target.figure.found(results) if isinstance(target.figure, Faster) else None
     whole = next((whole for whole in floors if found and whole.result is found[0]), None)
-    if found is None or whole is None:
+    factor = target.figure(results)
+    if whole is None or factor is None:
         return ""
-    asked = min(peer.median for peer in found[1]) / target.limit
+    asked = whole.result.median * factor / target.limit
     return f"{duration(whole.floor)}; asked {duration(asked)}" if asked < whole.floor else ""
 
 
@@ -126,7 +127,7 @@ def peers(results: Results, name: str) -> str:
         body = [
             (
                 column, duration(result.median), duration(result.least), len(result.times),
-                "1" if result is base else times(result.median / base.median), remarks(result),
+                "1" if result is base else times(result.over(base)), remarks(result),
             )
             for column, result in group.items()
         ]  # fmt: skip
@@ -136,6 +137,8 @@ def peers(results: Results, name: str) -> str:
 
 def remarks(result: Result) -> str:
     info, said = result.info, []
+    if result.beside is not None:
+        said.append(f"ours in turn {duration(result.beside)}")
     if "ndcg" in info:
         said.append(f"test NDCG {info['ndcg']:.4f}")
     if "recall" in info:

@@ -179,6 +179,15 @@ def test_the_fastest_peer_counts():
     assert Faster("fit", "other", "ours", "peer")(results) is None
 
 
+def test_peers_in_turn_count_by_the_minutes_they_share():
+    results = of(
+        made([1.0], key=("fit", "ML-1M", "ours")), made([9.0], {"beside": [1.0, 3.0]}, ("fit", "ML-1M", "peer, slow")),
+        made([5.0], key=("fit", "ML-1M", "peer, fast")),
+    )  # fmt: skip
+    assert [result.over(results.get("fit", "ML-1M", "ours")) for result in results] == [1, 4.5, 5]
+    assert Faster("fit", "ML-1M", "ours", "peer")(results) == 4.5
+
+
 def test_the_best_peer_counts():
     def fit(column, **info):
         return made([1.0], info, ("fit", "ML-1M", column))
