@@ -42,25 +42,34 @@ def scaling(results: Results, file: Path) -> None:
     figure, axes = _figure(11, 6.4, 2, 3)
     first, *middle, last = axes.flat
     counts = [result.info["shape"][2] for result in shapes]
-    _line(first, counts, [result.median for result in shapes], "interactions", "seconds", "the shapes of the paper")
-    _names(first, shapes, counts, [result.median for result in shapes])
+    seconds = [result.median for result in shapes]
+    _line(first, counts, seconds, "interactions", "seconds", "the shapes of the paper", joined=False)
+    _names(first, shapes, counts, seconds)
     for panel, (row, unit) in zip(middle, UNITS.items(), strict=True):
         found = sorted(results.group("growth", row).values(), key=lambda result: result.info["value"])
         values = [result.info["value"] for result in found]
         title = f"ml-20m, other {row}" if row != "threads" else "ml-20m, by threads"
         _line(panel, values, [result.median for result in found], unit, "seconds", title)
     peaks = [result.info["peak"] / 1e6 for result in shapes]
-    _line(last, counts, peaks, "interactions", "peak memory, MB", "the shapes of the paper")
+    _line(last, counts, peaks, "interactions", "peak memory, MB", "the shapes of the paper", joined=False)
     _names(last, shapes, counts, peaks)
     figure.savefig(file)
 
 
-def _line(axes: Any, sizes: list[float], values: list[float], x: str, y: str, title: str) -> None:
+def _line(
+    axes: Any, sizes: list[float], values: list[float], x: str, y: str, title: str, *, joined: bool = True
+) -> None:
+    """Draw values against sizes; what differs in more than the size is not joined, but gets the line of its power."""
     order = np.argsort(sizes)
-    axes.plot(np.array(sizes)[order], np.array(values)[order], "o-", color=COLORS[0], markersize=4.5, linewidth=1.5)
+    places = np.array(sizes, np.float64)[order]
+    axes.plot(places, np.array(values)[order], "o-" if joined else "o", color=COLORS[0], markersize=4.5, linewidth=1.5)
     axes.set(xscale="log", yscale="log")
     if len(set(sizes)) > 1:
-        title += f": exponent {exponent(sizes, values):.2f}"
+        power = exponent(sizes, values)
+        title += f": exponent {power:.2f}"
+        if not joined:
+            middle = np.exp(np.mean(np.log(sizes))), np.exp(np.mean(np.log(values)))
+            axes.plot(places, middle[1] * (places / middle[0]) ** power, "--", color="0.5", linewidth=1)
     axes.set_title(title, fontsize=FONT)
     name_axes(axes, x, y, grid="both")
     axes.margins(0.2, 0.18)
@@ -80,9 +89,9 @@ def _short(value: float) -> str:
 
 def _names(axes: Any, shapes: list[Result], x: list[float], y: list[float]) -> None:
     for result, *place in zip(shapes, x, y, strict=True):
-        side = 1 if place[0] == max(x) else -1
+        side = -1 if place[0] == sorted(x)[-2] else 1  # the two largest are next to each other
         axes.annotate(
-            result.key[1], place, xytext=(5 * side, -3 if side > 0 else 4), textcoords="offset points",
+            result.key[1], place, xytext=(5 * side, -9 if side > 0 else 4), textcoords="offset points",
             ha="left" if side > 0 else "right", fontsize=FONT - 2,
         )  # fmt: skip
     axes.margins(x=0.3)
