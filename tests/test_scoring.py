@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from devices import CUDA
@@ -13,7 +15,7 @@ from fastautorec._backends import get_backend
 from fastautorec._backends._host import HostArrays
 from fastautorec._backends.protocol import ScoreTiles
 from fastautorec._scoring import DotScorer, copying_pays, joined, part_bounds, tile_shape, top_lists
-from fastautorec._sparse import Csr
+from fastautorec._sparse import Csr, LazyRows
 from fastautorec._validation import check_user_items
 
 N_ITEMS, FACTORS = 40_000, 20  # many tiles of items for many users, one for few
@@ -143,6 +145,40 @@ def test_lists_of_each_block_have_their_own_length(history, decoder, monkeypatch
     one = lists(1)
     assert len(one) > 1
     assert lists(2) == lists(7) == one
+
+
+def test_rows_are_made_in_blocks_of_limited_size(history, decoder, monkeypatch):
+    rows = check_user_items("history", sparse.vstack([history] * 3, "csr"))
+    scorer = DotScorer(lambda backend, part: backend.encode(part, factors(N_ITEMS, 3)), decoder)
+    order = np.argsort(-rows.row_lengths(), kind="stable")
+    lazy = LazyRows.picked(rows, order)
+    made = []
+
+    def recorded(start, stop):
+        made.append(lazy.rows(start, stop))
+        return made[-1]
+
+    def lists():
+        found = np.empty((len(order), 10), np.int32)
+
+        def keep(start, stop, ids, scores):
+            found[start:stop] = ids
+
+        watched = replace(lazy, rows=recorded)
+        made.clear()
+        top_lists(get_backend("cpu", 2), scorer, watched, lambda start, stop: 10, watched, keep)
+        return found
+
+    at_once = lists()
+    assert len(made) == 1
+    longest = int(rows.row_lengths().max())
+    monkeypatch.setattr("fastautorec._sparse.BLOCK_ENTRIES", 2 * longest)
+    np.testing.assert_array_equal(lists(), at_once)
+    assert len(made) > 50
+    assert max(part.nnz for part in made) <= 2 * longest
+    monkeypatch.setattr("fastautorec._sparse.BLOCK_ENTRIES", 1)
+    np.testing.assert_array_equal(lists(), at_once)
+    assert [part.shape[0] for part in made] == [1] * len(order)
 
 
 def test_tiles_are_of_one_size():

@@ -108,7 +108,7 @@ def top_lists(
         Its threads share out blocks of users and, where these are few, parts of the items too.
     scorer : Scorer
     history : Csr or LazyRows (q, n)
-        Rows to score; those of the host come over in groups.
+        Rows to score; those of the host come over in groups, and what is made for a group is of limited size.
     n_top : callable
         Length of the lists of users start..stop.
     exclude : Csr or LazyRows (q, scorer.n_items), or None
@@ -163,6 +163,9 @@ def top_lists(
     begin = 0
     while begin < total:
         end = min(begin + users * TILES_PREPARED, total)
+        for rows in (history, exclude):
+            if isinstance(rows, LazyRows):
+                end = rows.end_of_block(begin, end - begin)
         try:
             group(begin, end)
         except backend.out_of_memory:

@@ -174,15 +174,25 @@ class LazyRows:
         Users and items.
     rows : callable
         ``rows(start, stop)`` makes some of them.
+    indptr : int64 (users + 1,)
+        Row i has at most ``indptr[i + 1] - indptr[i]`` entries.
     """
 
     shape: tuple[int, int]
     rows: Callable[[int, int], Csr]
+    indptr: npt.NDArray[np.int64]
+
+    def end_of_block(self, first: int, most: int) -> int:
+        """Return where a block of limited size ends that begins with row ``first`` and has at most so many."""
+        fitting = int(np.searchsorted(self.indptr, self.indptr[first] + BLOCK_ENTRIES, side="right")) - 1
+        return min(max(fitting, first + 1), first + most, self.shape[0])
 
     @classmethod
     def picked(cls, matrix: Csr, rows: npt.NDArray[np.int64]) -> LazyRows:
         """Return rows of a matrix in the order given."""
-        return cls((len(rows), matrix.n_cols), lambda start, stop: matrix.take_rows(rows[start:stop]))
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(matrix.row_lengths()[rows], out=indptr[1:])
+        return cls((len(rows), matrix.n_cols), lambda start, stop: matrix.take_rows(rows[start:stop]), indptr)
 
 
 def _powers(lengths: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.float32]:

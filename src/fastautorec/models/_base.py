@@ -424,4 +424,5 @@ class Recommender(ABC):
 
 
 def _columns(matrix: Csr, items: IdArray) -> LazyRows:
-    return LazyRows((matrix.shape[0], len(items)), lambda start, stop: matrix.rows(start, stop).columns(items))
+    shape = matrix.shape[0], len(items)
+    return LazyRows(shape, lambda start, stop: matrix.rows(start, stop).columns(items), matrix.indptr)
