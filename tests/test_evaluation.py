@@ -105,7 +105,9 @@ def test_one_user_has_no_interval_in_the_standard_definition(definition):
     assert np.isnan(metric.half_width) if definition == "standard" else metric.half_width == 0
 
 
-def test_popularity_and_coverage_of_the_first_ten(data, weight):
+@pytest.mark.parametrize("block", [7, 1 << 16])
+def test_popularity_and_coverage_of_the_first_ten(data, weight, block, monkeypatch):
+    monkeypatch.setattr("fastautorec._report.BLOCK_USERS", block)
     train, test = data
     ranking = full_ranking(weight, train)
     report = evaluate(ItemModel(weight), train, test, k=(5, 20))

@@ -16,6 +16,7 @@ from fastautorec._validation import check_choice, check_cutoffs, check_int
 
 HEAD = 10  # popularity and coverage are those of the first ten recommendations
 Z = 1.96  # half-width of a 95 % interval in standard errors
+BLOCK_USERS = 1 << 16  # whose lists are looked up at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +191,17 @@ class Report(Mapping[str, Metric]):
         """Return the mean training popularity of a user's first k recommendations, NaN for an empty list."""
         heads = self.first_places(k)
         with_empty = np.append(self.item_popularity, 0)  # -1 is its last cell
-        with np.errstate(invalid="ignore"):  # 0 / 0
-            mean = with_empty[heads].sum(axis=1) / (heads >= 0).sum(axis=1)
+        mean = np.empty(len(heads))
+        for users in _blocks(len(heads)):
+            with np.errstate(invalid="ignore"):  # 0 / 0
+                mean[users] = with_empty[heads[users]].sum(axis=1) / (heads[users] >= 0).sum(axis=1)
         return self._summarise(f"Popularity@{k}", mean)
 
     def times_listed(self, k: int) -> npt.NDArray[np.int64]:
         """Return how many of the first k places of all lists hold each item, int64 (n_items,)."""
-        n_items = len(self.item_popularity)
-        counts = np.bincount(self.first_places(k).ravel() + 1, minlength=n_items + 1)
+        heads, counts = self.first_places(k), np.zeros(len(self.item_popularity) + 1, np.int64)
+        for users in _blocks(len(heads)):
+            counts += np.bincount(heads[users].ravel() + 1, minlength=len(counts))
         return counts[1:]
 
     def _notes_on_length(self) -> list[str]:
@@ -297,6 +301,10 @@ def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None
     if len(values) <= ddof:
         return math.nan
     return Z * float(values.std(ddof=ddof)) / math.sqrt(len(values) if count is None else count)
+
+
+def _blocks(users: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK_USERS) for start in range(0, users, BLOCK_USERS))
 
 
 def interval(mean: float, half: float) -> str:
