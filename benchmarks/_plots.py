@@ -115,9 +115,10 @@ def quality(results: Results, file: Path) -> None:
         panel.set_xscale("log")
         panel.set_ylim(LOWEST * max(max(v for _, v in curve.info["points"]) for curve in curves), None)
         name_axes(panel, "seconds of training", "", grid="both")
-        panel.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=FONT - 1, frameon=False, handlelength=3.5
-        )  # fmt: skip
+        if panel.get_legend_handles_labels()[0]:  # a part of the suite may have no curve of this family
+            panel.legend(
+                loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=FONT - 1, frameon=False, handlelength=3.5
+            )  # fmt: skip
     axes[0, 0].set_ylabel("best validation NDCG so far", fontsize=FONT)
     figure.savefig(file)
 
