@@ -4,7 +4,6 @@
 
 #include "fastautorec/check.hpp"
 #include "fastautorec/parallel.hpp"
-#include "fastautorec/philox.h"
 #include "fastautorec/scalar_math.h"
 #include "fastautorec/scratch.hpp"
 #include "fastautorec/simd.hpp"
@@ -15,7 +14,6 @@ namespace {
 constexpr std::int64_t kPanel = 2 * kLanes;  // 32 columns: rows of 128 bytes, two independent sums
 constexpr std::int64_t kChunkNnz = 1 << 18;  // entries between two looks at the interrupt flag
 constexpr std::int64_t kPackedUses = 4;      // reads of each packed row that make packing worth its time
-constexpr std::int64_t kRowsPerTask = 1024;  // of encode, whose rows are independent
 
 // One cache line after the other: a row that began elsewhere would touch a third line.
 struct alignas(64) PanelRow {
@@ -285,28 +283,6 @@ void gram_product(const CsrView& x, const float* item_weights, const float* user
             gram_rows(x, user_weights, packed.data(), width, start, stop, sums.data());
         });
         sums.store(out, item_weights);
-    });
-}
-
-void drop_entries(const CsrView& x, float rate, std::uint64_t seed, std::uint32_t epoch, const std::int64_t* users,
-                  float* values, int num_threads) {
-    const float kept = 1.0f / (1.0f - rate);
-    // A word w stands for the uniform number w / 2^32; as integers the comparison is exact on every device.
-    const auto threshold = static_cast<std::uint64_t>(static_cast<double>(rate) * 4294967296.0);
-    const std::int64_t tasks = (x.n_rows + kRowsPerTask - 1) / kRowsPerTask;
-    const std::int64_t offset = x.indptr[0];
-    parallel_for(tasks, num_threads, [&](std::int64_t t) {
-        const std::int64_t stop = std::min(x.n_rows, (t + 1) * kRowsPerTask);
-        for (std::int64_t u = t * kRowsPerTask; u < stop; ++u) {
-            const auto user = static_cast<unsigned long long>(users ? users[u] : u);
-            for (std::int64_t p = x.indptr[u]; p < x.indptr[u + 1]; p += 4) {
-                const auto block = static_cast<unsigned int>((p - x.indptr[u]) / 4);
-                const Philox4x32 bits = philox_of_user(seed, epoch, user, block);
-                for (std::int64_t e = p; e < std::min(p + 4, x.indptr[u + 1]); ++e) {
-                    values[e - offset] = bits.word[e - p] < threshold ? 0.0f : x.value(e) * kept;
-                }
-            }
-        }
     });
 }
 
