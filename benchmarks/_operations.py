@@ -99,6 +99,14 @@ def adam(backend, i):
     return parameter.value, parameter.first, parameter.second
 
 
+# Ids and values once, W once, H once; a multiplication and an addition for each entry and unit.
+PRODUCT: dict[str, Any] = {
+    "traffic": lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
+    "gathered": lambda i: 4 * i.x.nnz * i.k,
+    "flop": lambda i: 2 * i.x.nnz * i.k,
+    "step": 8,
+}
+
 OPERATIONS = {
     # Item ids are read twice, to count and to look up; weights are written once.
     "nce_transform": Operation(
@@ -106,30 +114,20 @@ OPERATIONS = {
         traffic=lambda i: 12 * i.binary.nnz,
         why="two passes over the ids, each a look-up in a table of the items",
     ),
-    # Ids and values once, W once, H once; a multiplication and an addition for each entry and unit.
     "encode": Operation(
         lambda who, i: who.encode(i.x, i.weight, None, "relu"),
-        traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
-        gathered=lambda i: 4 * i.x.nnz * i.k,
-        flop=lambda i: 2 * i.x.nnz * i.k,
-        step=8,
+        **PRODUCT,
         why="a row of W for every entry, from the second-level cache; the sums wait for the additions before them",
     ),
     "encode, identity": Operation(
         lambda who, i: who.encode(i.x, i.weight, None, "identity"),
-        traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
-        gathered=lambda i: 4 * i.x.nnz * i.k,
-        flop=lambda i: 2 * i.x.nnz * i.k,
-        step=8,
+        **PRODUCT,
         why="as `encode`",
     ),
     # The same arrays in the other direction.
     "encode_backward": Operation(
         lambda who, i: who.encode_backward(i.x, i.grad),
-        traffic=lambda i: 8 * i.x.nnz + i.weight.nbytes + i.grad.nbytes,
-        gathered=lambda i: 4 * i.x.nnz * i.k,
-        flop=lambda i: 2 * i.x.nnz * i.k,
-        step=8,
+        **PRODUCT,
         why="a row of the gradient for every entry, from further away than the cache: there are more users than items",
     ),
     # X once, W read, the result written; the product X W stays in the caches.

@@ -242,11 +242,11 @@ def roofline(results: Results, folder: Path) -> str:
     return (
         f"Memory copies {best['memory'] / 1e9:.1f} GB/s (bytes read and written), the second-level caches give "
         f"{best['cache'] / 1e9:.0f} GB/s, matrix products {best['arithmetic'] / 1e9:.0f} GFLOP/s, on all cores.\n\n"
-        f"{table(head, body)}\n![Time over floor](roofline.png)\n\n{whole(results)}"
+        f"{table(head, body)}\n![Time over floor](roofline.png)\n\n{whole_runs(results)}"
     )
 
 
-def whole(results: Results) -> str:
+def whole_runs(results: Results) -> str:
     """Return whole fits and epochs against the sum of what their steps cannot do without."""
     body = [
         (

@@ -245,7 +245,7 @@ def test_floors(monkeypatch, tmp_path):
     target = Target("a", Faster("fit", "ML-1M", "NCEAutoRec()", "peer"), 6)
     monkeypatch.setattr(report, "TARGETS", [target])
     assert "5.00 s; asked 4.00 s" in report.targets(results, tmp_path)
-    assert "| ML-1M, NCEAutoRec() | 12.00 s | 3.00 s | 2.00 s | 5.00 s | 2.4× |" in report.whole(results)
+    assert "| ML-1M, NCEAutoRec() | 12.00 s | 3.00 s | 2.00 s | 5.00 s | 2.4× |" in report.whole_runs(results)
     monkeypatch.setattr(report, "TARGETS", [replace(target, limit=2)])
     assert "asked" not in report.targets(results, tmp_path)
 

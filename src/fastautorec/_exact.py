@@ -252,13 +252,13 @@ def accumulate_ridge(
     def add_tile(mask: int, start: int, stop: int, buffer: FloatArray) -> None:
         nonlocal squares, total
         step(f"prediction {mask * tiles + stop * tiles // user_items.shape[0]}/{masks * tiles}")
-        targets = user_items.rows(start, stop)
-        inputs = encoder.inputs(targets)
+        rows = user_items.rows(start, stop)
+        inputs = encoder.inputs(rows)
         shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
         hidden = encoder.hidden(backend, shown, buffer)
         gram = backend.cross_product(hidden, hidden) / masks
         more_squares = inputs.column_squares() if exact and dropout else 0
-        backend.encode_backward(target.target(targets), hidden, out=cross)  # allocates before it adds to `cross`
+        backend.encode_backward(target.target(rows), hidden, out=cross)  # allocates before it adds to `cross`
         total += gram
         squares += more_squares
 
