@@ -10,6 +10,7 @@ the repository and left out where they are missing.
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -191,7 +192,8 @@ def best_on_validation(
 ) -> tuple[float, far.models.Recommender]:
     """Return the best validation NDCG and the model that had it, its penalty settled."""
     best: tuple[float, far.models.Recommender] | None = None
-    for model in models:
+    for given in models:
+        model = copy.copy(given)  # a penalty that is settled here is not settled for the next data set
         model.fit(train, validation=validation)
         value = ndcg(model, train, validation)
         if best is None or value > best[0]:
