@@ -22,6 +22,19 @@ def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, 
         first = last
 
 
+def ids_ascend(indptr: npt.NDArray[np.integer], indices: npt.NDArray[np.integer]) -> bool:
+    """Return whether the ids of every row ascend without a repeat; row pointers start at 0 and don't decrease."""
+    nnz = int(indptr[-1])
+    for start in range(0, nnz - 1, BLOCK_ENTRIES):
+        ids = indices[start : min(start + BLOCK_ENTRIES, nnz - 1) + 1]
+        falls = ids[1:] <= ids[:-1]
+        first, last = np.searchsorted(indptr, [start + 1, start + len(ids)])
+        falls[indptr[first:last] - (start + 1)] = False  # where a row begins, any id may
+        if falls.any():
+            return False
+    return True
+
+
 @dataclass(frozen=True)
 class Csr:
     """A CSR matrix in canonical form (sorted ids, no duplicates) whose row slices share its memory.
