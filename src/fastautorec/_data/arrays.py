@@ -34,7 +34,10 @@ def _as_numpy(column: Any) -> Array:
             column = column.to_numpy(zero_copy_only=False)
     elif is_polars(column, "Int128", "UInt128"):
         column = np.array(column.to_list(), object)
-    return np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column)
+    try:
+        return np.asarray(column.to_numpy() if hasattr(column, "to_numpy") else column)
+    except ValueError:  # lists in a list
+        return np.asarray(column, object)
 
 
 def is_polars(column: Any, *dtypes: str) -> bool:
@@ -54,8 +57,9 @@ def is_missing(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """Return a value for messages: short, and with its type where it is not plain."""
-    if isinstance(value, np.generic) and value.dtype.kind not in "mM":
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return str(value)
+    if isinstance(value, np.generic):
         value = value.item()
-    text = str(value) if isinstance(value, np.generic) else reprlib.repr(value)
-    plain = value is None or isinstance(value, (str, int, float, bytes)) or is_missing(value)
-    return text if plain else f"{text} ({kind(value)})"
+    plain = isinstance(value, (str, int, float, bytes)) or is_missing(value)
+    return reprlib.repr(value) if plain else f"{reprlib.repr(value)} ({kind(value)})"

@@ -108,8 +108,8 @@ def _factorize_integers(name: str, values: Array) -> tuple[Array, Codes]:
     # always fits the unsigned type of the same width, where the subtraction wraps around to it.
     unsigned = np.dtype(f"u{values.itemsize}")
     offsets = values.view(unsigned) - unsigned.type(low % (1 << 8 * values.itemsize))
-    if unsigned.itemsize == np.dtype(np.intp).itemsize:
-        offsets = offsets.view(np.intp)  # which indexing wants
+    if high - low < 1 << 8 * values.itemsize - 1:
+        offsets = offsets.view(f"i{values.itemsize}")  # by signed integers, indexing is faster
     used = np.zeros(high - low + 1, bool)
     used[offsets] = True
     position = np.cumsum(used, dtype=np.int32)
@@ -119,11 +119,16 @@ def _factorize_integers(name: str, values: Array) -> tuple[Array, Codes]:
 
 def _factorize_objects(name: str, values: Array) -> tuple[Array, Codes]:
     items: list[Any] = values.tolist()
-    kinds = set(map(type, items))
-    if kinds <= {str}:
-        return _factorize_texts(name, items)
-    items = _exact(name, items)
-    kinds = set(map(type, items))
+    try:
+        distinct = set(items)
+    except TypeError:  # lists, for example
+        distinct = set()
+    if distinct and set(map(type, distinct)) <= {str}:
+        return _factorize_texts(name, items, distinct)
+    kinds = set(map(type, items))  # of each, as True is 1 in a set
+    if not kinds <= {int}:
+        items = _exact(name, items)
+        kinds = set(map(type, items))
     if len(kinds) > 1:
         text = next(x for x in items if isinstance(x, str))
         number = next(x for x in items if not isinstance(x, str))
@@ -131,8 +136,8 @@ def _factorize_objects(name: str, values: Array) -> tuple[Array, Codes]:
             f"column {name!r} mixes integer and string ids, such as {number} and {text!r}; convert it to one kind, for "
             "example strings"
         )
-    if kinds == {str}:
-        return _factorize_texts(name, items)
+    if kinds != {int}:
+        return _factorize_texts(name, items, set(items))
     try:
         return _factorize_integers(name, np.array(items, np.int64))
     except OverflowError:
@@ -165,8 +170,8 @@ def _as_id(value: Any) -> int | str | None:
     return None
 
 
-def _factorize_texts(name: str, items: list[str]) -> tuple[Array, Codes]:
-    distinct = sorted(set(items))
+def _factorize_texts(name: str, items: list[str], occurring: set[str]) -> tuple[Array, Codes]:
+    distinct = sorted(occurring)
     _check_texts(name, distinct, items.index)
     code_of = {x: code for code, x in enumerate(distinct)}
     codes = np.fromiter(map(code_of.__getitem__, items), np.int32, len(items))

@@ -354,9 +354,9 @@ class Interactions:
         return self._load_user_ids()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs; user ids that are not loaded yet are in another object or on disk."""
-        state = vars(self) | {"user_ids": self.user_ids}
-        return {name: value for name, value in state.items() if name != "_load_user_ids"}
+        """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
+        matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
+        return {**matrix, "user_ids": self.user_ids, "item_ids": self.item_ids, "timestamps": self.timestamps}
 
     def __sizeof__(self) -> int:
         """Return the bytes that the arrays take, for caches that ask; user ids count once they are loaded."""

@@ -132,6 +132,8 @@ class Writer:
 
     def _append_ids(self, name: str, ids: Array) -> None:
         is_text = texts.is_text(ids)
+        if not len(ids):
+            return
         if name not in self._texts:
             self._texts[name] = is_text
             self._columns[name] = self._column(name, np.uint8 if is_text else np.int64)
@@ -146,9 +148,10 @@ class Writer:
 
     def finish(self, item_ids: Array) -> None:
         """Write the ids and the header, sync everything, and give the folder its name."""
-        if not self._users:
-            self._append_ids("user_ids", np.arange(0))
         self._append_ids("item_ids", item_ids)
+        for name in ("user_ids", "item_ids"):
+            if name not in self._columns:
+                self._columns[name] = self._column(name, np.int64)
         header = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -160,7 +163,9 @@ class Writer:
                 for name, column in self._columns.items()
             },
         }
-        user_ids = StoredIds(self._folder, _map(self._folder, "user_ids"), self._users, self._texts["user_ids"])
+        user_ids = StoredIds(
+            self._folder, _map(self._folder, "user_ids"), self._users, self._texts.get("user_ids", False)
+        )
         _refuse_repeated(user_ids.load())
         with (self._folder / HEADER).open("w", encoding="utf-8") as file:
             json.dump(header, file, indent=1)
