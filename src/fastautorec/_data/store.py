@@ -239,9 +239,9 @@ class _Column:
 def _refuse_repeated(user_ids: Array) -> None:
     if len(sorted_unique(user_ids)) < len(user_ids):
         ordered = np.sort(user_ids)
-        twice = ordered[1:][ordered[1:] == ordered[:-1]][0]
+        twice = ordered[1:][ordered[1:] == ordered[:-1]][:1].tolist()[0]
         raise ValueError(
-            f"`blocks` must have user ids that are distinct over all blocks, got {twice!s} more than once; blocks that "
+            f"`blocks` must have user ids that are distinct over all blocks, got {twice!r} more than once; blocks that "
             "are SciPy matrices have their rows numbered"
         )
 
