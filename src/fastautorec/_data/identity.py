@@ -244,8 +244,8 @@ def align(train: Any, *others: Any, unknown: str = "drop") -> tuple[Any, ...]:
     TypeError
         For anything but Interactions.
     ValueError
-        If one side has no ids and their numbers of users or items differ, for an unknown user or item with "raise", or
-        if nothing is left of one of the others.
+        If one side has no ids, so that row is compared with row, and the numbers of users or items differ; for an
+        unknown user or item with "raise"; or if nothing is left of one of the others.
 
     Examples
     --------
@@ -267,26 +267,38 @@ def align(train: Any, *others: Any, unknown: str = "drop") -> tuple[Any, ...]:
                 f"`{name}` must be Interactions, which know the ids of their rows and columns, got {kind(data)}; make "
                 "them with Interactions(matrix, user_ids, item_ids)"
             )
+    everyone = {name: _named(name, data, train) for name, data in everyone.items()}
     target = [_target(axis, everyone, unknown) for axis in (USERS, ITEMS)]
     results = [renumbered(data, *target) for data in everyone.values()]
     _tell_losses(everyone, results)
     return tuple(results)
 
 
+def _named(name: str, data: Any, train: Any) -> Any:
+    """Return data that have the ids of ``train`` where they have none of their own, row by row."""
+    adopted: dict[str, Ids] = {}
+    for axis in (USERS, ITEMS):
+        own, ids = own_ids(data, axis), own_ids(train, axis)
+        size, wanted = data.shape[axis.number], train.shape[axis.number]
+        if (own is None or ids is None) and size != wanted:
+            bare = name if own is None else "train"
+            raise ValueError(
+                f"`{bare}` must have ids of its {axis.many} to be aligned: there are {size} "
+                f"of them in `{name}` and {wanted} in `train`; give them as Interactions(matrix, user_ids, item_ids)"
+            )
+        if own is None and ids is not None:
+            adopted[axis.attribute] = ids
+    return data._like(check_user_items(name, data), data.timestamps, **adopted) if adopted else data
+
+
 def _target(axis: Axis, everyone: dict[str, Any], unknown: str) -> Ids | None:
-    """Return the ids that all shall have, or None where there are none."""
+    """Return the ids that all shall have, or None where ``train`` has none."""
     train, *others = everyone.items()
-    target, size = own_ids(train[1], axis), train[1].shape[axis.number]
+    target = own_ids(train[1], axis)
+    if target is None:
+        return None
     for name, data in others:
-        own = own_ids(data, axis)
-        if own is None or target is None:
-            if data.shape[axis.number] != size:
-                bare = name if own is None else train[0]
-                raise ValueError(
-                    f"`{bare}` must have ids of its {axis.many} to be aligned, {size} and {data.shape[axis.number]} of "
-                    f"them; give them as Interactions(matrix, user_ids, item_ids)"
-                )
-            continue
+        own = getattr(data, axis.attribute)
         new = places(own, target) < 0
         if not new.any() or unknown == "drop":
             continue
