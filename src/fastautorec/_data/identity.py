@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -61,50 +62,72 @@ def places(ids: Ids, among: Ids) -> Places:
     these, those = ids.tolist(), among.tolist()
     if _is_text(ids) != _is_text(among):
         these, those = map(str, these), map(str, those)
-    place = {label: number for number, label in enumerate(those)}
-    return np.fromiter((place.get(label, -1) for label in these), np.int64, len(ids))
+    place = dict(zip(those, range(len(among)), strict=True))
+    return np.fromiter(map(place.get, these, repeat(-1)), np.int64, len(ids))
 
 
 def renumbered(data: Any, user_ids: Ids | None = None, item_ids: Ids | None = None) -> Any:
     """Return interactions with the rows and columns of these ids, those of None as they are; itself if all fit."""
-    user_ids, item_ids = (
-        None if ids is None or _same(ids, getattr(data, axis.attribute)) else ids
-        for ids, axis in ((user_ids, USERS), (item_ids, ITEMS))
-    )
-    if user_ids is None and item_ids is None:
+    wanted = {
+        axis: ids
+        for axis, ids in ((USERS, user_ids), (ITEMS, item_ids))
+        if ids is not None and not _same(getattr(data, axis.attribute), ids)
+    }
+    if not wanted:
         return data
-    rows = None if user_ids is None else places(user_ids, data.user_ids)
-    columns = None if item_ids is None else places(data.item_ids, item_ids)
-    n_items = data.shape[1] if item_ids is None else len(item_ids)
+    moves = {axis: _moves(axis, getattr(data, axis.attribute), ids) for axis, ids in wanted.items()}
+    return data._like(*_moved(data, wanted, moves, data.timestamps), wanted.get(USERS), wanted.get(ITEMS))
+
+
+def _moves(axis: Axis, own: Ids, ids: Ids) -> Places:
+    """Return what `rearranged` asks for: the old row of each new one, or the new column of each old one."""
+    return places(ids, own) if axis is USERS else places(own, ids)
+
+
+def _moved(data: Any, ids: dict[Axis, Ids], moves: dict[Axis, Places], times: Ids | None) -> tuple[Csr, Ids | None]:
     csr = check_user_items("user_items", data)
-    return data._like(*rearranging.rearranged(csr, data.timestamps, rows, columns, n_items), user_ids, item_ids)
+    n_items = len(ids[ITEMS]) if ITEMS in ids else csr.n_cols
+    return rearranging.rearranged(csr, times, moves.get(USERS), moves.get(ITEMS), n_items)
 
 
 # --- where two matrices meet ------------------------------------------------------------------------------------------
 
 
-def aligned(name: str, other: Any, reference_name: str, reference: Any, way_on: str = "") -> Any:
+def aligned(name: str, other: Any, reference_name: str, reference: Any, times: bool = False, way_on: str = "") -> Any:
     """Return ``other`` with the rows and columns of ``reference``: itself where they are the same or have no ids.
 
-    ``way_on`` are further arguments of the `align` that the message advises.
+    Parameters
+    ----------
+    name, reference_name : str
+        For the message.
+    other, reference : Interactions or scipy sparse
+    times : bool
+        Whether timestamps are wanted, where something is moved.
+    way_on : str
+        Further arguments of the `align` that the message advises.
 
     Raises
     ------
     ValueError
         If their users or items are not the same ones, whatever the order.
     """
-    target: list[Ids | None] = []
+    wanted: dict[Axis, Ids] = {}
+    moves: dict[Axis, Places] = {}
     for axis in (USERS, ITEMS):
         own, ids = own_ids(other, axis), own_ids(reference, axis)
         if own is None or ids is None or _same(own, ids):
-            target.append(None)
-        elif _same_set(own, ids):
-            target.append(ids)
-        else:
+            continue
+        move = _permutation(axis, own, ids)
+        if move is None:
             ready_made = f"far.align({reference_name}, {name}{way_on})"
             fix = f"{name}.{axis.method}({reference_name}.{axis.attribute}), or {ready_made}"
             _refuse(axis, name, own, f"`{reference_name}`", ids, fix)
-    return renumbered(other, *target)
+        wanted[axis], moves[axis] = ids, move
+    if not wanted:
+        return other
+    csr, moved_times = _moved(other, wanted, moves, other.timestamps if times else None)
+    user_ids, item_ids = (wanted.get(axis, getattr(other, axis.attribute)) for axis in (USERS, ITEMS))
+    return other._mapped(csr, user_ids, item_ids, moved_times, other._ids_given)
 
 
 def check_shape(name: str, other: Csr, shape: tuple[int, int], reference_name: str) -> None:
@@ -130,9 +153,13 @@ def in_order_of(user_items: Any, model_ids: Ids | None) -> Any:
     Other items than the model's are left as they are, for `check_items` to refuse.
     """
     own = own_ids(user_items, ITEMS)
-    if own is None or model_ids is None or not _same_set(own, model_ids):
+    if own is None or model_ids is None or _same(own, model_ids):
         return user_items
-    return renumbered(user_items, None, model_ids)
+    move = _permutation(ITEMS, own, model_ids)
+    if move is None:
+        return user_items
+    csr, times = _moved(user_items, {ITEMS: model_ids}, {ITEMS: move}, user_items.timestamps)
+    return user_items._mapped(csr, user_items.user_ids, model_ids, times, user_items._ids_given)
 
 
 def rows_in(name: str, user_items: Any, model_ids: Ids | None) -> Places | None:
@@ -177,13 +204,12 @@ def _same(these: Ids, those: Ids) -> bool:
     return these is those or (_is_text(these) == _is_text(those) and bool(np.array_equal(these, those)))
 
 
-def _same_set(these: Ids, those: Ids) -> bool:
-    """Return whether distinct ids are the same in any order."""
-    return (
-        len(these) == len(those)
-        and _is_text(these) == _is_text(those)
-        and (_same(these, those) or bool((places(these, those) >= 0).all()))
-    )
+def _permutation(axis: Axis, own: Ids, ids: Ids) -> Places | None:
+    """Return how rows or columns move where distinct ids are the same in another order, or None."""
+    if len(own) != len(ids) or _is_text(own) != _is_text(ids):
+        return None
+    moves = _moves(axis, own, ids)
+    return None if (moves < 0).any() else moves
 
 
 def _refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str) -> NoReturn:

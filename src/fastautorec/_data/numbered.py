@@ -127,7 +127,7 @@ class Numbered:
                 f"`+` joins Interactions with Interactions, got {kind(other)}; make them of a matrix with "
                 "Interactions(matrix, user_ids, item_ids)"
             )
-        other = identity.aligned("b", other, "a", self, ", unknown='keep'")
+        other = identity.aligned("b", other, "a", self, times=True, way_on=", unknown='keep'")
         mine, its = check_user_items("a", self), check_user_items("b", other)
         identity.check_shape("b", its, mine.shape, "a")
         if (self.timestamps is None) != (other.timestamps is None):

@@ -37,28 +37,45 @@ def rearranged(
     if rows is not None:
         starts, lengths = (np.where(rows < 0, 0, np.append(old, 0)[rows]) for old in (starts, lengths))
     before = np.concatenate(([0], np.cumsum(lengths)))
-    stays_sorted = columns is None or ascends(columns[columns >= 0])
-    counts, ids_of, times_of = np.zeros(len(lengths), np.int64), [], []
+    position = smallest(csr.nnz)
+    shifts = (starts - before[:-1]).astype(position)
+    new_column = np.empty(0, np.int32) if columns is None else columns.astype(np.int32)
+    known = new_column >= 0
+    stays_sorted, complete = ascends(new_column[known]), bool(known.all())
+    parts = []
     for first, last in row_blocks(before, BLOCK):
-        owner = np.repeat(np.arange(last - first), lengths[first:last])
-        entries = np.arange(before[first], before[last]) + (starts - before[:-1])[first:last][owner]
-        ids = csr.indices[entries].astype(np.int64)
+        own, entries = lengths[first:last], np.arange(before[first], before[last], dtype=position)
+        entries += np.repeat(shifts[first:last], own)
+        ids, its = csr.indices.take(entries, mode="clip"), None if times is None else times[entries]
         if columns is not None:
-            ids = columns[ids]
-            kept: Any = ids >= 0
+            ids = new_column.take(ids)
+            if not complete:
+                kept = ids >= 0
+                own = np.diff(np.concatenate(([0], np.cumsum(kept)))[before[first : last + 1] - before[first]])
+                ids, its = ids[kept], None if its is None else its[kept]
             if not stays_sorted:
-                kept = np.flatnonzero(kept)
-                kept = kept[np.argsort(owner[kept] * n_cols + ids[kept], kind="stable")]
-            owner, entries, ids = owner[kept], entries[kept], ids[kept]
-        counts[first:last] = np.bincount(owner, minlength=last - first)
-        ids_of.append(ids.astype(np.int32))
-        if times is not None:
-            times_of.append(times[entries])
-    indptr = np.concatenate(([0], np.cumsum(counts)))
-    indices = np.concatenate(ids_of) if ids_of else np.empty(0, np.int32)
-    if times is not None:
-        times = np.concatenate(times_of) if times_of else times[:0]
-    return Csr(indptr, indices, None, n_cols), times
+                ids, its = _sorted_within_rows(ids, its, own, n_cols)
+        parts.append((own, ids, its))
+    counts, indices = ([part[k] for part in parts] for k in (0, 1))
+    indptr = np.concatenate([np.zeros(1, np.int64), *counts]).cumsum()
+    csr = Csr(indptr, np.concatenate([np.empty(0, np.int32), *indices]), None, n_cols)
+    return csr, None if times is None else np.concatenate([times[:0], *(part[2] for part in parts)])
+
+
+def _sorted_within_rows(
+    ids: npt.NDArray[np.int32], times: Array | None, lengths: Places, n_cols: int
+) -> tuple[npt.NDArray[np.int32], Array | None]:
+    """Return the ids in ascending order within each row, and their times; one sort of small keys is the fastest."""
+    numbers = np.arange(len(lengths), dtype=smallest(len(lengths) * n_cols))
+    row = np.repeat(numbers * n_cols, lengths)
+    keys = row + ids
+    if times is None:
+        keys.sort()
+    else:
+        order = np.argsort(keys)
+        keys, times = keys[order], times[order]
+    keys -= row
+    return keys.astype(np.int32, copy=False), times
 
 
 def union(a: Csr, b: Csr, times_a: Array | None, times_b: Array | None) -> tuple[Csr, Array | None]:
@@ -84,6 +101,11 @@ def union(a: Csr, b: Csr, times_a: Array | None, times_b: Array | None) -> tuple
     indices = np.concatenate(ids_of) if ids_of else np.empty(0, np.int32)
     joined = np.concatenate(times_of) if times_of else times_a  # without rows there are none to join
     return Csr(indptr, indices, None, n), joined
+
+
+def smallest(largest: int) -> type[np.signedinteger[Any]]:
+    """Return the type of integers up to ``largest``."""
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
 
 
 def ascends(values: Array) -> bool:
