@@ -381,6 +381,22 @@ class TestModelsThatKnowUsers:
         assert np.array_equal(old.predict(TRAIN), model.predict(TRAIN))
 
 
+@pytest.mark.usefixtures("emulation")
+@pytest.mark.parametrize("name", ["EASE", "NCEAutoRec", "NSAutoRec"])
+def test_a_device_sees_what_is_in_order(name):
+    cls, params = MADE[name]
+    models = [cls(**params, device="cuda").fit(TRAIN, test) for test in (TEST, shuffled(TEST))]
+    metrics = [[record.get("metric") for record in model.history_] for model in models]
+    assert metrics[0] == metrics[1]
+    expected = far.evaluate(models[0], TRAIN, TEST, k=K)
+    train = shuffled(TRAIN, users=False)
+    report = far.evaluate(models[0], train, shuffled(TEST), k=K)
+    assert report.to_dict() == expected.to_dict()
+    assert train.item_ids[report.heads].tolist() == TRAIN.item_ids[expected.heads].tolist()
+    with pytest.raises(ValueError, match="column 0 is kiwi, in the model i0"):
+        models[0].recommend(REFUSED["another item"][0])
+
+
 # --- reports, searches and checkpoints --------------------------------------------------------------------------------
 
 
@@ -444,6 +460,28 @@ def test_a_checkpoint_is_of_data_with_these_ids(tmp_path):
         model().fit(others, resume=file)
     with pytest.raises(far.ModelFileError, match=r"its ids differ \(some there\)"):
         model().fit(TRAIN.user_items, resume=file)
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="texts have one width in NumPy 1")
+def test_texts_of_any_width():
+    def wide(data):
+        kept = np.dtypes.StringDType()
+        ids = data.user_ids.astype(kept), data.item_ids.astype(kept)
+        return Interactions._trusted(data.user_items, *ids, None)
+
+    train, test, moved = (wide(data) for data in (TRAIN, TEST, shuffled(TEST)))
+    expected = far.evaluate(far.EASE(50).fit(TRAIN), TRAIN, TEST, k=K).to_dict()
+    for a, b in ((train, test), (train, moved), (TRAIN, moved), (train, shuffled(TEST))):
+        assert far.evaluate(far.EASE(50).fit(a), a, b, k=K).to_dict() == expected
+    assert identity.fingerprint(train) == identity.fingerprint(TRAIN)
+    assert far.align(train, wide(renamed(TEST, users=lambda ids: [*ids[:-1], "zoe"])), unknown="keep")[1].shape == (
+        61,
+        N,
+    )
+    with pytest.raises(ValueError, match="row 7 is zoe, in `train` u7"):
+        far.evaluate(far.EASE(50).fit(train), train, wide(REFUSED["another user"][0]), k=K)
+    with pytest.raises(ValueError, match="are integers, those of `train` texts"):
+        far.evaluate(far.EASE(50).fit(train), train, REFUSED["integers for users"][0], k=K)
 
 
 def test_fingerprints():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from fastautorec._data import identity, naming, rearranging
+from fastautorec._data.columns import sorted_unique
 from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_user_items
@@ -105,7 +107,7 @@ class Numbered:
 
     def _with(self, axis: identity.Axis, ids: Any) -> Self:
         name = axis.attribute
-        labels = naming.check_labels(name, ids, len(ids), f"{axis.place}s")
+        labels = ids if _is_distinct(ids) else naming.check_labels(name, ids, len(ids), f"{axis.place}s")
         result: Self = identity.renumbered(self, **{name: labels})
         if result is self and not self._ids_given[axis.number]:  # its numbers are ids from now on
             result = self._like(check_user_items("user_items", self), self.timestamps, **{name: labels})
@@ -163,3 +165,9 @@ class Numbered:
     @cached_property
     def _item_map(self) -> dict[Any, int]:
         return {label: column for column, label in enumerate(self.item_ids.tolist())}
+
+
+def _is_distinct(ids: Any) -> bool:
+    """Return whether something is an array without repeats of ids as they are kept, such as other Interactions have."""
+    kept = isinstance(ids, np.ndarray) and ids.ndim == 1 and (ids.dtype == np.int64 or ids.dtype.kind in "UT")
+    return kept and len(sorted_unique(ids)) == len(ids)
