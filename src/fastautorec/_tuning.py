@@ -13,6 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from fastautorec import _checkpoint
+from fastautorec._data import identity
 from fastautorec._extras import require
 from fastautorec._tuning_result import TuningResult
 from fastautorec._tuning_sampler import counted_sampler
@@ -20,7 +21,6 @@ from fastautorec._tuning_space import Space, check_choices, check_space, chooses
 from fastautorec._validation import (
     check_bool,
     check_int,
-    check_matching,
     check_random_state,
     check_real,
     check_user_items,
@@ -59,7 +59,7 @@ def tune(
     model : class or unfitted model
         What to tune. The parameters of a model that are not searched stay as they are.
     train, validation : Interactions or scipy sparse (m, n)
-        As for ``fit``.
+        As for ``fit``: compared by their ids, where both have some.
     space : dict, optional
         For each parameter a list of choices, ``(low, high)``, ``(low, high, "log")`` or a distribution of Optuna; two
         integers make a range of integers. By default the grid of the paper (section 4.2.2), where it has one, without
@@ -135,8 +135,9 @@ class _Search:
         metric: str,
         seed: int,
     ) -> None:
+        validation = identity.aligned("validation", validation, "train", train)
         own, held_out = check_user_items("train", train, fitting=True), check_user_items("validation", validation)
-        check_matching("validation", held_out, own.shape, "train")
+        identity.check_shape("validation", held_out, own.shape, "train")
         self._optuna, self._template, self._train, self._validation = optuna, template, train, validation
         self._metric, self._seed = metric, seed
         space = check_space(space, template, own.shape)
@@ -152,7 +153,11 @@ class _Search:
             type(template).__name__, {**template.get_params(), **self._fixed}, own, held_out
         )
         to_json = optuna.distributions.distribution_to_json
-        self._identity |= {"metric": metric, "space": {name: to_json(kind) for name, kind in self._space.items()}}
+        self._identity |= {
+            "ids": identity.fingerprint(train),
+            "metric": metric,
+            "space": {name: to_json(kind) for name, kind in self._space.items()},
+        }
         self._best: tuple[int, float, Recommender] | None = None  # number, value and model of this call's best trial
 
     def open(self, storage: str | PathLike[str] | None, name: str, pruner: Any) -> None:
@@ -178,7 +183,7 @@ class _Search:
             self._study.set_user_attr("search", self._identity)
             return
         for what, value in self._identity.items():
-            if stored[what] != value:
+            if stored.get(what) != value:
                 raise ValueError(
                     f"`storage` holds a search {name!r} that differs in its {what}; use another `study_name` or file"
                 )

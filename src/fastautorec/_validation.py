@@ -210,10 +210,10 @@ def check_ranking(name: str, item_ids: Any, n_rows: int, n_items: int) -> npt.ND
     return np.ascontiguousarray(array, np.int32)
 
 
-def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str) -> None:
+def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str, hint: str = "") -> None:
     """Raise unless ``other`` has the shape of the matrix called ``reference``."""
     if other.shape != shape:
-        raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}")
+        raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}{hint}")
 
 
 def check_ids(name: str, ids: Any, n_items: int) -> npt.NDArray[np.int32]:

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from fastautorec._data import columns as _columns
 from fastautorec._data import splits as _splits
+from fastautorec._data.identity import align
 from fastautorec._data.interactions import Interactions
 from fastautorec._data.layouts import FORMATS
 from fastautorec._data.readers import read_columns
@@ -20,7 +21,7 @@ from fastautorec._sparse import Csr
 from fastautorec._validation import check_choice, check_random_state, check_real, check_user_items
 from fastautorec.exceptions import RatingsFileError
 
-__all__ = ["Interactions", "read_ratings", "split", "split_users"]
+__all__ = ["Interactions", "align", "read_ratings", "split", "split_users"]
 
 Data = TypeVar("Data")  # Interactions, or a scipy sparse matrix or array
 
@@ -203,13 +204,16 @@ def _rebuild(
     indices: npt.NDArray[np.int32],
     indptr: npt.NDArray[np.int64],
     keep: npt.NDArray[np.bool_],
-    users: npt.NDArray[np.bool_] | slice = slice(None),
+    users: npt.NDArray[np.bool_] | None = None,
 ) -> Any:
     """Return chosen entries as the type of ``data``."""
     shape = (len(indptr) - 1, data.shape[1])
     matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
     if isinstance(data, Interactions):
         times = None if data.timestamps is None else data.timestamps[keep]
-        return Interactions._trusted(matrix, data.user_ids[users], data.item_ids, times)
+        user_ids, (users_given, items_given) = data.user_ids, data._ids_given
+        if users is not None:
+            user_ids, users_given = user_ids[users], True  # numbers of rows that are elsewhere now tell who they were
+        return Interactions._trusted(matrix, user_ids, data.item_ids, times, (users_given, items_given))
     like = type(data.tocsr() if data.format != "csr" else data)
     return like(matrix).asformat(data.format)

@@ -46,7 +46,10 @@ def load(path: str | PathLike[str]) -> Recommender:
     if not homes or name == "Recommender":
         raise ModelFileError(f"{path} holds a model of the unknown class {name!r}; update fastautorec")
     cls = getattr(homes[0], name)
-    if arrays.keys() != set(cls._stored_arrays()):
+    stored = set(cls._stored_arrays())
+    if "user_ids_" in stored:
+        arrays.setdefault("user_ids_", None)  # files of earlier versions hold none
+    if arrays.keys() != stored:
         raise _model_file.damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:
         model: Recommender = cls(**header["params"])

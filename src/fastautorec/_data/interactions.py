@@ -13,24 +13,28 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns, naming, store
+from fastautorec._data.identity import ITEMS, USERS, in_order_of, own_ids
+from fastautorec._data.numbered import Numbered
 from fastautorec._sizes import size_of
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._validation import check_bool, check_int, check_real, check_user_items
 
 
-class Interactions:
+class Interactions(Numbered):
     """Who interacted with what: a binary matrix, the ids of its rows and columns, and optionally the times.
 
-    The same interaction seen again counts once, at its latest time.
+    The same interaction seen again counts once, at its latest time. Wherever two of them meet (training and test data,
+    data and a model), users and items that have ids are compared by them: the same ones in another order are put in
+    order, others are refused. ``a + b`` joins two of them.
 
     Parameters
     ----------
     user_items : scipy sparse (m, n)
         Values 0 or 1 of any dtype.
     user_ids : array of integers or strings (m,), optional
-        Id of each row; row numbers by default.
+        Id of each row; row numbers by default, which are not compared.
     item_ids : array of integers or strings (n,), optional
-        Id of each column; column numbers by default.
+        Id of each column; column numbers by default, which are not compared.
     timestamps : scipy sparse (m, n) or array (nnz,), optional
         Time of each interaction, as a matrix with the pattern of ``user_items`` or in the order of its stored entries.
         Any numbers that grow with time; seconds since 1970 by habit.
@@ -65,10 +69,7 @@ class Interactions:
     array([0, 2], dtype=int32)
     """
 
-    item_ids: npt.NDArray[Any]
-    timestamps: npt.NDArray[Any] | None
     _csr: Csr | None = None  # of interactions on disk, which are not checked again
-    _load_user_ids: Callable[[], npt.NDArray[Any]]  # of those on disk
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -78,6 +79,7 @@ class Interactions:
         self.user_items = csr.to_scipy()
         self.user_ids = naming.check_labels("user_ids", user_ids, csr.shape[0], "rows")
         self.item_ids = naming.check_labels("item_ids", item_ids, csr.shape[1], "columns")
+        self._ids_given = (user_ids is not None, item_ids is not None)
 
     @classmethod
     def from_dataframe(
@@ -161,9 +163,11 @@ class Interactions:
         user_ids: npt.NDArray[Any],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        ids_given: tuple[bool, bool] = (True, True),
     ) -> Interactions:
         """Build from parts that are canonical already."""
         self = cls.__new__(cls)
+        self._ids_given = ids_given
         self.user_items, self.user_ids, self.item_ids, self.timestamps = user_items, user_ids, item_ids, timestamps
         return self
 
@@ -200,7 +204,7 @@ class Interactions:
         with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
             for csr, rows, times in self._parts(None):
                 writer.append(csr, self.user_ids[rows], times)
-            writer.finish(self.item_ids)
+            writer.finish(self.item_ids, self._ids_given)
 
     @classmethod
     def write(cls, path: str | PathLike[str], blocks: Iterable[Any], overwrite: bool = False) -> Interactions:
@@ -211,8 +215,9 @@ class Interactions:
         path : str or path
             The folder.
         blocks : iterable of Interactions or scipy sparse (q, n)
-            All with the same items. Rows of SciPy matrices are numbered as their users' ids; ids of Interactions must
-            be distinct over all blocks. Either all of them have timestamps or none.
+            All with the same items, which take the order of the first block. Rows of SciPy matrices are numbered as
+            their users' ids; ids of Interactions must be distinct over all blocks. Either all of them have timestamps
+            or none.
         overwrite : bool
             Replace a folder of interactions there.
 
@@ -249,11 +254,12 @@ class Interactions:
         """
         with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
             first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
-            for number, block in enumerate(blocks):
+            users_given = False
+            for number, given in enumerate(blocks):
+                block = given if first is None else in_order_of(given, first[0])
                 csr = check_user_items(f"blocks[{number}]", block)
-                user_ids, item_ids, times = (
-                    getattr(block, name, None) for name in ("user_ids", "item_ids", "timestamps")
-                )
+                item_ids, times = own_ids(block, ITEMS), getattr(block, "timestamps", None)
+                users_given |= own_ids(block, USERS) is not None
                 if first is None:
                     first = item_ids, csr.n_cols, times is not None
                 if csr.n_cols != first[1] or not naming.same_ids(item_ids, first[0]):
@@ -263,10 +269,11 @@ class Interactions:
                     )
                 if (times is not None) != first[2]:
                     raise ValueError(f"`blocks` must all have timestamps or none, but block {number} differs")
-                writer.append(csr, user_ids, times)
+                writer.append(csr, getattr(block, "user_ids", None), times)
             if first is None:
                 raise ValueError("`blocks` must hold at least one block of users, got none")
-            writer.finish(np.arange(first[1]) if first[0] is None else first[0])
+            items_given = first[0] is not None
+            writer.finish(np.arange(first[1]) if first[0] is None else first[0], (users_given, items_given))
         return cls.open(path)
 
     @classmethod
@@ -298,7 +305,7 @@ class Interactions:
             If it holds no interactions, is damaged, or was written by a newer version.
         """
         stored = store.read(Path(path), check_bool("verify", verify))
-        return cls._mapped(stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps)
+        return cls._mapped(stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps, stored.ids_given)
 
     def blocks(self, users: int = 100_000) -> Iterator[Interactions]:
         """Yield consecutive blocks of users, which share memory with the whole.
@@ -315,7 +322,7 @@ class Interactions:
         [(10000, 5460), (7330, 5460)]
         """
         for csr, rows, times in self._parts(check_int("users", users, 1)):
-            yield self._mapped(csr.rebased(), partial(self._ids_of, rows), self.item_ids, times)
+            yield self._mapped(csr.rebased(), partial(self._ids_of, rows), self.item_ids, times, self._ids_given)
 
     def _ids_of(self, rows: slice) -> npt.NDArray[Any]:
         ids: npt.NDArray[Any] = self.user_ids[rows]
@@ -339,24 +346,39 @@ class Interactions:
     def _mapped(
         cls,
         csr: Csr,
-        load_user_ids: Callable[[], npt.NDArray[Any]],
+        user_ids: npt.NDArray[Any] | Callable[[], npt.NDArray[Any]],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        ids_given: tuple[bool, bool],
     ) -> Interactions:
-        """Build around a checked matrix that is not copied; user ids are loaded when they are asked for."""
+        """Build around a checked matrix that is not copied; user ids that are to be loaded are so when asked for."""
         self = cls.__new__(cls)
-        self._csr, self._load_user_ids, self.item_ids, self.timestamps = csr, load_user_ids, item_ids, timestamps
+        self._csr, self.item_ids, self.timestamps, self._ids_given = csr, item_ids, timestamps, ids_given
+        if callable(user_ids):
+            self._load_user_ids = user_ids
+        else:
+            self.user_ids = user_ids
         return self
 
-    @cached_property
-    def user_ids(self) -> npt.NDArray[Any]:
-        """Id of each row, int64 or text (m,)."""
-        return self._load_user_ids()
+    def _like(
+        self,
+        csr: Csr,
+        timestamps: npt.NDArray[Any] | None,
+        user_ids: npt.NDArray[Any] | None = None,
+        item_ids: npt.NDArray[Any] | None = None,
+    ) -> Interactions:
+        users, items = self._ids_given
+        given = users or user_ids is not None, items or item_ids is not None
+        ids = self.user_ids if user_ids is None else user_ids, self.item_ids if item_ids is None else item_ids
+        if self._csr is not None:
+            return self._mapped(csr, *ids, timestamps, given)
+        return self._trusted(csr.to_scipy(), *ids, timestamps, given)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
         matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
-        return {**matrix, "user_ids": self.user_ids, "item_ids": self.item_ids, "timestamps": self.timestamps}
+        ids = {"user_ids": self.user_ids, "item_ids": self.item_ids, "_ids_given": self._ids_given}
+        return {**matrix, **ids, "timestamps": self.timestamps}
 
     def __sizeof__(self) -> int:
         """Return the bytes that the arrays take, for caches that ask; user ids count once they are loaded."""
@@ -380,72 +402,6 @@ class Interactions:
     def nnz(self) -> int:
         """Number of interactions."""
         return int(self.user_items.nnz) if self._csr is None else self._csr.nnz
-
-    def user_index(self, ids: Any) -> Any:
-        """Return the row of one user id, int, or the rows of several, int64 array.
-
-        Raises
-        ------
-        KeyError
-            For an id that is not in the data; the message names it and similar ones.
-        """
-        return naming.find("user", self._user_map, ids)
-
-    def item_index(self, ids: Any) -> Any:
-        """Return the column of one item id, int, or the columns of several, int64 array.
-
-        Raises
-        ------
-        KeyError
-            For an id that is not in the data; the message names it and similar ones.
-        """
-        return naming.find("item", self._item_map, ids)
-
-    def with_items(self, item_ids: Any) -> Interactions:
-        """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
-
-        Parameters
-        ----------
-        item_ids : array of integers or strings (n,)
-            Distinct ids. Interactions with other items are left out; an id without interactions is an empty column.
-
-        Returns
-        -------
-        Interactions
-            Without timestamps.
-
-        Raises
-        ------
-        ValueError
-            If an id repeats.
-
-        Examples
-        --------
-        >>> from scipy import sparse
-        >>> from fastautorec.data import Interactions
-        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
-        >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
-        array([[1., 0.]], dtype=float32)
-        """
-        labels = naming.check_labels("item_ids", item_ids, len(item_ids), "columns")
-        as_text = labels.dtype.kind != self.item_ids.dtype.kind
-        place = {str(label) if as_text else label: column for column, label in enumerate(labels.tolist())}
-        own = (str(label) if as_text else label for label in self.item_ids.tolist())
-        columns = np.array([place.get(label, -1) for label in own], np.int64)
-        entries = self.user_items.tocoo()
-        found = columns[entries.col] >= 0
-        cells = entries.row[found], columns[entries.col[found]]
-        shape = self.shape[0], len(labels)
-        matrix = sparse.csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=shape)
-        return Interactions._trusted(matrix, self.user_ids, labels, None)
-
-    @cached_property
-    def _user_map(self) -> dict[Any, int]:
-        return {label: row for row, label in enumerate(self.user_ids.tolist())}
-
-    @cached_property
-    def _item_map(self) -> dict[Any, int]:
-        return {label: column for column, label in enumerate(self.item_ids.tolist())}
 
     def __repr__(self) -> str:
         m, n = self.shape

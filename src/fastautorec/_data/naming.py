@@ -11,7 +11,6 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns
-from fastautorec._data.texts import is_text
 from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
 
@@ -69,20 +68,6 @@ def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any
 def same_ids(these: Any, those: Any) -> bool:
     """Return whether two lists of ids, or None, are the same."""
     return these is those if these is None or those is None else bool(np.array_equal(these, those))
-
-
-def first_difference(these: Any, those: Any) -> tuple[int, str, str]:
-    """Return the first place where two lists of ids of one length differ, and what is there in each, for messages.
-
-    Where one list has integers and the other texts, both are said to be what they are.
-    """
-    first, second = np.asarray(these), np.asarray(those)
-    place = int(np.argmax(first != second)) if is_text(first) == is_text(second) else 0
-    pair = first[place : place + 1].tolist() + second[place : place + 1].tolist()
-    if is_text(first) == is_text(second):
-        return place, str(pair[0]), str(pair[1])
-    given, other = (f"the string {x!r}" if isinstance(x, str) else f"the integer {x}" for x in pair)
-    return place, given, other
 
 
 def find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:

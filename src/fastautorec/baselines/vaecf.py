@@ -136,7 +136,7 @@ class VAECF(FittedVAECF):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
+        history = self._check_history(self._in_order(user_items))
         return self._mean(self._backend(), history)
 
     def _check_params(self) -> None:

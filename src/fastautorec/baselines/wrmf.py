@@ -116,7 +116,7 @@ class WRMF(ImplicitModel):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
+        history = self._check_history(self._in_order(user_items))
         vectors: FloatArray = self._scorer().prepare(self._backend(), history)
         return vectors
 

@@ -192,7 +192,8 @@ class AutoencoderModel(FittedAutoencoder):
             name: None if path is None else Path(path) for name, path in {"path": checkpoint, "resume": resume}.items()
         }
         return self._run_fit(
-            user_items, validation, callbacks, show_progress, checkpoint=_checkpoint.Checkpoint(**paths),
+            user_items, validation, callbacks, show_progress,
+            checkpoint=_checkpoint.Checkpoint(**paths, data=user_items),
             keep_on_interrupt=check_bool("keep_on_interrupt", keep_on_interrupt),
         )  # fmt: skip
 
@@ -232,7 +233,7 @@ class AutoencoderModel(FittedAutoencoder):
         DivergedError
             If a loss is no longer finite; the model keeps its former state.
         """
-        train = self._check_history(user_items)
+        train = self._check_history(self._in_order(user_items))
         self._check_params()
         if train.nnz == 0:
             raise ValueError("`user_items` must hold at least one interaction, got none; partial_fit learns from them")

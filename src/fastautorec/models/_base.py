@@ -15,13 +15,13 @@ import numpy.typing as npt
 from fastautorec import _model_file
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
-from fastautorec._data.naming import first_difference
+from fastautorec._data import identity
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer, MaskedScorer, Scorer, copying_pays, top_lists
 from fastautorec._sizes import size_of
 from fastautorec._sparse import Csr, LazyRows
-from fastautorec._validation import check_bool, check_ids, check_int, check_matching, check_user_items
+from fastautorec._validation import check_bool, check_ids, check_int, check_user_items
 from fastautorec.exceptions import NotFittedError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class Recommender(ABC):
         user_items : Interactions or scipy sparse (m, n)
             Binary training interactions. Stored zeros are dropped; the same interaction stored twice counts once.
         validation : Interactions or scipy sparse (m, n), optional
-            Held-out interactions of the same users, for choosing and for the metric in ``history_``.
+            Held-out interactions of the same users, for choosing and for the metric in ``history_``. Where both have
+            ids, rows and columns are brought to the order of ``user_items``.
         callbacks : sequence of callable
             Each is called with every new record of ``history_``.
         show_progress : bool
@@ -141,8 +142,9 @@ class Recommender(ABC):
         train = backend.inputs.user_items("user_items", user_items, fitting=True)
         held_out = None
         if validation is not None:
+            validation = identity.aligned("validation", validation, "user_items", user_items)
             held_out = backend.inputs.user_items("validation", validation).to_host()
-            check_matching("validation", held_out, train.shape, "user_items")
+            identity.check_shape("validation", held_out, train.shape, "user_items")
             if not (train.row_lengths() * held_out.row_lengths()).any():
                 raise ValueError(
                     "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
@@ -152,9 +154,12 @@ class Recommender(ABC):
             run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
             fitted = self._fit(run)
         fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
-        fitted["item_ids_"] = getattr(user_items, "item_ids", None)
-        self.__dict__.update(fitted)
+        self.__dict__.update(fitted | self._ids_of(user_items))
         return self
+
+    def _ids_of(self, user_items: Any) -> dict[str, Any]:
+        """Return the ids that the fitted model keeps of its training data, None where they have none of their own."""
+        return {"item_ids_": identity.own_ids(user_items, identity.ITEMS)}
 
     def _check_params(self) -> None:
         """Raise if a parameter has the wrong kind or value."""
@@ -178,7 +183,8 @@ class Recommender(ABC):
         Parameters
         ----------
         user_items : Interactions or scipy sparse (q, n)
-            Histories, one row for each list that is wanted.
+            Histories, one row for each list that is wanted. Where they have ids of items, these are compared with
+            the model's and must come in the same order: results count the columns.
         N : int
             Length of the lists, at most the number of items.
         filter_already_liked_items : bool
@@ -405,17 +411,15 @@ class Recommender(ABC):
 
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         self._require_fitted()
+        identity.check_items(name, user_items, self.item_ids_)
         backend = self._backend()
         with backend.active():
-            history = backend.inputs.user_items(name, user_items, self.n_items_)
-        ids = getattr(user_items, "item_ids", None)
-        if ids is not None and self.item_ids_ is not None and not np.array_equal(ids, self.item_ids_):
-            column, given, fitted = first_difference(ids, self.item_ids_)
-            raise ValueError(
-                f"`{name}` has other items in its columns than the model was fitted on: column {column} is "
-                f"{given}, in the model {fitted}; use {name}.with_items(model.item_ids_)"
-            )
-        return history
+            return backend.inputs.user_items(name, user_items, self.n_items_)
+
+    def _in_order(self, user_items: Any) -> Any:
+        """Return histories with the columns of the model, for results that count no columns."""
+        self._require_fitted()
+        return identity.in_order_of(user_items, self.item_ids_)
 
     def _allowed(self, items: Any, filter_items: Any) -> npt.NDArray[np.bool_] | None:
         """Return for each item whether it may be listed, or None where all may."""

@@ -48,7 +48,7 @@ class EncoderModel(Recommender):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
+        history = self._check_history(self._in_order(user_items))
         encoder, backend = self._encoder(), self._backend()
         with backend.active():
             hidden = encoder.hidden(backend, encoder.inputs(backend.put(history).rows(0, history.shape[0])))
