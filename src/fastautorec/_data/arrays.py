@@ -23,7 +23,9 @@ def as_array(name: str, column: Any) -> Array:
         hint = "; call collect() first" if hasattr(column, "collect") else ""
         raise TypeError(f"`{name}` must be a column or a list, got {kind(column)}{hint}")
     if array.ndim != 1:
-        raise ValueError(f"`{name}` must be a column with one dimension, got shape {array.shape}")
+        raise ValueError(
+            f"`{name}` must be a column with one dimension, got shape {array.shape}; make one row of each of its values"
+        )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

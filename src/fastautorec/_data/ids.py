@@ -85,11 +85,13 @@ def _float_limit(dtype: np.dtype[Any]) -> float:
 def _whole_numbers(name: str, values: Array) -> Array:
     """Return floats that are whole numbers as integers, such as those that met a missing value on their way."""
     limit = _float_limit(values.dtype)
-    with np.errstate(invalid="ignore"):
-        good = (values == np.floor(values)) & (np.abs(values) < limit)
-    if not good.all():
+    if len(values) and not (
+        values.min() > -limit and values.max() < limit and np.array_equal(values, np.floor(values))
+    ):
         missing = np.isnan(values)
-        row = int(np.argmax(missing)) if missing.any() else int(np.argmin(good))
+        with np.errstate(invalid="ignore"):
+            bad = missing if missing.any() else (values != np.floor(values)) | (np.abs(values) >= limit)
+        row = int(np.argmax(bad))
         _refuse(name, row, float(values[row]))
     return values.astype(np.int64)
 

@@ -95,13 +95,17 @@ class Interactions(Numbered):
 
         Parameters
         ----------
-        df : pandas or polars DataFrame, pyarrow Table, or dict of arrays
+        df : pandas or polars DataFrame, pyarrow Table or RecordBatch, or dict of arrays
         user, item : str
             Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
+            Integers of every width become int64; so do floats and decimals that are whole numbers, as pandas makes of
+            integers, but not where a float could be several integers (from 2**53 on). Texts stay texts: ``"1"``,
+            ``"1.0"`` and ``1`` are three ids.
         rating : str, optional
             Column of numbers.
         timestamp : str, optional
-            Column of numbers, dates, or ISO 8601 texts; dates become seconds since 1970.
+            Column of numbers, dates, durations, or ISO 8601 texts. Dates become seconds since 1970, durations seconds,
+            whatever the unit of the column; numbers stay as they are.
         threshold : float, optional
             A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
             positive one. Without it every row is positive, whatever its rating. A pair that occurs several times is
@@ -114,7 +118,8 @@ class Interactions(Numbered):
         Raises
         ------
         ValueError
-            For a missing column, ``threshold`` without ``rating``, or a missing value, with its row.
+            For a missing column, ``threshold`` without ``rating``, a missing value, or one that is no id, number or
+            time, with its row.
 
         Examples
         --------
