@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from os import PathLike
 from pathlib import Path
 
@@ -46,11 +47,12 @@ def load(path: str | PathLike[str]) -> Recommender:
     if not homes or name == "Recommender":
         raise ModelFileError(f"{path} holds a model of the unknown class {name!r}; update fastautorec")
     cls = getattr(homes[0], name)
+    arrays = {"item_counts_": None, **arrays}  # earlier versions did not keep them
     if arrays.keys() != set(cls._stored_arrays()):
         raise _model_file.damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:
-        model: Recommender = cls(**header["params"])
-        model.__dict__.update(header["fitted"] | arrays)
+        model: Recommender = cls._with_params(dict(header["params"]))
+        model.__dict__.update(header["fitted"] | arrays, fitted_params_=copy.deepcopy(model.get_params()))
     except (KeyError, TypeError, ValueError) as error:
         raise _model_file.damaged(path, error) from error
     return model

@@ -53,7 +53,6 @@ class TorchModel(Recommender):
     device: str = "auto"
     num_threads: int | None = None
 
-    n_users_: ClassVar[int]
     best_epochs_: ClassVar[tuple[int, ...]]
     trained_on_: ClassVar[str]
 

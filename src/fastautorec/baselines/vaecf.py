@@ -136,8 +136,8 @@ class VAECF(FittedVAECF):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
-        return self._mean(self._backend(), history)
+        model = self._as_fitted()
+        return model._mean(model._backend(), model._check_history(user_items))
 
     def _check_params(self) -> None:
         super()._check_params()

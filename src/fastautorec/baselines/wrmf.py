@@ -116,8 +116,8 @@ class WRMF(ImplicitModel):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
-        vectors: FloatArray = self._scorer().prepare(self._backend(), history)
+        model = self._as_fitted()
+        vectors: FloatArray = model._scorer().prepare(model._backend(), model._check_history(user_items))
         return vectors
 
     def _check_params(self) -> None:
