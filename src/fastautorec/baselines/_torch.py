@@ -268,6 +268,14 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
     return rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
 
 
+def trained_rows(encoder: FloatArray, train: Csr) -> FloatArray:
+    """Return the encoder with zeros for items that nobody has: theirs are the numbers that training began with."""
+    seen = np.zeros(train.n_cols, bool)
+    seen[train.rebased().indices] = True
+    rows: FloatArray = encoder * seen[:, None].astype(np.float32)
+    return rows
+
+
 def adam(torch: Any, weights: Tensors, learning_rate: float, weight_decay: float) -> Any:
     """Return Adam for the weights; those whose names end in "bias" do not decay."""
     biases = [tensor for name, tensor in weights.items() if name.endswith("bias")]

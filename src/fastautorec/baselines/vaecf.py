@@ -22,6 +22,7 @@ from fastautorec.baselines._torch import (
     check_autoencoder,
     encode,
     glorot,
+    trained_rows,
     user_batches,
 )
 
@@ -195,7 +196,7 @@ class VAECF(FittedVAECF):
             return np.hstack([weights[name], weights[f"{name} bias"][:, None]])
 
         return {
-            "encoder_": weights["encoder"],
+            "encoder_": trained_rows(weights["encoder"], train),
             "encoder_bias_": weights["encoder bias"],
             "mean_": with_bias("mean"),
             "decoder_hidden_": with_bias("decoder hidden"),

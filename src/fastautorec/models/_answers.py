@@ -169,9 +169,10 @@ class Answering(Estimator):
         --------
         >>> import fastautorec as far
         >>> packages = far.datasets.load_example()
-        >>> ids, scores = far.Popularity().fit(packages).recommend(packages.user_items[:1], N=2)
-        >>> packages.item_names(ids)
-        array([['libc6', 'libgcc-s1']], dtype=object)
+        >>> model = far.Popularity().fit(packages)
+        >>> ids, scores = model.recommend(packages.user_items[:1], N=2)
+        >>> model.item_names(ids)
+        array([['python3', 'libglib2.0-0']], dtype=object)
         """
         self._require_fitted()
         return names_of(self.item_ids_, self.n_items_, ids)

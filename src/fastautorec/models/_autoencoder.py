@@ -242,7 +242,7 @@ class AutoencoderModel(FittedAutoencoder):
         """
         model = self._as_fitted()
         train = model._check_history(user_items)
-        if not any(model.best_epochs_):
+        if not any(model._epochs_of_phases()):
             raise ValueError(
                 f"partial_fit goes on with training, but no epoch was trained of this {type(self).__name__}: it is an "
                 "exact solution, which some steps of training on new users would make worse; fit(user_items) again "
