@@ -74,6 +74,7 @@ def names_of(labels: npt.NDArray[Any] | None, n: int, numbers: Any) -> npt.NDArr
     array = np.asarray(numbers)
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"`ids` must hold integer item numbers, got dtype {array.dtype}")
+    array = array if array.size else array.astype(np.int32)  # an empty list is one of floats
     wrong = (array < -1) | (array >= n)
     if wrong.any():
         raise ValueError(f"`ids` must hold item numbers in [0, {n}), or -1 for none, got {array[wrong][0]}")

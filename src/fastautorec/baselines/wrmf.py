@@ -20,6 +20,7 @@ from fastautorec.baselines._extras import require
 from fastautorec.baselines._implicit import ImplicitModel
 
 COLLAPSED = 1e-2  # ratio of the second singular value of the item vectors to the first
+VANISHED = 1e-4  # the first one, where the penalty has left nothing; else it is above 0.01 whatever the penalty
 FOLD_IN_BYTES = 4 << 20  # of the systems that a thread solves at once: what the outer caches hold
 
 
@@ -168,9 +169,9 @@ def warn_of_one_direction(vectors: FloatArray, regularization: float, num_thread
         return
     with single_threaded_blas:
         *_, second, first = np.linalg.eigvalsh(cross_product(vectors, vectors, num_threads))
-    if second < COLLAPSED**2 * first or first <= 0:
+    if second < COLLAPSED**2 * first or first < VANISHED**2:
         warnings.warn(
-            f"the item vectors of this WRMF have one direction only, so that everybody gets the same list: "
+            f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "
             f"`regularization`={regularization:g} is too strong for so few interactions; use a smaller one, such as "
             f"{regularization / 50:g}",
             stacklevel=6,  # the line that calls fit
