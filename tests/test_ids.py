@@ -337,10 +337,14 @@ def test_strings_and_integers_are_told_apart(width):
     matrix = sparse.csr_matrix(np.eye(3))
     numbers, words = (Interactions(matrix, item_ids=ids) for ids in ([0, 1, 2], ["0", "1", "2"]))
     model = far.EASE().fit(numbers)
-    with pytest.raises(ValueError, match=r"`user_items` are texts, those of the model integers: column 0 is '0', .* 0;"):
+    with pytest.raises(
+        ValueError, match=r"`user_items` are texts, those of the model integers: column 0 is '0', .* 0;"
+    ):
         model.recommend(words, N=1)
     model = far.EASE().fit(words)
-    with pytest.raises(ValueError, match=r"`user_items` are integers, those of the model texts: column 0 is 0, .* '0';"):
+    with pytest.raises(
+        ValueError, match=r"`user_items` are integers, those of the model texts: column 0 is 0, .* '0';"
+    ):
         model.recommend(numbers, N=1)
 
 

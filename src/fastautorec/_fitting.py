@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,11 @@ class FitRun:
         self.checkpoint, self.keep_on_interrupt = checkpoint or Checkpoint(), keep_on_interrupt
         self._callbacks = callbacks
         self._started = time.perf_counter()
+
+    @cached_property
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """Users of each item, int64 (n,)."""
+        return self.backend.count_items(self.train)
 
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
         """Train on some of the users only; validation leaves out those without interactions by itself."""

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from fastautorec import _checkpoint
 from fastautorec._data import identity
+from fastautorec._defaults import singular_vectors
 from fastautorec._extras import require
 from fastautorec._tuning_result import TuningResult
 from fastautorec._tuning_sampler import counted_sampler
@@ -140,7 +141,7 @@ class _Search:
         identity.check_shape("validation", held_out, own.shape, "train")
         self._optuna, self._template, self._train, self._validation = optuna, template, train, validation
         self._metric, self._seed = metric, seed
-        space = check_space(space, template, own.shape)
+        space = check_space(space, template, singular_vectors(own))
         self._fixed: dict[str, Any] = {"metric": metric} if "metric" in template.get_params() else {}
         if chooses_penalty(template) and isinstance(space.get("regularization"), list):
             penalties = check_choices("regularization", space.pop("regularization"))

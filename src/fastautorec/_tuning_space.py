@@ -57,10 +57,10 @@ DEFAULTS: dict[str, Space] = {
 }  # fmt: skip
 
 
-def default_space(model: Recommender, shape: tuple[int, int]) -> Space:
+def default_space(model: Recommender, n_vectors: int) -> Space:
     """Return what is tried for a model where the user says nothing: not what they have set in the model.
 
-    There are no more factors than a matrix of that shape has singular vectors.
+    There are no more factors than the data have singular vectors.
     """
     for cls in type(model).__mro__:
         if cls.__name__ in DEFAULTS:
@@ -75,7 +75,7 @@ def default_space(model: Recommender, shape: tuple[int, int]) -> Space:
     if not left:
         raise ValueError(f"`space` must be given: all that is searched by default is set in {model!r}")
     if "factors" in left:
-        left["factors"] = [k for k in left["factors"] if k <= min(shape)] or [min(shape)]
+        left["factors"] = [k for k in left["factors"] if k <= n_vectors] or [n_vectors]
     return left
 
 
@@ -84,10 +84,10 @@ def chooses_penalty(model: Recommender) -> bool:
     return isinstance(model, (AutoencoderModel, NCEPLRec))
 
 
-def check_space(space: object, model: Recommender, shape: tuple[int, int]) -> Space:
-    """Return a user's space after a check of its names, or the default one for a matrix of that shape."""
+def check_space(space: object, model: Recommender, n_vectors: int) -> Space:
+    """Return a user's space after a check of its names, or the default one for data with so many singular vectors."""
     if space is None:
-        return default_space(model, shape)
+        return default_space(model, n_vectors)
     if not isinstance(space, Mapping):
         raise TypeError(f"`space` must be a dict of parameters and what to try for them, got {type(space).__name__}")
     if not space:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from fastautorec._defaults import Default
 from fastautorec._refusals import (
     MAX_COUNT,
     kind,
@@ -95,6 +96,7 @@ def check_random_state(random_state: object) -> np.random.Generator:
 
 def check_cutoffs(k: object) -> tuple[int, ...]:
     """Return the list lengths ``k`` as an ascending tuple without repeats."""
+    values: list[Any]
     if isinstance(k, Integral):
         values = [k]
     elif isinstance(k, Iterable):
@@ -103,7 +105,8 @@ def check_cutoffs(k: object) -> tuple[int, ...]:
         raise TypeError(f"`k` must be an integer or a sequence of integers, got {kind(k)}")
     if not values:
         raise ValueError("`k` must name at least one list length, got none; for example k=(5, 10)")
-    return tuple(sorted({check_int("k", value, 1, MAX_ITEMS) for value in values}))
+    checked = {value if isinstance(value, Default) else check_int("k", value, 1, MAX_ITEMS) for value in values}
+    return tuple(sorted(checked))
 
 
 def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, fitting: bool = False) -> Csr:

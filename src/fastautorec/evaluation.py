@@ -43,11 +43,12 @@ from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
 from fastautorec._data import identity
+from fastautorec._defaults import Default, fitting
 from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
-from fastautorec._validation import check_choice, check_cutoffs, check_user_items
+from fastautorec._validation import MAX_ITEMS, check_choice, check_cutoffs, check_user_items
 
 __all__ = [
     "Comparison",
@@ -77,11 +78,12 @@ __all__ = [
     "popularity_distribution",
 ]
 
-DEFAULT_K = (5, 10, 20, 50)
+DEFAULT_K = (Default(5), Default(10), Default(20), Default(50))
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
 
 
 class _Model(Protocol):
+    def _as_fitted(self) -> _Model: ...
     def _check_history(self, user_items: Any, name: str) -> Csr: ...
     def _scorer(self) -> Scorer: ...
     def _backend(self) -> Backend: ...
@@ -107,7 +109,7 @@ def evaluate(
     test : Interactions or scipy sparse (m, n), binary
         What the users chose later.
     k : int or sequence of int
-        List lengths, at most n.
+        List lengths, at most n; by default those of 5, 10, 20 and 50 that n allows.
     definition : {"standard", "paper"}
         See the table at the top of ``fastautorec.evaluation``.
 
@@ -137,12 +139,13 @@ def evaluate(
             f"`model` must be a fitted recommender of this library, got {_kind(model)}; "
             "for lists of another library use evaluate_ranking(item_ids, train, test)"
         )
-    cutoffs = _check_options(k, definition)
+    model = model._as_fitted()
     backend = model._backend()
     item_ids: Any = getattr(model, "item_ids_", None)
     histories = identity.in_order_of(train, item_ids)
     with backend.active():
         seen = model._check_history(histories, "train").to_host()
+    cutoffs = _check_options(k, definition, seen.n_cols)
     ordered = histories is not train  # the report is about the columns of `train` all the same
     columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
     own = check_user_items("train", train) if ordered else seen
@@ -194,7 +197,7 @@ def evaluate_ranking(
     test : Interactions or scipy sparse (m, n), binary
         What the users chose later.
     k : int or sequence of int
-        List lengths, at most n and at most K.
+        List lengths, at most n and at most K; by default those of 5, 10, 20 and 50 that these allow.
     definition : {"standard", "paper"}
         See the table at the top of ``fastautorec.evaluation``.
     device, num_threads
@@ -226,8 +229,8 @@ def evaluate_ranking(
     >>> round(report["NDCG@2"].mean, 4)
     0.622
     """
-    cutoffs = _check_options(k, definition)
     seen = check_user_items("train", train)
+    cutoffs = _check_options(k, definition, min(seen.n_cols, _list_length(item_ids)))
     test = identity.aligned("test", test, "train", train)
     task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition)
     lists = _check_lists(item_ids, seen.shape, cutoffs[-1])
@@ -309,9 +312,15 @@ def _overlap_notes(train: Csr, test: Csr) -> list[str]:
     return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
 
 
-def _check_options(k: int | tuple[int, ...], definition: str) -> tuple[int, ...]:
+def _check_options(k: int | tuple[int, ...], definition: str, longest: int) -> tuple[int, ...]:
+    """Return list lengths; defaults are those that lists may have."""
     check_choice("definition", definition, DEFINITIONS)
-    return check_cutoffs(k)
+    return fitting(check_cutoffs(k), longest)
+
+
+def _list_length(item_ids: npt.ArrayLike) -> int:
+    shape = np.shape(item_ids)
+    return max(shape[1], 1) if len(shape) == 2 else MAX_ITEMS  # a wrong shape is refused later, in its own words
 
 
 def _check_lists(item_ids: npt.ArrayLike, shape: tuple[int, int], longest: int) -> npt.NDArray[np.integer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from os import PathLike
 from pathlib import Path
 
@@ -47,13 +48,13 @@ def load(path: str | PathLike[str]) -> Recommender:
         raise ModelFileError(f"{path} holds a model of the unknown class {name!r}; update fastautorec")
     cls = getattr(homes[0], name)
     stored = set(cls._stored_arrays())
-    if "user_ids_" in stored:
-        arrays.setdefault("user_ids_", None)  # files of earlier versions hold none
+    for name in {"user_ids_", "item_counts_"} & stored:
+        arrays.setdefault(name, None)  # files of earlier versions hold none
     if arrays.keys() != stored:
         raise _model_file.damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:
-        model: Recommender = cls(**header["params"])
-        model.__dict__.update(header["fitted"] | arrays)
+        model: Recommender = cls._with_params(dict(header["params"]))
+        model.__dict__.update(header["fitted"] | arrays, fitted_params_=copy.deepcopy(model.get_params()))
     except (KeyError, TypeError, ValueError) as error:
         raise _model_file.damaged(path, error) from error
     return model

@@ -70,6 +70,21 @@ def same_ids(these: Any, those: Any) -> bool:
     return these is those if these is None or those is None else bool(np.array_equal(these, those))
 
 
+def names_of(labels: npt.NDArray[Any] | None, n: int, numbers: Any) -> npt.NDArray[np.object_]:
+    """Return the labels of numbers in [0, n), themselves where there are no labels, and None for -1; same shape."""
+    array = np.asarray(numbers)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"`ids` must hold integer item numbers, got dtype {array.dtype}")
+    array = array if array.size else array.astype(np.int32)  # an empty list is one of floats
+    wrong = (array < -1) | (array >= n)
+    if wrong.any():
+        raise ValueError(f"`ids` must hold item numbers in [0, {n}), or -1 for none, got {array[wrong][0]}")
+    names = np.full(array.shape, None, object)
+    found = array >= 0  # NumPy would take -1 for the last one
+    names[found] = (array[found] if labels is None else labels[array[found]]).astype(object)
+    return names
+
+
 def find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:
     """Return the number of an id, or int64 numbers of several."""
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):

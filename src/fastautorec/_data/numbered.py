@@ -52,6 +52,33 @@ class Numbered:
         """
         return naming.find("item", self._item_map, ids)
 
+    def item_names(self, ids: Any) -> npt.NDArray[np.object_]:
+        """Return the ids of items by their numbers, such as ``recommend`` returns; None where it returns -1.
+
+        Parameters
+        ----------
+        ids : int array
+            Columns, or -1.
+
+        Returns
+        -------
+        object array, of the shape of ``ids``
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``ids`` does not hold numbers of items.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from fastautorec.data import Interactions
+        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
+        >>> data.item_names([[1, 0], [2, -1]])
+        array([['plum', 'pear'], ['fig', None]], dtype=object)
+        """
+        return naming.names_of(self.item_ids, len(self.item_ids), ids)
+
     def with_users(self, user_ids: Any) -> Self:
         """Return the same items with the rows of ``user_ids``, such as those of the training data.
 

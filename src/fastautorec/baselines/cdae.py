@@ -21,6 +21,7 @@ from fastautorec.baselines._torch import (
     check_autoencoder,
     encode,
     glorot,
+    trained_rows,
     user_batches,
 )
 
@@ -165,7 +166,7 @@ class CDAE(FittedCDAE):
 
     def _taken(self, weights: dict[str, FloatArray], train: Csr) -> dict[str, Any]:
         return {
-            "encoder_": weights["encoder"],
+            "encoder_": trained_rows(weights["encoder"], train),
             "encoder_bias_": weights["encoder bias"],
             "user_factors_": weights["users"],
             "decoder_": np.hstack([weights["decoder"], weights["decoder bias"][:, None]]),

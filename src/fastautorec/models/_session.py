@@ -59,7 +59,7 @@ class Session:
         self._users, self._skipped = len(users), run.train.shape[0] - len(users)
         if self._skipped:
             run.keep_users(users)
-        self._counts = run.backend.count_items(run.train) + known_counts
+        self._counts = run.item_counts + known_counts
         self._all_users = known_users + self._users
         losses = model._losses(self._counts, self._all_users, seeds.negatives)
         for loss in losses.values():
@@ -114,7 +114,7 @@ class Session:
             weights = weights * self._run.backend.to_device(discount(self._counts, model.popularity_discount))
         trained = bool(self.network.bias.any())
         return {
-            "encoder_": contiguous(self.network.encoder),
+            "encoder_": self._trained_rows(contiguous(self.network.encoder)),
             "encoder_bias_": self.network.bias[0].copy() if trained else None,
             "decoder_": contiguous(weights),
             "embedding_head_": contiguous(heads[EMBEDDING]) if len(heads) > 1 else None,
@@ -124,6 +124,14 @@ class Session:
             "n_users_": self._all_users,
             "skipped_users_": self._skipped,
         }
+
+    def _trained_rows(self, encoder: FloatArray) -> FloatArray:
+        """Return the encoder with zeros for items that nobody has: theirs are the numbers that the start drew."""
+        seen = self._counts > 0
+        if seen.all():
+            return encoder
+        trained: FloatArray = encoder * self._run.backend.to_device(seen.astype(np.float32)[:, None])
+        return trained
 
     # --- the start ----------------------------------------------------------------------------------------------------
 
