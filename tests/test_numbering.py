@@ -175,6 +175,19 @@ def test_parts_make_the_whole(stored):
         assert np.array_equal(total.user_ids, data.user_ids)
 
 
+def test_histories_of_a_final_test():
+    data = random_data(4, texts(0, M, "u"), texts(0, N, "i"), density=0.6)
+    train, validation, test = far.split(data, by="random")
+    model = far.EASE(50).fit(train, validation)
+    expected = far.evaluate(model, (train.user_items + validation.user_items), test, k=3)
+    lists, _ = model.recommend(train + validation, N=N)
+    turned = validation.with_items(data.item_ids[::-1])
+    for history in (train + validation, validation + train, train + turned):
+        assert far.evaluate(model, history, test, k=3).to_dict() == expected.to_dict()
+    assert far.evaluate_ranking(lists, train + validation, test, k=3).to_dict() == expected.to_dict()
+    assert (turned + train).item_ids.tolist() == data.item_ids[::-1].tolist()
+
+
 def test_sums_that_have_no_meaning():
     users, items = texts(0, M, "u"), texts(0, N, "i")
     data, untimed = random_data(1, users, items), random_data(1, users, items, times=False)
@@ -337,6 +350,10 @@ def test_what_remembers_whether_ids_were_given(given, tmp_path):
     results += [pickle.loads(pickle.dumps(data))]
     for result in results:
         assert result._ids_given == given
+    again = Interactions(data)
+    assert again._ids_given == given
+    assert again.user_ids.tolist() == data.user_ids.tolist()
+    assert Interactions(data, range(M))._ids_given == (True, given[1])
     some, rest = split_users(data)
     assert some._ids_given == rest._ids_given == (True, given[1])
     assert data.with_users(data.user_ids)._ids_given == (True, given[1])

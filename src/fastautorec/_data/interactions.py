@@ -16,7 +16,7 @@ from fastautorec._data import columns, naming, store
 from fastautorec._data.identity import ITEMS, USERS, in_order_of, own_ids
 from fastautorec._data.numbered import Numbered
 from fastautorec._sizes import size_of
-from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks, without_copies
 from fastautorec._validation import check_bool, check_int, check_real, check_user_items
 
 
@@ -30,7 +30,7 @@ class Interactions(Numbered):
     Parameters
     ----------
     user_items : scipy sparse (m, n)
-        Values 0 or 1 of any dtype.
+        Values 0 or 1 of any dtype. Interactions are taken too, with the ids that they have.
     user_ids : array of integers or strings (m,), optional
         Id of each row; row numbers by default, which are not compared.
     item_ids : array of integers or strings (n,), optional
@@ -77,6 +77,8 @@ class Interactions(Numbered):
         if timestamps is not None:
             self.timestamps = naming.aligned_times(user_items, timestamps, csr)
         self.user_items = csr.to_scipy()
+        user_ids = own_ids(user_items, USERS) if user_ids is None else user_ids
+        item_ids = own_ids(user_items, ITEMS) if item_ids is None else item_ids
         self.user_ids = naming.check_labels("user_ids", user_ids, csr.shape[0], "rows")
         self.item_ids = naming.check_labels("item_ids", item_ids, csr.shape[1], "columns")
         self._ids_given = (user_ids is not None, item_ids is not None)
@@ -393,7 +395,7 @@ class Interactions(Numbered):
     def user_items(self) -> sparse.csr_matrix:
         """The matrix, CSR (m, n), float32: canonical, all values 1."""
         assert self._csr is not None  # interactions in memory are made with their matrix
-        return _without_copies(self._csr)
+        return without_copies(self._csr)
 
     # --- what is in them ---------------------------------------------------------------------------------------------
 
@@ -412,16 +414,3 @@ class Interactions(Numbered):
         m, n = self.shape
         percent = 100 * self.nnz / max(m * n, 1)
         return f"Interactions({m:,} users, {n:,} items, {self.nnz:,} interactions, density {percent:.3g} %)"
-
-
-def _without_copies(csr: Csr) -> sparse.csr_matrix:
-    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
-    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
-    matrix._shape = csr.shape
-    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
-    small = csr.nnz <= np.iinfo(np.int32).max
-    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
-    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
-    matrix.has_canonical_format = True
-    result: sparse.csr_matrix = matrix
-    return result

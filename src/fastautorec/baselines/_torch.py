@@ -150,9 +150,8 @@ class UserModel(TorchModel):
         if history.shape[0] != self.n_users_:
             raise ValueError(
                 f"`{name}` must have one row for each of the {self.n_users_} users that {type(self).__name__} was "
-                f"fitted on (row i is user i), got {history.shape[0]} rows; fit it on Interactions with user_ids and "
-                "pass such, which are found by id, or pass all rows and choose among the results; new users need a "
-                "new fit"
+                f"fitted on (row i is user i), got {history.shape[0]} rows; pass all of them and choose among the "
+                "results, or fit and ask with Interactions with user_ids, which are found by id; new users need a new fit"
             )
         return history
 
