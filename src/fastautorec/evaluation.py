@@ -39,6 +39,7 @@ from fastautorec._analysis._popularity import PopularityDistribution, popularity
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
+from fastautorec._data.splits import who_has_enough
 from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
@@ -75,6 +76,11 @@ __all__ = [
 
 DEFAULT_K = (5, 10, 20, 50)
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
+
+
+def default_k(n_items: int) -> tuple[int, ...]:
+    """Return the lengths of lists where nobody has given any: none is longer than there are items."""
+    return tuple(k for k in DEFAULT_K if k <= n_items) or (n_items,)
 
 
 class _Model(Protocol):
@@ -245,7 +251,8 @@ class _Task:
         if len(self.users) == 0:
             raise ValueError(
                 f"`train` and `test` must have a user with items in both, got {train.nnz} training and "
-                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with split(data)"
+                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with "
+                f"split(data). For ratios such as 0.8, 0.2 {who_has_enough(train.row_lengths() + n_test, (0.8, 0.2))}"
             )
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)

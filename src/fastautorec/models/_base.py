@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fastautorec import _model_file
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
+from fastautorec._data.splits import who_has_enough
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer, MaskedScorer, Scorer, copying_pays, top_lists
@@ -43,6 +44,7 @@ class Recommender(ABC):
     device_: str
     history_: list[dict[str, Any]]
     item_ids_: npt.NDArray[Any] | None
+    threshold_: float | None  # the rating from which on the command line counted one as positive
 
     # --- parameters --------------------------------------------------------------------------------------------------
 
@@ -137,16 +139,19 @@ class Recommender(ABC):
         if validation is not None:
             held_out = backend.inputs.user_items("validation", validation).to_host()
             check_matching("validation", held_out, train.shape, "user_items")
-            if not (train.row_lengths() * held_out.row_lengths()).any():
+            own, other = train.row_lengths(), held_out.row_lengths()
+            if not (own * other).any():
                 raise ValueError(
                     "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
-                    "each user's interactions with split(data)"
+                    "each user's interactions with split(data). For ratios such as 0.8, 0.2 "
+                    f"{who_has_enough(own + other, (0.8, 0.2))}"
                 )
         with Progress(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
             run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
             fitted = self._fit(run)
         fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
         fitted["item_ids_"] = getattr(user_items, "item_ids", None)
+        fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
         self.__dict__.update(fitted)
         return self
 
