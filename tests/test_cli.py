@@ -9,6 +9,7 @@ import pytest
 
 import fastautorec as far
 from fastautorec import cli
+from fastautorec._commands import files, options
 from fastautorec.cli import main
 
 N_USERS, N_ITEMS = 120, 60
@@ -228,7 +229,7 @@ def test_evaluate_agrees_with_the_library(file, capsys):
 
 def test_the_split_for_the_test_leaves_train_and_validation_together(file):
     data = far.read_ratings(file)
-    train, validation, test = far.split(data, cli.TEST_RATIOS, by="random", random_state=5)
+    train, validation, test = far.split(data, options.TEST_RATIOS, by="random", random_state=5)
     history, rest = far.split(data, (0.7, 0.3), by="random", random_state=5)
     assert (history.user_items != train.user_items + validation.user_items).nnz == 0
     assert (rest.user_items != test.user_items).nnz == 0
@@ -316,7 +317,7 @@ def test_interruption_prints_a_line(file, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "read_ratings", interrupt)
+    monkeypatch.setattr(files, "read_ratings", interrupt)
     assert main(["evaluate", str(file)]) == 130
     assert capsys.readouterr().err == "fastautorec: interrupted\n"
 
@@ -325,7 +326,7 @@ def test_other_failures_of_the_machine(file, monkeypatch, capsys):
     def fail(*_, **__):
         raise MemoryError("Unable to allocate 3 TiB")
 
-    monkeypatch.setattr(cli, "read_ratings", fail)
+    monkeypatch.setattr(files, "read_ratings", fail)
     assert "not enough memory: Unable to allocate 3 TiB" in error_of(capsys, "evaluate", file)
 
 
@@ -333,7 +334,7 @@ def test_our_own_mistakes_are_not_hidden(file, monkeypatch):
     def fail(*_, **__):
         raise AssertionError("a bug")
 
-    monkeypatch.setattr(cli, "read_ratings", fail)
+    monkeypatch.setattr(files, "read_ratings", fail)
     with pytest.raises(AssertionError):
         main(["evaluate", str(file)])
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from fastautorec._commands.streams import say
 from fastautorec._experiments import schema
 from fastautorec._experiments.config import Experiment
 from fastautorec._experiments.reading import read_experiment
@@ -26,8 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--users", type=int, metavar="N", help="draw N users of each data set, for a quick look")
 
 
-def run(args: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Run an experiment, tell ``say`` about the progress, and return the exit status: 1 if a model has failed."""
+def run(args: argparse.Namespace) -> int:
+    """Run an experiment, and return the exit status: 1 if a model has failed."""
     experiment = read_experiment(args.config)
     _check_only(experiment, args.only)
     if args.users is not None and args.users < 1:
