@@ -18,6 +18,7 @@ from fastautorec.data import Interactions
 from fastautorec.io import load
 from fastautorec.models import Recommender
 
+LENGTH = 10  # of the lists, where the model has so many items
 USERS = 1 << 14  # of whom lists are written at a time
 FEW = 3  # examples in a message
 
@@ -28,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     options.add_file_options(parser)
     parser.add_argument("--model", required=True, metavar="MODEL", help="a file that `fastautorec fit` saved")
-    parser.add_argument("-n", type=int, default=10, metavar="N", help="length of the lists (default: 10)")
+    parser.add_argument("-n", type=int, metavar="N", help=f"length of the lists (default: {LENGTH})")
     text = "ids of users of FILE, which may begin with '-' (default: all); --users=ID for one that is an option's name"
     parser.add_argument("--users", nargs="+", action="extend", metavar="ID", help=text)
     parser.add_argument("--format", choices=("csv", "table"), default="csv", help="of the output (default: csv)")
@@ -38,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
     """Print lists for the users of FILE, or for some of them."""
     check_output()
     model = load(args.model)
-    if not 1 <= args.n <= model.n_items_:
-        raise ValueError(f"`-n` must be between 1 and the number of items of the model, {model.n_items_}, got {args.n}")
+    n = min(LENGTH, model.n_items_) if args.n is None else args.n
+    if not 1 <= n <= model.n_items_:
+        raise ValueError(f"`-n` must be between 1 and the number of items of the model, {model.n_items_}, got {n}")
     data = _read(args, model)
     item_ids = model.item_ids_ if model.item_ids_ is not None else np.arange(model.n_items_)
     rows = np.arange(data.shape[0]) if args.users is None else _rows_of(data, args.users)
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"none of the {len(rows):,} users has an item that the model knows, so that there is no list")
     if empty.any():
         say(f"left out {empty.sum():,} users without any item that the model knows")
-    ids, scores = model.recommend(history[~empty], N=args.n)
+    ids, scores = model.recommend(history[~empty], N=n)
     write = _write_csv if args.format == "csv" else _write_table
     write(data.user_ids[rows[~empty]], item_ids, ids, scores)
     return 0
@@ -74,7 +76,7 @@ def _read(args: argparse.Namespace, model: Recommender) -> Interactions:
         return files.read(args)
     except ValueError as error:
         way_on = f"{args.model} was fitted with that threshold; --threshold {options.EVERY_ROW} takes every row"
-        raise ValueError(f"{error} ({way_on})" if "threshold" in str(error) else str(error)) from None
+        raise ValueError(f"{error} ({way_on})" if "threshold`" in str(error) else str(error)) from None
 
 
 def _rows_of(data: Interactions, labels: Sequence[str]) -> npt.NDArray[np.int64]:
