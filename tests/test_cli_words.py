@@ -93,6 +93,25 @@ def test_what_the_reader_is_asked_for(
     assert asked == {"format": "auto", "threshold": None, **expected}
 
 
+def test_what_was_taken_is_told_in_the_words_of_the_data(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = far.read_ratings(file)
+
+    class Told:
+        def lines(self) -> list[str]:
+            return ["columns: user → user", "60 users"]
+
+    def read(path: str, verbose: bool = True, **given: Any) -> far.Interactions:
+        assert not verbose
+        return data
+
+    monkeypatch.setattr(files, "read_ratings", read)
+    monkeypatch.setattr(far.Interactions, "describe", lambda self: Told(), raising=False)
+    assert main(["fit", str(file), "--model", "ease", "--output", str(tmp_path / "new.npz")]) == 0
+    assert capsys.readouterr().err.splitlines()[:2] == ["columns: user → user", "60 users"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_tells_positions_from_names(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -282,6 +301,14 @@ def test_short_histories_are_told_and_there_is_a_way_on(short: Path, capsys: pyt
     assert message.endswith("for example --ratios 1 1 1")
     assert main(["evaluate", str(short), "--model", "ease", "--ratios", "1", "1", "1"]) == 0
     assert "fitted on 80 interactions, tested on 40 (random split)" in capsys.readouterr().out
+
+
+def test_a_validation_part_that_nobody_needs_may_be_empty(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", str(short), "--ratios", "0.5", "0.1", "0.4"]  # 2, 0 and 1 of 3
+    assert main([*words, "--model", "ease"]) == 0
+    assert "tested on 40" in capsys.readouterr().out
+    message = error_of(capsys, *words, "--model", "nce-plrec", "--set", "factors=3", "regularization=0.1,1")
+    assert "part 2 of 3 is empty" in message
 
 
 def test_ratios_of_fit_and_tune(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

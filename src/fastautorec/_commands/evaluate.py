@@ -30,10 +30,12 @@ def run(args: argparse.Namespace) -> int:
     model = modelling.make_model(args)
     data = files.read(args)
     by = files.order(data, args.by)
-    train, validation, test = files.split_in(data, args.ratios, by, args.random_state)
+    choice = modelling.has_choice(model)
+    spare = () if choice else (1,)  # without validation data there is nothing to choose by
+    train, validation, test = files.split_in(data, args.ratios, by, args.random_state, spare)
     seen = (args.ratios[0] + args.ratios[1], args.ratios[2])
     history, _ = files.split_in(data, seen, by, args.random_state)  # train and validation
-    if modelling.has_choice(model):
+    if choice:
         modelling.choose(model, train, validation)
     k = tuple(args.k) if args.k else default_k(data.shape[1])
 

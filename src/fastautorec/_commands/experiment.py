@@ -9,6 +9,7 @@ from pathlib import Path
 from fastautorec._commands.streams import say
 from fastautorec._experiments import schema
 from fastautorec._experiments.config import Experiment
+from fastautorec._experiments.names import folder_of
 from fastautorec._experiments.reading import read_experiment
 from fastautorec._experiments.report import write_report
 from fastautorec._experiments.runner import run_experiment
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     _check_only(experiment, args.only)
     if args.users is not None and args.users < 1:
         raise ValueError(f"`--users` must be >= 1, got {args.users}")
-    folder = Path(args.output) if args.output else Path(FOLDER) / experiment.name
+    folder = Path(args.output) if args.output else Path(FOLDER) / folder_of(experiment.name)
     with Store(folder) as store:
         try:
             results = run_experiment(
