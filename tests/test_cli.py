@@ -9,7 +9,7 @@ import pytest
 
 import fastautorec as far
 from fastautorec import cli
-from fastautorec._commands import files, options
+from fastautorec._commands import doctor, files, options
 from fastautorec.cli import main
 
 N_USERS, N_ITEMS = 120, 60
@@ -278,6 +278,29 @@ def test_doctor_tells_where_the_number_of_threads_comes_from(monkeypatch, capsys
     monkeypatch.setenv("FASTAUTOREC_NUM_THREADS", "three")
     assert main(["doctor"]) == 1
     assert "must be an integer >= 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("`device` is 'cuda', which needs CuPy, and it is not installed: X; or use device='cpu'",
+         "not available: needs CuPy, and it is not installed: X"),
+        ("`device` is 'cuda', but this machine has no NVIDIA driver; install it (on Y), or use device='cpu'",
+         "not available: this machine has no NVIDIA driver; install it (on Y)"),
+        ("the NVIDIA driver knows CUDA 12; update the driver",
+         "not available: the NVIDIA driver knows CUDA 12; update the driver"),
+    ],
+)  # fmt: skip
+def test_doctor_does_not_speak_of_a_device_that_nobody_has_set(error, line, monkeypatch):
+    def unavailable(device):
+        raise far.exceptions.BackendUnavailableError(error)
+
+    monkeypatch.setattr(doctor, "get_backend", unavailable)
+    assert doctor._gpu() == line
+
+
+def test_doctor_without_a_gpu_does_not_name_the_parameter():
+    assert "`device`" not in doctor._gpu()
 
 
 def test_doctor_reports_a_core_that_cannot_be_loaded(monkeypatch, capsys):
