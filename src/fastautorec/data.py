@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -101,7 +102,8 @@ def split(
 
     A user's interactions are put in order and cut at the cumulative ratios of their number, rounded up: with the
     default ratios and 5 interactions, 3 to train, 1 to validate, 1 to test. Every user with history has some in the
-    first part.
+    first part. Short histories leave later parts nothing: a part that is empty for all users is told by a warning,
+    with the number of interactions that the ratios need.
 
     Parameters
     ----------
@@ -144,6 +146,8 @@ def split(
             )
     else:
         order_by = check_random_state(random_state).integers(2**32, size=csr.nnz, dtype=np.uint32)
+    if empty := _splits.empty_part(csr.indptr, shares):
+        warnings.warn(f"{empty}; give other `ratios`", stacklevel=2)
     part = _splits.assign_parts(csr.indptr, shares, order_by)
     return tuple(_take_entries(data, csr, part == number) for number in range(len(shares)))
 

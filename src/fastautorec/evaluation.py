@@ -43,6 +43,7 @@ from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
 from fastautorec._data import identity
+from fastautorec._data.splits import who_has_enough
 from fastautorec._defaults import Default, fitting
 from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
@@ -80,6 +81,11 @@ __all__ = [
 
 DEFAULT_K = (Default(5), Default(10), Default(20), Default(50))
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
+
+
+def default_k(n_items: int) -> tuple[int, ...]:
+    """Return the lengths of lists where nobody has given any: none is longer than there are items."""
+    return fitting(DEFAULT_K, n_items)
 
 
 class _Model(Protocol):
@@ -261,7 +267,8 @@ class _Task:
         if len(self.users) == 0:
             raise ValueError(
                 f"`train` and `test` must have a user with items in both, got {train.nnz} training and "
-                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with split(data)"
+                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with "
+                f"split(data). For ratios such as 0.8, 0.2 {who_has_enough(train.row_lengths() + n_test, (0.8, 0.2))}"
             )
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)

@@ -27,10 +27,10 @@ def load(path: str | PathLike[str]) -> Recommender:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file (FileNotFoundError), or it cannot be opened or read.
     ModelFileError
-        If the file is not a model file, is damaged, or was written by a newer version.
+        If the file is not a model file (the message says what it is), is damaged, or was written by a newer version.
 
     Examples
     --------

@@ -15,6 +15,7 @@ from fastautorec import _model_file
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend
 from fastautorec._data import identity
+from fastautorec._data.splits import who_has_enough
 from fastautorec._defaults import singular_vectors
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
@@ -37,6 +38,7 @@ class Recommender(Answering):
     _arrays: ClassVar[tuple[str, ...]] = ()
 
     history_: list[dict[str, Any]]
+    threshold_: float | None  # the rating from which on the command line counted one as positive
 
     def __sizeof__(self) -> int:
         """Return the bytes that the model takes with its arrays in host memory, for caches that ask."""
@@ -109,10 +111,12 @@ class Recommender(Answering):
             validation = identity.aligned("validation", validation, "user_items", user_items)
             held_out = backend.inputs.user_items("validation", validation).to_host()
             identity.check_shape("validation", held_out, train.shape, "user_items")
-            if not (train.row_lengths() * held_out.row_lengths()).any():
+            own, other = train.row_lengths(), held_out.row_lengths()
+            if not (own * other).any():
                 raise ValueError(
                     "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
-                    "each user's interactions with split(data)"
+                    "each user's interactions with split(data). For ratios such as 0.8, 0.2 "
+                    f"{who_has_enough(own + other, (0.8, 0.2))}"
                 )
         with Progress(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
             run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
@@ -120,6 +124,7 @@ class Recommender(Answering):
             users = int(np.count_nonzero(train.row_lengths()))
             fitted = {"item_counts_": run.item_counts, "n_users_": users} | self._fit(run)
         fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
+        fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
         return fitted | self._ids_of(user_items) | {"fitted_params_": self.fitted_params_}
 
     def _adapt_to(self, n_vectors: int) -> None:
