@@ -152,7 +152,7 @@ class UserModel(TorchModel):
             raise ValueError(
                 f"`{name}` must have one row for each of the {self.n_users_} users that {type(self).__name__} was "
                 f"fitted on (row i is user i), got {history.shape[0]} rows; pass all of them and choose among the "
-                "results, or fit and ask with Interactions with user_ids, which are found by id; new users need a new fit"
+                "results, or use Interactions with user_ids in fit and here, found by id; new users need a new fit"
             )
         return history
 
