@@ -54,6 +54,7 @@ class TorchModel(Recommender):
     device: str = "auto"
     num_threads: int | None = None
 
+    n_users_: ClassVar[int]
     best_epochs_: ClassVar[tuple[int, ...]]
     trained_on_: ClassVar[str]
 
@@ -151,7 +152,7 @@ class UserModel(TorchModel):
             raise ValueError(
                 f"`{name}` must have one row for each of the {self.n_users_} users that {type(self).__name__} was "
                 f"fitted on (row i is user i), got {history.shape[0]} rows; pass all of them and choose among the "
-                "results, or fit and ask with Interactions that have user_ids; new users need a new fit"
+                "results, or use Interactions with user_ids in fit and here, found by id; new users need a new fit"
             )
         return history
 
@@ -285,14 +286,6 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
     """Return weights drawn uniformly with the limits of Glorot and Bengio (2010), float32 (rows, columns)."""
     limit = math.sqrt(6 / (rows + columns))
     return rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
-
-
-def trained_rows(encoder: FloatArray, train: Csr) -> FloatArray:
-    """Return the encoder with zeros for items that nobody has: theirs are the numbers that training began with."""
-    seen = np.zeros(train.n_cols, bool)
-    seen[train.rebased().indices] = True
-    rows: FloatArray = encoder * seen[:, None].astype(np.float32)
-    return rows
 
 
 def adam(torch: Any, weights: Tensors, learning_rate: float, weight_decay: float) -> Any:
