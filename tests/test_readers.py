@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from fastautorec._data import readers
+from fastautorec._data import netflix, parquet, readers
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 
@@ -79,7 +79,8 @@ def test_yahoo_never_play_again_is_never_positive(write):
     assert triples(read_ratings(write(text), "yahoo", threshold=70)) == [(1, 10, None)]
     assert triples(read_ratings(write(text), "yahoo")) == [(1, 10, None), (2, 10, None)]
     assert read_ratings(write(text, "ydata-ymusic-user-artist-ratings-v1_0.txt"), threshold=70).nnz == 1
-    assert read_ratings(write(text), threshold=70).nnz == 2
+    assert read_ratings(write(text), threshold=70).nnz == 1
+    assert read_ratings(write("1\t10\t90\n1\t11\t255\n2\t10\t254\n"), threshold=70).nnz == 3
 
 
 NETFLIX = ("1:\n30,4,2005-09-06\n5,3,2005-05-13\n", "2:\n30,5,1970-01-02\n")
@@ -97,18 +98,18 @@ def test_netflix_file_and_folder(write, tmp_path):
 
 
 def test_netflix_blocks_smaller_than_a_movie(write, monkeypatch):
-    monkeypatch.setattr(readers, "_NETFLIX_BLOCK", 20)
+    monkeypatch.setattr(netflix, "_BLOCK", 20)
     assert read_ratings(write("".join(NETFLIX))).nnz == 3
 
 
 def test_parquet(write, tmp_path, reader):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    import pyarrow
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow.parquet import write_table
 
     table = pyarrow.table({"rating": [4.0, 2.0], "userId": ["a", "b"], "movieId": [1, 2], "timestamp": [5, 6]})
-    parquet.write_table(table, tmp_path / "ratings.parquet")
+    write_table(table, tmp_path / "ratings.parquet")
     assert triples(read_ratings(tmp_path / "ratings.parquet", threshold=3)) == [("a", 1, 5)]
-    parquet.write_table(table.rename_columns(["a", "b", "c", "d"]), tmp_path / "other.parquet")
+    write_table(table.rename_columns(["a", "b", "c", "d"]), tmp_path / "other.parquet")
     with pytest.raises(RatingsFileError, match="no columns named user and item, got a, b, c, d"):
         read_ratings(tmp_path / "other.parquet")
     whole = (tmp_path / "ratings.parquet").read_bytes()
@@ -118,7 +119,7 @@ def test_parquet(write, tmp_path, reader):
 
 def test_parquet_without_a_reader(write, monkeypatch):
     monkeypatch.setattr(readers, "_POLARS", False)
-    monkeypatch.setattr(readers, "_PYARROW", False)
+    monkeypatch.setattr(parquet, "PYARROW", False)
     with pytest.raises(ImportError, match=r"pip install 'fastautorec\[data\]'"):
         read_ratings(write(b"PAR1"))
 

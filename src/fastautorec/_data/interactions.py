@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns, naming, store
+from fastautorec._data.description import Description, Source
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._validation import check_bool, check_int, check_real, check_user_items
 
@@ -67,6 +68,7 @@ class Interactions:
     item_ids: npt.NDArray[Any]
     timestamps: npt.NDArray[Any] | None
     _csr: Csr | None = None  # of interactions on disk, which are not checked again
+    _source: Source | None = None  # of interactions that were read from a rating file
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -380,6 +382,34 @@ class Interactions:
             For an id that is not in the data; the message names it and similar ones.
         """
         return naming.find("item", self._item_map, ids)
+
+    def describe(self) -> Description:
+        """Return an account of the data and of what was taken from the file that it was read from.
+
+        Returns
+        -------
+        Description
+            ``str`` of it is the account; its method ``lines`` gives two lines, as `read_ratings` prints them.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from fastautorec.data import Interactions
+        >>> print(Interactions(sparse.csr_matrix([[1, 0, 1]]), user_ids=["ann"]).describe())
+        users         1
+        items         3
+        interactions  2 (66.7 % of all pairs)
+        first         user 'ann', item 0
+                      user 'ann', item 2
+        """
+        csr = check_user_items("user_items", self)
+        n = min(5, csr.nnz)
+        rows = np.searchsorted(csr.indptr, np.arange(n), side="right") - 1
+        times = None if self.timestamps is None or not csr.nnz else self.timestamps
+        moments = [None] * n if times is None else times[:n].tolist()
+        users, items = self.user_ids[rows].tolist(), self.item_ids[csr.indices[:n]].tolist()
+        span = None if times is None else (times.min().item(), times.max().item())
+        return Description(csr.shape, csr.nnz, span, list(zip(users, items, moments, strict=True)), self._source)
 
     def with_items(self, item_ids: Any) -> Interactions:
         """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
