@@ -1,39 +1,14 @@
 """Rating files: every format, with polars and without; malformed ones."""
 
-import importlib.util
-
 import numpy as np
 import pytest
+from rating_files import triples
 
 from fastautorec._data import netflix, parquet, readers
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 
-HAVE_POLARS = importlib.util.find_spec("polars") is not None
-
-
-@pytest.fixture(params=["polars", "plain"], autouse=True)
-def reader(request, monkeypatch):
-    if request.param == "polars" and not HAVE_POLARS:
-        pytest.skip("polars is not installed")
-    monkeypatch.setattr(readers, "_POLARS", request.param == "polars")
-    return request.param
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write_file(text, name="ratings.txt"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write_file
-
-
-def triples(data):
-    entries = data.user_items.tocoo()
-    times = [None] * data.nnz if data.timestamps is None else data.timestamps.tolist()
-    return list(zip(data.user_ids[entries.row].tolist(), data.item_ids[entries.col].tolist(), times, strict=True))
+pytestmark = pytest.mark.usefixtures("reader")
 
 
 FILES = {
@@ -127,7 +102,7 @@ def test_parquet_without_a_reader(write, monkeypatch):
 def test_ids_become_text_wherever_one_is(write):
     lines = "".join(f"{i},{i},1\n" for i in range(20_000))
     data = read_ratings(write("user,item,rating\n" + lines + "x1,7,1\n"))
-    assert data.user_ids.dtype.kind == "U"
+    assert data.user_ids.dtype.kind in "UT"
     assert data.item_ids.dtype == np.int64
     assert data.user_items[data.user_index("x1")].indices.tolist() == [data.item_index(7)]
 

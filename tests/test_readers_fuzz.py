@@ -7,11 +7,9 @@ import importlib.util
 import os
 import random
 
-import numpy as np
 import pytest
 from conftest import SEED
 
-import fastautorec as far
 from fastautorec._data import fast, files, readers
 from fastautorec.data import read_ratings
 
@@ -64,7 +62,7 @@ def random_file(rng):
     order = list(range(n_fields)) if rng.random() < 0.8 else rng.sample(range(5), n_fields)
     lines = [separator.join(rng.choice(kinds[i]) for i in order) for _ in range(rng.randrange(1, 12))]
     if rng.random() < 0.6:
-        names = (rng.choice(HEADINGS).split(" ") + ["e", "comment"])[:5]
+        names = [*rng.choice(HEADINGS).split(" "), "e", "comment"][:5]
         lines.insert(0, separator.join(names[i] for i in order))
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         at = rng.randrange(len(lines))

@@ -16,6 +16,7 @@ from fastautorec.exceptions import RatingsFileError
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 24  # bytes of text looked at in one go
 SAMPLE_BYTES = 1 << 16
+SAMPLE_LINES = 8  # at least, for one line may be longer than the sample
 LONGEST_LINE = 1 << 24
 LINE_END = re.compile("\r\n|\r|\n")
 _PACKED = {
@@ -52,7 +53,8 @@ def sample_lines(path: Path) -> list[str]:
     """Return the first whole lines of a text file that are not blank, at least one; raise if they are no text."""
     with opened(path) as file:
         data = file.read(SAMPLE_BYTES)
-        data += file.readline(LONGEST_LINE)
+        for _ in range(SAMPLE_LINES):
+            data += file.readline(LONGEST_LINE)
     for magic, kind in _PACKED.items():
         if data.startswith(magic):
             raise RatingsFileError(f"{path}: {kind}; read_ratings takes text, gzip and Parquet, so unpack it first")

@@ -25,6 +25,7 @@ _SEPARATORS = ("::", "\t", ",", ";")
 _NETFLIX_HEADING = re.compile(r"[0-9]+:")
 _WHOLE = re.compile(r"-?[0-9]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
 _EARLY = 10**8  # 1973 in seconds: a number as large is hardly a rating
 _NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
@@ -184,7 +185,7 @@ def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 def _are_lists(path: Path, lines: Sequence[str]) -> bool:
     """Return whether the lines are ``user item item ...``; raise where that is as likely as columns."""
-    rows = [line.split() for line in lines]
+    rows = [plain.words_of(line) for line in lines]
     if any(any(not _WHOLE.fullmatch(word) for word in row) for row in rows):
         return False
     lengths = {len(row) for row in rows}
@@ -209,23 +210,26 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
         return words.header
     if any(isinstance(value, str) for value in words.given().values()):
         return True
-    first, body = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
+    first = rows[0]
     known = {role[0] for name in first if (role := role_of(untyped(name)))}
     if {"user", "item"} <= known:
         return True
-    if any(_is_value(field) for field in first):
+    if any(_VALUE_START.match(field) or _is_value(field) for field in first):
         return False
-    over_values = body and any(all(_is_value(row[i]) for row in body) for i in range(len(first)))
-    return bool(over_values) or any(looks_like_a_heading(name) for name in first)
+    return _is_over_values(rows) or any(looks_like_a_heading(name) for name in first)
+
+
+def _is_over_values(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether some column holds numbers or times in every line but the first."""
+    body = [row for row in rows[1:] if len(row) == len(rows[0])]
+    return bool(body) and any(all(_is_value(row[i]) for row in body) for i in range(len(rows[0])))
 
 
 def _doubt(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None, words: Words) -> str:
     """Return how to say that a line taken for a header is none, where that may be."""
     if names is None or words.header or words.given():
         return ""
-    plain_header = any(
-        len(rows) > 1 and all(len(row) > i and _is_value(row[i]) for row in rows[1:]) for i in range(len(names))
-    )
+    plain_header = _is_over_values(rows) and any(looks_like_a_heading(untyped(name)) for name in names)
     return "" if plain_header else " (or header=False if the first line is no header)"
 
 

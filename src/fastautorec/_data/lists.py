@@ -19,7 +19,7 @@ def read_lists(path: Path) -> dict[str, Any]:
     n_lines = 0
     for offset, block in files.blocks(path, files.BLOCK):
         try:
-            rows = [line.split() for line in plain.text_lines(block)]
+            rows = [plain.words_of(line) for line in plain.text_lines(block)]
         except plain.LineFault as fault:
             raise plain.located(path, offset, block, fault) from None
         rows = [row for row in rows if row]

@@ -96,6 +96,8 @@ def _by_polars(paths: list[Path]) -> dict[str, Any] | None:
 def _block(block: bytes, movie: int) -> tuple[Any, int]:
     import polars as pl  # noqa: PLC0415
 
+    if any(sign in block for sign in b"+ \t\v\f"):
+        raise ValueError("numbers or dates in another form")
     # The first line tells polars how many fields there are: headings have one.
     lines = pl.read_csv(
         b"0,0,2000-01-01\n" + block,
@@ -105,7 +107,7 @@ def _block(block: bytes, movie: int) -> tuple[Any, int]:
     ).slice(1)
     lines = lines.filter(pl.col("user").is_not_null() | pl.col("rating").is_not_null() | pl.col("date").is_not_null())
     # A number that begins so may not print as it was written.
-    if lines.select(pl.any_horizontal(pl.col("user").str.starts_with(sign) for sign in "0+- \t").any()).item():
+    if lines.select(pl.any_horizontal(pl.col("user").str.starts_with(sign) for sign in "0-").any()).item():
         raise ValueError("numbers in another form")
     is_heading = pl.col("user").str.ends_with(":") & pl.col("rating").is_null()
     heading = pl.when(is_heading).then(pl.col("user").str.strip_suffix(":"))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split knows other blanks too
 FIX_LINE = "correct or remove the line"
 
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
@@ -91,7 +92,7 @@ def records(lines: Iterable[str], separator: str, n_fields: int | None = None) -
         At the first line that is not well-formed.
     """
     if separator == " ":
-        yield from ((number, line.split()) for number, line in enumerate(lines))
+        yield from ((number, words_of(line)) for number, line in enumerate(lines))
         return
     quoting = separator not in _UNQUOTED
     numbered = enumerate(lines)
@@ -124,9 +125,7 @@ def _quoted_record(
                 if number < 0:
                     raise OpenQuote(begun, "begins a quoted field that does not end", _FIX_QUOTE)
                 if len(line.split(separator)) == n_fields:
-                    fault = (
-                        f"begins a quoted field that has not ended {number - begun} lines on, in what looks like a row"
-                    )
+                    fault = "begins a quoted field that goes on into what looks like another row"
                     raise LineFault(begun, fault, _FIX_QUOTE)
                 at = 0
             pieces.append(line[at:quote])

@@ -22,14 +22,14 @@ _KNOWN = {
         *("movieid", "bookid", "productid", "articleid", "artistid", "trackid", "songid"),
     },
     "rating": {"score", "stars", "overall", "bookrating", "value"},
-    "timestamp": {"time", "date", "datetime", "unixreviewtime", "ratedat", "createdat"},
+    "timestamp": {"time", "date", "datetime", "unixreviewtime"},
 }
 # What a name is about: its last word that is no mere "id" or "name".
 _NOUNS = {
     "user": {
         *("user", "usr", "uid", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
         *("viewer", "device", "session", "playlist", "reader", "listener", "player", "subscriber", "shopper", "guest"),
-        *("patient", "student", "author", "borrower", "consumer", "household", "basket", "who", "kunde", "kundin"),
+        *("patient", "student", "author", "borrower", "consumer", "household", "basket", "who", "kunde", "kunden"),
         *("benutzer", "nutzer", "kaeufer", "käufer", "mitglied", "konto", "utilisateur", "usuario", "cliente"),
     },
     "item": {
@@ -40,7 +40,19 @@ _NOUNS = {
         *("artikel", "produkt", "buch", "ware", "titel", "lied", "produit", "producto", "articulo", "entity"),
     },
     "rating": {"rating", "ratings", "score", "stars", "overall", "bewertung", "note"},
-    "timestamp": {"timestamp", "time", "date", "datetime", "ts", "unixtime", "datum", "zeit", "zeitpunkt"},
+    "timestamp": {
+        "timestamp",
+        "time",
+        "date",
+        "datetime",
+        "ts",
+        "unixtime",
+        "datum",
+        "zeit",
+        "zeitpunkt",
+        "createdat",
+        "ratedat",
+    },
 }
 _MERE = {
     "id",
