@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rating_files import triples
 
-from fastautorec._data import netflix, parquet, readers
+from fastautorec._data import netflix
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 
@@ -75,28 +75,6 @@ def test_netflix_file_and_folder(write, tmp_path):
 def test_netflix_blocks_smaller_than_a_movie(write, monkeypatch):
     monkeypatch.setattr(netflix, "_BLOCK", 20)
     assert read_ratings(write("".join(NETFLIX))).nnz == 3
-
-
-def test_parquet(write, tmp_path, reader):
-    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-    from pyarrow.parquet import write_table
-
-    table = pyarrow.table({"rating": [4.0, 2.0], "userId": ["a", "b"], "movieId": [1, 2], "timestamp": [5, 6]})
-    write_table(table, tmp_path / "ratings.parquet")
-    assert triples(read_ratings(tmp_path / "ratings.parquet", threshold=3)) == [("a", 1, 5)]
-    write_table(table.rename_columns(["a", "b", "c", "d"]), tmp_path / "other.parquet")
-    with pytest.raises(RatingsFileError, match="no columns named user and item, got a, b, c, d"):
-        read_ratings(tmp_path / "other.parquet")
-    whole = (tmp_path / "ratings.parquet").read_bytes()
-    with pytest.raises(RatingsFileError, match="not a readable Parquet file"):
-        read_ratings(write(whole[:-9], "cut.parquet"))
-
-
-def test_parquet_without_a_reader(write, monkeypatch):
-    monkeypatch.setattr(readers, "_POLARS", False)
-    monkeypatch.setattr(parquet, "PYARROW", False)
-    with pytest.raises(ImportError, match=r"pip install 'fastautorec\[data\]'"):
-        read_ratings(write(b"PAR1"))
 
 
 def test_ids_become_text_wherever_one_is(write):

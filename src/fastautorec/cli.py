@@ -1,4 +1,4 @@
-"""The command ``fastautorec``: demo, fit, recommend, evaluate, tune and doctor."""
+"""The command ``fastautorec``: demo, inspect, fit, recommend, evaluate, tune and doctor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scipy import sparse
 
 import fastautorec
 from fastautorec._backends.protocol import DEFINITIONS
-from fastautorec._commands import experiment
+from fastautorec._commands import experiment, inspect
 from fastautorec._commands.trial import Trial, difference_lines, run_trial, trial_lines
 from fastautorec._data.layouts import FORMATS
 from fastautorec._report import table_lines
@@ -326,6 +326,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--baselines", action="store_true", help="compare with PureSVD and Popularity")
 
     experiment.add_options(add("experiment", _experiment, "run models × data sets × seeds from a file, and report"))
+    inspect.add_options(add("inspect", lambda args: inspect.run(args, say=say), "tell what a rating file is taken for"))
 
     tune = add("tune", _tune, "search for the parameters of a model that do best on held-out ratings")
     _add_file_options(tune, "--format")

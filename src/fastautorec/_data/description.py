@@ -90,7 +90,8 @@ class Description:
             ("interactions", f"{self._nnz:,} ({100 * self._nnz / max(m * n, 1):.3g} % of all pairs)"),
         ]
         if source is not None:
-            rows.append(("repeated pairs", f"{source.repeated:,} rows, each pair counted once"))
+            again = f"{source.repeated:,} rows, each pair counted once" if source.repeated else "none"
+            rows.append(("repeated pairs", again))
         if self._times is not None:
             rows.append(("times", _span(*self._times)))
         if source is not None and source.ratings is not None:

@@ -75,7 +75,7 @@ def _names(path: Path, polars: bool) -> list[str]:
         if polars:
             import polars as pl  # noqa: PLC0415  (optional, and slow to import)
 
-            return list(pl.read_parquet_schema(path))
+            return list(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema().names())
         from pyarrow import parquet  # noqa: PLC0415
 
         return list(parquet.read_schema(path).names)
