@@ -46,16 +46,18 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
 
 
 def join(parts: list[Any], polars: bool) -> Any:
-    """Return the parts of a column as one; integers become texts where another part has texts."""
-    if all(isinstance(part, np.ndarray) for part in parts):
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    """Return the parts of a column as one: numbers as an array; where a part has texts, all become texts."""
     if not polars:
-        return np.array(plain.join(parts), object)
+        column = plain.join(parts)
+        return np.array(column, object) if isinstance(column, list) else column
     import polars as pl  # noqa: PLC0415  (optional, and slow to import)
 
-    return pl.concat(
-        [part if isinstance(part, pl.Series) else pl.Series(part, strict=True).cast(pl.String) for part in parts]
-    )
+    columns = [part if isinstance(part, pl.Series) else pl.Series(part) for part in parts]
+    kinds = {column.dtype for column in columns}
+    if len(kinds) > 1:  # integers beside texts or beside fractions
+        columns = [column.cast(pl.String if pl.String in kinds else pl.Float64) for column in columns]
+    column = pl.concat(columns)
+    return column if pl.String in kinds else column.to_numpy()
 
 
 def _header_length(block: bytes, layout: Layout) -> int:

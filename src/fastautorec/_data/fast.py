@@ -13,6 +13,7 @@ from fastautorec._data.plain import BLANKS, moments
 
 _PIECE = 1 << 18  # bytes whose masks stay in the cache
 _NEWLINE, _QUOTE, _ZERO, _NINE = b'\n"09'
+_ODD_SIGNS = (b"+", b" ", b"\t", b"\v", b"\f")
 _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 
 Bytes = npt.NDArray[np.uint8]
@@ -29,14 +30,15 @@ class FastReader:
         self._usable = layout.separator == "::" or (len(layout.separator) == 1 and layout.separator.isascii())
 
     def read(self, block: bytes) -> dict[str, Any] | None:
-        """Return the roles of all lines as `PlainReader` does, texts as polars columns; None where that is unsure."""
+        """Return the roles of all lines as `PlainReader` does, as polars columns; None where that is unsure."""
         if not self._usable or not block or not _is_clean_text(block):
             return None
         if b"\r" in block:
             if block.count(b"\r") != block.count(b"\r\n"):
                 return None
             block = block.replace(b"\r\n", b"\n")
-        block = block.rstrip(b"\n") + b"\n"
+        if not block.endswith(b"\n") or block.endswith(b"\n\n"):
+            block = block.rstrip(b"\n") + b"\n"
         data = np.frombuffer(block, np.uint8)
         quotes = self._quoting and b'"' in block
         inside = _inside_quotes(data, ord(self._layout.separator)) if quotes else None
@@ -112,12 +114,10 @@ class FastReader:
         found: dict[str, Any] = {}
         for role in self._layout.position:
             column = frame[role]
-            if role == "rating":
-                found[role] = column.to_numpy()
-                if not np.isfinite(found[role]).all():
-                    return None
-            elif column.dtype == pl.Int64:
-                found[role] = column.to_numpy()
+            if role == "rating" and not column.is_finite().all():
+                return None
+            if role == "rating" or column.dtype == pl.Int64:
+                found[role] = column
             else:
                 column = column.str.strip_chars(BLANKS)
                 if (column == "").any():
@@ -133,13 +133,15 @@ class FastReader:
         if role not in self._texts and column.str.contains(_INTEGER).all():
             numbers = column.cast(pl.Int64, strict=False)
             if not numbers.null_count():
-                return numbers.to_numpy()
+                return numbers
         self._texts.add(role)
         return column
 
     def _repeats_header(self, found: dict[str, Any]) -> bool:
+        import polars as pl  # noqa: PLC0415
+
         names, position = self._layout.names, self._layout.position
-        if names is None or any(isinstance(found[role], np.ndarray) for role in ("user", "item")):
+        if names is None or any(found[role].dtype != pl.String for role in ("user", "item")):
             return False
         return bool(((found["user"] == names[position["user"]]) & (found["item"] == names[position["item"]])).any())
 
@@ -183,21 +185,27 @@ def _inside_quotes(data: Bytes, separator: int) -> Mask | None:
 
 def _has_odd_integers(block: bytes, data: Bytes, delimiters: list[int]) -> bool:
     """Return whether a field may begin as an integer that does not print as it was written, such as 007, -0 or +4."""
-    signs = [sign for sign in b"+- \t\v\f" if sign in block]
-    for start in range(0, len(data), _PIECE):
-        piece = data[max(start - 1, 0) : start + _PIECE + 2]
-        if start == 0:
-            piece = np.concatenate((np.array([_NEWLINE], np.uint8), piece))
-        before, first, second = piece[:-2], piece[1:-1], piece[2:]
-        begins = before == delimiters[0]
+    if _is_odd(block[:1], block[1:2]):
+        return True
+    firsts = [_ZERO, *(sign for sign in b"-" + b"".join(_ODD_SIGNS) if sign in block)]
+    for start in range(0, len(data) - 2, _PIECE):
+        piece = data[start : start + _PIECE + 1]
+        begins = piece[:-1] == delimiters[0]
         for delimiter in delimiters[1:]:
-            begins |= before == delimiter
-        odd = (first == _ZERO) & (second - np.uint8(_ZERO) <= 9)
-        for sign in signs:
-            odd |= (first == sign) if sign != ord("-") else (first == sign) & (second == _ZERO)
-        if np.any(odd & begins):
-            return True
+            begins |= piece[:-1] == delimiter
+        for first in firsts:
+            found = piece[1:] == first
+            found &= begins
+            if found.any():
+                following = set(data[start + 2 + np.flatnonzero(found[: len(data) - start - 2])].tolist())
+                if any(_is_odd(bytes([first]), bytes([second])) for second in following):
+                    return True
     return False
+
+
+def _is_odd(first: bytes, second: bytes) -> bool:
+    """Return whether an integer that begins so may print in another way."""
+    return (first == b"0" and second.isdigit()) or (first == b"-" and second == b"0") or first in _ODD_SIGNS
 
 
 def _times(column: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import IO
 from fastautorec.exceptions import RatingsFileError
 
 BOM = b"\xef\xbb\xbf"
-BLOCK = 1 << 24  # bytes of text looked at in one go
+BLOCK = 1 << 22  # bytes of text looked at in one go
 SAMPLE_BYTES = 1 << 16
 SAMPLE_LINES = 8  # at least, for one line may be longer than the sample
 LONGEST_LINE = 1 << 24

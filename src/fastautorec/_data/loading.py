@@ -42,9 +42,10 @@ def load(
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
     ids, rows = users
-    data = Interactions._from_columns(
-        (ids, rows[: len(found.item)]), items_found, found.rating, found.timestamp, threshold
-    )
+    ratings, times = None if threshold is None else found.rating, found.timestamp
+    rows = rows[: len(found.item)]
+    del found  # before the matrix takes its memory
+    data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold)
     source.repeated = n_rows - data.nnz
     if items is not None:
         known = data.with_items(items)

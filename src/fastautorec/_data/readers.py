@@ -52,7 +52,7 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         source = Source(str(path), "text", separator, layout.n_fields, headings, layout.evidence, form)
     try:
         for role, convert in (("rating", columns.numbers), ("timestamp", columns.times)):
-            if role in found:
+            if role in found and kind == "parquet":  # the others are converted line by line
                 found[role] = convert(source.headings[role], found[role])
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
