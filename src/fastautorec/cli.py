@@ -1,4 +1,4 @@
-"""The command ``fastautorec``: demo, fit, recommend, evaluate, experiment, tune and doctor."""
+"""The command ``fastautorec``: demo, inspect, fit, recommend, evaluate, experiment, tune and doctor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import fastautorec
-from fastautorec._commands import evaluate, experiment, fit, options, recommend, streams, tune
+from fastautorec._commands import evaluate, experiment, fit, inspect, options, recommend, streams, tune
 from fastautorec._commands.modelling import MODELS
 from fastautorec._commands.streams import say
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
@@ -84,6 +84,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
 
     demo = add("demo", _demo, "compare the models on the embedded data, recommend, and draw a picture")
     demo.add_argument("--output", default=".", metavar="DIR", help="where to save popularity.png (default: here)")
+    inspect.add_options(add("inspect", inspect.run, "tell what a rating file is taken for, and what is in it"))
     fit.add_options(add("fit", fit.run, "fit a model to a rating file and save it"))
     recommend.add_options(add("recommend", recommend.run, "recommend items for the histories in a rating file"))
     text = "split a rating file, fit on train and validation data, and test"

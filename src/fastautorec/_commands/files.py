@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import os
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from fastautorec._commands.options import EVERY_ROW, ROLES
+from fastautorec._commands.options import EVERY_ROW
 from fastautorec._commands.streams import say
+from fastautorec._data.roles import ROLES
 from fastautorec._data.splits import empty_part
 from fastautorec.data import Interactions, read_ratings, split
 from fastautorec.models import Recommender
@@ -22,23 +20,15 @@ WORDS = (*ROLES, "sep", "header")
 
 def read(args: argparse.Namespace) -> Interactions:
     """Read FILE as the options say; what was taken is shown before anything is done with it."""
-    start = time.perf_counter()
-    given = {word: value for word in WORDS if (value := getattr(args, word)) is not None}
-    describes = "verbose" in inspect.signature(read_ratings).parameters
-    if describes:
-        given["verbose"] = False  # told below, where it does no harm if nobody hears it
-    data: Any = read_ratings(args.file, format=args.file_format, threshold=limit(args), **given)
-    m, n = data.shape
-    seconds = time.perf_counter() - start
-    plain = [f"{args.file}: {m:,} users, {n:,} items, {data.nnz:,} interactions, read in {seconds:.2f} s"]
-    for line in data.describe().lines() if describes else plain:
+    words = {word: getattr(args, word) for word in WORDS}
+    data = read_ratings(args.file, args.file_format, limit(args), **words, verbose=False)
+    for line in data.describe().lines():  # told here, where it does no harm if nobody hears it
         say(line)
     if not data.nnz and limit(args) is not None:
         raise ValueError(
             f"`--threshold` {args.threshold:g} leaves nothing of {args.file}: all of its ratings are lower"
         )
-    result: Interactions = data
-    return result
+    return data
 
 
 def limit(args: argparse.Namespace) -> float | None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from fastautorec._commands.modelling import MODELS
 from fastautorec._data.layouts import FORMATS
+from fastautorec._data.roles import ROLES
 
-ROLES = ("user", "item", "rating", "timestamp")
 EVERY_ROW = "none"  # the threshold that leaves nothing out
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns, naming, store
+from fastautorec._data.description import Description, Source
 from fastautorec._data.identity import ITEMS, USERS, in_order_of, own_ids
 from fastautorec._data.numbered import Numbered
 from fastautorec._sizes import size_of
@@ -70,6 +71,7 @@ class Interactions(Numbered):
     """
 
     _csr: Csr | None = None  # of interactions on disk, which are not checked again
+    _source: Source | None = None  # of interactions that were read from a rating file
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -385,7 +387,7 @@ class Interactions(Numbered):
         """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
         matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
         ids = {"user_ids": self.user_ids, "item_ids": self.item_ids, "_ids_given": self._ids_given}
-        return {**matrix, **ids, "timestamps": self.timestamps}
+        return {**matrix, **ids, "timestamps": self.timestamps, "_source": self._source}
 
     def __sizeof__(self) -> int:
         """Return the bytes that the arrays take, for caches that ask; user ids count once they are loaded."""
@@ -409,6 +411,34 @@ class Interactions(Numbered):
     def nnz(self) -> int:
         """Number of interactions."""
         return int(self.user_items.nnz) if self._csr is None else self._csr.nnz
+
+    def describe(self) -> Description:
+        """Return an account of the data and of what was taken from the file that it was read from.
+
+        Returns
+        -------
+        Description
+            ``str`` of it is the account; its method ``lines`` gives two lines, as `read_ratings` prints them.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from fastautorec.data import Interactions
+        >>> print(Interactions(sparse.csr_matrix([[1, 0, 1]]), user_ids=["ann"]).describe())
+        users         1
+        items         3
+        interactions  2 (66.7 % of all pairs)
+        first         user 'ann', item 0
+                      user 'ann', item 2
+        """
+        csr = check_user_items("user_items", self)
+        n = min(5, csr.nnz)
+        rows = np.searchsorted(csr.indptr, np.arange(n), side="right") - 1
+        times = None if self.timestamps is None or not csr.nnz else self.timestamps
+        moments = [None] * n if times is None else times[:n].tolist()
+        users, items = self.user_ids[rows].tolist(), self.item_ids[csr.indices[:n]].tolist()
+        span = None if times is None else (times.min().item(), times.max().item())
+        return Description(csr.shape, csr.nnz, span, list(zip(users, items, moments, strict=True)), self._source)
 
     def __repr__(self) -> str:
         m, n = self.shape

@@ -54,7 +54,6 @@ class TorchModel(Recommender):
     device: str = "auto"
     num_threads: int | None = None
 
-    n_users_: ClassVar[int]
     best_epochs_: ClassVar[tuple[int, ...]]
     trained_on_: ClassVar[str]
 
@@ -286,6 +285,14 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
     """Return weights drawn uniformly with the limits of Glorot and Bengio (2010), float32 (rows, columns)."""
     limit = math.sqrt(6 / (rows + columns))
     return rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
+
+
+def trained_rows(encoder: FloatArray, train: Csr) -> FloatArray:
+    """Return the encoder with zeros for items that nobody has: theirs are the numbers that training began with."""
+    seen = np.zeros(train.n_cols, bool)
+    seen[train.rebased().indices] = True
+    rows: FloatArray = encoder * seen[:, None].astype(np.float32)
+    return rows
 
 
 def adam(torch: Any, weights: Tensors, learning_rate: float, weight_decay: float) -> Any:
