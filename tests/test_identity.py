@@ -283,6 +283,14 @@ class TestModels:
             names = dict(zip(expected.users.tolist(), TRAIN.item_ids[expected.heads].tolist(), strict=True))
             assert train.item_ids[report.heads].tolist() == [names[row] for row in rows.tolist()]
 
+    def test_evaluate_compares_test_items_with_the_model_where_train_has_none(self, fitted, name):
+        model = fitted(name)
+        expected = far.evaluate(model, TRAIN, TEST, k=K).to_dict()
+        for test in (TEST, shuffled(TEST, users=False)):
+            assert far.evaluate(model, TRAIN.user_items, test, k=K).to_dict() == expected
+        with pytest.raises(ValueError, match=r"`test` has other items than the model .*column 0 is kiwi"):
+            far.evaluate(model, TRAIN.user_items, REFUSED["another item"][0], k=K)
+
     def test_what_counts_columns_wants_their_order(self, fitted, name):
         model, moved = fitted(name), shuffled(TRAIN, users=False)
         for answer in (model.recommend, model.predict):

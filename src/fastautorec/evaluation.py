@@ -155,7 +155,11 @@ def evaluate(
     ordered = histories is not train  # the report is about the columns of `train` all the same
     columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
     own = check_user_items("train", train) if ordered else seen
-    task = _Task(backend.host, own, identity.aligned("test", test, "train", train), cutoffs, definition)
+    test = identity.aligned("test", test, "train", train)
+    if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
+        test = identity.in_order_of(test, item_ids)
+        identity.check_items("test", test, item_ids)
+    task = _Task(backend.host, own, test, cutoffs, definition)
 
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
