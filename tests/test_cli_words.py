@@ -90,26 +90,19 @@ def test_what_the_reader_is_asked_for(
     more = {"fit": ["--output", str(model)], "recommend": ["--model", str(model)]}.get(command, [])
     with pytest.raises(Asked):
         main([command, "x.csv", *more, *words])
-    assert asked == {"format": "auto", "threshold": None, **expected}
+    nothing = dict.fromkeys(files.WORDS)
+    assert asked == {"format": "auto", "threshold": None, "verbose": False, **nothing, **expected}
 
 
-def test_what_was_taken_is_told_in_the_words_of_the_data(
-    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    data = far.read_ratings(file)
-
-    class Told:
-        def lines(self) -> list[str]:
-            return ["columns: user → user", "60 users"]
-
-    def read(path: str, verbose: bool = True, **given: Any) -> far.Interactions:
-        assert not verbose
-        return data
-
-    monkeypatch.setattr(files, "read_ratings", read)
-    monkeypatch.setattr(far.Interactions, "describe", lambda self: Told(), raising=False)
-    assert main(["fit", str(file), "--model", "ease", "--output", str(tmp_path / "new.npz")]) == 0
-    assert capsys.readouterr().err.splitlines()[:2] == ["columns: user → user", "60 users"]
+def test_what_was_taken_is_told_before_anything_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "sold.csv"
+    file.write_text("".join(f"B{n % 7};c{n % 5};{n}\n" for n in range(40)))
+    words = ["--user", "1", "--item", "0", "--sep", ";", "--no-header"]
+    assert main(["fit", str(file), *words, "--model", "ease", "--output", str(tmp_path / "new.npz")]) == 0
+    taken, held, *_ = capsys.readouterr().err.splitlines()
+    assert taken.startswith("sold.csv: text, separated by ';', 3 columns: column 1 → user, column 0 → item (given)")
+    assert held.startswith("5 users, 7 items, 35 interactions")
+    assert far.load(tmp_path / "new.npz").item_ids_.tolist() == [f"B{n}" for n in range(7)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

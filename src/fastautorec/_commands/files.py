@@ -21,7 +21,7 @@ WORDS = (*ROLES, "sep", "header")
 def read(args: argparse.Namespace) -> Interactions:
     """Read FILE as the options say; what was taken is shown before anything is done with it."""
     words = {word: getattr(args, word) for word in WORDS}
-    data = read_ratings(args.file, args.file_format, limit(args), **words, verbose=False)
+    data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **words, verbose=False)
     for line in data.describe().lines():  # told here, where it does no harm if nobody hears it
         say(line)
     if not data.nnz and limit(args) is not None:
