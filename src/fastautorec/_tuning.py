@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from fastautorec import _checkpoint
+from fastautorec._bars import open_bar
 from fastautorec._extras import require
 from fastautorec._tuning_result import TuningResult
 from fastautorec._tuning_sampler import counted_sampler
@@ -186,7 +186,7 @@ class _Search:
     def run(self, n_trials: int, timeout: float | None, show_progress: bool) -> None:
         """Make trials."""
         began = time.perf_counter()
-        with tqdm(total=n_trials, desc=f"tune {type(self._template).__name__}", disable=not show_progress) as bar:
+        with open_bar(show_progress, total=n_trials, desc=f"tune {type(self._template).__name__}") as bar:
             done = 0
             while done < n_trials and (done == 0 or timeout is None or time.perf_counter() - began < timeout):
                 if self._n_points is not None and len(self._tried()) >= self._n_points:
