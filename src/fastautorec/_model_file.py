@@ -1,4 +1,8 @@
-"""The bytes of model and checkpoint files: NumPy's npz format with a JSON header. Nothing is ever unpickled."""
+"""The bytes of model and checkpoint files: NumPy's npz format with a JSON header. Nothing is ever unpickled.
+
+Format 2 keeps texts as bytes (see `fastautorec._data.texts`) and names those arrays in its header; format 1 had them
+as wide as the longest one.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._data import texts
 from fastautorec._version import __version__
 from fastautorec.exceptions import ModelFileError
 
 MODEL = "model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER = "header"
 
 Arrays = dict[str, npt.NDArray[Any] | None]
@@ -24,13 +29,16 @@ Arrays = dict[str, npt.NDArray[Any] | None]
 
 def write(path: Path, header: dict[str, Any], arrays: Arrays, kind: str = MODEL) -> None:
     """Write header and arrays; the file at ``path`` is replaced in one step, and only once the new one is complete."""
-    stored = {name: _plain(np.ascontiguousarray(array)) for name, array in arrays.items() if array is not None}
+    plain_arrays = {name: _plain(array) for name, array in arrays.items() if array is not None}
+    packed = {name: texts.pack(array) for name, array in plain_arrays.items() if texts.is_text(array)}
+    stored = {name: np.ascontiguousarray(array) for name, array in (plain_arrays | packed).items()}
     header = {
         "format": f"fastautorec {kind}",
         "format_version": FORMAT_VERSION,
         "library_version": __version__,
         **header,
         "arrays": {name: _digest(stored[name]) if name in stored else None for name in arrays},
+        "texts": list(packed),
     }
     text = np.frombuffer(json.dumps(header, default=_json_value).encode(), np.uint8)
     _write_atomically(path, {HEADER: text, **stored})
@@ -59,6 +67,14 @@ def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
     for name, array in arrays.items():
         if array is not None and _digest(array) != header["arrays"][name]:
             raise damaged(path, f"array {name!r} does not match its checksum", kind)
+    try:
+        for name, array in arrays.items():
+            if array is not None and name in header.get("texts", ()):
+                arrays[name] = texts.unpack(array)
+            elif array is not None and texts.is_text(array):  # format 1
+                arrays[name] = texts.as_text(array)
+    except (TypeError, ValueError) as error:
+        raise damaged(path, f"array {name!r}: {error}", kind) from error
     return header, arrays
 
 
@@ -112,7 +128,7 @@ def plain(header: dict[str, Any]) -> Any:
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return an array without Python objects, which a file could only hold pickled."""
-    return array if array.dtype != object else np.array([str(value) for value in array])
+    return array if array.dtype != object else texts.text_array([str(value) for value in array])
 
 
 def _json_value(value: Any) -> Any:

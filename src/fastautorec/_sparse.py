@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 BLOCK_ENTRIES = 1 << 22  # what is made for each stored entry is made for so many at a time
+CACHED_ENTRIES = 1 << 17  # so many ids, and as many flags, fit a processor's cache
 
 
 def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
@@ -20,6 +21,20 @@ def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, 
         last = min(max(last, first + 1), n_rows)
         yield first, last
         first = last
+
+
+def ids_ascend(indptr: npt.NDArray[np.integer], indices: npt.NDArray[np.integer]) -> bool:
+    """Return whether the ids of every row ascend without a repeat; row pointers start at 0 and don't decrease."""
+    nnz = int(indptr[-1])
+    for start in range(0, nnz - 1, CACHED_ENTRIES):
+        ids = indices[start : min(start + CACHED_ENTRIES, nnz - 1) + 1]
+        falls = ids[1:] <= ids[:-1]
+        # numbers of another type than the pointers' would have all of these converted
+        first, last = np.searchsorted(indptr, np.array([start + 1, start + len(ids)], indptr.dtype))
+        falls[indptr[first:last] - (start + 1)] = False  # where a row begins, any id may
+        if falls.any():
+            return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from fastautorec._backends.protocol import DEFINITIONS
 from fastautorec._commands import experiment
 from fastautorec._commands.trial import Trial, difference_lines, run_trial, trial_lines
 from fastautorec._data.layouts import FORMATS
+from fastautorec._data.texts import is_text
 from fastautorec._report import table_lines
 from fastautorec.data import Interactions, read_ratings, split
 from fastautorec.evaluation import DEFAULT_K
@@ -244,7 +245,7 @@ def _order(data: Interactions, by: str | None) -> str:
 
 def _rows_of(data: Interactions, labels: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the rows of users named on the command line, where every id is a text."""
-    integers = data.user_ids.dtype.kind != "U"
+    integers = not is_text(data.user_ids)
     ids: list[int | str] = [int(label) if integers and label.lstrip("-").isdecimal() else label for label in labels]
     try:
         rows: npt.NDArray[np.int64] = data.user_index(ids)
@@ -257,7 +258,8 @@ def _in_columns_of(item_ids: npt.NDArray[Any], data: Interactions) -> sparse.csr
     """Return the histories with the columns of a model, and tell what could not be kept."""
     kept = data.with_items(item_ids)
     if kept.nnz < data.nnz:
-        unknown = int((~np.isin(data.item_ids.astype(str), item_ids.astype(str))).sum())
+        known = set(map(str, item_ids.tolist()))
+        unknown = sum(str(item) not in known for item in data.item_ids.tolist())
         skipped = data.nnz - kept.nnz
         say(f"skipped {skipped:,} of {data.nnz:,} interactions, with {unknown:,} items that the model does not know")
     return kept.user_items

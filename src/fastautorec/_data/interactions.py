@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns, naming, store
+from fastautorec._sizes import size_of
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._validation import check_bool, check_int, check_real, check_user_items
 
@@ -38,8 +39,9 @@ class Interactions:
     ----------
     user_items : CSR (m, n), float32
         Canonical: item indices ascending within a row, no duplicates, all values 1.
-    user_ids : array (m,)
-    item_ids : array (n,)
+    user_ids, item_ids : array (m,) and (n,)
+        int64, or texts: from NumPy 2 on of its variable-width type ``numpy.dtypes.StringDType()``, so that a long id
+        takes no more room than it needs, before of fixed width. ``ids.tolist()`` gives Python's own numbers and texts.
     timestamps : array (nnz,) or None
         In the order of the stored entries of ``user_items``.
 
@@ -63,10 +65,10 @@ class Interactions:
     array([0, 2], dtype=int32)
     """
 
-    user_ids: npt.NDArray[Any]
     item_ids: npt.NDArray[Any]
     timestamps: npt.NDArray[Any] | None
     _csr: Csr | None = None  # of interactions on disk, which are not checked again
+    _load_user_ids: Callable[[], npt.NDArray[Any]]  # of those on disk
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -117,8 +119,8 @@ class Interactions:
         >>> from fastautorec.data import Interactions
         >>> table = {"who": ["ann", "bob", "ann"], "what": [10, 10, 30], "stars": [5, 2, 4]}
         >>> data = Interactions.from_dataframe(table, user="who", item="what", rating="stars", threshold=4)
-        >>> data.user_ids, data.item_ids
-        (array(['ann'], dtype='<U3'), array([10, 30]))
+        >>> data.user_ids.tolist(), data.item_ids.tolist()
+        (['ann'], [10, 30])
         """
         ratings = None if rating is None else columns.numbers(rating, naming.column(df, "rating", rating))
         moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
@@ -196,8 +198,8 @@ class Interactions:
         ...     model = far.NCEAutoRec(factors=16).fit(far.Interactions.open(folder + "/packages"))
         """
         with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
-            for csr, user_ids, times in self._parts(None):
-                writer.append(csr, user_ids, times)
+            for csr, rows, times in self._parts(None):
+                writer.append(csr, self.user_ids[rows], times)
             writer.finish(self.item_ids)
 
     @classmethod
@@ -296,7 +298,7 @@ class Interactions:
             If it holds no interactions, is damaged, or was written by a newer version.
         """
         stored = store.read(Path(path), check_bool("verify", verify))
-        return cls._mapped(stored.matrix, stored.user_ids, stored.item_ids, stored.timestamps)
+        return cls._mapped(stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps)
 
     def blocks(self, users: int = 100_000) -> Iterator[Interactions]:
         """Yield consecutive blocks of users, which share memory with the whole.
@@ -312,11 +314,15 @@ class Interactions:
         >>> [block.shape for block in far.datasets.load_example().blocks(10_000)]
         [(10000, 5460), (7330, 5460)]
         """
-        for csr, user_ids, times in self._parts(check_int("users", users, 1)):
-            yield self._mapped(csr.rebased(), user_ids, self.item_ids, times)
+        for csr, rows, times in self._parts(check_int("users", users, 1)):
+            yield self._mapped(csr.rebased(), partial(self._ids_of, rows), self.item_ids, times)
 
-    def _parts(self, users: int | None) -> Iterator[tuple[Csr, npt.NDArray[Any], npt.NDArray[Any] | None]]:
-        """Yield matrix, user ids and times of blocks of so many users, or of those that suit the work."""
+    def _ids_of(self, rows: slice) -> npt.NDArray[Any]:
+        ids: npt.NDArray[Any] = self.user_ids[rows]
+        return ids
+
+    def _parts(self, users: int | None) -> Iterator[tuple[Csr, slice, npt.NDArray[Any] | None]]:
+        """Yield matrix, rows and times of blocks of so many users, or of those that suit the work."""
         csr = check_user_items("user_items", self)
         m = csr.shape[0]
         borders = (
@@ -327,20 +333,34 @@ class Interactions:
         for start, stop in borders:
             entries = slice(csr.indptr[start], csr.indptr[stop])
             times = None if self.timestamps is None else self.timestamps[entries]
-            yield csr.rows(start, stop), self.user_ids[start:stop], times
+            yield csr.rows(start, stop), slice(start, stop), times
 
     @classmethod
     def _mapped(
         cls,
         csr: Csr,
-        user_ids: npt.NDArray[Any],
+        load_user_ids: Callable[[], npt.NDArray[Any]],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
     ) -> Interactions:
-        """Build around a checked matrix that is not copied."""
+        """Build around a checked matrix that is not copied; user ids are loaded when they are asked for."""
         self = cls.__new__(cls)
-        self._csr, self.user_ids, self.item_ids, self.timestamps = csr, user_ids, item_ids, timestamps
+        self._csr, self._load_user_ids, self.item_ids, self.timestamps = csr, load_user_ids, item_ids, timestamps
         return self
+
+    @cached_property
+    def user_ids(self) -> npt.NDArray[Any]:
+        """Id of each row, int64 or text (m,)."""
+        return self._load_user_ids()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
+        matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
+        return {**matrix, "user_ids": self.user_ids, "item_ids": self.item_ids, "timestamps": self.timestamps}
+
+    def __sizeof__(self) -> int:
+        """Return the bytes that the arrays take, for caches that ask; user ids count once they are loaded."""
+        return object.__sizeof__(self) + size_of(vars(self).values())
 
     @cached_property
     def user_items(self) -> sparse.csr_matrix:

@@ -15,9 +15,11 @@ import numpy.typing as npt
 from fastautorec import _model_file
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
+from fastautorec._data.naming import first_difference
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer, MaskedScorer, Scorer, copying_pays, top_lists
+from fastautorec._sizes import size_of
 from fastautorec._sparse import Csr, LazyRows
 from fastautorec._validation import check_bool, check_ids, check_int, check_matching, check_user_items
 from fastautorec.exceptions import NotFittedError
@@ -43,6 +45,10 @@ class Recommender(ABC):
     device_: str
     history_: list[dict[str, Any]]
     item_ids_: npt.NDArray[Any] | None
+
+    def __sizeof__(self) -> int:
+        """Return the bytes that the model takes with its arrays in host memory, for caches that ask."""
+        return object.__sizeof__(self) + size_of(vars(self).values())
 
     # --- parameters --------------------------------------------------------------------------------------------------
 
@@ -366,7 +372,10 @@ class Recommender(ABC):
         else:
             csr = check_user_items("user_items", user_items)
             (m, n), nnz = csr.shape, csr.nnz
-        return self._plan(m, n, nnz)
+        ids = (
+            [vars(user_items).get(name) for name in ("user_ids", "item_ids")] if hasattr(user_items, "item_ids") else ()
+        )
+        return self._plan(m, n, nnz).with_ids(size_of(ids))
 
     @abstractmethod
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
@@ -401,10 +410,10 @@ class Recommender(ABC):
             history = backend.inputs.user_items(name, user_items, self.n_items_)
         ids = getattr(user_items, "item_ids", None)
         if ids is not None and self.item_ids_ is not None and not np.array_equal(ids, self.item_ids_):
-            column = int(np.argmax(np.asarray(ids) != self.item_ids_))
+            column, given, fitted = first_difference(ids, self.item_ids_)
             raise ValueError(
                 f"`{name}` has other items in its columns than the model was fitted on: column {column} is "
-                f"{ids[column]!s}, in the model {self.item_ids_[column]!s}; use {name}.with_items(model.item_ids_)"
+                f"{given}, in the model {fitted}; use {name}.with_items(model.item_ids_)"
             )
         return history
 
