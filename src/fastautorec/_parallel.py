@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from fastautorec._blas import single_threaded_blas
+from fastautorec._cpus import usable_cpus
 from fastautorec._validation import check_int
 
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
@@ -34,7 +35,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def resolve_num_threads(num_threads: int | None) -> int:
-    """Return the given number of threads, or FASTAUTOREC_NUM_THREADS, or the number of usable cores."""
+    """Return the given number of threads, or FASTAUTOREC_NUM_THREADS, or the number of usable processors."""
     if num_threads is not None:
         return check_int("num_threads", num_threads, 1)
     setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
@@ -44,7 +45,7 @@ def resolve_num_threads(num_threads: int | None) -> int:
                 f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}"
             )
         return int(setting)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cpus()
 
 
 def run_blocks(task: Callable[[int, int], None], size: int, block: int, num_threads: int) -> None:
