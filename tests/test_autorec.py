@@ -131,6 +131,22 @@ def test_a_joint_step_without_the_embedding_head_does_not_know_its_loss(device: 
             assert np.array_equal(getattr(ns, name), getattr(nce, name)) == same
 
 
+@pytest.mark.parametrize("case", ["AutoRec", "OHNSAutoRec"])
+@pytest.mark.parametrize("exponent", [-30.0, 30.0, -1e300])
+def test_popularity_discount_beyond_float32(case: str, exponent: float) -> None:
+    calls: list[dict[str, Any]] = []
+    with pytest.raises(ValueError, match=r"`popularity_discount` must keep .* \|γ\| ≤ [\d.]+ .* got"):
+        make(case, popularity_discount=exponent).fit(TRAIN, callbacks=[calls.append])
+    assert not calls, "refused before anything is trained"
+
+
+def test_popularity_discount_below_zero() -> None:
+    model = make("AutoRec", popularity_discount=-4.0).fit(TRAIN)
+    ids, scores = model.recommend(TRAIN, N=5)
+    assert np.isfinite(scores).all()
+    assert (ids >= 0).all()
+
+
 def test_popularity_discount_scales_the_scores() -> None:
     plain, discounted = (make("AutoRec", popularity_discount=g).fit(TRAIN) for g in (0.0, 0.5))
     counts = np.maximum(np.asarray(TRAIN.sum(axis=0)), 1)

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
 from fastautorec._backends.protocol import Backend
+from fastautorec._bars import open_bar
 from fastautorec._checkpoint import Checkpoint
 from fastautorec._sparse import Csr
 
 
 class Progress:
-    """A tqdm bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
+    """A bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
 
     def __init__(self, title: str, show: bool) -> None:
         self._title, self._show = title, show
-        self._bar: Any = None  # made when there is something to show
+        self._bar: Any = None  # made at the first step
         self._training = False
 
     def step(self, name: str) -> None:
@@ -29,7 +29,7 @@ class Progress:
         if self._training:
             return
         if self._bar is None:
-            self._bar = tqdm(desc=self._title, unit=" steps", disable=not self._show)
+            self._bar = open_bar(self._show, desc=self._title, unit=" steps")
         self._bar.set_postfix_str(name, refresh=False)
         self._bar.update()
 
@@ -37,9 +37,8 @@ class Progress:
         """Begin a bar over the users of all epochs of a phase."""
         self._close()
         self._training = True
-        self._bar = tqdm(
-            desc=f"{self._title} {phase}", total=users * epochs, unit=" users", unit_scale=True, disable=not self._show
-        )
+        title, total = f"{self._title} {phase}", users * epochs
+        self._bar = open_bar(self._show, desc=title, total=total, unit=" users", unit_scale=True)
 
     def users(self, count: int) -> None:
         """Count trained users."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from fastautorec import _checkpoint
+from fastautorec._bars import open_bar
 from fastautorec._data import identity
 from fastautorec._defaults import singular_vectors
 from fastautorec._extras import require
@@ -203,7 +203,7 @@ class _Search:
     def run(self, n_trials: int, timeout: float | None, show_progress: bool) -> None:
         """Make trials."""
         deadline = math.inf if timeout is None else time.perf_counter() + timeout
-        with tqdm(total=n_trials, desc=f"tune {type(self._template).__name__}", disable=not show_progress) as bar:
+        with open_bar(show_progress, total=n_trials, desc=f"tune {type(self._template).__name__}") as bar:
             for done in range(n_trials):
                 trial = self._propose(deadline) if done == 0 or time.perf_counter() < deadline else None
                 if trial is None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from fastautorec._data import texts
 from fastautorec._data.columns import sorted_unique
+from fastautorec._data.mapped import MappedCsr
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, ids_ascend, row_blocks
 from fastautorec._version import __version__
 from fastautorec.exceptions import InteractionsFileError
@@ -269,7 +270,7 @@ def read(path: Path, verify: bool) -> Stored:
         indptr, indices = arrays["indptr"], arrays["indices"]
         _require(indptr.dtype == np.int64 and indices.dtype == np.int32, "the arrays of the matrix have other types")
         _require(indptr[0] == 0 and indptr[-1] == nnz, "the row pointers do not fit the interactions")
-        matrix = Csr(indptr, indices, None, n)
+        matrix = MappedCsr(path, indptr, indices, n)
         users_given, items_given = header.get("ids_given") or [
             not _are_numbers(arrays[name]) for name in ("user_ids", "item_ids")
         ]

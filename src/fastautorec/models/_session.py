@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Saved = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]  # header and arrays of a checkpoint
 
 BATCH_SIZE = 500  # where the model leaves it open
+MAX_DISCOUNT = 18  # powers of ten that scores are multiplied or divided by: their products with weights are float32
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Session:
         for loss in losses.values():
             loss.check(run.train)
         self.losses = {name: loss.on(run.backend) for name, loss in losses.items()}
+        discount(self._counts, model.popularity_discount)  # refuses what the scores would not be numbers with
         self._penalties: list[float] = []
         self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
 
@@ -244,5 +247,11 @@ class Session:
 
 
 def discount(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
-    """Return pop^(−exponent) as a column."""
+    """Return pop^(−exponent) as a column; raise ValueError where scores times that would not be float32."""
+    most = max(int(counts.max(initial=1)), 1)
+    if abs(exponent) * math.log10(most) > MAX_DISCOUNT:
+        raise ValueError(
+            f"`popularity_discount` must keep pop^(−γ) between 1e-{MAX_DISCOUNT} and 1e{MAX_DISCOUNT}, which is |γ| ≤ "
+            f"{MAX_DISCOUNT / math.log10(most):.3g} for the {most} users of the most popular item, got {exponent:g}"
+        )
     return (np.maximum(counts, 1).astype(np.float64) ** -exponent).astype(np.float32)[:, None]
