@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._blas import single_threaded_blas
 from fastautorec._fitting import FitRun
-from fastautorec._parallel import cross_product, run_blocks, single_threaded_blas
+from fastautorec._parallel import cross_product, run_blocks
 from fastautorec._plan import Plan
 from fastautorec._scoring import DotScorer
 from fastautorec._sparse import Csr
