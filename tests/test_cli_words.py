@@ -97,6 +97,7 @@ def test_what_was_taken_is_told_in_the_words_of_the_data(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     data = far.read_ratings(file)
+    capsys.readouterr()
 
     class Told:
         def lines(self) -> list[str]:
@@ -325,7 +326,15 @@ def test_ratios_of_fit_and_tune(short: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_ratios_that_are_none(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["0", "1", "1"], ["a", "1", "1"], ["1", "1"], ["inf", "1", "1"], ["nan", "1", "1"]):
+    for words in (
+        ["0", "1", "1"],
+        ["a", "1", "1"],
+        ["1", "1"],
+        ["inf", "1", "1"],
+        ["nan", "1", "1"],
+        ["0.5", "0.2", "0.2"],
+        ["1", "0.5", "0.5"],
+    ):
         with pytest.raises(SystemExit) as stop:
             main(["evaluate", str(short), "--ratios", *words])
         assert stop.value.code == 2

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastautorec._commands.modelling import MODELS
 from fastautorec._data.layouts import FORMATS
+from fastautorec._data.splits import shares
 
 ROLES = ("user", "item", "rating", "timestamp")
 EVERY_ROW = "none"  # the threshold that leaves nothing out
@@ -44,15 +45,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def add_ratios(parser: argparse.ArgumentParser, default: Sequence[float], parts: str) -> None:
     """Add the shares of the parts that each user's items are split into."""
-    shares = " ".join(f"{share:g}" for share in default)
-    text = f"shares of {parts} of each user's items, for short histories 1 {'1 ' * (len(default) - 2)}1"
+    written = " ".join(f"{share:g}" for share in default)
+    text = (
+        f"shares of {parts} of each user's items, with sum 1, or whole numbers such as {' '.join('1' * len(default))} "
+        f"for short histories (default: {written})"
+    )
     parser.add_argument(
-        "--ratios",
-        nargs=len(default),
-        type=_share,
-        default=default,
-        metavar="SHARE",
-        help=f"{text} (default: {shares})",
+        "--ratios", nargs=len(default), type=_share, action=_Ratios, default=default, metavar="SHARE", help=text
     )
 
 
@@ -131,6 +130,16 @@ def one_by_one(words: Sequence[str], option: str, others: Sequence[str]) -> list
         else:
             result.append(f"{option}={word}" if inside else word)
     return result
+
+
+class _Ratios(argparse.Action):
+    """Takes shares that fit together."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        try:
+            setattr(namespace, self.dest, shares(values))
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
 
 
 def _share(text: str) -> float:
