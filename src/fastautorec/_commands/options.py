@@ -18,8 +18,11 @@ TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
 
 
-def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add FILE and what says how to read it; ``names`` are further names of ``--file-format``."""
+def add_file_options(parser: argparse.ArgumentParser, *names: str, counted: str = EVERY_ROW) -> None:
+    """Add FILE and what says how to read it.
+
+    ``names`` are further names of ``--file-format``, and ``counted`` says which ratings count by default.
+    """
     parser.add_argument("file", metavar="FILE", help="ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1")
     text = f"of FILE: {', '.join(FORMATS)} (default: auto)"
     flags = ("--file-format", *names)
@@ -31,7 +34,7 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
     parser.add_argument("--sep", type=separator, metavar="TEXT", help=text)
     text = "whether the first line of FILE names the columns (default: told from FILE)"
     parser.add_argument("--header", action=argparse.BooleanOptionalAction, help=text)
-    text = f"count ratings >= X only, or '{EVERY_ROW}': every row of FILE, whatever its rating (the default)"
+    text = f"count ratings >= X only, or '{EVERY_ROW}': every row of FILE, whatever its rating (default: {counted})"
     parser.add_argument("--threshold", type=threshold, metavar="X", help=text)
 
 
