@@ -318,7 +318,15 @@ def test_ratios_of_fit_and_tune(short: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_ratios_that_are_none(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["0", "1", "1"], ["a", "1", "1"], ["1", "1"], ["inf", "1", "1"], ["nan", "1", "1"]):
+    for words in (
+        ["0", "1", "1"],
+        ["a", "1", "1"],
+        ["1", "1"],
+        ["inf", "1", "1"],
+        ["nan", "1", "1"],
+        ["0.5", "0.2", "0.2"],
+        ["1", "0.5", "0.5"],
+    ):
         with pytest.raises(SystemExit) as stop:
             main(["evaluate", str(short), "--ratios", *words])
         assert stop.value.code == 2

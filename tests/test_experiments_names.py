@@ -218,6 +218,20 @@ def test_a_threshold_and_ratios_that_leave_nothing(folder: Path, capsys: pytest.
         assert words in error_of(capsys, "experiment", "e.toml")
 
 
+def test_whole_numbers_are_weights(folder: Path, no_figures: None) -> None:
+    (folder / "short.csv").write_text(
+        "user,item\n" + "".join(f"{u},{(u * i) % 11}\n" for u in range(1, 11) for i in (1, 2, 3))
+    )
+    text = "seeds = [0]\n" + dataset("short", more="ratios = [1, 1, 1]\n").replace("clicks.csv", "short.csv") + POP
+    (given,) = parse(text, "x").datasets
+    parts = sources.load(given, folder)
+    assert parts.train.nnz == parts.validation.nnz == parts.test.nnz == 10
+    assert main_status(folder, text) == 0
+    assert "33.3 / 33.3 / 33.3 %" in (folder / "out" / "report.html").read_text("utf-8")
+    with pytest.raises(ValueError, match=r"with sum 1, got \(0\.5, 0\.2, 0\.2\), or whole numbers such as \[1, 1, 1\]"):
+        parse(dataset("x", more="ratios = [0.5, 0.2, 0.2]\n") + POP, "x")
+
+
 def test_a_validation_part_may_be_empty(folder: Path, no_figures: None) -> None:
     (folder / "short.csv").write_text(
         "user,item\n" + "".join(f"{u},{(u * i) % 11}\n" for u in range(1, 40) for i in (1, 2, 3))

@@ -53,15 +53,14 @@ def order(data: Interactions, by: str | None) -> str:
 
 
 def split_in(
-    data: Interactions, shares: Sequence[float], by: str, random_state: int = 0, may_be_empty: Sequence[int] = ()
+    data: Interactions, ratios: Sequence[float], by: str, random_state: int = 0, may_be_empty: Sequence[int] = ()
 ) -> tuple[Interactions, ...]:
     """Split each user's interactions into parts, or say how many they need if one of the parts is empty."""
-    ratios = tuple(share / sum(shares) for share in shares)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # told below, as an error or not at all
         parts: tuple[Interactions, ...] = split(data, ratios, by=by, random_state=random_state)
     if not all(part.nnz for number, part in enumerate(parts) if number not in may_be_empty):
-        text = empty_part(data.user_items.indptr, ratios)
+        text = empty_part(data.user_items.indptr, tuple(ratios))
         raise ValueError(f"{text}; give others with --ratios, for example --ratios {' '.join('1' * len(ratios))}")
     return parts
 

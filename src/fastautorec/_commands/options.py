@@ -11,14 +11,18 @@ from typing import Any
 from fastautorec._commands.modelling import MODELS
 from fastautorec._data.layouts import FORMATS
 from fastautorec._data.roles import ROLES
+from fastautorec._data.splits import shares
 
 EVERY_ROW = "none"  # the threshold that leaves nothing out
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
 
 
-def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add FILE and what says how to read it; ``names`` are further names of ``--file-format``."""
+def add_file_options(parser: argparse.ArgumentParser, *names: str, counted: str = EVERY_ROW) -> None:
+    """Add FILE and what says how to read it.
+
+    ``names`` are further names of ``--file-format``, and ``counted`` says which ratings count by default.
+    """
     parser.add_argument("file", metavar="FILE", help="ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1")
     text = f"of FILE: {', '.join(FORMATS)} (default: auto)"
     flags = ("--file-format", *names)
@@ -30,7 +34,7 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str) -> None:
     parser.add_argument("--sep", type=separator, metavar="TEXT", help=text)
     text = "whether the first line of FILE names the columns (default: told from FILE)"
     parser.add_argument("--header", action=argparse.BooleanOptionalAction, help=text)
-    text = f"count ratings >= X only, or '{EVERY_ROW}': every row of FILE, whatever its rating (the default)"
+    text = f"count ratings >= X only, or '{EVERY_ROW}': every row of FILE, whatever its rating (default: {counted})"
     parser.add_argument("--threshold", type=threshold, metavar="X", help=text)
 
 
@@ -44,15 +48,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def add_ratios(parser: argparse.ArgumentParser, default: Sequence[float], parts: str) -> None:
     """Add the shares of the parts that each user's items are split into."""
-    shares = " ".join(f"{share:g}" for share in default)
-    text = f"shares of {parts} of each user's items, for short histories 1 {'1 ' * (len(default) - 2)}1"
+    written = " ".join(f"{share:g}" for share in default)
+    text = (
+        f"shares of {parts} of each user's items, with sum 1, or whole numbers such as {' '.join('1' * len(default))} "
+        f"for short histories (default: {written})"
+    )
     parser.add_argument(
-        "--ratios",
-        nargs=len(default),
-        type=_share,
-        default=default,
-        metavar="SHARE",
-        help=f"{text} (default: {shares})",
+        "--ratios", nargs=len(default), type=_share, action=_Ratios, default=default, metavar="SHARE", help=text
     )
 
 
@@ -131,6 +133,16 @@ def one_by_one(words: Sequence[str], option: str, others: Sequence[str]) -> list
         else:
             result.append(f"{option}={word}" if inside else word)
     return result
+
+
+class _Ratios(argparse.Action):
+    """Takes shares that fit together."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        try:
+            setattr(namespace, self.dest, shares(values))
+        except ValueError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
 
 
 def _share(text: str) -> float:

@@ -27,7 +27,7 @@ Ids = npt.NDArray[Any]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    options.add_file_options(parser)
+    options.add_file_options(parser, counted="as when the model was fitted")
     parser.add_argument("--model", required=True, metavar="MODEL", help="a file that `fastautorec fit` saved")
     parser.add_argument("-n", type=int, metavar="N", help=f"length of the lists (default: {LENGTH})")
     text = "ids of users of FILE, which may begin with '-' (default: all); --users=ID for one that is an option's name"

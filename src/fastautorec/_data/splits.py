@@ -27,6 +27,16 @@ def check_ratios(ratios: Any) -> tuple[float, ...]:
     return values
 
 
+def shares(values: Sequence[float]) -> tuple[float, ...]:
+    """Return ratios from words of a user: whole numbers are weights, and others must have the sum 1.
+
+    >>> shares([2, 1, 1]), shares([0.8, 0.2])
+    ((0.5, 0.25, 0.25), (0.8, 0.2))
+    """
+    whole = all(value == int(value) for value in values)
+    return check_ratios([value / sum(values) for value in values] if whole and sum(values) > 0 else list(values))
+
+
 def cut_points(lengths: IntArray, ratios: tuple[float, ...]) -> IntArray:
     """Return where each row is cut, int64 (parts - 1, m): the cumulative ratios of its length, rounded up.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastautorec._backends.protocol import DEFINITIONS, metric_names
 from fastautorec._data.layouts import FORMATS
+from fastautorec._data.splits import shares
 from fastautorec._experiments import schema
 from fastautorec._experiments.config import (
     FITS,
@@ -185,6 +186,11 @@ def _dataset(table: Any, place: int) -> Dataset:
         values["parts"] = tuple(parts[part] for part in PARTS)
     if "ratios" in values and len(values["ratios"]) != len(PARTS):
         raise ValueError(f"`ratios` of {where} must be three numbers: train, validation, test")
+    if "ratios" in values:
+        try:
+            values["ratios"] = shares(values["ratios"])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}, or whole numbers such as [1, 1, 1]") from None
     return Dataset(**values)
 
 

@@ -91,7 +91,7 @@ def _data(results: Results) -> str:
 def _split(dataset: Dataset) -> str:
     if dataset.source == "parts":
         return "as published"
-    ratios = " / ".join(f"{100 * ratio:g}" for ratio in dataset.ratios)
+    ratios = " / ".join(f"{100 * ratio:.3g}" for ratio in dataset.ratios)
     return f"{ratios} %, {'by time' if dataset.by == 'time' else f'random, seed {dataset.seed}'}"
 
 

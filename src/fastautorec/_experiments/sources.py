@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._data.splits import check_ratios, empty_part
+from fastautorec._data.splits import empty_part
 from fastautorec._experiments.config import WORDS, Dataset, File
 from fastautorec.data import Interactions, read_ratings, split
 from fastautorec.datasets import load_example
@@ -146,8 +146,8 @@ def _split(dataset: Dataset, data: Interactions) -> list[sparse.csr_matrix]:
         warnings.simplefilter("ignore", UserWarning)  # told below, where it does any harm
         parts = [part.user_items for part in split(data, dataset.ratios, dataset.by, dataset.seed)]
     if not parts[-1].nnz:
-        text = empty_part(data.user_items.indptr, check_ratios(dataset.ratios))
-        raise ValueError(f"{dataset.name}: {text}; give others as `ratios`, for short histories [0.34, 0.33, 0.33]")
+        text = empty_part(data.user_items.indptr, dataset.ratios)
+        raise ValueError(f"{dataset.name}: {text}; give others as `ratios`, for short histories [1, 1, 1]")
     return parts
 
 
