@@ -215,7 +215,7 @@ def test_an_integer_prints_as_it_was_written(case, header, late, write):
 @pytest.mark.parametrize("late", [False, True])
 def test_no_value_among_integers_is_refused(gap, late, write):
     text = "user,item\n1,2\n" + "3,4\n" * 20_000 * late + f"{gap},7\n5,6\n"
-    with pytest.raises(RatingsFileError, match="the user ids are integers but for .*, which may stand for no user"):
+    with pytest.raises(RatingsFileError, match=r"the user ids are integers but for .*, which may stand for no user"):
         read_ratings(write(text))
     data = read_ratings(write(text.replace("5,6", "ann,6")))
     assert {gap, "ann"} < set(data.user_ids.tolist())

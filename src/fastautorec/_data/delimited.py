@@ -78,12 +78,12 @@ def _refuse_gaps(path: Path, role: str, parts: list[Any]) -> None:
             others = texts if not gaps else [text for text in texts if text not in _GAPS]
             if plain.integers(others) is None:
                 return  # texts indeed
-            gap = min(gaps, default=gap)
+            gap = gap or min(gaps, default="")
             whole = whole or bool(others)
     if gap and whole:
         raise RatingsFileError(
-            f"{path}: the {role} ids are integers but for {gap!r}, which may stand for no {role}; remove such lines, or "
-            "load the file with your data-frame library and call Interactions.from_dataframe"
+            f"{path}: the {role} ids are integers but for {gap!r}, which may stand for no {role}; remove such lines, "
+            "or load the file with your data-frame library and call Interactions.from_dataframe"
         )
 
 
