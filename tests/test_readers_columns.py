@@ -236,6 +236,15 @@ def test_nanoseconds_stay_exact(write):
     assert data.timestamps.tolist() == [1700000000000000100, 1700000000000000200, 1700000000000000050]
 
 
+def test_columns_that_cannot_be_read_can_be_left_out(write):
+    path = write("Datum;Kunde;Artikel;Menge;score\n02.01.2024;C1;P1;2;good\n03.01.2024;C2;P1;1;bad\n")
+    with pytest.raises(RatingsFileError, match=r"line 2: must have a finite number .*, or leave .* with rating=False"):
+        read_ratings(path)
+    with pytest.raises(RatingsFileError, match=r"line 2: must have a number or .*, or leave .* with timestamp=False"):
+        read_ratings(path, rating=False)
+    assert triples(read_ratings(path, rating=False, timestamp=False)) == [("C1", "P1", None), ("C2", "P1", None)]
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "1_0", "٣", "x", "2024-13-01"])
 def test_what_is_no_time(text, write):
     with pytest.raises(RatingsFileError, match="line 3: must have a number or an ISO 8601 date as its time"):
