@@ -81,6 +81,7 @@ UNCLEAR = {
     "two times": ("user,item,created_at,updated_at\n1,2,3,4\n", "may each be the timestamp.*or timestamp=False"),
     "times in third place": ("ann,tea,1700000000\nbob,milk,1700000001\n", "column 2 holds what looks like times"),
     "dates in third place": ("ann,tea,2024-01-01\nbob,milk,2024-01-02\n", "column 2 holds what looks like times"),
+    "an index": ("0,5,77,4\n1,5,78,3\n2,6,77,1\n3,6,78,2\n4,7,77,5\n", r"column 0 counts the lines.*user=1, item=2"),
     "five columns": ("u1,1,2,3,4\nu2,3,4,5,6\n", r"has 5 fields and no header.*read_ratings\(path, user=0, item=1\)"),
 }
 
@@ -210,11 +211,38 @@ def test_an_integer_prints_as_it_was_written(case, header, late, write):
     assert data.user_ids.dtype == np.int64 or not integers
 
 
+@pytest.mark.parametrize("gap", ["NULL", "nan", "None", "\\N"])
+@pytest.mark.parametrize("late", [False, True])
+def test_no_value_among_integers_is_refused(gap, late, write):
+    text = "user,item\n1,2\n" + "3,4\n" * 20_000 * late + f"{gap},7\n5,6\n"
+    with pytest.raises(RatingsFileError, match=r"the user ids are integers but for .*, which may stand for no user"):
+        read_ratings(write(text))
+    data = read_ratings(write(text.replace("5,6", "ann,6")))
+    assert {gap, "ann"} < set(data.user_ids.tolist())
+    assert pairs(read_ratings(write(f"user,item\n{gap},2\n"))) == [(gap, 2)]
+
+
+def test_a_user_for_each_line_is_no_index(write):
+    assert read_ratings(write("".join(f"{i},{i + 7},1\n" for i in range(9)))).shape == (9, 9)
+    assert read_ratings(write("".join(f"{i},{i % 3}\n" for i in range(9)))).shape == (9, 3)
+    indexed = write("".join(f"{i},{i % 3},5\n" for i in range(9)))
+    assert pairs(read_ratings(indexed, user=0, item=1, rating=2))[:2] == [(0, 0), (1, 1)]
+
+
 def test_nanoseconds_stay_exact(write):
     text = "user,item,time\na,x,1700000000000000100\na,y,1700000000000000200\na,z,1700000000000000050\n"
     data = read_ratings(write(text))
     assert data.timestamps.dtype == np.int64
     assert data.timestamps.tolist() == [1700000000000000100, 1700000000000000200, 1700000000000000050]
+
+
+def test_columns_that_cannot_be_read_can_be_left_out(write):
+    path = write("Datum;Kunde;Artikel;Menge;score\n02.01.2024;C1;P1;2;good\n03.01.2024;C2;P1;1;bad\n")
+    with pytest.raises(RatingsFileError, match=r"line 2: must have a finite number .*, or leave .* with rating=False"):
+        read_ratings(path)
+    with pytest.raises(RatingsFileError, match=r"line 2: must have a number or .*, or leave .* with timestamp=False"):
+        read_ratings(path, rating=False)
+    assert triples(read_ratings(path, rating=False, timestamp=False)) == [("C1", "P1", None), ("C2", "P1", None)]
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1_0", "٣", "x", "2024-13-01"])

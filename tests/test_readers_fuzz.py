@@ -10,7 +10,8 @@ import random
 import pytest
 from conftest import SEED
 
-from fastautorec._data import fast, files, readers
+import fastautorec as far
+from fastautorec._data import fast, files, netflix, readers
 from fastautorec.data import read_ratings
 
 FILES = int(os.environ.get("FASTAUTOREC_FUZZ", "600"))
@@ -101,20 +102,14 @@ def outcome(path, words):
         data = read_ratings(path, verbose=False, **words)
     except (ValueError, TypeError) as error:
         return type(error).__name__, str(error)
+    return *facts(data), data.describe().lines()
+
+
+def facts(data):
+    """Return ids, pairs and times, with their kinds."""
     entries = data.user_items.tocoo()
     times = None if data.timestamps is None else (data.timestamps.dtype.kind, data.timestamps.tolist())
-    return (
-        data.user_ids.tolist(),
-        data.item_ids.tolist(),
-        entries.row.tolist(),
-        entries.col.tolist(),
-        times,
-        *account(data),
-    )
-
-
-def account(data):
-    return data.describe().lines()
+    return data.user_ids.tolist(), data.item_ids.tolist(), entries.row.tolist(), entries.col.tolist(), times
 
 
 WORDS = (
@@ -126,23 +121,20 @@ WORDS = (
 
 
 @pytest.mark.skipif(not HAVE_POLARS, reason="polars is not installed")
-def test_two_readers_agree(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["text", "netflix"])
+def test_two_readers_agree(kind, tmp_path, monkeypatch):
     rng = random.Random(SEED)
+    make = random_file if kind == "text" else random_netflix
+    n_files = FILES if kind == "text" else FILES // 4
     taken = {"fast": 0, "read": 0}
-    read = fast.FastReader.read
-
-    def counted(self, block):
-        found = read(self, block)
-        taken["fast"] += found is not None
-        return found
-
-    monkeypatch.setattr(fast.FastReader, "read", counted)
+    for owner, name in ((fast.FastReader, "read"), (netflix, "_by_polars")):
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name), taken))
     path = tmp_path / "file.txt"
     whole = files.BLOCK
-    for number in range(FILES):
-        data = random_file(rng)
+    for number in range(n_files):
+        data = make(rng)
         path.write_bytes(data)
-        words = rng.choice(WORDS)
+        words = rng.choice(WORDS) if kind == "text" else {"format": "netflix"}
         monkeypatch.setattr(files, "BLOCK", rng.choice((whole, whole, 16, 40)))
         monkeypatch.setattr(readers, "_POLARS", True)
         by_polars = outcome(path, words)
@@ -154,5 +146,87 @@ def test_two_readers_agree(tmp_path, monkeypatch):
         assert len(at_once) == len(by_python), f"file {number} of seed {SEED}, {words}, in blocks: {data!r}"
         assert len(at_once) == 2 or at_once == by_python, f"file {number} of seed {SEED}, {words}, in blocks: {data!r}"
         taken["read"] += len(by_python) > 2
-    assert taken["read"] > FILES / 8, taken
-    assert taken["fast"] > FILES / 8, taken
+    assert taken["read"] > n_files / 8, taken
+    assert taken["fast"] > n_files / 8, taken
+
+
+def counted(read, taken):
+    """Return a reader that counts how often it is not left to the plain one."""
+
+    def counting(*args):
+        found = read(*args)
+        taken["fast"] += found is not None
+        return found
+
+    return counting
+
+
+NETFLIX_ODD = (
+    *("007,4,2005-09-06", "7,4,2005-9-06", "7,4,2005-09- 6", "7,4,2005-13-06", "7,nan,2005-09-06", "7,4", "", " "),
+    *("7,,2005-09-06", "7,4,2005-09-06,1", "-7,4,2005-09-06", "x:", "01:", "3:,,", "3:,,2005-09-06", ",,", "7,4,"),
+    *("2147483648,4,2005-09-06", "7,1e40,2005-09-06", "7, 4,2005-09-06", "7,4,2005-09-06 ", "\u00a0", "7,4,+005-09-06"),
+    *("7,4.5,2005-09-06", '"7",4,2005-09-06', "7:,4,2005-09-06", "3:,4,2005-09-06"),
+)
+
+
+def random_netflix(rng):
+    """Return the bytes of a file of the Netflix Prize, rarely quite in order."""
+    lines = ["1:"]
+    for _ in range(rng.randrange(1, 10)):
+        user = rng.choice(("6", "7", "30", "2147483647"))
+        lines.append(
+            rng.choice((f"{user},{rng.randrange(1, 6)},2005-09-0{rng.randrange(1, 9)}",) * 4 + ("2:", "17770:"))
+        )
+    if rng.random() < 0.4:
+        at = rng.randrange(len(lines))
+        lines[at] = rng.choice((*NETFLIX_ODD, disturbed(rng, lines[at], ",")))
+    end = rng.choice(("\n", "\n", "\r\n", "\r"))
+    data = (end.join(lines) + rng.choice(("", end, end + end))).encode()
+    if rng.random() < 0.05:
+        at = rng.randrange(len(data) + 1)
+        data = data[:at] + rng.choice((b"\0", b"\xe9", b"\xef\xbb\xbf")) + data[at:]
+    return data
+
+
+# --- one table, many forms -------------------------------------------------------------------------------------------
+
+WHOLE = (0, 1, -1, 5, 77, 2**31, 2**40, 2**63 - 1, -(2**63))
+TEXT = ("a", "b", "é", "日本", "007", "-0", "x y", "a,b", "a;b", 'say "a"', "::", "u1", "1.0", "nan", "{", "x" * 40)
+MOMENTS = ([100, 200, 2**40, 2**60 + 1, -5], [0.5, 1.5, 1e9 + 0.25], ["2024-01-02", "2024-01-02T10:15:30"])
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_table_is_the_same_from_frame_parquet_and_csv(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import csv as arrow_csv
+    from pyarrow.parquet import write_table
+
+    rng = random.Random(SEED)
+    for number in range(max(FILES // 10, 20)):
+        n = rng.randrange(1, 30)
+        columns = {
+            role: [rng.choice(WHOLE) for _ in range(n)]
+            if rng.random() < 0.5
+            else [rng.choice(TEXT) for _ in range(n - 1)] + ["a"]  # no column of texts that are all integers
+            for role in ("user", "item")
+        }
+        columns["rating"] = [rng.choice((1, 2.5, 4, 5)) for _ in range(n)]
+        if rng.random() < 0.6:
+            moments = rng.choice(MOMENTS)
+            columns["timestamp"] = [rng.choice(moments) for _ in range(n)]
+        names = {role: role for role in columns}
+        threshold = rng.choice((None, None, 2, 4))
+        expected = facts(far.Interactions.from_dataframe(columns, **names, threshold=threshold))
+        order = rng.sample(list(columns), len(columns))
+        table = pyarrow.table({name: columns[name] for name in order})
+        write_table(table, tmp_path / "table.parquet")
+        arrow_csv.write_csv(table, tmp_path / "arrow.csv")
+        frame = pandas.DataFrame(columns)[order]
+        for separator, name in ((",", "table.csv"), (";", "table.txt")):
+            frame.to_csv(tmp_path / name, sep=separator, index=False)
+        frame.to_csv(tmp_path / "table.csv.gz", index=False)
+        for name in ("table.parquet", "arrow.csv", "table.csv", "table.txt", "table.csv.gz"):
+            data = read_ratings(tmp_path / name, threshold=threshold, verbose=False)
+            assert facts(data) == expected, f"table {number} of seed {SEED}, {name}: {columns}"
+        assert facts(far.Interactions.from_dataframe(frame, **names, threshold=threshold)) == expected

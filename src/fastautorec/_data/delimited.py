@@ -12,6 +12,9 @@ from fastautorec._data.fast import FastReader
 from fastautorec._data.layouts import Layout
 from fastautorec.exceptions import RatingsFileError
 
+_GAPS = frozenset(("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N", "-"))
+_LOOK = 1 << 12  # ids looked at in one go
+
 
 def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
     """Return the column of each role of a text file: int64, float64, or texts (polars column or object array)."""
@@ -42,6 +45,8 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
         raise RatingsFileError(
             f"{path}: no rating in the file; it must hold lines of user, item[, rating[, timestamp]]"
         )
+    for role in ("user", "item"):
+        _refuse_gaps(path, role, parts[role])
     return {role: join(parts.pop(role), polars) for role in layout.position}
 
 
@@ -58,6 +63,32 @@ def join(parts: list[Any], polars: bool) -> Any:
         columns = [column.cast(pl.String if pl.String in kinds else pl.Float64) for column in columns]
     column = pl.concat(columns)
     return column if pl.String in kinds else column.to_numpy()
+
+
+def _refuse_gaps(path: Path, role: str, parts: list[Any]) -> None:
+    """Raise if a column of integers is one of texts only for what stands for no value, such as NULL."""
+    gap, whole = "", False
+    for part in parts:
+        if isinstance(part, np.ndarray) or not _holds_texts(part):
+            whole = True
+            continue
+        for start in range(0, len(part), _LOOK):
+            texts = list(part[start : start + _LOOK])
+            gaps = _GAPS.intersection(texts)
+            others = texts if not gaps else [text for text in texts if text not in _GAPS]
+            if plain.integers(others) is None:
+                return  # texts indeed
+            gap = gap or min(gaps, default="")
+            whole = whole or bool(others)
+    if gap and whole:
+        raise RatingsFileError(
+            f"{path}: the {role} ids are integers but for {gap!r}, which may stand for no {role}; remove such lines, "
+            "or load the file with your data-frame library and call Interactions.from_dataframe"
+        )
+
+
+def _holds_texts(part: Any) -> bool:
+    return isinstance(part, list) or str(part.dtype) == "String"
 
 
 def _header_length(block: bytes, layout: Layout) -> int:

@@ -8,6 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._sparse import Csr
+
 _FIRST = 5
 _VALUES = 20  # of ratings that are listed
 _SECONDS = (10**8, 10**11)  # times from 1973 on, which are dates in seconds and not in another unit
@@ -71,6 +76,24 @@ class Description:
         source: Source | None,
     ) -> None:
         self._shape, self._nnz, self._times, self._first, self.source = shape, nnz, times, first, source
+
+    @classmethod
+    def of(
+        cls,
+        csr: Csr,
+        user_ids: npt.NDArray[Any],
+        item_ids: npt.NDArray[Any],
+        timestamps: npt.NDArray[Any] | None,
+        source: Source | None,
+    ) -> Description:
+        """Describe interactions by their parts."""
+        n = min(_FIRST, csr.nnz)
+        rows = np.searchsorted(csr.indptr, np.arange(n), side="right") - 1
+        times = None if timestamps is None or not csr.nnz else timestamps
+        moments = [None] * n if times is None else times[:n].tolist()
+        users, items = user_ids[rows].tolist(), item_ids[csr.indices[:n]].tolist()
+        span = None if times is None else (times.min().item(), times.max().item())
+        return cls(csr.shape, csr.nnz, span, list(zip(users, items, moments, strict=True)), source)
 
     def lines(self) -> list[str]:
         """Return the short form: what was taken from where, and what it holds."""

@@ -432,13 +432,7 @@ class Interactions(Numbered):
                       user 'ann', item 2
         """
         csr = check_user_items("user_items", self)
-        n = min(5, csr.nnz)
-        rows = np.searchsorted(csr.indptr, np.arange(n), side="right") - 1
-        times = None if self.timestamps is None or not csr.nnz else self.timestamps
-        moments = [None] * n if times is None else times[:n].tolist()
-        users, items = self.user_ids[rows].tolist(), self.item_ids[csr.indices[:n]].tolist()
-        span = None if times is None else (times.min().item(), times.max().item())
-        return Description(csr.shape, csr.nnz, span, list(zip(users, items, moments, strict=True)), self._source)
+        return Description.of(csr, self.user_ids, self.item_ids, self.timestamps, self._source)
 
     def __repr__(self) -> str:
         m, n = self.shape

@@ -121,6 +121,8 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
                 f"has {len(rows[0])} fields and no header that names user and item, got {lines[0][:120]!r}; say which "
                 "they are, for example read_ratings(path, user=0, item=1)"
             )
+        if not header and not words.given():
+            _refuse_an_index(body)
         position, evidence = find_roles(names, len(rows[0]), words)
         _refuse_times_as_ratings(position, evidence, body)
     except UnclearColumnsError as error:
@@ -243,6 +245,20 @@ def _refuse_times_as_ratings(position: dict[str, int], evidence: dict[str, str],
         raise UnclearColumnsError(
             f"column {at} holds what looks like times, such as {values[0]}, where the rating is expected; say which "
             f"columns are which, for example read_ratings(path, user=0, item=1, timestamp={at})"
+        )
+
+
+def _refuse_an_index(body: Sequence[Sequence[str]]) -> None:
+    """Raise if the first column counts the lines while the next one holds the same things again."""
+    rows = [row for row in body if len(row) == len(body[0])]
+    if len(rows[0]) < 3 or len(rows) < 5 or rows[0][0] not in ("0", "1"):
+        return
+    start = int(rows[0][0])
+    counts = all(row[0] == str(number) for number, row in enumerate(rows, start))
+    if counts and len({row[1] for row in rows}) < len(rows):
+        raise UnclearColumnsError(
+            "column 0 counts the lines, so it may be an index and no user; say which columns are which, for example "
+            "read_ratings(path, user=1, item=2)"
         )
 
 

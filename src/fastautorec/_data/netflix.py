@@ -15,6 +15,7 @@ from fastautorec._data.fast import is_failure
 from fastautorec.exceptions import RatingsFileError
 
 _BLOCK = 1 << 26  # bytes of text parsed at a time
+_LARGEST = float(np.finfo(np.float32).max)  # of the ratings as they are kept
 _NUMBER = r"(?:0|[1-9][0-9]{0,17})"
 _HEADING = re.compile(rf"({_NUMBER}):")
 _LINE = re.compile(rf"({_NUMBER}),([^,]*),([^,]*)")
@@ -48,7 +49,7 @@ def _rows(paths: list[Path]) -> Iterator[Row]:
                     text = line.strip(plain.BLANKS)
                     if heading := _HEADING.fullmatch(text):
                         movie = int(heading[1])
-                    elif text:
+                    elif text.strip(plain.BLANKS + ","):
                         yield _row(number, text, movie)
             except plain.LineFault as fault:
                 raise plain.located(path, offset, block, fault) from None
@@ -61,7 +62,7 @@ def _row(number: int, text: str, movie: int | None) -> Row:
     if not fields:
         raise plain.LineFault(number, "must be user,rating,date or a movie number and a colon")
     rating = float(fields[2]) if plain.NUMBER.fullmatch(fields[2]) else np.nan
-    if not np.isfinite(np.float32(rating)):
+    if not abs(rating) <= _LARGEST:
         raise plain.LineFault(number, "must have a finite number as its rating")
     try:
         day = np.datetime64(fields[3] if _DATE.fullmatch(fields[3]) else "", "D").astype(np.int64)
@@ -113,9 +114,9 @@ def _block(block: bytes, movie: int) -> tuple[Any, int]:
     heading = pl.when(is_heading).then(pl.col("user").str.strip_suffix(":"))
     lines = lines.with_columns(item=heading.cast(pl.Int32).forward_fill().fill_null(movie))
     last = int(lines["item"][-1]) if lines.height else movie
-    if lines.select((is_heading & pl.col("date").is_not_null()).any()).item():
-        raise ValueError("a heading with a date")
     rows = lines.filter(~is_heading)
+    if np.count_nonzero(np.frombuffer(block, np.uint8) == ord(",")) != 2 * rows.height:
+        raise ValueError("commas behind a heading, or too many")
     if not rows["date"].str.len_bytes().eq(10).all():
         raise ValueError("dates in another form")
     rows = rows.select(pl.col("user").cast(pl.Int32), "item", "rating", pl.col("date").str.to_date("%Y-%m-%d"))

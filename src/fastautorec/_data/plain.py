@@ -29,6 +29,8 @@ _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _UNQUOTED = ("\t", "::", " ")  # where quoting is not the custom
+_FIX_RATING = f"{FIX_LINE}, or leave the ratings out with rating=False"
+_FIX_TIME = f"{FIX_LINE}, or leave the times out with timestamp=False"
 _FIX_QUOTE = "remove the quotation mark, or double it within a quoted field"
 _CHUNK = 1 << 14  # records whose texts are in memory at a time
 
@@ -205,7 +207,7 @@ class PlainReader:
             return f"has a decimal point in {text!r} where other ratings have a comma", FIX_LINE
         if _COMMA_NUMBER.fullmatch(text):
             return f"must have a finite number as its rating, but {text!r} has a decimal comma", "write a decimal point"
-        return "must have a finite number as its rating", FIX_LINE
+        return "must have a finite number as its rating", _FIX_RATING
 
     def _fix_number(self) -> str:
         separator = self._layout.separator
@@ -270,7 +272,7 @@ def _check_moment(number: int, text: str) -> None:
     try:
         moment(text)
     except ValueError:
-        raise LineFault(number, "must have a number or an ISO 8601 date as its time") from None
+        raise LineFault(number, "must have a number or an ISO 8601 date as its time", _FIX_TIME) from None
 
 
 def _is_blank(fields: Sequence[str]) -> bool:
