@@ -74,8 +74,8 @@ def start_while_there_are_some(self):
     left -= 1
     start(self)
 
-train = far.datasets.synthetic(3000, 600, 40_000, random_state=0)
 threading.Thread.start = start_while_there_are_some
+train = far.datasets.synthetic(3000, 600, 40_000, random_state=0)
 models = [far.EASE(), far.NCEAutoRec(factors=20), far.NSAutoRec(factors=8, epochs=1)]
 for model in models:
     model.num_threads = 8
