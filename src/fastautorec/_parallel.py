@@ -37,7 +37,7 @@ def resolve_num_threads(num_threads: int | None) -> int:
         return check_int("num_threads", num_threads, 1)
     setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if setting:
-        if not setting.isdigit() or int(setting) == 0:
+        if not (setting.isascii() and setting.isdigit()) or int(setting) == 0:
             raise ValueError(
                 f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 DEVICE_ENTRY = 56  # bytes of an interaction that is being indexed by item on a GPU
 DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
@@ -30,7 +30,8 @@ class Plan:
     nnz : int
         Interactions.
     parts : dict of str to int
-        Bytes by purpose that exist at the same time at the peak, the caller's own matrix not included.
+        Bytes by purpose that exist at the same time at the peak: the caller's own matrix not included, the ids of the
+        caller's Interactions included.
     tiles : dict of str to int
         Sizes of the pieces of work, for example users in a tile.
     device_parts : dict of str to int
@@ -51,6 +52,10 @@ class Plan:
     parts: dict[str, int]
     tiles: dict[str, int] = field(default_factory=dict)
     device_parts: dict[str, int] = field(default_factory=dict)
+
+    def with_ids(self, size: int) -> Plan:
+        """Return the same plan with the bytes of ids."""
+        return replace(self, parts={**self.parts, "ids of users and items": size}) if size else self
 
     @property
     def peak_bytes(self) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from fastautorec._validation import check_random_state
 from fastautorec.models import NCEPLRec, Recommender
 from fastautorec.models._autoencoder import AutoencoderModel
 
@@ -101,6 +103,54 @@ def check_space(space: object, model: Recommender, n_vectors: int) -> Space:
     return dict(space)
 
 
+def check_parameters(model: Recommender) -> None:
+    """Raise TypeError or ValueError if a parameter of a model is of a wrong kind or value, its seed included."""
+    model._check_params()
+    if "random_state" in model.get_params():
+        check_random_state(model.get_params()["random_state"])
+
+
+def check_kinds(kinds: dict[str, Any], model: Recommender) -> None:
+    """Raise ValueError if a parameter cannot be of the kind that is tried: no trial could come to anything."""
+    for name, kind in kinds.items():
+        choices = getattr(kind, "choices", None) or [getattr(kind, "low", None)]
+        for choice in choices:
+            try:
+                check_parameters(type(model)(**{**model.get_params(), name: choice}))
+            except TypeError as error:
+                raise ValueError(f"`space[{name!r}]` holds {choice!r}, but {error}") from None
+            except ValueError:
+                pass  # it may be possible together with others; if not, the trials tell
+
+
+def count_points(kinds: dict[str, Any]) -> int | None:
+    """Return how many points a space has, or None where there is no end of them."""
+    counts = [_count(kind) for kind in kinds.values()]
+    return None if None in counts else math.prod(count for count in counts if count is not None)
+
+
+def all_points(kinds: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the points of a space that has an end."""
+    for values in itertools.product(*map(_values, kinds.values())):
+        yield dict(zip(kinds, values, strict=True))
+
+
+def _count(kind: Any) -> int | None:
+    if hasattr(kind, "choices"):
+        return len(set(kind.choices))
+    if kind.single():
+        return 1
+    return None if kind.step is None else round((kind.high - kind.low) / kind.step) + 1
+
+
+def _values(kind: Any) -> Iterator[Any]:
+    if hasattr(kind, "choices"):
+        yield from dict.fromkeys(kind.choices)
+        return
+    for number in range(_count(kind) or 0):
+        yield kind.low + number * (kind.step or 0)
+
+
 def distributions(space: Space, optuna: Any) -> dict[str, Any]:
     """Return Optuna's distributions for a space."""
     return {name: _distribution(name, value, optuna.distributions) for name, value in space.items()}
@@ -125,8 +175,8 @@ def _distribution(name: str, value: Any, kinds: Any) -> Any:
 
 
 def check_choices(name: str, choices: list[Any]) -> list[Any]:
-    """Return choices as plain numbers, strings, booleans or None, which studies can store."""
-    plain = [_plain(choice) for choice in choices]
+    """Return distinct choices as plain numbers, strings, booleans or None, which studies can store."""
+    plain = list(map(_plain, choices))
     if not plain:
         raise ValueError(f"`space[{name!r}]` must hold at least one choice, got none")
     for choice in plain:
@@ -135,7 +185,7 @@ def check_choices(name: str, choices: list[Any]) -> list[Any]:
                 f"`space[{name!r}]` must hold numbers, strings, booleans or None, got {choice!r}; leave it out and "
                 "set it in the model"
             )
-    return plain
+    return list(dict.fromkeys(plain))  # 1 and 1.0 are one
 
 
 def _is_number(value: object) -> bool:

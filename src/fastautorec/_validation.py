@@ -20,12 +20,15 @@ from fastautorec._refusals import (
     refuse_dense,
     refuse_empty,
     refuse_infinite,
+    refuse_items,
+    refuse_one_row,
     refuse_sparse,
     refuse_values_that_are_not_binary,
 )
-from fastautorec._sparse import Csr
+from fastautorec._sparse import Csr, ids_ascend
 
 MAX_ITEMS = 2**31 - 1
+MAX_SEED = 2**63 - 1  # the largest that files and tables hold as an integer
 
 _PLAIN_FORMATS = ("coo", "csc", "csr")  # of SciPy, with the values in ``data[:nnz]``
 
@@ -89,7 +92,10 @@ def check_random_state(random_state: object) -> np.random.Generator:
     """Return a NumPy generator; an int (0 included) seeds it, a generator is used as it is."""
     if isinstance(random_state, np.random.Generator):
         return random_state
-    return np.random.default_rng(check_int("random_state", random_state, 0))
+    seed = check_int("random_state", random_state, 0)
+    if seed > MAX_SEED:
+        raise ValueError(f"`random_state` must be < 2**63, got {seed}")
+    return np.random.default_rng(seed)
 
 
 def check_cutoffs(k: object) -> tuple[int, ...]:
@@ -141,7 +147,8 @@ def _checked_before(name: str, known: Csr, n_items: int | None) -> Csr:
 
 def _check_matrix(name: str, user_items: Any, n_items: int | None) -> Csr:
     matrix = _sparse_matrix(name, user_items, n_items)
-    _check_binary(name, _stored_values(matrix))
+    plain = matrix if matrix.format in _PLAIN_FORMATS else matrix.tocsr()  # of formats that hold no duplicates
+    _check_binary(name, plain.data[: plain.nnz])
     csr = _canonical(name, matrix)
     if not csr.data[: csr.nnz].all():
         csr = csr.copy()
@@ -210,10 +217,10 @@ def check_ranking(name: str, item_ids: Any, n_rows: int, n_items: int) -> npt.ND
     return np.ascontiguousarray(array, np.int32)
 
 
-def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str) -> None:
+def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str, hint: str = "") -> None:
     """Raise unless ``other`` has the shape of the matrix called ``reference``."""
     if other.shape != shape:
-        raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}")
+        raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}{hint}")
 
 
 def check_ids(name: str, ids: Any, n_items: int) -> npt.NDArray[np.int32]:
@@ -221,8 +228,8 @@ def check_ids(name: str, ids: Any, n_items: int) -> npt.NDArray[np.int32]:
     array = np.atleast_1d(np.asarray(ids))
     if array.ndim != 1:
         raise ValueError(f"`{name}` must be one id or a 1-D list of ids, got shape {array.shape}")
-    if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(f"`{name}` must hold integer item ids, got dtype {array.dtype}")
+    if array.size and array.dtype.kind not in "iu":
+        refuse_items(name, ids, array.dtype)
     if array.size and (array.min() < 0 or array.max() >= n_items):
         bad = array[(array < 0) | (array >= n_items)][0]
         raise ValueError(f"`{name}` must hold item ids in [0, {n_items}), got {bad}")
@@ -281,15 +288,10 @@ def _sparse_matrix(name: str, given: Any, n_items: int | None) -> Any:
     is_sparse: bool = sparse.issparse(matrix)
     if not is_sparse:
         refuse_dense(name, matrix, "scipy")
+    if n_items is not None and len(matrix.shape) == 1:  # one row of a sparse array: one history
+        matrix = matrix.reshape(1, -1)
     check_numbers(name, matrix, n_items)
     return matrix
-
-
-def _stored_values(matrix: Any) -> npt.NDArray[Any]:
-    """Return the values as given; formats that do not keep them in one array hold no duplicates either."""
-    plain = matrix if matrix.format in _PLAIN_FORMATS else matrix.tocsr()
-    values: npt.NDArray[Any] = plain.data[: plain.nnz]
-    return values
 
 
 def _canonical(name: str, matrix: Any) -> Any:
@@ -301,7 +303,8 @@ def _canonical(name: str, matrix: Any) -> Any:
     ids = csr.indices[: csr.nnz]
     if csr.nnz and ids.view(f"u{ids.itemsize}").max() >= csr.shape[1]:  # unsigned, a negative id is a huge one
         refuse_damaged_ids(name, csr.shape[1])
-    if not csr.has_canonical_format:
+    # SciPy notes the answer on the object that it is asked of, here the caller's, and believes what is noted there.
+    if not ids_ascend(csr.indptr, csr.indices):
         data = csr.data.astype(np.float32)  # not csr.astype, which sums in place in some versions of SciPy
         csr = sparse.csr_matrix((data, csr.indices.copy(), csr.indptr.copy()), shape=csr.shape)
         csr.sum_duplicates()
@@ -332,7 +335,7 @@ def check_numbers(name: str, matrix: Any, n_items: int | None) -> None:
     """Raise unless a sparse matrix holds real numbers, its columns fit into int32 and are those of the model."""
     shape = matrix.shape
     if len(shape) != 2:
-        raise ValueError(f"`{name}` must have two dimensions (users, items), got shape {shape}")
+        refuse_one_row(name, shape)
     if matrix.dtype.kind not in "biuf":
         raise TypeError(f"`{name}` must hold numbers or booleans, got dtype {matrix.dtype}")
     if shape[1] > MAX_ITEMS:

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from fastautorec._data import synthetic as _synthetic
 from fastautorec._data.interactions import Interactions
+from fastautorec._data.texts import text_array
 from fastautorec._validation import MAX_ITEMS, check_int, check_random_state
 
 __all__ = ["PAPER_SHAPES", "load_example", "synthetic"]
@@ -52,7 +53,7 @@ def load_example() -> Interactions:
     indptr = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
     ones = np.ones(len(indices), np.float32)
     matrix = sparse.csr_matrix((ones, indices, indptr), shape=(len(user_ids), len(item_ids)))
-    return Interactions._trusted(matrix, np.array(user_ids), np.array(item_ids), None)
+    return Interactions._trusted(matrix, text_array(user_ids), text_array(item_ids), None)
 
 
 def synthetic(n_users: int, n_items: int, nnz: int, random_state: int | np.random.Generator = 0) -> sparse.csr_matrix:

@@ -18,6 +18,9 @@ half-width     1.96 · std(ddof=1) / √(users evaluated)                1.96 ·
 The gain of a hit at rank l is 1 / log2(l + 1). Users without training items or without test items are left out and
 counted in the report. Equal scores rank by item id, ascending, on every device.
 
+Rows and columns of ``test`` are those of ``train``: where both have ids of users or items, the same ones in another
+order are put in order, and others are refused; ``far.align`` brings a ready-made split to one numbering.
+
 A report keeps the ranks of the test items and the heads of the lists. ``Report.at`` and the analyses, from
 ``popularity_distribution`` to ``convergence``, need nothing else: no model is asked again. ``fastautorec.plots`` draws
 what they return.
@@ -39,12 +42,14 @@ from fastautorec._analysis._popularity import PopularityDistribution, popularity
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
+from fastautorec._data import identity
+from fastautorec._data.splits import who_has_enough
 from fastautorec._defaults import Default, fitting
 from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
-from fastautorec._validation import MAX_ITEMS, check_choice, check_cutoffs, check_matching, check_user_items
+from fastautorec._validation import MAX_ITEMS, check_choice, check_cutoffs, check_user_items
 
 __all__ = [
     "Comparison",
@@ -76,6 +81,11 @@ __all__ = [
 
 DEFAULT_K = (Default(5), Default(10), Default(20), Default(50))
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
+
+
+def default_k(n_items: int) -> tuple[int, ...]:
+    """Return the lengths of lists where nobody has given any: none is longer than there are items."""
+    return fitting(DEFAULT_K, n_items)
 
 
 class _Model(Protocol):
@@ -119,8 +129,8 @@ def evaluate(
     NotFittedError
         If the model is not fitted.
     TypeError, ValueError
-        If the matrices are not binary, sparse and of the model's width, if they differ in shape, if ``k`` is not in
-        [1, n], or if no user has both training and test items.
+        If the matrices are not binary, sparse and of the model's width, if they differ in shape or in the ids of users
+        or items, if ``k`` is not in [1, n], or if no user has both training and test items.
 
     Examples
     --------
@@ -137,22 +147,34 @@ def evaluate(
         )
     model = model._as_fitted()
     backend = model._backend()
+    item_ids: Any = getattr(model, "item_ids_", None)
+    histories = identity.in_order_of(train, item_ids)
     with backend.active():
-        seen = model._check_history(train, "train").to_host()
+        seen = model._check_history(histories, "train").to_host()
     cutoffs = _check_options(k, definition, seen.n_cols)
-    task = _Task(backend.host, seen, test, cutoffs, definition)
+    ordered = histories is not train  # the report is about the columns of `train` all the same
+    columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
+    own = check_user_items("train", train) if ordered else seen
+    test = identity.aligned("test", test, "train", train)
+    if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
+        test = identity.in_order_of(test, item_ids)
+        identity.check_items("test", test, item_ids)
+    task = _Task(backend.host, own, test, cutoffs, definition)
 
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
     rows = task.users[order]
-    history, wanted = LazyRows.picked(task.train, rows), LazyRows.picked(task.test, rows)
+    history, wanted = LazyRows.picked(seen, rows), LazyRows.picked(task.test, rows)
     lengths = np.maximum(task.n_test_items[order], cutoffs[-1]) if definition == "standard" else None
 
     def n_top(start: int, stop: int) -> int:
         return cutoffs[-1] if lengths is None else int(lengths[start])
 
     def measure(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-        task.measure(order[start:stop], backend.to_host(ids), wanted.rows(start, stop), num_threads=1)
+        ids = backend.to_host(ids)
+        if columns is not None:
+            ids = np.where(ids < 0, ids, columns[ids])
+        task.measure(order[start:stop], ids, wanted.rows(start, stop), num_threads=1)
 
     with backend.active():
         top_lists(backend, model._scorer(), history, n_top, history, measure)
@@ -177,9 +199,9 @@ def evaluate_ranking(
     Parameters
     ----------
     item_ids : array_like (m, K), integer
-        Row u holds the item ids recommended to user u, best first; K at least the largest ``k``. With "standard",
-        R-Precision needs as many places as a user has test items; the report notes where there are fewer. With
-        "paper", places after the largest ``k`` are ignored.
+        Row u holds the columns of the items recommended to user u of ``train``, best first; K at least the largest
+        ``k``. With "standard", R-Precision needs as many places as a user has test items; the report notes where there
+        are fewer. With "paper", places after the largest ``k`` are ignored.
     train : Interactions or scipy sparse (m, n), binary
         Histories that the lists were made from. For a final test, pass train + validation.
     test : Interactions or scipy sparse (m, n), binary
@@ -201,8 +223,8 @@ def evaluate_ranking(
     TypeError
         If ``item_ids`` is not an array of integers.
     ValueError
-        If ids are outside [-1, n), if shapes don't match, if ``k`` is not in [1, min(n, K)], or if no user has both
-        training and test items.
+        If ids are outside [-1, n), if shapes or the ids of users or items don't match, if ``k`` is not in
+        [1, min(n, K)], or if no user has both training and test items.
 
     Examples
     --------
@@ -219,6 +241,7 @@ def evaluate_ranking(
     """
     seen = check_user_items("train", train)
     cutoffs = _check_options(k, definition, min(seen.n_cols, _list_length(item_ids)))
+    test = identity.aligned("test", test, "train", train)
     task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition)
     lists = _check_lists(item_ids, seen.shape, cutoffs[-1])
     with_seen = 0
@@ -238,7 +261,7 @@ class _Task:
     def __init__(self, backend: Backend, train: Csr, test: Any, cutoffs: tuple[int, ...], definition: str) -> None:
         self.backend, self.train, self.cutoffs, self.definition = backend, train, cutoffs, definition
         self.test = check_user_items("test", test)
-        check_matching("test", self.test, train.shape, "train")
+        identity.check_shape("test", self.test, train.shape, "train")
         n_items = train.n_cols
         if cutoffs[-1] > n_items:
             raise ValueError(f"`k` must not exceed the number of items, {n_items}, got {cutoffs[-1]}")
@@ -248,7 +271,8 @@ class _Task:
         if len(self.users) == 0:
             raise ValueError(
                 f"`train` and `test` must have a user with items in both, got {train.nnz} training and "
-                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with split(data)"
+                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with "
+                f"split(data). For ratios such as 0.8, 0.2 {who_has_enough(train.row_lengths() + n_test, (0.8, 0.2))}"
             )
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,29 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns, naming, store
-from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._data.description import Description, Source
+from fastautorec._data.identity import ITEMS, USERS, in_order_of, own_ids
+from fastautorec._data.numbered import Numbered
+from fastautorec._sizes import size_of
+from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks, without_copies
 from fastautorec._validation import check_bool, check_int, check_real, check_user_items
 
 
-class Interactions:
+class Interactions(Numbered):
     """Who interacted with what: a binary matrix, the ids of its rows and columns, and optionally the times.
 
-    The same interaction seen again counts once, at its latest time.
+    The same interaction seen again counts once, at its latest time. Wherever two of them meet (training and test data,
+    data and a model), users and items that have ids are compared by them: the same ones in another order are put in
+    order, others are refused. ``a + b`` joins two of them.
 
     Parameters
     ----------
     user_items : scipy sparse (m, n)
-        Values 0 or 1 of any dtype.
+        Values 0 or 1 of any dtype. Interactions are taken too, with the ids that they have.
     user_ids : array of integers or strings (m,), optional
-        Id of each row; row numbers by default.
+        Id of each row; row numbers by default, which are not compared.
     item_ids : array of integers or strings (n,), optional
-        Id of each column; column numbers by default.
+        Id of each column; column numbers by default, which are not compared.
     timestamps : scipy sparse (m, n) or array (nnz,), optional
         Time of each interaction, as a matrix with the pattern of ``user_items`` or in the order of its stored entries.
         Any numbers that grow with time; seconds since 1970 by habit.
@@ -38,8 +44,9 @@ class Interactions:
     ----------
     user_items : CSR (m, n), float32
         Canonical: item indices ascending within a row, no duplicates, all values 1.
-    user_ids : array (m,)
-    item_ids : array (n,)
+    user_ids, item_ids : array (m,) and (n,)
+        int64, or texts: from NumPy 2 on of its variable-width type ``numpy.dtypes.StringDType()``, so that a long id
+        takes no more room than it needs, before of fixed width. ``ids.tolist()`` gives Python's own numbers and texts.
     timestamps : array (nnz,) or None
         In the order of the stored entries of ``user_items``.
 
@@ -63,10 +70,8 @@ class Interactions:
     array([0, 2], dtype=int32)
     """
 
-    user_ids: npt.NDArray[Any]
-    item_ids: npt.NDArray[Any]
-    timestamps: npt.NDArray[Any] | None
     _csr: Csr | None = None  # of interactions on disk, which are not checked again
+    _source: Source | None = None  # of interactions that were read from a rating file
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -74,8 +79,11 @@ class Interactions:
         if timestamps is not None:
             self.timestamps = naming.aligned_times(user_items, timestamps, csr)
         self.user_items = csr.to_scipy()
+        user_ids = own_ids(user_items, USERS) if user_ids is None else user_ids
+        item_ids = own_ids(user_items, ITEMS) if item_ids is None else item_ids
         self.user_ids = naming.check_labels("user_ids", user_ids, csr.shape[0], "rows")
         self.item_ids = naming.check_labels("item_ids", item_ids, csr.shape[1], "columns")
+        self._ids_given = (user_ids is not None, item_ids is not None)
 
     @classmethod
     def from_dataframe(
@@ -91,13 +99,17 @@ class Interactions:
 
         Parameters
         ----------
-        df : pandas or polars DataFrame, pyarrow Table, or dict of arrays
+        df : pandas or polars DataFrame, pyarrow Table or RecordBatch, or dict of arrays
         user, item : str
             Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
+            Integers of every width become int64; so do floats and decimals that are whole numbers, as pandas makes of
+            integers, but not where a float could be several integers (from 2**53 on). Texts stay texts: ``"1"``,
+            ``"1.0"`` and ``1`` are three ids.
         rating : str, optional
             Column of numbers.
         timestamp : str, optional
-            Column of numbers, dates, or ISO 8601 texts; dates become seconds since 1970.
+            Column of numbers, dates, durations, or ISO 8601 texts. Dates become seconds since 1970, durations seconds,
+            whatever the unit of the column; numbers stay as they are.
         threshold : float, optional
             A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
             positive one. Without it every row is positive, whatever its rating. A pair that occurs several times is
@@ -110,15 +122,16 @@ class Interactions:
         Raises
         ------
         ValueError
-            For a missing column, ``threshold`` without ``rating``, or a missing value, with its row.
+            For a missing column, ``threshold`` without ``rating``, a missing value, or one that is no id, number or
+            time, with its row.
 
         Examples
         --------
         >>> from fastautorec.data import Interactions
         >>> table = {"who": ["ann", "bob", "ann"], "what": [10, 10, 30], "stars": [5, 2, 4]}
         >>> data = Interactions.from_dataframe(table, user="who", item="what", rating="stars", threshold=4)
-        >>> data.user_ids, data.item_ids
-        (array(['ann'], dtype='<U3'), array([10, 30]))
+        >>> data.user_ids.tolist(), data.item_ids.tolist()
+        (['ann'], [10, 30])
         """
         ratings = None if rating is None else columns.numbers(rating, naming.column(df, "rating", rating))
         moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
@@ -159,9 +172,11 @@ class Interactions:
         user_ids: npt.NDArray[Any],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        ids_given: tuple[bool, bool] = (True, True),
     ) -> Interactions:
         """Build from parts that are canonical already."""
         self = cls.__new__(cls)
+        self._ids_given = ids_given
         self.user_items, self.user_ids, self.item_ids, self.timestamps = user_items, user_ids, item_ids, timestamps
         return self
 
@@ -196,9 +211,9 @@ class Interactions:
         ...     model = far.NCEAutoRec(factors=16).fit(far.Interactions.open(folder + "/packages"))
         """
         with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
-            for csr, user_ids, times in self._parts(None):
-                writer.append(csr, user_ids, times)
-            writer.finish(self.item_ids)
+            for csr, rows, times in self._parts(None):
+                writer.append(csr, self.user_ids[rows], times)
+            writer.finish(self.item_ids, self._ids_given)
 
     @classmethod
     def write(cls, path: str | PathLike[str], blocks: Iterable[Any], overwrite: bool = False) -> Interactions:
@@ -209,8 +224,9 @@ class Interactions:
         path : str or path
             The folder.
         blocks : iterable of Interactions or scipy sparse (q, n)
-            All with the same items. Rows of SciPy matrices are numbered as their users' ids; ids of Interactions must
-            be distinct over all blocks. Either all of them have timestamps or none.
+            All with the same items, which take the order of the first block. Rows of SciPy matrices are numbered as
+            their users' ids; ids of Interactions must be distinct over all blocks. Either all of them have timestamps
+            or none.
         overwrite : bool
             Replace a folder of interactions there.
 
@@ -247,11 +263,12 @@ class Interactions:
         """
         with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
             first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
-            for number, block in enumerate(blocks):
+            users_given = False
+            for number, given in enumerate(blocks):
+                block = given if first is None else in_order_of(given, first[0])
                 csr = check_user_items(f"blocks[{number}]", block)
-                user_ids, item_ids, times = (
-                    getattr(block, name, None) for name in ("user_ids", "item_ids", "timestamps")
-                )
+                item_ids, times = own_ids(block, ITEMS), getattr(block, "timestamps", None)
+                users_given |= own_ids(block, USERS) is not None
                 if first is None:
                     first = item_ids, csr.n_cols, times is not None
                 if csr.n_cols != first[1] or not naming.same_ids(item_ids, first[0]):
@@ -261,10 +278,11 @@ class Interactions:
                     )
                 if (times is not None) != first[2]:
                     raise ValueError(f"`blocks` must all have timestamps or none, but block {number} differs")
-                writer.append(csr, user_ids, times)
+                writer.append(csr, getattr(block, "user_ids", None), times)
             if first is None:
                 raise ValueError("`blocks` must hold at least one block of users, got none")
-            writer.finish(np.arange(first[1]) if first[0] is None else first[0])
+            items_given = first[0] is not None
+            writer.finish(np.arange(first[1]) if first[0] is None else first[0], (users_given, items_given))
         return cls.open(path)
 
     @classmethod
@@ -296,7 +314,7 @@ class Interactions:
             If it holds no interactions, is damaged, or was written by a newer version.
         """
         stored = store.read(Path(path), check_bool("verify", verify))
-        return cls._mapped(stored.matrix, stored.user_ids, stored.item_ids, stored.timestamps)
+        return cls._mapped(stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps, stored.ids_given)
 
     def blocks(self, users: int = 100_000) -> Iterator[Interactions]:
         """Yield consecutive blocks of users, which share memory with the whole.
@@ -312,11 +330,15 @@ class Interactions:
         >>> [block.shape for block in far.datasets.load_example().blocks(10_000)]
         [(10000, 5460), (7330, 5460)]
         """
-        for csr, user_ids, times in self._parts(check_int("users", users, 1)):
-            yield self._mapped(csr.rebased(), user_ids, self.item_ids, times)
+        for csr, rows, times in self._parts(check_int("users", users, 1)):
+            yield self._mapped(csr.rebased(), partial(self._ids_of, rows), self.item_ids, times, self._ids_given)
 
-    def _parts(self, users: int | None) -> Iterator[tuple[Csr, npt.NDArray[Any], npt.NDArray[Any] | None]]:
-        """Yield matrix, user ids and times of blocks of so many users, or of those that suit the work."""
+    def _ids_of(self, rows: slice) -> npt.NDArray[Any]:
+        ids: npt.NDArray[Any] = self.user_ids[rows]
+        return ids
+
+    def _parts(self, users: int | None) -> Iterator[tuple[Csr, slice, npt.NDArray[Any] | None]]:
+        """Yield matrix, rows and times of blocks of so many users, or of those that suit the work."""
         csr = check_user_items("user_items", self)
         m = csr.shape[0]
         borders = (
@@ -327,26 +349,55 @@ class Interactions:
         for start, stop in borders:
             entries = slice(csr.indptr[start], csr.indptr[stop])
             times = None if self.timestamps is None else self.timestamps[entries]
-            yield csr.rows(start, stop), self.user_ids[start:stop], times
+            yield csr.rows(start, stop), slice(start, stop), times
 
     @classmethod
     def _mapped(
         cls,
         csr: Csr,
-        user_ids: npt.NDArray[Any],
+        user_ids: npt.NDArray[Any] | Callable[[], npt.NDArray[Any]],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        ids_given: tuple[bool, bool],
     ) -> Interactions:
-        """Build around a checked matrix that is not copied."""
+        """Build around a checked matrix that is not copied; user ids that are to be loaded are so when asked for."""
         self = cls.__new__(cls)
-        self._csr, self.user_ids, self.item_ids, self.timestamps = csr, user_ids, item_ids, timestamps
+        self._csr, self.item_ids, self.timestamps, self._ids_given = csr, item_ids, timestamps, ids_given
+        if callable(user_ids):
+            self._load_user_ids = user_ids
+        else:
+            self.user_ids = user_ids
         return self
+
+    def _like(
+        self,
+        csr: Csr,
+        timestamps: npt.NDArray[Any] | None,
+        user_ids: npt.NDArray[Any] | None = None,
+        item_ids: npt.NDArray[Any] | None = None,
+    ) -> Interactions:
+        users, items = self._ids_given
+        given = users or user_ids is not None, items or item_ids is not None
+        ids = self.user_ids if user_ids is None else user_ids, self.item_ids if item_ids is None else item_ids
+        if self._csr is not None:
+            return self._mapped(csr, *ids, timestamps, given)
+        return self._trusted(csr.to_scipy(), *ids, timestamps, given)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
+        matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
+        ids = {"user_ids": self.user_ids, "item_ids": self.item_ids, "_ids_given": self._ids_given}
+        return {**matrix, **ids, "timestamps": self.timestamps, "_source": self._source}
+
+    def __sizeof__(self) -> int:
+        """Return the bytes that the arrays take, for caches that ask; user ids count once they are loaded."""
+        return object.__sizeof__(self) + size_of(vars(self).values())
 
     @cached_property
     def user_items(self) -> sparse.csr_matrix:
         """The matrix, CSR (m, n), float32: canonical, all values 1."""
         assert self._csr is not None  # interactions in memory are made with their matrix
-        return _without_copies(self._csr)
+        return without_copies(self._csr)
 
     # --- what is in them ---------------------------------------------------------------------------------------------
 
@@ -361,113 +412,35 @@ class Interactions:
         """Number of interactions."""
         return int(self.user_items.nnz) if self._csr is None else self._csr.nnz
 
-    def user_index(self, ids: Any) -> Any:
-        """Return the row of one user id, int, or the rows of several, int64 array.
-
-        Raises
-        ------
-        KeyError
-            For an id that is not in the data; the message names it and similar ones.
-        """
-        return naming.find("user", self._user_map, ids)
-
-    def item_index(self, ids: Any) -> Any:
-        """Return the column of one item id, int, or the columns of several, int64 array.
-
-        Raises
-        ------
-        KeyError
-            For an id that is not in the data; the message names it and similar ones.
-        """
-        return naming.find("item", self._item_map, ids)
-
-    def item_names(self, ids: Any) -> npt.NDArray[np.object_]:
-        """Return the ids of items by their numbers, such as ``recommend`` returns; None where it returns -1.
-
-        Parameters
-        ----------
-        ids : int array
-            Columns, or -1.
+    def describe(self) -> Description:
+        """Return an account of the data and of what was taken from the file that it was read from.
 
         Returns
         -------
-        object array, of the shape of ``ids``
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``ids`` does not hold numbers of items.
+        Description
+            ``str`` of it is the account; its method ``lines`` gives two lines, as `read_ratings` prints them.
 
         Examples
         --------
         >>> from scipy import sparse
         >>> from fastautorec.data import Interactions
-        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
-        >>> data.item_names([[1, 0], [2, -1]])
-        array([['plum', 'pear'], ['fig', None]], dtype=object)
+        >>> print(Interactions(sparse.csr_matrix([[1, 0, 1]]), user_ids=["ann"]).describe())
+        users         1
+        items         3
+        interactions  2 (66.7 % of all pairs)
+        first         user 'ann', item 0
+                      user 'ann', item 2
         """
-        return naming.names_of(self.item_ids, self.shape[1], ids)
-
-    def with_items(self, item_ids: Any) -> Interactions:
-        """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
-
-        Parameters
-        ----------
-        item_ids : array of integers or strings (n,)
-            Distinct ids. Interactions with other items are left out; an id without interactions is an empty column.
-
-        Returns
-        -------
-        Interactions
-            Without timestamps.
-
-        Raises
-        ------
-        ValueError
-            If an id repeats.
-
-        Examples
-        --------
-        >>> from scipy import sparse
-        >>> from fastautorec.data import Interactions
-        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
-        >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
-        array([[1., 0.]], dtype=float32)
-        """
-        labels = naming.check_labels("item_ids", item_ids, len(item_ids), "columns")
-        as_text = labels.dtype.kind != self.item_ids.dtype.kind
-        place = {str(label) if as_text else label: column for column, label in enumerate(labels.tolist())}
-        own = (str(label) if as_text else label for label in self.item_ids.tolist())
-        columns = np.array([place.get(label, -1) for label in own], np.int64)
-        entries = self.user_items.tocoo()
-        found = columns[entries.col] >= 0
-        cells = entries.row[found], columns[entries.col[found]]
-        shape = self.shape[0], len(labels)
-        matrix = sparse.csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=shape)
-        return Interactions._trusted(matrix, self.user_ids, labels, None)
-
-    @cached_property
-    def _user_map(self) -> dict[Any, int]:
-        return {label: row for row, label in enumerate(self.user_ids.tolist())}
-
-    @cached_property
-    def _item_map(self) -> dict[Any, int]:
-        return {label: column for column, label in enumerate(self.item_ids.tolist())}
+        csr = check_user_items("user_items", self)
+        n = min(5, csr.nnz)
+        rows = np.searchsorted(csr.indptr, np.arange(n), side="right") - 1
+        times = None if self.timestamps is None or not csr.nnz else self.timestamps
+        moments = [None] * n if times is None else times[:n].tolist()
+        users, items = self.user_ids[rows].tolist(), self.item_ids[csr.indices[:n]].tolist()
+        span = None if times is None else (times.min().item(), times.max().item())
+        return Description(csr.shape, csr.nnz, span, list(zip(users, items, moments, strict=True)), self._source)
 
     def __repr__(self) -> str:
         m, n = self.shape
         percent = 100 * self.nnz / max(m * n, 1)
         return f"Interactions({m:,} users, {n:,} items, {self.nnz:,} interactions, density {percent:.3g} %)"
-
-
-def _without_copies(csr: Csr) -> sparse.csr_matrix:
-    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
-    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
-    matrix._shape = csr.shape
-    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
-    small = csr.nnz <= np.iinfo(np.int32).max
-    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
-    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
-    matrix.has_canonical_format = True
-    result: sparse.csr_matrix = matrix
-    return result

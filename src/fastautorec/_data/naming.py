@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from numbers import Integral
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns
+from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
 
 _MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes too long
@@ -18,9 +19,9 @@ _MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes t
 
 def column(df: Any, argument: str, name: str) -> Any:
     """Return a column of a data frame, which ``argument`` names."""
-    if not hasattr(df, "__getitem__"):
+    if hasattr(df, "collect") or not hasattr(df, "__getitem__"):
         hint = "; call collect() first" if hasattr(df, "collect") else ""
-        raise TypeError(f"`df` must be a data frame or a dict of columns, got {type(df).__qualname__}{hint}")
+        raise TypeError(f"`df` must be a data frame or a dict of columns, got {kind(df)}{hint}")
     known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
     if name not in known:
         raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
@@ -28,7 +29,7 @@ def column(df: Any, argument: str, name: str) -> Any:
 
 
 def check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
-    """Return distinct ids in the order given, int64 or str."""
+    """Return distinct ids in the order given, int64 or texts."""
     if labels is None:
         return np.arange(length)
     ids, codes = columns.factorize(name, labels)
@@ -86,16 +87,23 @@ def names_of(labels: npt.NDArray[Any] | None, n: int, numbers: Any) -> npt.NDArr
 
 def find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:
     """Return the number of an id, or int64 numbers of several."""
-    if isinstance(ids, (str, Integral)):
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         return _find_one(kind, index_of, ids)
-    return np.array([_find_one(kind, index_of, label) for label in ids], np.int64)
+    labels = columns.as_array(f"{kind} ids", ids).tolist() if hasattr(ids, "to_numpy") else ids
+    return np.array([_find_one(kind, index_of, label) for label in labels], np.int64)
 
 
 def _find_one(kind: str, index_of: dict[Any, int], label: Any) -> int:
+    if isinstance(label, (bool, np.bool_)):
+        raise TypeError(
+            f"a {kind} id must be an integer or a string, got {label}; np.flatnonzero gives a mask's numbers"
+        )
     try:
         return index_of[label]
     except KeyError:
         pass
+    except TypeError:  # no dict can hold it
+        raise TypeError(f"a {kind} id must be an integer or a string, got {type(label).__qualname__}") from None
     text = bool(index_of) and isinstance(next(iter(index_of)), str)
     if isinstance(label, str) != text:
         hint = f"; the {kind} ids are {'strings' if text else 'integers'}"

@@ -37,6 +37,45 @@ def cut_points(lengths: IntArray, ratios: tuple[float, ...]) -> IntArray:
     return np.stack([np.ceil(lengths * total - 1e-6).astype(np.int64) for total in np.cumsum(ratios)[:-1]])
 
 
+def empty_part(indptr: npt.NDArray[np.integer], ratios: tuple[float, ...]) -> str:
+    """Return what to say if the parts that ``ratios`` make leave one of them empty, else an empty text."""
+    lengths = np.diff(indptr).astype(np.int64)
+    filled = _part_lengths(lengths, ratios).any(axis=1)
+    if filled.all() or not lengths.any():
+        return ""
+    return (
+        f"part {1 + int(np.argmin(filled))} of {len(ratios)} is empty: for the ratios "
+        f"{', '.join(f'{ratio:.3g}' for ratio in ratios)} {who_has_enough(lengths, ratios)}"
+    )
+
+
+def who_has_enough(lengths: IntArray, ratios: tuple[float, ...]) -> str:
+    """Return how many interactions a user needs to have one in every part, and how many users have so many."""
+    needed = _needed(ratios)
+    return (
+        f"users need {needed:,} or more interactions to have one in every part, and {(lengths >= needed).sum():,} of "
+        f"{len(lengths):,} have so many; the longest history has {lengths.max(initial=0):,}"
+    )
+
+
+def _part_lengths(lengths: IntArray, ratios: tuple[float, ...]) -> IntArray:
+    """Return the number of interactions in each part of each row, int64 (parts, m)."""
+    cuts = np.minimum(cut_points(lengths, ratios), lengths)
+    return np.diff(cuts, axis=0, prepend=0, append=lengths[None])
+
+
+def _needed(ratios: tuple[float, ...]) -> int:
+    """Return the least number of interactions from which on every part of a row has one.
+
+    >>> _needed((0.5, 0.2, 0.3)), _needed((0.8, 0.2)), _needed((1 / 3, 1 / 3, 1 / 3))
+    (4, 5, 3)
+    """
+    enough = math.ceil(2 / min(ratios))  # each part is as long as its share or up to one shorter
+    if enough > BLOCK:
+        return enough
+    return 1 + int(np.flatnonzero(~_part_lengths(np.arange(enough + 1), ratios).all(axis=0))[-1])
+
+
 def assign_parts(indptr: IntArray, ratios: tuple[float, ...], order_by: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return the part of each stored entry, uint8 (nnz,), rows cut in the order of ``order_by``, ties as stored."""
     part = np.empty(len(order_by), np.uint8)

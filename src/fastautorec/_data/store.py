@@ -1,6 +1,7 @@
 """Interactions on disk: a folder with one .npy file for each array and a JSON header, read by memory mapping.
 
 A folder appears under its name in one step, once everything in it is complete and synced. Nothing is ever unpickled.
+Ids that are texts are kept as bytes (see `fastautorec._data.texts`); format 1 had them as wide as the longest one.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._data import texts
 from fastautorec._data.columns import sorted_unique
-from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._sparse import BLOCK_ENTRIES, Csr, ids_ascend, row_blocks
 from fastautorec._version import __version__
 from fastautorec.exceptions import InteractionsFileError
 
 FORMAT = "fastautorec interactions"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER = "header.json"
 NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # of which the last may be missing
 MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
@@ -33,13 +35,58 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
+class StoredIds:
+    """Ids in a folder, which stay there until they are asked for.
+
+    Attributes
+    ----------
+    path : Path
+        The folder, for messages.
+    stored : array
+        Integers, texts of a fixed width (format 1), or the bytes of texts.
+    count : int
+    packed : bool
+        Whether they are the bytes of texts.
+    """
+
+    path: Path
+    stored: Array
+    count: int
+    packed: bool
+
+    def load(self) -> Array:
+        """Return them, integers without a copy.
+
+        Raises
+        ------
+        InteractionsFileError
+            If the bytes are not so many texts.
+        """
+        if not self.packed:
+            return texts.as_text(self.stored) if texts.is_text(self.stored) else self.stored
+        try:
+            ids = texts.unpack(self.stored)
+            _require(len(ids) == self.count, f"there are {len(ids)} ids where {self.count} are expected")
+        except ValueError as error:
+            raise _damaged(self.path, error) from error
+        return ids
+
+    def verify(self) -> None:
+        """Raise ValueError unless they can be loaded, with little memory."""
+        if self.packed:
+            found = sum(map(len, texts.unpacked_blocks(self.stored)))
+            _require(found == self.count, f"there are {found} user ids where {self.count} are expected")
+
+
+@dataclass(frozen=True)
 class Stored:
     """What a folder holds; all but the item ids stays on disk until it is looked at."""
 
     matrix: Csr
-    user_ids: Array
+    user_ids: StoredIds
     item_ids: Array
     timestamps: Array | None
+    ids_given: tuple[bool, bool]  # of users and items; False for mere numbers
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -65,8 +112,7 @@ class Writer:
 
     def __enter__(self) -> Writer:
         self._folder = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".tmp"))
-        self._ids: BinaryIO = (self._folder / "ids.tmp").open("w+b")
-        self._id_types: list[np.dtype[Any]] = []  # of each block
+        self._texts: dict[str, bool] = {}  # whether ids are texts, once it is known
         self._columns = {name: self._column(name, dtype) for name, dtype in MATRIX}
         self._columns["indptr"].append(np.zeros(1, np.int64))
         self._users = self._nnz = 0
@@ -82,35 +128,47 @@ class Writer:
                 self._columns["timestamps"] = self._column("timestamps", timestamps.dtype)
             self._columns["timestamps"].append(timestamps)
         ids = np.arange(self._users, self._users + m) if user_ids is None else user_ids
-        np.save(self._ids, ids, allow_pickle=False)  # how long the longest text is shows at the end
-        self._id_types.append(ids.dtype)
+        self._append_ids("user_ids", ids)
         self._users, self._nnz = self._users + m, self._nnz + own.nnz
+
+    def _append_ids(self, name: str, ids: Array) -> None:
+        is_text = texts.is_text(ids)
+        if not len(ids):
+            return
+        if name not in self._texts:
+            self._texts[name] = is_text
+            self._columns[name] = self._column(name, np.uint8 if is_text else np.int64)
+        if self._texts[name] != is_text:
+            raise ValueError("`blocks` must have user ids of one kind, got integers and strings; convert them first")
+        for start in range(0, len(ids), texts.BLOCK):
+            part = ids[start : start + texts.BLOCK]
+            self._columns[name].append(texts.pack(part) if is_text else part)
 
     def _column(self, name: str, dtype: npt.DTypeLike) -> _Column:
         return _Column(self._folder / f"{name}.npy", np.dtype(dtype))
 
-    def finish(self, item_ids: Array) -> None:
+    def finish(self, item_ids: Array, ids_given: tuple[bool, bool]) -> None:
         """Write the ids and the header, sync everything, and give the folder its name."""
-        if len({dtype.kind for dtype in self._id_types}) > 1:
-            raise ValueError("`blocks` must have user ids of one kind, got integers and strings; convert them first")
-        types = self._id_types or [np.dtype(np.int64)]
-        user_ids = self._columns["user_ids"] = self._column("user_ids", np.result_type(*types))
-        self._ids.seek(0)
-        for _ in self._id_types:
-            user_ids.append(np.load(self._ids, allow_pickle=False))
-        self._ids.close()
-        (self._folder / "ids.tmp").unlink()
-        self._columns["item_ids"] = self._column("item_ids", item_ids.dtype)
-        self._columns["item_ids"].append(item_ids)
+        self._append_ids("item_ids", item_ids)
+        for name in ("user_ids", "item_ids"):
+            if name not in self._columns:
+                self._columns[name] = self._column(name, np.int64)
         header = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "library_version": __version__,
             "shape": [self._users, len(item_ids)],
             "nnz": self._nnz,
-            "arrays": {name: column.finish() for name, column in self._columns.items()},
+            "ids_given": list(ids_given),
+            "arrays": {
+                name: column.finish() | {"texts": self._texts.get(name, False)}
+                for name, column in self._columns.items()
+            },
         }
-        _refuse_repeated(_map(self._folder, "user_ids"))
+        user_ids = StoredIds(
+            self._folder, _map(self._folder, "user_ids"), self._users, self._texts.get("user_ids", False)
+        )
+        _refuse_repeated(user_ids.load())
         with (self._folder / HEADER).open("w", encoding="utf-8") as file:
             json.dump(header, file, indent=1)
             _sync(file)
@@ -134,7 +192,6 @@ class Writer:
         _sync_folder(self._path.parent)
 
     def __exit__(self, *_: object) -> None:
-        self._ids.close()
         for column in self._columns.values():
             column.close()
         if self._folder.is_dir():  # under its temporary name: something went wrong
@@ -184,9 +241,9 @@ class _Column:
 def _refuse_repeated(user_ids: Array) -> None:
     if len(sorted_unique(user_ids)) < len(user_ids):
         ordered = np.sort(user_ids)
-        twice = ordered[1:][ordered[1:] == ordered[:-1]][0]
+        twice = ordered[1:][ordered[1:] == ordered[:-1]][:1].tolist()[0]
         raise ValueError(
-            f"`blocks` must have user ids that are distinct over all blocks, got {twice!s} more than once; blocks that "
+            f"`blocks` must have user ids that are distinct over all blocks, got {twice!r} more than once; blocks that "
             "are SciPy matrices have their rows numbered"
         )
 
@@ -203,17 +260,35 @@ def read(path: Path, verify: bool) -> Stored:
         for name, array in arrays.items():
             _require(array.dtype.str == described[name]["dtype"], f"array {name!r} has another type")
         lengths = {"indptr": m + 1, "indices": nnz, "user_ids": m, "item_ids": n, "timestamps": nnz}
+        packed = {name: described[name].get("texts", False) for name in ("user_ids", "item_ids")}
         for name in NAMES[:4] if "timestamps" not in arrays else NAMES:
-            _require(name in arrays and arrays[name].shape == (lengths[name],), f"array {name!r} has another length")
+            _require(name in arrays and arrays[name].ndim == 1, f"array {name!r} has another shape")
+            right = len(arrays[name]) >= lengths[name] if packed.get(name) else len(arrays[name]) == lengths[name]
+            _require(right, f"array {name!r} has another length")
+        user_ids, item_ids = (StoredIds(path, arrays[name], lengths[name], packed[name]) for name in packed)
         indptr, indices = arrays["indptr"], arrays["indices"]
         _require(indptr.dtype == np.int64 and indices.dtype == np.int32, "the arrays of the matrix have other types")
         _require(indptr[0] == 0 and indptr[-1] == nnz, "the row pointers do not fit the interactions")
         matrix = Csr(indptr, indices, None, n)
+        users_given, items_given = header.get("ids_given") or [
+            not _are_numbers(arrays[name]) for name in ("user_ids", "item_ids")
+        ]
         if verify:
             _verify(matrix, arrays, described)
+            user_ids.verify()
+        items = item_ids.load()
+    except InteractionsFileError:
+        raise
     except Exception as error:  # whatever NumPy and JSON may raise on damaged files
         raise _damaged(path, error) from error
-    return Stored(matrix, arrays["user_ids"], np.array(arrays["item_ids"]), arrays.get("timestamps"))
+    given = bool(users_given), bool(items_given)
+    return Stored(matrix, user_ids, np.array(items), arrays.get("timestamps"), given)
+
+
+def _are_numbers(ids: Array) -> bool:
+    """Return whether ids are 0, 1, 2, ...: folders that do not say so hold what nobody has given."""
+    ends = ids.dtype.kind in "iu" and (not len(ids) or (ids[0] == 0 and ids[-1] == len(ids) - 1))
+    return bool(ends) and np.array_equal(ids, np.arange(len(ids)))
 
 
 def _map(folder: Path, name: str) -> Array:
@@ -263,9 +338,7 @@ def _verify(matrix: Csr, arrays: dict[str, Array], described: dict[str, Any]) ->
         rows = matrix.rows(start, stop).rebased()
         ids = rows.indices
         _require(not len(ids) or (ids.min() >= 0 and ids.max() < matrix.n_cols), "item ids are out of range")
-        ascends = ids[1:] > ids[:-1]
-        ascends[(rows.indptr[1:-1] - 1)[(rows.indptr[1:-1] > 0) & (rows.indptr[1:-1] < len(ids))]] = True
-        _require(bool(ascends.all()), "item ids of a user do not ascend")
+        _require(ids_ascend(rows.indptr, ids), "item ids of a user do not ascend")
 
 
 def _chunk_length(dtype: np.dtype[Any]) -> int:

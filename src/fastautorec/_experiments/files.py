@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._data.texts import is_text, text_array
 from fastautorec._experiments.runner import Results, Row
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -49,9 +50,12 @@ def _means_by_seed(row: Row) -> npt.NDArray[np.float64]:
 
 def _blocks(results: Results) -> Iterator[Columns]:
     """Yield the columns of one run after the other."""
-    integers = all(outcome.parts.user_ids.dtype.kind in "iu" for outcome in results.outcomes)
+    as_text = any(is_text(outcome.parts.user_ids) for outcome in results.outcomes)
+    names = dict.fromkeys(name for outcome in results.outcomes for row in outcome.rows for name in row.report)
     for outcome in results.outcomes:
-        ids = outcome.parts.user_ids.astype(np.int64 if integers else str)
+        ids = outcome.parts.user_ids
+        if as_text and not is_text(ids):  # one column holds those of all data sets
+            ids = text_array([str(number) for number in ids.tolist()])
         for row in outcome.rows:
             for seed, stored in row.runs.items():
                 users = stored.arrays["users"]
@@ -63,6 +67,7 @@ def _blocks(results: Results) -> Iterator[Columns]:
                     "user": ids[users],
                     "history_length": row.report.history_lengths,
                     "n_test_items": row.report.n_test_items,
+                    **dict.fromkeys(names, np.full(len(users), np.nan)),  # shorter lists have fewer metrics
                     **{name: metrics[:, place] for place, name in enumerate(stored.values["names"])},
                 }
 
@@ -88,7 +93,9 @@ def _write_parquet(path: Path, blocks: Iterator[Columns]) -> None:
     writer = None
     try:
         for columns in blocks:
-            block = pa.table({name: pa.array(column) for name, column in columns.items()})
+            block = pa.table(
+                {name: pa.array(_values(column) if is_text(column) else column) for name, column in columns.items()}
+            )
             writer = parquet.ParquetWriter(path, block.schema) if writer is None else writer
             writer.write_table(block)
     finally:

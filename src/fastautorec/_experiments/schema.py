@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from fastautorec._validation import MAX_SEED
+
 Check = Callable[[Any], Any]  # returns the value to keep, raises ValueError with the rule that it breaks
 
 
@@ -68,6 +70,22 @@ def text(value: Any) -> str:
     return value
 
 
+def character(value: Any) -> str:
+    """Take a text, which may be a blank or a tab."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a text, got {value!r}")
+    return value
+
+
+def column(value: Any) -> str | int:
+    """Take the name of a column, or its position."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"must be the name of a column or its position, 0 the first, got {value!r}")
+    return value
+
+
 def flag(value: Any) -> bool:
     """Take true or false."""
     if not isinstance(value, bool):
@@ -88,8 +106,10 @@ def count(value: Any) -> int:
 
 
 def seed(value: Any) -> int:
-    """Take an integer >= 0."""
-    return _integer(value, 0)
+    """Take an integer >= 0 and < 2**63."""
+    if _integer(value, 0) > MAX_SEED:
+        raise ValueError(f"must be < 2**63, got {value!r}")
+    return int(value)
 
 
 def table(value: Any) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class VAECF(FittedVAECF):
         float32 (q, factors)
         """
         model = self._as_fitted()
-        return model._mean(model._backend(), model._check_history(user_items))
+        return model._mean(model._backend(), model._check_history(model._in_order(user_items)))
 
     def _check_params(self) -> None:
         super()._check_params()

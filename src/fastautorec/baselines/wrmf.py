@@ -120,7 +120,8 @@ class WRMF(ImplicitModel):
         float32 (q, factors)
         """
         model = self._as_fitted()
-        vectors: FloatArray = model._scorer().prepare(model._backend(), model._check_history(user_items))
+        history = model._check_history(model._in_order(user_items))
+        vectors: FloatArray = model._scorer().prepare(model._backend(), history)
         return vectors
 
     def _check_params(self) -> None:

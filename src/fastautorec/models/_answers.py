@@ -55,7 +55,8 @@ class Answering(Estimator):
         Parameters
         ----------
         user_items : Interactions or scipy sparse (q, n)
-            Histories, one row for each list that is wanted.
+            Histories, one row for each list that is wanted. Where they have ids of items, these are compared with
+            the model's and must come in the same order: results count the columns.
         N : int
             Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
         filter_already_liked_items : bool

@@ -195,7 +195,8 @@ class AutoencoderModel(FittedAutoencoder):
             name: None if path is None else Path(path) for name, path in {"path": checkpoint, "resume": resume}.items()
         }
         return self._run_fit(
-            user_items, validation, callbacks, show_progress, checkpoint=_checkpoint.Checkpoint(**paths),
+            user_items, validation, callbacks, show_progress,
+            checkpoint=_checkpoint.Checkpoint(**paths, data=user_items),
             keep_on_interrupt=check_bool("keep_on_interrupt", keep_on_interrupt),
         )  # fmt: skip
 
@@ -241,7 +242,7 @@ class AutoencoderModel(FittedAutoencoder):
             If a loss is no longer finite; the model keeps its former state.
         """
         model = self._as_fitted()
-        train = model._check_history(user_items)
+        train = model._check_history(model._in_order(user_items))
         if not any(model._epochs_of_phases()):
             raise ValueError(
                 f"partial_fit goes on with training, but no epoch was trained of this {type(self).__name__}: it is an "

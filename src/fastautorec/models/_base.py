@@ -14,11 +14,14 @@ import numpy.typing as npt
 from fastautorec import _model_file
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend
+from fastautorec._data import identity
+from fastautorec._data.splits import who_has_enough
 from fastautorec._defaults import singular_vectors
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._plan import Plan
+from fastautorec._sizes import size_of
 from fastautorec._sparse import Csr
-from fastautorec._validation import check_bool, check_int, check_matching, check_user_items
+from fastautorec._validation import check_bool, check_int, check_user_items
 from fastautorec.models._answers import Answering
 
 if TYPE_CHECKING:
@@ -35,6 +38,11 @@ class Recommender(Answering):
     _arrays: ClassVar[tuple[str, ...]] = ()
 
     history_: list[dict[str, Any]]
+    threshold_: float | None  # the rating from which on the command line counted one as positive
+
+    def __sizeof__(self) -> int:
+        """Return the bytes that the model takes with its arrays in host memory, for caches that ask."""
+        return object.__sizeof__(self) + size_of(vars(self).values())
 
     # --- fitting -----------------------------------------------------------------------------------------------------
 
@@ -52,7 +60,8 @@ class Recommender(Answering):
         user_items : Interactions or scipy sparse (m, n)
             Binary training interactions. Stored zeros are dropped; the same interaction stored twice counts once.
         validation : Interactions or scipy sparse (m, n), optional
-            Held-out interactions of the same users, for choosing and for the metric in ``history_``.
+            Held-out interactions of the same users, for choosing and for the metric in ``history_``. Where both have
+            ids, rows and columns are brought to the order of ``user_items``.
         callbacks : sequence of callable
             Each is called with every new record of ``history_``.
         show_progress : bool
@@ -99,12 +108,15 @@ class Recommender(Answering):
         train = backend.inputs.user_items("user_items", user_items, fitting=True)
         held_out = None
         if validation is not None:
+            validation = identity.aligned("validation", validation, "user_items", user_items)
             held_out = backend.inputs.user_items("validation", validation).to_host()
-            check_matching("validation", held_out, train.shape, "user_items")
-            if not (train.row_lengths() * held_out.row_lengths()).any():
+            identity.check_shape("validation", held_out, train.shape, "user_items")
+            own, other = train.row_lengths(), held_out.row_lengths()
+            if not (own * other).any():
                 raise ValueError(
                     "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
-                    "each user's interactions with split(data)"
+                    "each user's interactions with split(data). For ratios such as 0.8, 0.2 "
+                    f"{who_has_enough(own + other, (0.8, 0.2))}"
                 )
         with Progress(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
             run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
@@ -112,11 +124,15 @@ class Recommender(Answering):
             users = int(np.count_nonzero(train.row_lengths()))
             fitted = {"item_counts_": run.item_counts, "n_users_": users} | self._fit(run)
         fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
-        fitted["item_ids_"] = getattr(user_items, "item_ids", None)
-        return fitted | {"fitted_params_": self.fitted_params_}
+        fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
+        return fitted | self._ids_of(user_items) | {"fitted_params_": self.fitted_params_}
 
     def _adapt_to(self, n_vectors: int) -> None:
         """Bring the defaults of a model at work to what data with so many singular vectors allow."""
+
+    def _ids_of(self, user_items: Any) -> dict[str, Any]:
+        """Return the ids that the fitted model keeps of its training data, None where they have none of their own."""
+        return {"item_ids_": identity.own_ids(user_items, identity.ITEMS)}
 
     def _check_params(self) -> None:
         """Raise if a parameter has the wrong kind or value."""
@@ -212,8 +228,11 @@ class Recommender(Answering):
         else:
             csr = check_user_items("user_items", user_items)
             (m, n), nnz, vectors = csr.shape, csr.nnz, singular_vectors(csr)
+        ids = (
+            [vars(user_items).get(name) for name in ("user_ids", "item_ids")] if hasattr(user_items, "item_ids") else ()
+        )
         worker._adapt_to(vectors)
-        return worker._plan(m, n, nnz)
+        return worker._plan(m, n, nnz).with_ids(size_of(ids))
 
     @abstractmethod
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
@@ -227,14 +246,11 @@ class Recommender(Answering):
 
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         self._require_fitted()
+        identity.check_items(name, user_items, self.item_ids_)
         backend = self._backend()
         with backend.active():
-            history = backend.inputs.user_items(name, user_items, self.n_items_)
-        ids = getattr(user_items, "item_ids", None)
-        if ids is not None and self.item_ids_ is not None and not np.array_equal(ids, self.item_ids_):
-            column = int(np.argmax(np.asarray(ids) != self.item_ids_))
-            raise ValueError(
-                f"`{name}` has other items in its columns than the model was fitted on: column {column} is "
-                f"{ids[column]!s}, in the model {self.item_ids_[column]!s}; use {name}.with_items(model.item_ids_)"
-            )
-        return history
+            return backend.inputs.user_items(name, user_items, self.n_items_)
+
+    def _in_order(self, user_items: Any) -> Any:
+        """Return histories with the columns of the model, for results that count no columns."""
+        return identity.in_order_of(user_items, self.item_ids_)

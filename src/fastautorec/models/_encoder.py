@@ -50,7 +50,8 @@ class EncoderModel(Recommender):
         float32 (q, factors)
         """
         model = self._as_fitted()
-        history, encoder, backend = model._check_history(user_items), model._encoder(), model._backend()
+        history = model._check_history(model._in_order(user_items))
+        encoder, backend = model._encoder(), model._backend()
         with backend.active():
             hidden = encoder.hidden(backend, encoder.inputs(backend.put(history).rows(0, history.shape[0])))
             units = contiguous(hidden[:, : encoder.weight.shape[1]])

@@ -1,0 +1,106 @@
+"""Ids and times in Parquet files, with either library: what a data frame gives, or the same refusal."""
+
+from decimal import Decimal
+
+import pytest
+
+from fastautorec._data import readers
+from fastautorec.data import Interactions, read_ratings
+from fastautorec.exceptions import RatingsFileError
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+
+
+@pytest.fixture(params=["polars", "pyarrow"], autouse=True)
+def library(request, monkeypatch):
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    monkeypatch.setattr(readers, "_POLARS", request.param == "polars")
+
+
+@pytest.fixture
+def write(tmp_path):
+    from pyarrow import parquet
+
+    def write_file(table):
+        parquet.write_table(table, tmp_path / "ratings.parquet")
+        return tmp_path / "ratings.parquet"
+
+    return write_file
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([-1, *range(128)], pa.int8()),
+        pa.array([-1, 5, 32767], pa.int16()),
+        pa.array([-(2**31), 5, 2**31 - 1], pa.int32()),
+        pa.array([255, 0], pa.uint8()),
+        pa.array([2**63 - 1, 0], pa.uint64()),
+        pa.array([2.0**53 - 1, 0], pa.float64()),
+        pa.array([Decimal("1.00"), Decimal("-7.00")]),
+        pa.array(["b", "a", "007", "7"]),
+        pa.array(["b", "a", "b"]).dictionary_encode(),
+    ],
+    ids=str,
+)
+def test_ids_are_exact(write, column):
+    table = pa.table({"user": column, "item": range(len(column)), "timestamp": range(len(column))})
+    values = [x if isinstance(x, str) else int(x) for x in column.to_pylist()]
+    for data in (read_ratings(write(table)), Interactions.from_dataframe(table, "user", "item")):
+        assert data.user_ids.tolist() == sorted(set(values))
+        entries = data.user_items.tocoo()
+        pairs = zip(data.user_ids[entries.row].tolist(), data.item_ids[entries.col].tolist(), strict=True)
+        assert sorted(pairs) == sorted(zip(values, range(len(values)), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([1, 2**63 + 5], pa.uint64()), f"got {2**63 + 5} in row 1.*strings"),
+        (pa.array([1, None, None]), "got nan in row 1; drop"),
+        (pa.array([1.0, 1.5]), "got 1.5 in row 1"),
+        (pa.array([1.0, 2.0**53]), "got 9007199254740992.0 in row 1"),
+        (pa.array(["a", None]), "got None in row 1; drop"),
+        (pa.array([b"a", None]), "got None in row 1; drop"),
+        (pa.array([b"a", b"b"]), "got b'a' in row 0; decode"),
+        (pa.array([[1], [2, 3]]), "in row 0; make one row"),
+        (pa.array([[1, 2], [2, 3]], pa.list_(pa.int64(), 2)), "make one row"),
+        (pa.array([{"a": 1}]), "make one row"),
+        (pa.array([True]), "got True in row 0"),
+        (pa.array([1], pa.date32()), "got 1970-01-02 in row 0"),
+        (pa.array([Decimal("1.50")]), r"got Decimal\('1.50'\)"),
+    ],
+    ids=str,
+)
+def test_ids_that_are_refused(write, column, message):
+    with pytest.raises(RatingsFileError, match=rf"ratings\.parquet: .*{message}"):
+        read_ratings(write(pa.table({"user": column, "item": range(len(column))})))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array(["2024-01-02", "nan", "2024-01-01"]), "got 'nan' in row 1; drop"),
+        (pa.array(["2024-01-02", "inf"]), "got 'inf' in row 1"),
+        (pa.array(["2024-01-02", "01/02/2024"]), "got '01/02/2024' in row 1; its parts"),
+        (pa.array([1.0, float("nan")]), "got nan in row 1"),
+        (pa.array(["5", None]), "got None in row 1"),
+        (pa.array([0, None], pa.timestamp("us")), "got NaT in row 1"),
+        (pa.array([0, None], pa.timestamp("us", "UTC")), "got NaT in row 1"),
+        (pa.array([0], pa.time32("ms")), "in row 0; convert"),
+    ],
+    ids=str,
+)
+def test_times_that_are_refused(write, column, message):
+    n = len(column)
+    with pytest.raises(RatingsFileError, match=f"column 'timestamp' must hold a time in every row .*{message}"):
+        read_ratings(write(pa.table({"user": range(n), "item": range(n), "timestamp": column})))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_are_seconds_whatever_the_unit(write, unit):
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    for kind in (pa.duration(unit), pa.timestamp(unit), pa.timestamp(unit, "Europe/Paris")):
+        column = pa.array([5 * factor, 3 * factor], kind)
+        data = read_ratings(write(pa.table({"user": [1, 1], "item": [1, 2], "timestamp": column})))
+        assert data.timestamps.tolist() == [5, 3]

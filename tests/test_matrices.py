@@ -1,0 +1,174 @@
+"""Sparse matrices as they come: what is noted on them, one row alone, and the bytes that are told."""
+
+import copy
+import pickle
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import fastautorec as far
+from fastautorec import _sparse
+from fastautorec._data import texts
+from fastautorec._validation import check_counts, check_user_items, check_values
+
+PLAIN = sparse.csr_matrix(np.random.default_rng(0).random((60, 25)) < 0.3).astype("f4")
+FORMS = ("csr", "csc", "coo", "lil", "dok", "bsr", "dia")
+
+
+def unsorted(matrix):
+    """Return the same CSR matrix with descending ids in every row."""
+    rows = [slice(*matrix.indptr[i : i + 2]) for i in range(matrix.shape[0])]
+    indices = np.concatenate([matrix.indices[row][::-1] for row in rows])
+    return type(matrix)((matrix.data.copy(), indices, matrix.indptr), shape=matrix.shape)
+
+
+def repeated(matrix):
+    coo = matrix.tocoo()
+    entries = (np.tile(coo.data, 2), (np.tile(coo.row, 2), np.tile(coo.col, 2)))
+    return sparse.coo_matrix(entries, shape=matrix.shape)
+
+
+def all_forms():
+    for kind in (sparse.csr_matrix, sparse.csr_array):
+        for form in FORMS:
+            yield f"{kind.__name__} {form}", kind(PLAIN).asformat(form)
+    fresh = sparse.csr_matrix((PLAIN.data, PLAIN.indices, PLAIN.indptr), shape=PLAIN.shape)
+    yield from {"fresh": fresh, "unsorted": unsorted(PLAIN), "unsorted csc": unsorted(PLAIN.T.tocsr()).T}.items()
+    yield "repeated", repeated(PLAIN)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in all_forms()])
+def test_the_callers_matrix_stays_as_it_is(name):
+    matrix = dict(all_forms())[name]
+    before, attributes = pickle.dumps(matrix), copy.deepcopy(vars(matrix))
+    model = far.PureSVD(factors=4).fit(matrix, validation=matrix)
+    model.recommend(matrix, N=3)
+    model.predict(matrix)
+    far.evaluate(model, matrix, matrix, k=3)
+    far.Interactions(matrix)
+    far.split(matrix, by="random")
+    far.ops.count_items(matrix)
+    assert pickle.dumps(matrix) == before
+    assert vars(matrix).keys() == attributes.keys()
+    assert np.array_equal(model.predict(PLAIN), far.PureSVD(factors=4).fit(PLAIN).predict(PLAIN))
+
+
+def test_hashes_stay():
+    joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+    for _, matrix in all_forms():
+        before = joblib.hash(matrix)
+        far.EASE().fit(matrix).recommend(matrix, N=2)
+        assert joblib.hash(matrix) == before
+    data = far.Interactions(PLAIN, [f"user {k}" for k in range(60)])
+    before = joblib.hash(data)
+    far.EASE().fit(data).recommend(data, N=2)
+    assert data.user_index("user 3") == 3
+    assert joblib.hash(data) == before
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 1 << 20])
+def test_what_scipy_has_noted_is_not_believed(block, monkeypatch):
+    monkeypatch.setattr(_sparse, "CACHED_ENTRIES", block)
+    for ids in ([2, 2, 0, 1], [2, 0, 2, 1], [0, 2, 1, 1], [2, 1, 0, 0]):
+        for pointers in ([0, 3, 4], [0, 3, 3, 4, 4], [0, 0, 4]):
+            wrong = sparse.csr_matrix(
+                (np.ones(4, "f4"), np.array(ids), np.array(pointers)), shape=(len(pointers) - 1, 3)
+            )
+            right = sparse.coo_matrix(wrong.toarray() > 0).tocsr()
+            wrong.has_canonical_format = wrong.has_sorted_indices = True
+            checked = check_user_items("x", wrong)
+            assert checked.indptr.tolist() == right.indptr.tolist()
+            assert checked.indices.tolist() == right.indices.tolist()
+            assert np.array_equal(check_values("x", wrong).to_scipy().toarray(), wrong.toarray())
+            pattern, counts = check_counts("x", wrong)
+            assert counts.sum() == 4
+            assert np.array_equal(pattern.indices, right.indices)
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 1 << 20])
+def test_ids_ascend(block, monkeypatch):
+    monkeypatch.setattr(_sparse, "CACHED_ENTRIES", block)
+    rng = np.random.default_rng(1)
+    found = set()
+    for _ in range(300):
+        lengths = rng.integers(0, 4, 5)
+        indptr = np.concatenate(([0], np.cumsum(lengths)))
+        indices = np.concatenate([np.sort(rng.integers(0, 9, length)) for length in lengths]).astype(np.int32)
+        rows = [indices[a:b] for a, b in pairwise(indptr)]
+        expected = all((np.diff(row) > 0).all() for row in rows)
+        assert _sparse.ids_ascend(indptr, indices) == expected
+        found.add(expected)
+    assert found == {True, False}
+
+
+def rows_alone():
+    row = PLAIN.toarray()[3]
+    yield sparse.coo_array(row)
+    if sparse.coo_array(row).ndim == 1:  # csr_array of one dimension came later
+        yield from (sparse.csr_array(row), sparse.csr_array(PLAIN)[3])
+
+
+def test_one_row_of_a_sparse_array_is_one_history():
+    model = far.NCEAutoRec(factors=4).fit(PLAIN)
+    for row in rows_alone():
+        assert row.shape == (25,)
+        for call in (model.recommend, model.predict, model.embed):
+            for ours, expected in zip(call(row), call(PLAIN[3]), strict=True):
+                assert np.array_equal(ours, expected)
+        with pytest.raises(ValueError, match=r"two dimensions .* got shape \(25,\); for one user, pass .*reshape"):
+            model.fit(row)
+        with pytest.raises(ValueError, match=r"two dimensions"):
+            far.Interactions(row)
+        with pytest.raises(ValueError, match="24 columns but the model was fitted on 25"):
+            model.recommend(row.reshape(1, -1).tocsr()[:, :24].reshape(24), N=2)
+
+
+def test_summed_repeats_are_named():
+    with pytest.raises(ValueError, match=r"got 2\.0; binarise .*repeated pairs.*counts > 0"):
+        far.EASE().fit(PLAIN + PLAIN)
+    far.EASE().fit(repeated(PLAIN))  # before SciPy sums them they are what they are
+
+
+def test_bytes_that_are_told(tmp_path):
+    data = far.datasets.load_example()
+    arrays = [data.user_items.data, data.user_items.indices, data.user_items.indptr]
+    expected = sum(array.nbytes for array in arrays) + texts.memory(data.user_ids) + texts.memory(data.item_ids)
+    assert expected <= sys.getsizeof(data) <= expected + 1000
+    model = far.PureSVD(factors=8).fit(data)
+    shared = {a.__array_interface__["data"][0]: a.nbytes for a in vars(model).values() if isinstance(a, np.ndarray)}
+    expected = sum(shared.values())  # encoder and decoder are the same memory
+    assert 8 * 5460 * 4 < expected <= sys.getsizeof(model) <= expected + texts.memory(data.item_ids) + 1000
+    data.to_disk(tmp_path / "data")
+    there = far.Interactions.open(tmp_path / "data")
+    before = sys.getsizeof(there)
+    assert 4 * data.nnz < before < 6 * data.nnz + 16 * 5460 + 10_000
+    assert sys.getsizeof(there) - before == 0
+    assert len(there.user_ids) == len(data.user_ids)
+    assert sys.getsizeof(there) - before == texts.memory(there.user_ids)
+    timed = far.Interactions(PLAIN, timestamps=np.arange(PLAIN.nnz))
+    assert sys.getsizeof(timed) - sys.getsizeof(far.Interactions(PLAIN)) >= 8 * PLAIN.nnz
+
+
+def test_plans_count_ids():
+    data = far.datasets.load_example()
+    plan, bare = (far.EASE().plan(given) for given in (data, data.user_items))
+    assert plan.parts["ids of users and items"] == texts.memory(data.user_ids) + texts.memory(data.item_ids)
+    assert plan.peak_bytes == bare.peak_bytes + plan.parts["ids of users and items"]
+    assert "ids of users" in str(plan)
+
+
+@pytest.mark.skipif(not texts.VARIABLE_WIDTH, reason="this NumPy has no texts of variable width")
+def test_the_room_of_texts(tmp_path):
+    """A long one among many short ones takes no more than it needs, in memory and in files."""
+    labels = [f"item-{k:08d}" for k in range(20_000)] + ["x" * 2000]
+    size = sum(map(len, labels))
+    data = far.Interactions(sparse.eye(len(labels), format="csr"), labels, labels)
+    assert texts.memory(data.user_ids) <= 2.5 * size
+    data.to_disk(tmp_path / "data")
+    for name in ("user_ids", "item_ids"):
+        assert (tmp_path / "data" / f"{name}.npy").stat().st_size <= 1.2 * size
+    far.Popularity().fit(data).save(tmp_path / "model.npz")
+    assert (tmp_path / "model.npz").stat().st_size <= 2.5 * size + 8 * len(labels)
