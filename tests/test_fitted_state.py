@@ -343,6 +343,23 @@ def test_many_strangers_at_once() -> None:
     np.testing.assert_array_equal(scores[3000:], model.recommend(TRAIN, N=4)[1])
 
 
+@every_device
+def test_evaluations_judge_the_lists_that_strangers_get(device: str) -> None:
+    dense = TRAIN.toarray()
+    dense[:, [11, 39]] = 0
+    fitted = sparse.csr_matrix(dense)
+    dense[:6] = 0
+    dense[:6, 11] = 1  # six users with an item that nobody had
+    asked, truth = sparse.csr_matrix(dense), sparse.csr_matrix(HELD_OUT)
+    for cls in (far.EASE, far.PureSVD, far.NCEPLRec, far.Popularity):
+        model = cls(device=device).fit(fitted)
+        report = far.evaluate(model, asked, truth, k=(5, 20))
+        expected = far.evaluate_ranking(model.recommend(asked, N=40)[0], asked, truth, k=(5, 20))
+        for name in report:
+            np.testing.assert_array_equal(report[name].per_user, expected[name].per_user)
+        np.testing.assert_array_equal(report.heads, expected.heads)
+
+
 def test_popularity_grows_with_new_users() -> None:
     model = make("AutoRec").fit(TRAIN)
     counts, users = model.item_counts_, model.n_users_
@@ -357,7 +374,7 @@ def test_popularity_grows_with_new_users() -> None:
 def test_score_hides_the_smaller_half() -> None:
     model = far.EASE(regularization=10).fit(TRAIN)
     one_item = sparse.csr_matrix(np.eye(40, dtype=np.float32)[:3])
-    with pytest.raises(ValueError, match="must have a user with items in both"):
+    with pytest.warns(UserWarning, match="is empty"), pytest.raises(ValueError, match="with items in both"):
         model.score(one_item)
     two = sparse.csr_matrix(np.eye(40, dtype=np.float32) + np.eye(40, k=1, dtype=np.float32))
     assert model.score(two) == model.score(sparse.vstack([two, one_item]).tocsr())

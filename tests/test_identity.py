@@ -322,7 +322,7 @@ class TestModels:
 
     def test_partial_fit_takes_any_order(self, name):
         models = [make(name).fit(TRAIN) for _ in range(2)]
-        if not hasattr(models[0], "partial_fit"):
+        if not hasattr(models[0], "partial_fit") or not any(models[0].best_epochs_):  # the exact solution
             pytest.skip("it cannot go on")
         for model, data in zip(models, (TEST, shuffled(TEST, users=False)), strict=True):
             model.partial_fit(data)

@@ -49,6 +49,7 @@ from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
+from fastautorec._strangers import Knowing, popularity_scorer, strangers
 from fastautorec._validation import MAX_ITEMS, check_choice, check_cutoffs, check_user_items
 
 __all__ = [
@@ -88,7 +89,7 @@ def default_k(n_items: int) -> tuple[int, ...]:
     return fitting(DEFAULT_K, n_items)
 
 
-class _Model(Protocol):
+class _Model(Knowing, Protocol):
     def _as_fitted(self) -> _Model: ...
     def _check_history(self, user_items: Any, name: str) -> Csr: ...
     def _scorer(self) -> Scorer: ...
@@ -104,7 +105,8 @@ def evaluate(
 ) -> Report:
     """Recommend for every user of ``train``, training items left out, and compare with ``test``.
 
-    Scores exist only tile by tile. Test items that the user also has in ``train`` count as missed, with a note in the
+    Scores exist only tile by tile. Users whose histories say nothing to the model get popular items, as in
+    ``recommend``. Test items that the user also has in ``train`` count as missed, with a note in the
     report.
 
     Parameters
@@ -164,20 +166,31 @@ def evaluate(
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
     rows = task.users[order]
-    history, wanted = LazyRows.picked(seen, rows), LazyRows.picked(task.test, rows)
     lengths = np.maximum(task.n_test_items[order], cutoffs[-1]) if definition == "standard" else None
 
-    def n_top(start: int, stop: int) -> int:
-        return cutoffs[-1] if lengths is None else int(lengths[start])
+    def measure(scorer: Scorer, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Measure the lists of some users, and return the places of those whose best score is 0."""
+        history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
+        unsure = [places[:0]]
 
-    def measure(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-        ids = backend.to_host(ids)
-        if columns is not None:
-            ids = np.where(ids < 0, ids, columns[ids])
-        task.measure(order[start:stop], ids, wanted.rows(start, stop), num_threads=1)
+        def n_top(start: int, stop: int) -> int:
+            return cutoffs[-1] if lengths is None else int(lengths[places[start]])
+
+        def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
+            unsure.append(places[start:stop][backend.to_host(scores[:, 0]) == 0])
+            ids = backend.to_host(ids)
+            if columns is not None:
+                ids = np.where(ids < 0, ids, columns[ids])
+            task.measure(order[places[start:stop]], ids, wanted.rows(start, stop), num_threads=1)
+
+        top_lists(backend, scorer, history, n_top, history, take)
+        return np.sort(np.concatenate(unsure))
 
     with backend.active():
-        top_lists(backend, model._scorer(), history, n_top, history, measure)
+        unsure = measure(model._scorer(), np.arange(len(rows)))
+        silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
+        if silent.any():
+            measure(popularity_scorer(model, backend), unsure[silent])
     return task.report(_overlap_notes(task.train, task.test))
 
 

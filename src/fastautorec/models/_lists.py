@@ -10,13 +10,11 @@ import numpy.typing as npt
 from fastautorec._backends.protocol import Backend, FloatArray, IdArray
 from fastautorec._scoring import DotScorer, Lists, MaskedScorer, Scorer, copying_pays, top_lists
 from fastautorec._sparse import Csr, LazyRows
+from fastautorec._strangers import Knowing, popularity_scorer, strangers
 
 
-class Fitted(Protocol):
+class Fitted(Knowing, Protocol):
     """What is asked of a fitted model."""
-
-    item_counts_: npt.NDArray[np.int64] | None
-    n_users_: int
 
     def _scorer(self) -> Scorer: ...
     def _item_vectors(self) -> FloatArray: ...
@@ -50,10 +48,10 @@ def best_items(
     """
     ids, scores = _lists(model._scorer(), backend, history, n_top, known, allowed, on_device)
     best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
-    rows = _strangers(model, history, np.flatnonzero(best == 0))
+    rows = strangers(model, history, np.flatnonzero(best == 0))
     if len(rows):
         theirs, places = history.take_rows(rows), backend.to_device(rows) if on_device else rows
-        popular = _popularity(model, backend)
+        popular = popularity_scorer(model, backend)
         ids[places], scores[places] = _lists(popular, backend, theirs, n_top, known, allowed, on_device)
     return ids, scores
 
@@ -70,9 +68,9 @@ def all_scores(model: Fitted, backend: Backend, history: Csr, items: IdArray | N
         return scores
 
     scores = scores_of(model._scorer(), history)
-    rows = _strangers(model, history, np.flatnonzero(backend.to_host((scores == 0).all(axis=1))))
+    rows = strangers(model, history, np.flatnonzero(backend.to_host((scores == 0).all(axis=1))))
     if len(rows):
-        scores[backend.to_device(rows)] = scores_of(_popularity(model, backend), history.take_rows(rows))
+        scores[backend.to_device(rows)] = scores_of(popularity_scorer(model, backend), history.take_rows(rows))
     return scores
 
 
@@ -138,41 +136,3 @@ def _lists(
 def _columns(matrix: Csr, items: IdArray) -> LazyRows:
     shape = matrix.shape[0], len(items)
     return LazyRows(shape, lambda start, stop: matrix.rows(start, stop).columns(items), matrix.indptr)
-
-
-# --- histories that say nothing ---------------------------------------------------------------------------------------
-
-
-def _strangers(model: Fitted, history: Csr, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return those of the rows whose history holds no item that anybody had in ``fit``.
-
-    The model gave them a score of 0 for every item, which says nothing, and the items by number would look chosen. A
-    model that has an answer of its own for them, from biases say, gives other scores and keeps its word.
-    """
-    if len(rows) == 0 or model.item_counts_ is None:  # counts are not in the files of earlier versions
-        return rows[:0]
-    own = history.take_rows(rows).to_host().rebased()
-    said = np.concatenate(([0], np.cumsum(model.item_counts_[own.indices] > 0)))[own.indptr]
-    strangers: npt.NDArray[np.int64] = rows[said[1:] == said[:-1]]
-    return strangers
-
-
-def _popularity(model: Fitted, backend: Backend) -> DotScorer:
-    """Return the scorer of what is known of everybody: the share of the users who have an item.
-
-    It is the least-squares prediction of an interaction of somebody of whom nothing is known.
-    """
-    assert model.item_counts_ is not None
-    shares = (model.item_counts_ / max(model.n_users_, 1)).astype(np.float32)[:, None]
-    return constant_scorer(backend.to_device(shares))
-
-
-def constant_scorer(scores: FloatArray) -> DotScorer:
-    """Return the scorer that gives everybody the same scores (n, 1)."""
-
-    def ones(backend: Backend, history: Csr) -> FloatArray:
-        column = backend.empty(history.shape[0], 1)
-        column.fill(1)
-        return column
-
-    return DotScorer(ones, scores)

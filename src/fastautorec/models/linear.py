@@ -14,11 +14,11 @@ from fastautorec._fitting import FitRun
 from fastautorec._losses import SquaredError, item_weights
 from fastautorec._plan import Plan, device_parts
 from fastautorec._scoring import DotScorer, tile_shape
+from fastautorec._strangers import constant_scorer
 from fastautorec._validation import check_choice, check_int, check_random_state, check_real
 from fastautorec.models._base import Recommender
 from fastautorec.models._encoder import EncoderModel
 from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, validation_metric
-from fastautorec.models._lists import constant_scorer
 
 PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
 PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
