@@ -29,7 +29,7 @@ _NOUNS = {
     "user": {
         *("user", "usr", "uid", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
         *("viewer", "device", "session", "playlist", "reader", "listener", "player", "subscriber", "shopper", "guest"),
-        *("patient", "student", "author", "borrower", "consumer", "household", "basket", "who", "kunde", "kunden"),
+        *("patient", "student", "borrower", "consumer", "household", "basket", "who", "kunde", "kunden"),
         *("benutzer", "nutzer", "kaeufer", "käufer", "mitglied", "konto", "utilisateur", "usuario", "cliente"),
     },
     "item": {
@@ -39,7 +39,7 @@ _NOUNS = {
         *("job", "show", "episode", "podcast", "anime", "beer", "business", "brand", "material", "gtin", "ean", "upc"),
         *("artikel", "produkt", "buch", "ware", "titel", "lied", "produit", "producto", "articulo", "entity"),
     },
-    "rating": {"rating", "ratings", "score", "stars", "overall", "bewertung", "note"},
+    "rating": {"rating", "ratings", "score", "stars", "overall", "bewertung"},
     "timestamp": {
         "timestamp",
         "time",
