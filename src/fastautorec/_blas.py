@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from fastautorec import _core
 
-# Called by ourselves, not through threadpoolctl: there, from version 3.7 on, a limit that is set by another thread
+# Called by ourselves, not through threadpoolctl: there, in version 3.8 at least, a limit that is set by another thread
 # than the one that came first has no effect, and says nothing.
 FUNCTIONS = {
     "openblas": ("openblas_get_num_threads", "openblas_set_num_threads"),
