@@ -112,6 +112,24 @@ def test_the_words_of_the_messages_work(write):
         read_ratings(path, user="user_id", item="seq")
 
 
+def test_a_word_for_one_role_leaves_the_others_to_be_found(write):
+    for text, message in (
+        ("u1,1,2,3,4\nu2,3,4,5,6\n", "has 5 fields and no header"),
+        ("".join(f"{i},{i % 3},7,1\n" for i in range(9)), "column 0 counts the lines"),
+    ):
+        with pytest.raises(RatingsFileError, match=message):
+            read_ratings(write(text), rating=False)
+    path = write("ann,tea,1700000000\nbob,milk,1700000001\n")
+    data = read_ratings(path, timestamp=2)
+    assert pairs(data) == [("ann", "tea"), ("bob", "milk")]
+    assert data.timestamps.tolist() == [1700000000, 1700000001]
+    assert (
+        data.describe()
+        .lines()[0]
+        .endswith("column 0 → user (by position), column 1 → item (by position), column 2 → timestamp (given)")
+    )
+
+
 def test_words_are_taken_as_they_are(write, capsys):
     path = write("client,sku,quantity,user\nann,B1,3,x\nbob,B2,4,y\n")
     data = read_ratings(path, user="client", item="sku", rating="quantity", threshold=4)

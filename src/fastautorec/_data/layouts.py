@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastautorec._data import files, plain
 from fastautorec._data.roles import (
+    ROLES,
     UnclearColumnsError,
     Words,
     find_roles,
@@ -116,12 +117,13 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     names = tuple(rows[0]) if header else None
     body = rows[1:] if header else rows
     try:
-        if not header and len(rows[0]) > 4 and not words.given():
+        by_position = not header and not words.given().keys() & {"user", "item"}
+        if by_position and len(rows[0]) > len(ROLES):
             raise UnclearColumnsError(
                 f"has {len(rows[0])} fields and no header that names user and item, got {lines[0][:120]!r}; say which "
                 "they are, for example read_ratings(path, user=0, item=1)"
             )
-        if not header and not words.given():
+        if by_position:
             _refuse_an_index(body)
         position, evidence = find_roles(names, len(rows[0]), words)
         _refuse_times_as_ratings(position, evidence, body)
