@@ -7,6 +7,13 @@ from typing import NoReturn
 MAX_COUNT = 2**24  # integers up to here are exact in float32
 
 
+def small_seed(name: str, seed: int) -> int:
+    """Return a seed that files and tables can hold as an integer of 64 bits."""
+    if seed >= 2**63:
+        raise ValueError(f"`{name}` must be < 2**63, got {seed}")
+    return seed
+
+
 def kind(value: object) -> str:
     """Return the name of a type for messages."""
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")

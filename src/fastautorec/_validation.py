@@ -24,11 +24,11 @@ from fastautorec._refusals import (
     refuse_one_row,
     refuse_sparse,
     refuse_values_that_are_not_binary,
+    small_seed,
 )
 from fastautorec._sparse import Csr, ids_ascend
 
 MAX_ITEMS = 2**31 - 1
-MAX_SEED = 2**63 - 1  # the largest that files and tables hold as an integer
 
 _PLAIN_FORMATS = ("coo", "csc", "csr")  # of SciPy, with the values in ``data[:nnz]``
 
@@ -92,10 +92,7 @@ def check_random_state(random_state: object) -> np.random.Generator:
     """Return a NumPy generator; an int (0 included) seeds it, a generator is used as it is."""
     if isinstance(random_state, np.random.Generator):
         return random_state
-    seed = check_int("random_state", random_state, 0)
-    if seed > MAX_SEED:
-        raise ValueError(f"`random_state` must be < 2**63, got {seed}")
-    return np.random.default_rng(seed)
+    return np.random.default_rng(small_seed("random_state", check_int("random_state", random_state, 0)))
 
 
 def check_cutoffs(k: object) -> tuple[int, ...]:

@@ -7,8 +7,6 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from fastautorec._validation import MAX_SEED
-
 Check = Callable[[Any], Any]  # returns the value to keep, raises ValueError with the rule that it breaks
 
 
@@ -107,7 +105,7 @@ def count(value: Any) -> int:
 
 def seed(value: Any) -> int:
     """Take an integer >= 0 and < 2**63."""
-    if _integer(value, 0) > MAX_SEED:
+    if _integer(value, 0) >= 2**63:
         raise ValueError(f"must be < 2**63, got {value!r}")
     return int(value)
 
