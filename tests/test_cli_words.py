@@ -182,6 +182,15 @@ def test_a_model_of_a_bare_matrix(file: Path, tmp_path: Path, capsys: pytest.Cap
         assert "by the numbers 0 to 29 alone, for it was fitted on a matrix without item ids" in message
 
 
+def test_ids_that_count_from_0_are_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, rows in (("a", "0,0\n0,1\n1,1\n1,2\n2,0\n2,2\n"), ("b", "0,00\n1,01\n")):
+        (tmp_path / f"{name}.csv").write_text("user_id,item_id\n" + rows)
+    model = str(tmp_path / "a.npz")
+    assert main(["fit", str(tmp_path / "a.csv"), "--model", "ease", "--output", model]) == 0
+    assert main(["recommend", str(tmp_path / "b.csv"), "--model", model]) == 2
+    assert "the item ids of FILE are strings, those of the model integers" in capsys.readouterr().err
+
+
 def test_strings_against_integers(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     numbers, texts, path = tmp_path / "numbers.csv", tmp_path / "texts.csv", tmp_path / "numbers.npz"
     numbers.write_text("user,item\n1,10\n1,20\n2,10\n2,30\n")

@@ -309,3 +309,9 @@ def test_split_users_refuses():
         split_users(sparse.csr_matrix((3, 3)), 1.0)
     with pytest.raises(ValueError, match="two users"):
         split_users(sparse.csr_matrix((1, 3)))
+
+
+def test_a_table_is_no_matrix():
+    frame = pytest.importorskip("pandas").DataFrame({"who": [1, 2], "what": [3, 4]})
+    with pytest.raises(TypeError, match=r"one row per interaction comes in by Interactions\.from_dataframe"):
+        Interactions(frame)

@@ -21,9 +21,11 @@ def kind(value: object) -> str:
 
 def refuse_dense(name: str, given: object, package: str) -> NoReturn:
     """Raise for what is no sparse matrix."""
+    way = f"convert an array with {package}.sparse.csr_matrix(array)"
+    if hasattr(given, "columns") or hasattr(given, "column_names"):
+        way = "a table of one row per interaction comes in by Interactions.from_dataframe(df, user=..., item=...)"
     raise TypeError(
-        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; "
-        f"convert an array with {package}.sparse.csr_matrix(array)"
+        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; {way}"
     )
 
 

@@ -183,8 +183,9 @@ def split(
         order_by = getattr(data, "timestamps", None)
         if order_by is None:
             raise ValueError(
-                "`by='time'` needs timestamps, and `data` has none; give them as Interactions(user_items, "
-                "timestamps=...), or use by='random'"
+                "`by='time'` needs timestamps, and `data` has none; name their column in "
+                "read_ratings(path, timestamp=...), give them as Interactions(user_items, timestamps=...), or use "
+                "by='random'"
             )
     else:
         order_by = check_random_state(random_state).integers(2**32, size=csr.nnz, dtype=np.uint32)

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     rows = np.arange(data.shape[0]) if args.users is None else _rows_of(data, args.users)
     known = data.with_items(item_ids)
     if not known.nnz:
-        raise ValueError(_nothing_known(data, item_ids, args))
+        raise ValueError(_nothing_known(data, item_ids, args, bare=model.item_ids_ is None))
     if known.nnz < data.nnz:
         names = {str(item) for item in item_ids.tolist()}
         unknown = sum(str(item) not in names for item in data.item_ids.tolist())
@@ -102,10 +102,10 @@ def _is_integer(label: str) -> bool:
         return False
 
 
-def _nothing_known(data: Interactions, item_ids: Ids, args: argparse.Namespace) -> str:
+def _nothing_known(data: Interactions, item_ids: Ids, args: argparse.Namespace, *, bare: bool) -> str:
     """Return why no list can be made: no item of FILE is one of the model."""
     ours, its = (ids.dtype.kind in "iu" for ids in (data.item_ids, item_ids))
-    if its and np.array_equal(item_ids, np.arange(len(item_ids))):
+    if bare:
         reason = (
             f"the model knows its items by the numbers 0 to {len(item_ids) - 1:,} alone, for it was fitted on a matrix "
             "without item ids; fit it on interactions with ids, for example with `fastautorec fit`"
