@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 from fastautorec._data import files, plain
 from fastautorec._data.fast import FastReader
 from fastautorec._data.layouts import Layout
+from fastautorec._parallel import resolve_num_threads, run_blocks
 from fastautorec.exceptions import RatingsFileError
 
 _GAPS = frozenset(("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N", "-"))
+_AHEAD = 8  # blocks at most that are read side by side
 _LOOK = 1 << 12  # ids looked at in one go
 
 
@@ -22,12 +26,12 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
     parts: dict[str, list[Any]] = {role: [] for role in layout.position}
     pending, fault = b"", None
     header = layout.names is not None
-    for start, data in files.blocks(path, files.BLOCK):
+    for start, data, ahead in _read_ahead(path, fast):
         block, offset = pending + data if pending else data, start - len(pending)
         if header:
             skipped = _header_length(block, layout)
             block, offset, header = block[skipped:], offset + skipped, False
-        found = None if fast is None else fast.read(block)
+        found = ahead if block is data or fast is None else fast.read(block)
         try:
             found = found or reader.read(plain.text_lines(block))
         except plain.OpenQuote as error:
@@ -48,6 +52,22 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
     for role in ("user", "item"):
         _refuse_gaps(path, role, parts[role])
     return {role: join(parts.pop(role), polars) for role in layout.position}
+
+
+def _read_ahead(path: Path, fast: FastReader | None) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
+    """Yield blocks with the bytes before them and what the fast reader makes of them, several read side by side."""
+    blocks, threads = files.blocks(path, files.BLOCK), 1 if fast is None else min(resolve_num_threads(None), _AHEAD)
+    group: list[tuple[int, bytes]] = []
+    found: list[dict[str, Any] | None] = []
+
+    def read(number: int, _: int) -> None:
+        found[number] = None if fast is None else fast.read(group[number][1])
+
+    while group := list(islice(blocks, threads)):
+        found = [None] * len(group)
+        run_blocks(read, len(group), 1, threads)
+        for (start, data), columns in zip(group, found, strict=True):
+            yield start, data, columns
 
 
 def join(parts: list[Any], polars: bool) -> Any:
