@@ -40,6 +40,8 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
         except plain.LineFault as error:
             raise plain.located(path, offset, block, error) from None
         pending, fault = b"", None
+        if fast is not None:
+            fast.remember(found)
         for role, part in found.items():
             if len(part):
                 parts[role].append(part)
