@@ -1,6 +1,8 @@
 """Files of earlier formats, and texts in files of this one."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,16 @@ def test_user_ids_stay_on_disk_until_they_are_asked_for(tmp_path, monkeypatch):
     assert [label for block in there.blocks(2) for label in block.user_ids.tolist()] == LABELS
     assert there.user_ids is there.user_ids
     assert len(calls) == 2
+
+
+def test_copies_of_what_is_on_disk(tmp_path):
+    labelled().to_disk(tmp_path / "data")
+    there = Interactions.open(tmp_path / "data")
+    for data, expected in ((there, LABELS), (next(there.blocks(4)), LABELS[:4])):
+        for again in (pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+            assert again.user_ids.tolist() == expected
+            assert np.array_equal(again.user_items.toarray(), data.user_items.toarray())
+            assert again.nnz == data.nnz
 
 
 def test_blocks_of_texts_and_of_nobody(tmp_path):
