@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import hypothesis
@@ -17,6 +18,7 @@ from scipy import sparse
 from fastautorec._backends import _cuda, get_backend
 from fastautorec._backends.cuda import CudaBackend
 from fastautorec._backends.protocol import Backend
+from fastautorec._data import readers
 from fastautorec._operations import Operations
 from fastautorec.exceptions import BackendUnavailableError
 from fastautorec.models import _session
@@ -114,3 +116,25 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[dict
         return judged
 
     return start
+
+
+@pytest.fixture(params=["polars", "plain"])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both readers of rating files."""
+    if request.param == "polars" and not readers._POLARS:
+        pytest.skip("polars is not installed")
+    monkeypatch.setattr(readers, "_POLARS", request.param == "polars")
+    return str(request.param)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file into a folder of its own and return its path."""
+
+    def write_file(text: str | bytes, name: str = "ratings.txt") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write_file

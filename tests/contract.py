@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,29 @@ from fastautorec.exceptions import NotFittedError
 @pytest.fixture(scope="module")
 def train() -> sparse.csr_matrix:
     return far.datasets.synthetic(120, 60, 1500, random_state=1)
+
+
+def another(value: Any) -> Any:
+    """Return another value than that of a parameter, be it a good one or not."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return 2 * value + 1
+    return "another" if value is None or isinstance(value, str) else [7]
+
+
+def answers(model: Any, train: sparse.csr_matrix) -> list[bytes]:
+    """Return all that a fitted model says, to the bit."""
+    said = [*model.recommend(train, N=5), model.predict(train), *model.similar_items([3, 30], N=5)]
+    said += [model.embed(train)] if hasattr(model, "embed") else []
+    return [np.ascontiguousarray(array).tobytes() for array in said]
+
+
+def without_items(matrix: sparse.csr_matrix, items: list[int]) -> sparse.csr_matrix:
+    """Return a matrix in which nobody has these items."""
+    dense = matrix.toarray()
+    dense[:, items] = 0
+    return sparse.csr_matrix(dense)
 
 
 class ModelContract:
@@ -154,6 +179,210 @@ class ModelContract:
             model.recommend(swapped, N=3)
         mended = model.predict(swapped.with_items(model.item_ids_))
         np.testing.assert_array_equal(mended, model.predict(train[:, ::-1]))
+
+    # --- fitted state -------------------------------------------------------------------------------------------
+
+    def test_parameters_after_fit_count_for_the_next_one(
+        self, model: Any, train: sparse.csr_matrix, tmp_path: Any
+    ) -> None:
+        fitted, expected = model.get_params(), answers(model, train)
+        for name, value in fitted.items():
+            if name == "num_threads":
+                continue
+            setattr(model, name, another(value))
+            assert answers(model, train) == expected, name
+            model.save(tmp_path / "model.npz")
+            loaded = far.load(tmp_path / "model.npz")
+            assert answers(loaded, train) == expected, name
+            assert loaded.get_params() == fitted, name
+            assert model.get_params() == {**fitted, name: another(value)}
+            model.set_params(**{name: value})
+        model.set_params(num_threads=3)
+        assert answers(model, train) == expected
+
+    def test_parameters_are_kept_as_they_were(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        """A list among them may change, and so may the model while it is fitted."""
+        penalties = [self.make().get_params().get("regularization", 1.0)]
+        model = self.make(**({"regularization": penalties} if self.takes_penalties else {}))
+        wanted = answers(self.make().fit(train), train)
+        changed = {name: another(value) for name, value in model.get_params().items()}
+        model.fit(train, callbacks=[lambda record: model.set_params(**changed)])
+        model.set_params(num_threads=1)
+        penalties[:] = [1e9, 1e10]
+        assert answers(model, train) == wanted
+        model.save(tmp_path / "model.npz")
+        assert far.load(tmp_path / "model.npz").get_params().get("regularization") != penalties
+
+    takes_penalties = False  # whether `regularization` may be a list
+
+    def test_a_refused_fit_leaves_a_model_that_works(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        fitted, expected = model.get_params(), answers(model, train)
+        refused = 0
+        for name, value in fitted.items():
+            try:
+                model.set_params(**{name: object()}).fit(train)
+            except (TypeError, ValueError):
+                refused += 1
+            model.num_threads = 1
+            assert answers(model, train) == expected, name
+            model.save(tmp_path / "model.npz")
+            assert answers(far.load(tmp_path / "model.npz"), train) == expected, name
+            model.set_params(**{name: value})
+        assert refused == len(fitted)
+
+    def test_models_of_earlier_files(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        """They have neither item counts nor, for most models, a number of users."""
+        model.save(tmp_path / "model.npz")
+        with np.load(tmp_path / "model.npz") as archive:
+            arrays = dict(archive)
+        header = json.loads(arrays["header"].tobytes())
+        if "embedding_head_" not in header["arrays"]:
+            del header["arrays"]["item_counts_"], arrays["item_counts_"]
+            if not hasattr(model, "trained_on_"):
+                del header["fitted"]["n_users_"]
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        np.savez(tmp_path / "old.npz", **arrays)
+        old = far.load(tmp_path / "old.npz")
+        assert answers(old, train) == answers(model, train)
+        ids, _ = old.recommend(train[:1] * 0 if self.serves_strangers else train, N=3)
+        assert (ids >= 0).all()
+
+    # --- ids and names ------------------------------------------------------------------------------------------
+
+    def test_names_of_short_lists(self, train: sparse.csr_matrix) -> None:
+        names = [f"item {j}" for j in range(60)]
+        data = far.Interactions(train, item_ids=names)
+        model = self.make().fit(data)
+        ids, _ = model.recommend(data, N=3, items=[1, 2])
+        assert (ids == -1).any()
+        expected = [[None if j < 0 else names[j] for j in row] for row in ids.tolist()]
+        assert model.item_names(ids).tolist() == data.item_names(ids).tolist() == expected
+        bare = self.make().fit(train)
+        assert bare.item_names([[3, -1]]).tolist() == [[3, None]]
+        assert bare.item_names(59) == 59
+
+    # --- little data --------------------------------------------------------------------------------------------
+
+    def test_defaults_adapt_to_little_data(self) -> None:
+        tiny = sparse.csr_matrix(np.eye(5, dtype=np.float32) + np.eye(5, k=1, dtype=np.float32))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of factors that have one direction
+            model = self.make_default().fit(tiny)
+        ids, scores = model.recommend(tiny)
+        assert ids.shape == scores.shape == (5, 5)
+        assert model.similar_items(2)[0].shape == (5,)
+        assert far.evaluate(model, tiny, sparse.csr_matrix(np.eye(5, k=2))).k == (5,)
+        with pytest.raises(ValueError, match="`N` must be between 1 and 5, got 10"):
+            model.recommend(tiny, N=10)
+        assert self.make_default().get_params() == model.get_params()
+
+    def make_default(self) -> Any:
+        return type(self.make())()
+
+    # --- items and histories of which nothing is known --------------------------------------------------------------
+
+    serves_strangers = True  # whether histories need not be those of the training users
+
+    @pytest.mark.parametrize("device", ["cpu", "reference"])
+    def test_similar_items_of_an_item_that_nobody_has(self, train: sparse.csr_matrix, device: str) -> None:
+        some = without_items(train, [9, 59])
+        model = self.make_on(device).fit(some)
+        ids, scores = model.similar_items([59, 3, 9], N=60)
+        assert ids[:, 0].tolist() == [59, 3, 9]
+        assert (scores[:, 0] == 1).all()
+        for row in (0, 2):
+            assert (ids[row, 1:] == -1).all()
+            assert np.isnan(scores[row, 1:]).all()
+        nowhere = set(np.flatnonzero(~model._item_vectors().any(axis=1)).tolist())  # too popular ones among them
+        assert {9, 59} <= nowhere
+        neighbours = set() if 3 in nowhere else set(range(60)) - nowhere - {3}
+        found = len(neighbours)
+        assert set(ids[1, 1 : 1 + found].tolist()) == neighbours
+        assert (ids[1, 1 + found :] == -1).all()
+        assert (np.diff(scores[1, 1 : 1 + found]) <= 0).all()
+        np.testing.assert_array_equal(model.similar_items(59, N=1)[0], [59])
+
+    def test_an_item_is_first_among_its_equals(self, train: sparse.csr_matrix) -> None:
+        twins = train.toarray()
+        twins[:, 5] = twins[:, 2]
+        ids, _ = self.make().fit(sparse.csr_matrix(twins)).similar_items(np.arange(60), N=4)
+        np.testing.assert_array_equal(ids[:, 0], np.arange(60))
+        assert (np.sort(ids)[:, 1:] != np.sort(ids)[:, :-1])[(ids >= 0).all(axis=1)].all()
+
+    @pytest.mark.parametrize("device", ["cpu", "reference"])
+    def test_histories_that_say_nothing(self, train: sparse.csr_matrix, device: str) -> None:
+        """Empty ones, and those of items that nobody has: popular items, or what the model says by itself."""
+        some = without_items(train, [9, 59])
+        model = self.make_on(device).fit(some)
+        popularity = np.asarray(some.sum(axis=0)).ravel()
+        ranking = np.lexsort((np.arange(60), -popularity))
+        unknown = sparse.csr_matrix(np.eye(60, dtype=np.float32)[[9, 59]])
+        asked = sparse.vstack([some[:3], sparse.csr_matrix((2, 60)), unknown, some[3:10]]).tocsr()
+        ids, scores = model.recommend(asked, N=6)
+        full = model.predict(asked)
+        np.testing.assert_allclose(np.take_along_axis(full, ids, 1), scores, rtol=1e-4, atol=1e-5)
+        for row in (3, 4, 5, 6):
+            assert len(np.unique(scores[row])) > 1 or len(np.unique(popularity[ids[row]])) == 1
+            if self.answers_strangers_by_popularity:
+                np.testing.assert_array_equal(ids[row], ranking[:6])
+                np.testing.assert_allclose(full[row], popularity / len(some.indptr[1:]), rtol=1e-6)
+            allowed, _ = model.recommend(asked[[row]], N=3, items=[7, 8, 20])
+            assert allowed[0].tolist() == sorted([7, 8, 20], key=lambda item: (-full[row, item], item))
+        alone = np.delete(np.arange(asked.shape[0]), [3, 4, 5, 6])
+        others_ids, others_scores = model.recommend(asked[alone], N=6)
+        np.testing.assert_array_equal(others_ids, ids[alone])
+        np.testing.assert_allclose(others_scores, scores[alone], rtol=1e-5, atol=1e-6)
+
+    answers_strangers_by_popularity = False  # whether the model has no answer of its own
+
+    def make_on(self, device: str) -> Any:
+        return self.make(device=device)
+
+    # --- arrays that may not be written to --------------------------------------------------------------------------
+
+    def test_read_only_arrays(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        expected = answers(self.make().fit(train), train)
+        frozen = train.copy()
+        for array in (frozen.data, frozen.indices, frozen.indptr):
+            array.flags.writeable = False
+        assert answers(self.make().fit(frozen), frozen) == expected
+        joblib = pytest.importorskip("joblib")
+        joblib.dump(train, tmp_path / "train.joblib")
+        mapped = joblib.load(tmp_path / "train.joblib", mmap_mode="r")
+        assert answers(self.make().fit(mapped), mapped) == expected
+        far.Interactions(train).to_disk(tmp_path / "folder")
+        stored = far.Interactions.open(tmp_path / "folder")
+        assert answers(self.make().fit(stored), stored) == expected
+
+    # --- scikit-learn ---------------------------------------------------------------------------------------------
+
+    def test_scikit_learn(self, train: sparse.csr_matrix) -> None:
+        pytest.importorskip("sklearn")
+        from sklearn.base import clone
+        from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+        from sklearn.model_selection import GridSearchCV, cross_val_score
+        from sklearn.pipeline import make_pipeline
+        from sklearn.utils.validation import check_is_fitted
+
+        model = self.make()
+        with pytest.raises(SklearnNotFittedError):
+            check_is_fitted(model)
+        copy = clone(model.fit(train))
+        check_is_fitted(model)
+        assert copy.get_params() == model.get_params()
+        assert not hasattr(copy, "n_items_")
+        piped = make_pipeline(copy).fit(train).predict(train)
+        np.testing.assert_array_equal(piped, model.predict(train))
+        known, hidden = far.split(train, (0.5, 0.5), by="random")
+        assert model.score(train) == model.score(known, hidden) == far.evaluate(model, known, hidden)["NDCG"].mean
+        if not self.serves_strangers:
+            return
+        scores = cross_val_score(model, train, cv=3, error_score="raise")
+        assert scores.shape == (3,)
+        assert (scores > 0).all()
+        search = GridSearchCV(model, {"num_threads": [1, 2]}, cv=2, error_score="raise").fit(train)
+        assert search.best_score_ > 0
+        np.testing.assert_array_equal(search.predict(train), model.predict(train))
 
     def test_unfitted(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
         model = self.make()

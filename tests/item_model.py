@@ -15,6 +15,9 @@ class ItemModel:
         self.weight, self.device, self.num_threads = np.asarray(weight, np.float32), device, num_threads
         self.n_items = len(self.weight)
 
+    def _as_fitted(self):
+        return self
+
     def _check_history(self, user_items, name):
         return check_user_items(name, user_items, self.n_items)
 

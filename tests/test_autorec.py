@@ -131,6 +131,22 @@ def test_a_joint_step_without_the_embedding_head_does_not_know_its_loss(device: 
             assert np.array_equal(getattr(ns, name), getattr(nce, name)) == same
 
 
+@pytest.mark.parametrize("case", ["AutoRec", "OHNSAutoRec"])
+@pytest.mark.parametrize("exponent", [-30.0, 30.0, -1e300])
+def test_popularity_discount_beyond_float32(case: str, exponent: float) -> None:
+    calls: list[dict[str, Any]] = []
+    with pytest.raises(ValueError, match=r"`popularity_discount` must keep .* \|γ\| ≤ [\d.]+ .* got"):
+        make(case, popularity_discount=exponent).fit(TRAIN, callbacks=[calls.append])
+    assert not calls, "refused before anything is trained"
+
+
+def test_popularity_discount_below_zero() -> None:
+    model = make("AutoRec", popularity_discount=-4.0).fit(TRAIN)
+    ids, scores = model.recommend(TRAIN, N=5)
+    assert np.isfinite(scores).all()
+    assert (ids >= 0).all()
+
+
 def test_popularity_discount_scales_the_scores() -> None:
     plain, discounted = (make("AutoRec", popularity_discount=g).fit(TRAIN) for g in (0.0, 0.5))
     counts = np.maximum(np.asarray(TRAIN.sum(axis=0)), 1)
@@ -162,7 +178,7 @@ def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
 @every_case
 def test_partial_fit_learns_from_the_new_rows_only(case: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make(case, device=device).fit(TRAIN)
-    before = {name: np.copy(getattr(model, name)) for name in type(model)._arrays}
+    before = {name: np.copy(getattr(model, name)) for name in (*type(model)._arrays, "item_counts_")}
     seen = watch_batches(monkeypatch)
     assert model.partial_fit(NEW, epochs=2) is model
     rows = np.vstack(seen)
@@ -187,15 +203,21 @@ def test_partial_fit_fits_the_new_rows(device: str) -> None:
         assert error(model.partial_fit(NEW, epochs=20)) < before
 
 
-@every_device
-def test_partial_fit_of_the_closed_form(device: str) -> None:
-    for case, phase in (("AutoRec", True), ("NCEAutoRec joint", True), ("NCEAutoRec limited", False)):
-        params = {"init": "svd", "epochs": 0, "popularity_discount": 0.15, "device": device}
-        model, closed = (make(case, **params).fit(TRAIN) for _ in range(2))
+@pytest.mark.parametrize("case", CASES)
+def test_partial_fit_of_the_closed_form(case: str) -> None:
+    """An exact solution is not led away from; one that was trained further goes on."""
+    model, closed = (make(case, init="svd", epochs=0).fit(TRAIN) for _ in range(2))
+    message = (
+        rf"no epoch was trained of this {type(model).__name__}: .*fit\(user_items\) again with the rows of all users"
+    )
+    with pytest.raises(ValueError, match=message):
         model.partial_fit(NEW)
-        assert np.array_equal(model.encoder_, closed.encoder_) != phase
-        assert np.abs(model.predict(TRAIN) - closed.predict(TRAIN)).max() < 0.3
-        assert model.regularization_ == closed.regularization_
+    with pytest.raises(ValueError, match=message):
+        model.set_params(epochs=3).partial_fit(NEW)
+    same_bits(model, closed)
+    trained = make(case, init="svd", epochs=1).fit(TRAIN).set_params(epochs=0)
+    before = trained.predict(TRAIN)
+    assert not np.array_equal(trained.partial_fit(NEW).predict(TRAIN), before)
 
 
 @every_device
@@ -273,8 +295,8 @@ BAD_PARTIAL_FIT = [
     (lambda model: model.partial_fit(NEW * 4.0), ValueError, "must hold only 0 and 1"),
     (lambda model: model.partial_fit(NEW, epochs=0), ValueError, "`epochs` must be >= 1, got 0"),
     (lambda model: model.partial_fit(NEW, epochs=1.5), TypeError, "`epochs` must be an integer, got float"),
-    (lambda model: model.set_params(learning_rate=-1).partial_fit(NEW), ValueError, "`learning_rate` must be > 0"),
-    (lambda model: model.set_params(optimizer="sgd", learning_rate=1e30).partial_fit(NEW, epochs=9), far.DivergedError,
+    (lambda model: model.partial_fit(NEW, learning_rate=-1), ValueError, "`learning_rate` must be > 0"),
+    (lambda model: model.partial_fit(NEW, epochs=9, learning_rate=1e30), far.DivergedError,
      "training diverged in epoch"),
 ]  # fmt: skip
 
@@ -288,10 +310,15 @@ def test_bad_partial_fit(call: Any, error: type, message: str, device: str) -> N
     same_bits(model, same)
 
 
-def test_parameters_changed_after_fit() -> None:
-    """partial_fit takes the size of the network from its weights."""
-    model, same = (make("AutoRec", init="svd", epochs=0).fit(TRAIN) for _ in range(2))
-    same_bits(model.set_params(factors=20).partial_fit(NEW), same.partial_fit(NEW))
+def test_partial_fit_with_another_learning_rate() -> None:
+    """It counts for this call only."""
+    model, slow = (make("AutoRec").fit(TRAIN) for _ in range(2))
+    before = model.predict(TRAIN)
+    moved = np.abs(model.partial_fit(NEW).predict(TRAIN) - before).max()
+    assert 0 < np.abs(slow.partial_fit(NEW, learning_rate=1e-6).predict(TRAIN) - before).max() < moved / 100
+    assert slow.get_params() == model.get_params()
+    same = make("AutoRec").fit(TRAIN).partial_fit(NEW, learning_rate=model.learning_rate)
+    same_bits(same, model)
 
 
 def test_partial_fit_before_fit() -> None:

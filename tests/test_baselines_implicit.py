@@ -22,6 +22,11 @@ BOTH = pytest.mark.parametrize("model_class", [BPR, WRMF])
 
 
 class BaselineContract(ModelContract):
+    def make_on(self, device: str) -> Any:
+        if device != "cpu":
+            pytest.skip("there is no such backend for these models")
+        return self.make()
+
     def test_reference_backend_agrees(self, train: sparse.csr_matrix) -> None:  # noqa: F811
         """There is no such backend for these models."""
         for device in ("reference", "cuda"):
@@ -103,6 +108,8 @@ class TestBPR(BaselineContract):
 
 
 class TestWRMF(BaselineContract):
+    answers_strangers_by_popularity = True
+
     def make(self, **params: Any) -> WRMF:
         return WRMF(**{"factors": 8, "regularization": 1.0, "epochs": 5, **params})
 
@@ -124,6 +131,21 @@ class TestWRMF(BaselineContract):
                 vector, np.linalg.solve(system, items.T @ (confidence * row)), rtol=1e-4, atol=1e-5
             )
         assert not got[-1].any()
+
+    def test_factors_of_one_direction(self) -> None:
+        few = far.datasets.synthetic(300, 100, 3000, random_state=0)
+        with pytest.warns(
+            UserWarning, match=r"one direction at most.*`regularization`=50 is too strong.* such as 1$"
+        ) as told:
+            collapsed = WRMF().fit(few)
+        assert told[0].filename == __file__
+        firsts = collapsed.recommend(few, N=1, filter_already_liked_items=False)[0]
+        assert len(np.unique(firsts)) == 1
+        mended = WRMF(regularization=1).fit(few)  # a warning would be an error here
+        assert len(np.unique(mended.recommend(few, N=1, filter_already_liked_items=False)[0])) > 20
+        with pytest.warns(UserWarning, match="one direction at most"):
+            WRMF(factors=2).fit(sparse.csr_matrix(np.eye(3)))  # no direction at all
+        WRMF(factors=1).fit(few)
 
     def test_lowers_the_objective(self, train: sparse.csr_matrix) -> None:  # noqa: F811
         def objective(model: WRMF) -> float:

@@ -9,6 +9,7 @@ import pytest
 
 import fastautorec as far
 from fastautorec import cli
+from fastautorec._commands import doctor, files, options
 from fastautorec.cli import main
 
 N_USERS, N_ITEMS = 120, 60
@@ -128,7 +129,8 @@ def test_absent_and_malformed_files(tmp_path, capsys):
 
 
 def test_a_model_file_that_is_none(file, tmp_path, capsys):
-    assert "is not a readable model file" in error_of(capsys, "recommend", file, "--model", file)
+    message = error_of(capsys, "recommend", file, "--model", file)
+    assert "is not a fastautorec model file: it is a text file that begins with 'user,item,rating,timestamp'" in message
     assert "no model file" in error_of(capsys, "recommend", file, "--model", tmp_path / "absent.npz")
 
 
@@ -168,15 +170,6 @@ def test_recommend_for_other_users_skips_and_counts_unknown_items(tmp_path, mode
     assert not {row["item"] for row in rows} & {"item01", "item02"}
     assert "skipped 2 of 4 interactions, with 1 items" in err
     assert "left out 1 users" in err
-
-
-def test_recommend_without_any_known_item_gives_an_empty_table(tmp_path, model, capsys):
-    other = tmp_path / "other.csv"
-    other.write_text("user,item\nann,novelty\nbob,novelty\n")
-    assert main(["recommend", str(other), "--model", str(model)]) == 0
-    out, err = capsys.readouterr()
-    assert out == "user,rank,item,score\n"
-    assert "left out 2 users" in err
 
 
 def test_recommend_leaves_no_rows_for_free_places(file, model, capsys):
@@ -228,7 +221,7 @@ def test_evaluate_agrees_with_the_library(file, capsys):
 
 def test_the_split_for_the_test_leaves_train_and_validation_together(file):
     data = far.read_ratings(file)
-    train, validation, test = far.split(data, cli.TEST_RATIOS, by="random", random_state=5)
+    train, validation, test = far.split(data, options.TEST_RATIOS, by="random", random_state=5)
     history, rest = far.split(data, (0.7, 0.3), by="random", random_state=5)
     assert (history.user_items != train.user_items + validation.user_items).nnz == 0
     assert (rest.user_items != test.user_items).nnz == 0
@@ -287,6 +280,29 @@ def test_doctor_tells_where_the_number_of_threads_comes_from(monkeypatch, capsys
     assert "must be an integer >= 1" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("`device` is 'cuda', which needs CuPy, and it is not installed: X; or use device='cpu'",
+         "not available: needs CuPy, and it is not installed: X"),
+        ("`device` is 'cuda', but this machine has no NVIDIA driver; install it (on Y), or use device='cpu'",
+         "not available: this machine has no NVIDIA driver; install it (on Y)"),
+        ("the NVIDIA driver knows CUDA 12; update the driver",
+         "not available: the NVIDIA driver knows CUDA 12; update the driver"),
+    ],
+)  # fmt: skip
+def test_doctor_does_not_speak_of_a_device_that_nobody_has_set(error, line, monkeypatch):
+    def unavailable(device):
+        raise far.exceptions.BackendUnavailableError(error)
+
+    monkeypatch.setattr(doctor, "get_backend", unavailable)
+    assert doctor._gpu() == line
+
+
+def test_doctor_without_a_gpu_does_not_name_the_parameter():
+    assert "`device`" not in doctor._gpu()
+
+
 def test_doctor_reports_a_core_that_cannot_be_loaded(monkeypatch, capsys):
     def broken():
         raise ImportError("wrong architecture")
@@ -316,7 +332,7 @@ def test_interruption_prints_a_line(file, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "read_ratings", interrupt)
+    monkeypatch.setattr(files, "read_ratings", interrupt)
     assert main(["evaluate", str(file)]) == 130
     assert capsys.readouterr().err == "fastautorec: interrupted\n"
 
@@ -325,7 +341,7 @@ def test_other_failures_of_the_machine(file, monkeypatch, capsys):
     def fail(*_, **__):
         raise MemoryError("Unable to allocate 3 TiB")
 
-    monkeypatch.setattr(cli, "read_ratings", fail)
+    monkeypatch.setattr(files, "read_ratings", fail)
     assert "not enough memory: Unable to allocate 3 TiB" in error_of(capsys, "evaluate", file)
 
 
@@ -333,7 +349,7 @@ def test_our_own_mistakes_are_not_hidden(file, monkeypatch):
     def fail(*_, **__):
         raise AssertionError("a bug")
 
-    monkeypatch.setattr(cli, "read_ratings", fail)
+    monkeypatch.setattr(files, "read_ratings", fail)
     with pytest.raises(AssertionError):
         main(["evaluate", str(file)])
 

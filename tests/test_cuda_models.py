@@ -43,7 +43,7 @@ def agree(one: Any, other: Any, tolerance: float = 2e-4) -> None:
 
 
 def fitted_arrays(model: Any) -> dict[str, Any]:
-    return {name: getattr(model, name) for name in model._arrays if name not in model._on_host}
+    return {name: getattr(model, name) for name in model._arrays}
 
 
 @every_model

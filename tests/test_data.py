@@ -13,6 +13,8 @@ from fastautorec.data import Interactions, split, split_users
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+EMPTY = pytest.mark.filterwarnings("ignore:part . of . is empty")  # which is told, and right
+
 
 def small():
     matrix = sparse.csr_matrix([[1, 0, 1, 1], [0, 1, 0, 0]], dtype=np.float64)
@@ -190,6 +192,7 @@ def test_ties_in_time_go_by_item(times):
     assert train.user_items.indices.tolist() == [0, 1]
 
 
+@EMPTY
 @pytest.mark.parametrize(
     ("n", "sizes"), [(1, [1, 0, 0]), (2, [1, 1, 0]), (5, [3, 1, 1]), (10, [5, 2, 3]), (45, [23, 9, 13])]
 )
@@ -198,6 +201,7 @@ def test_split_sizes(n, sizes):
     assert [part.nnz for part in parts] == sizes
 
 
+@EMPTY
 def test_split_keeps_the_type():
     for form in ("csr", "csc", "coo"):
         for matrix in (sparse.csr_matrix(np.eye(5, 6)).asformat(form), sparse.csr_array(np.eye(5, 6)).asformat(form)):
@@ -206,6 +210,7 @@ def test_split_keeps_the_type():
             assert part.shape == (5, 6)
 
 
+@EMPTY
 @given(
     lengths=st.lists(st.integers(0, 12), min_size=1, max_size=8),
     ratios=st.sampled_from([(0.5, 0.2, 0.3), (0.9, 0.1), (0.25, 0.25, 0.25, 0.25), (1 / 3, 2 / 3)]),
@@ -304,3 +309,9 @@ def test_split_users_refuses():
         split_users(sparse.csr_matrix((3, 3)), 1.0)
     with pytest.raises(ValueError, match="two users"):
         split_users(sparse.csr_matrix((1, 3)))
+
+
+def test_a_table_is_no_matrix():
+    frame = pytest.importorskip("pandas").DataFrame({"who": [1, 2], "what": [3, 4]})
+    with pytest.raises(TypeError, match=r"one row per interaction comes in by Interactions\.from_dataframe"):
+        Interactions(frame)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fastautorec._experiments.reading import paper_metrics, parse, read_experiment, shipped
+from fastautorec._experiments.config import paper_metrics
+from fastautorec._experiments.reading import parse, read_experiment, shipped
 from fastautorec._experiments.zoo import class_names
 
 DATASET = '[[datasets]]\nname = "few"\nsource = "example"\nby = "random"\n'
@@ -33,8 +34,8 @@ def error_of(text):
 def test_what_is_left_out_has_a_default():
     experiment = read(DATASET + MODEL)
     assert (experiment.name, experiment.title, experiment.definition) == ("test", "test", "standard")
-    assert experiment.k == (5, 10, 20, 50)
-    assert experiment.metrics == paper_metrics(experiment.k)
+    assert experiment.lengths(50) == (5, 10, 20, 50)
+    assert experiment.columns((5, 10)) == paper_metrics((5, 10))
     (entry,) = experiment.models
     assert (entry.seeds, entry.fit, entry.group) == ((0, 1, 2), "all", "")
 

@@ -20,6 +20,8 @@ class TestPopularity(ModelContract):
 
 
 class TestPureSVD(ModelContract):
+    answers_strangers_by_popularity = True
+
     def make(self, **params: Any) -> far.PureSVD:
         return far.PureSVD(**{"factors": 8, **params})
 
@@ -32,6 +34,8 @@ class TestPureSVD(ModelContract):
 
 
 class TestNCEPLRec(ModelContract):
+    answers_strangers_by_popularity = takes_penalties = True
+
     def make(self, **params: Any) -> far.NCEPLRec:
         return far.NCEPLRec(**{"factors": 8, **params})
 
@@ -45,6 +49,8 @@ class TestNCEPLRec(ModelContract):
 
 
 class TestEASE(ModelContract):
+    answers_strangers_by_popularity = True
+
     def make(self, **params: Any) -> far.EASE:
         return far.EASE(**{"regularization": 20.0, **params})
 

@@ -149,12 +149,13 @@ def test_a_user_with_every_item(device: str) -> None:
     full = sparse.vstack([TRAIN, np.ones((1, 40))]).tocsr()
     model = make("NSAutoRec joint", device=device).fit(full)
     assert np.isfinite(model.predict(full)).all()
-    before = model.predict(TRAIN)
     for case in ("NSAutoRec joint", "OHNSAutoRec"):
         with pytest.raises(ValueError, match=r"`exclude_positives`.* row 60 holds all 40 items"):
             make(case, exclude_positives=True, device=device).fit(full)
+    model = make("NSAutoRec joint", exclude_positives=True, device=device).fit(TRAIN)
+    before = model.predict(TRAIN)
     with pytest.raises(ValueError, match="row 1 holds all 40 items"):
-        model.set_params(exclude_positives=True).partial_fit(sparse.vstack([TRAIN[:1], np.ones((1, 40))]).tocsr())
+        model.partial_fit(sparse.vstack([TRAIN[:1], np.ones((1, 40))]).tocsr())
     np.testing.assert_array_equal(model.predict(TRAIN), before)
 
 

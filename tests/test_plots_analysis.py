@@ -158,6 +158,7 @@ def test_no_pair_and_too_many():
 
 @pytest.mark.parametrize("name", DRAW)
 def test_without_matplotlib_the_message_tells_what_to_install(name, monkeypatch):
+    monkeypatch.delitem(sys.modules, "fastautorec._analysis._figure", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     with pytest.raises(ImportError, match=r"plots need matplotlib; pip install 'fastautorec\[plot\]'"):
         DRAW[name]()

@@ -23,10 +23,13 @@ def test_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     lines = [f"{u},{i},5,{rng.integers(10**6)}" for u in range(80) for i in rng.choice(60, 12, replace=False)]
     Path("ratings.csv").write_text("userId,movieId,rating,timestamp\n" + "\n".join(lines))
     found = blocks()
-    assert len(found) == 6
+    assert len(found) == 7
     for block in found:
         exec(compile(block, "README.md", "exec"), {})
     assert Path("packages.npz").exists()
-    printed = capsys.readouterr().out
+    printed, told = capsys.readouterr()
+    shown = re.findall(r"```\n(sold\.csv: .*?)```", README.read_text(), flags=re.DOTALL)
+    assert len(shown) == 1
+    assert shown[0] in told  # the README prints what is printed
     assert "NDCG" in printed
     assert "predicted peak" in printed

@@ -43,6 +43,7 @@ def model_with(decoder, threads=1, encoder=None):
     model = far.NCEPLRec(factors=decoder.shape[1], device="cpu", num_threads=threads)
     model.encoder_, model.encoder_bias_ = factors(len(decoder), 3) if encoder is None else encoder, None
     model.decoder_, model.n_items_, model.device_, model.item_ids_ = decoder, len(decoder), "cpu", None
+    model.item_counts_, model.fitted_params_ = None, model.get_params()
     return model
 
 

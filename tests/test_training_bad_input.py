@@ -17,7 +17,7 @@ NAN, INFINITY = float("nan"), float("inf")
 SHARED = [
     ({"factors": 0}, ValueError, "`factors` must be >= 1, got 0"),
     ({"factors": 7, "init": "svd"}, ValueError, "`factors` must be even with activation='relu' and init='svd'"),
-    ({"factors": 82, "init": "svd"}, ValueError, "a matrix of 60 users and 40 items has at most 40; use fewer factors"),
+    ({"factors": 82, "init": "svd"}, ValueError, "60 users with interactions and 40 items has at most 40; use fewer"),
     ({"activation": "gelu"}, ValueError, "`activation` must be one of 'identity', 'relu', 'tanh', 'sigmoid'"),
     ({"normalize": "l1"}, ValueError, "`normalize` must be one of 'l2', None, got 'l1'"),
     ({"init": "zeros"}, ValueError, "`init` must be one of 'random', 'svd', got 'zeros'"),

@@ -281,7 +281,7 @@ def test_default_spaces_name_parameters_that_exist_and_are_allowed(name: str) ->
     cls = getattr(far, name, None) or getattr(far.baselines, name, None)
     if cls is None:
         pytest.skip(f"{name} is not there")
-    space = default_space(cls(), (9999, 9999))
+    space = default_space(cls(), 9999)
     assert space.keys() <= inspect.signature(cls).parameters.keys()
     for parameter, values in space.items():
         for value in values if isinstance(values, list) else values[:2]:
@@ -289,17 +289,17 @@ def test_default_spaces_name_parameters_that_exist_and_are_allowed(name: str) ->
 
 
 def test_default_space_has_no_more_factors_than_the_data() -> None:
-    assert default_space(far.PureSVD(), (999, 60))["factors"] == [10, 20, 50]
-    assert default_space(far.PureSVD(), (7, 60))["factors"] == [7]
+    assert default_space(far.PureSVD(), 60)["factors"] == [10, 20, 50]
+    assert default_space(far.PureSVD(), 7)["factors"] == [7]
 
 
 def test_default_space_leaves_what_is_set() -> None:
-    space = default_space(far.NSAutoRec(mode="joint", factors=30), (99, 99))
+    space = default_space(far.NSAutoRec(mode="joint", factors=30), 99)
     assert not space.keys() & {"mode", "factors"}
-    assert "mode" in default_space(far.NCEAutoRec(epochs=5), (99, 99))
-    assert "mode" not in default_space(far.NCEAutoRec(), (99, 99))
+    assert "mode" in default_space(far.NCEAutoRec(epochs=5), 99)
+    assert "mode" not in default_space(far.NCEAutoRec(), 99)
     with pytest.raises(ValueError, match=r"all that is searched by default is set in EASE\(regularization=3\)"):
-        default_space(far.EASE(regularization=3), (99, 99))
+        default_space(far.EASE(regularization=3), 99)
 
 
 @pytest.mark.parametrize("name", ["BPR", "WRMF"])

@@ -5,7 +5,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <type_traits>
 
 #include "fastautorec/check.hpp"
@@ -15,6 +17,48 @@
 namespace fastautorec::bindings {
 
 namespace py = pybind11;
+
+// Where a thread stays that must neither go on nor end. Without the GIL.
+[[noreturn]] inline void park() noexcept {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+// Gives the GIL away while it lives. A Python that is about to end lets no other thread have it again: before 3.14 it
+// ends the thread by unwinding its stack, which no C++ frame between here and Python expects. Such a thread is parked.
+class GilRelease {
+   public:
+    GilRelease() : state_(PyEval_SaveThread()) {}
+    GilRelease(const GilRelease&) = delete;
+    GilRelease& operator=(const GilRelease&) = delete;
+    ~GilRelease() {
+        try {
+            PyEval_RestoreThread(state_);
+        } catch (...) {  // nothing but that unwinding comes out of C
+            park();
+        }
+    }
+
+   private:
+    PyThreadState* state_;
+};
+
+// The other way: has the GIL while it lives, in a thread that gave it away.
+class GilAcquire {
+   public:
+    GilAcquire() {
+        try {
+            state_ = PyGILState_Ensure();
+        } catch (...) {
+            park();
+        }
+    }
+    GilAcquire(const GilAcquire&) = delete;
+    GilAcquire& operator=(const GilAcquire&) = delete;
+    ~GilAcquire() { PyGILState_Release(state_); }
+
+   private:
+    PyGILState_STATE state_;
+};
 
 template <class T>
 T* pointer(const py::array& array, bool writeable) {

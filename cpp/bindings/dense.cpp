@@ -12,7 +12,7 @@ void register_dense(py::module_& module) {
             const auto left = matrix_view<const float>(a);
             const auto right = matrix_view<const float>(b);
             const auto product = matrix_view<float>(out, true);
-            py::gil_scoped_release release;
+            const GilRelease release;
             multiply_few_rows(left, right, product, num_threads);
         },
         "a"_a, "b"_a, "out"_a, "num_threads"_a);

@@ -15,7 +15,7 @@ void register_heads(py::module_& module) {
             const auto h = matrix_view<const float>(hidden);
             const auto p = parameter_view(decoder);
             const auto grad = matrix_or_none(grad_hidden);
-            py::gil_scoped_release release;
+            const GilRelease release;
             return mse_head(target, h, p, scale, grad, plan, num_threads);
         },
         "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "hidden"_a, "decoder"_a, "scale"_a, "grad_hidden"_a, "plan"_a,
@@ -34,7 +34,7 @@ void register_heads(py::module_& module) {
             const auto h = matrix_view<const float>(hidden);
             const auto p = parameter_view(decoder);
             const auto grad = matrix_or_none(grad_hidden);
-            py::gil_scoped_release release;
+            const GilRelease release;
             return ns_head(positives, negatives, drawn.data, h, p, output, scale, grad, plan, num_threads);
         },
         "indptr"_a, "indices"_a, "negative_indptr"_a, "negative_indices"_a, "counts"_a, "n_cols"_a, "hidden"_a,

@@ -13,7 +13,7 @@ void register_nce(py::module_& module) {
             const auto x = csr_view(indptr, indices, py::none(), n_cols);
             const auto counts = vector_view<std::int64_t>(out, true);
             require(counts.size == n_cols, "out must have one value for each item");
-            py::gil_scoped_release release;
+            const GilRelease release;
             count_items(x, counts.data, num_threads);
         },
         "indptr"_a, "indices"_a, "n_cols"_a, "out"_a, "num_threads"_a);
@@ -25,7 +25,7 @@ void register_nce(py::module_& module) {
             const auto x = csr_view(indptr, indices, py::none(), n_cols);
             const auto values = vector_view<float>(out, true);
             require(values.size >= x.nnz(), "out must have one value for each entry");
-            py::gil_scoped_release release;
+            const GilRelease release;
             nce_transform(x, beta, per_interaction, values.data, num_threads);
         },
         "indptr"_a, "indices"_a, "n_cols"_a, "beta"_a, "per_interaction"_a, "out"_a, "num_threads"_a);

@@ -56,7 +56,7 @@ void register_optim(py::module_& module) {
         [](const py::object& parameter, const py::array& grad, int num_threads) {
             const auto p = parameter_view(parameter);
             const auto g = matrix_view<const float>(grad);
-            py::gil_scoped_release release;
+            const GilRelease release;
             optimizer_step(p, g, num_threads);
         },
         "parameter"_a, "grad"_a, "num_threads"_a);
@@ -68,7 +68,7 @@ void register_optim(py::module_& module) {
             const auto x = csr_view(indptr, indices, data, n_cols);
             const auto g = matrix_view<const float>(grad);
             const auto p = parameter_view(parameter);
-            py::gil_scoped_release release;
+            const GilRelease release;
             encode_backward_step(x, g, p, num_threads);
         },
         "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "grad"_a, "parameter"_a, "num_threads"_a);

@@ -19,7 +19,7 @@ void register_rank(py::module_& module) {
                 exclude = csr_view(py::cast<py::array>(exclude_indptr), py::cast<py::array>(exclude_indices),
                                    py::none(), n_cols);
             }
-            py::gil_scoped_release release;
+            const GilRelease release;
             top_items(s, given ? &exclude : nullptr, first_item, i, b, num_threads);
         },
         "scores"_a, "exclude_indptr"_a, "exclude_indices"_a, "n_cols"_a, "first_item"_a, "ids"_a, "best"_a,
@@ -36,7 +36,7 @@ void register_rank(py::module_& module) {
             const auto o = vector_view<std::int32_t>(out, true);
             require(places.size == i.rows && first.size == i.rows,
                     "lengths and starts must have one value for each row");
-            py::gil_scoped_release release;
+            const GilRelease release;
             find_ranks(i, test, places.data, first.data, o, num_threads);
         },
         "ids"_a, "test_indptr"_a, "test_indices"_a, "n_cols"_a, "lengths"_a, "starts"_a, "out"_a, "num_threads"_a);
@@ -49,7 +49,7 @@ void register_rank(py::module_& module) {
             const auto test = csr_view(test_indptr, test_indices, py::none(), n_cols);
             const auto k = vector_view<const std::int64_t>(cutoffs);
             const auto o = matrix_view<double>(out, true);
-            py::gil_scoped_release release;
+            const GilRelease release;
             ranking_metrics(i, test, k.data, k.size, paper ? Definition::kPaper : Definition::kStandard, o,
                             num_threads);
         },

@@ -31,7 +31,7 @@ void register_sampling(py::module_& module) {
             const auto pointers = vector_view<std::int64_t>(indptr, true);
             const auto i = vector_view<std::int32_t>(ids, true), c = vector_view<std::int32_t>(counts, true);
             require(pointers.size == u.size + 1, "indptr must have one entry more than users");
-            py::gil_scoped_release release;
+            const GilRelease release;
             sample_negatives(sampler, u, excludes ? &exclude : nullptr, seed, epoch, pointers.data, i, c, num_threads);
         },
         "n_samples"_a, "cdf"_a, "guide"_a, "table"_a, "last"_a, "base"_a, "table_guide"_a, "users"_a,

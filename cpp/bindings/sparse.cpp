@@ -14,7 +14,7 @@ void register_sparse(py::module_& module) {
             const auto w = matrix_view<const float>(weight);
             const auto target = matrix_view<float>(out, true);
             const float* b = optional_vector(bias, w.cols, "bias must have one value for each unit");
-            py::gil_scoped_release release;
+            const GilRelease release;
             encode(x, w, b, activation, target, num_threads);
         },
         "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "weight"_a, "bias"_a, "activation"_a, "out"_a, "num_threads"_a);
@@ -26,7 +26,7 @@ void register_sparse(py::module_& module) {
             const auto x = csr_view(indptr, indices, data, n_cols);
             const auto g = matrix_view<const float>(grad);
             const auto target = matrix_view<float>(out, true);
-            py::gil_scoped_release release;
+            const GilRelease release;
             encode_backward(x, g, target, accumulate, num_threads);
         },
         "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "grad"_a, "out"_a, "accumulate"_a, "num_threads"_a);
@@ -43,7 +43,7 @@ void register_sparse(py::module_& module) {
                 optional_vector(user_weights, x.n_rows, "user_weights must have one value for each user");
             const auto b = matrix_view<const float>(block);
             const auto target = matrix_view<float>(out, true);
-            py::gil_scoped_release release;
+            const GilRelease release;
             gram_product(x, of_items, of_users, b, target, num_threads);
         },
         "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "item_weights"_a, "user_weights"_a, "block"_a, "out"_a,
@@ -62,7 +62,7 @@ void register_sparse(py::module_& module) {
                 require(given.size == x.n_rows, "users must have one number for each row");
                 numbers = given.data;
             }
-            py::gil_scoped_release release;
+            const GilRelease release;
             drop_entries(x, rate, seed, epoch, numbers, values.data, num_threads);
         },
         "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "rate"_a, "seed"_a, "epoch"_a, "users"_a, "out"_a,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "fastautorec/blas_regions.hpp"
 #include "fastautorec/check.hpp"
 #include "fastautorec/scratch.hpp"
 #include "fastautorec/simd.hpp"
@@ -73,6 +74,7 @@ void multiply(Op op_a, Op op_b, float alpha, ConstMatrix a, ConstMatrix b, float
         return;
     }
     if (c.rows == 0 || c.cols == 0) return;
+    limit_own_thread();
     // Fortran reads our rows as columns: it computes c^T = op(b)^T op(a)^T.
     const char trans_a = op_a == Op::kAsIs ? 'N' : 'T', trans_b = op_b == Op::kAsIs ? 'N' : 'T';
     const int m = int_size(c.cols), n = int_size(c.rows), k = int_size(inner);
@@ -88,6 +90,7 @@ void lower_gram(ConstMatrix a, Matrix c) {
         return;
     }
     if (a.cols == 0) return;
+    limit_own_thread();
     const char uplo = 'U', trans = 'N';  // above the diagonal in Fortran's order of storage
     const int n = int_size(a.cols), k = int_size(a.rows), lda = leading(a), ldc = leading(read_only(c));
     const float one = 1.0f, zero = 0.0f;

@@ -10,7 +10,7 @@ from fastautorec import baselines, datasets, evaluation, ops, plots, reference
 from fastautorec._tuning import tune
 from fastautorec._tuning_result import TuningResult
 from fastautorec._version import __version__
-from fastautorec.data import Interactions, read_ratings, split, split_users
+from fastautorec.data import Interactions, align, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
 from fastautorec.exceptions import (
     BackendUnavailableError,
@@ -41,6 +41,7 @@ __all__ = [
     "RatingsFileError",
     "TuningResult",
     "__version__",
+    "align",
     "baselines",
     "compare",
     "datasets",

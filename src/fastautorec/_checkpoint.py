@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec import _model_file
+from fastautorec._data.identity import fingerprint
 from fastautorec._sparse import Csr
 from fastautorec._version import __version__
 from fastautorec.exceptions import ModelFileError
@@ -33,6 +34,8 @@ class Checkpoint:
         Written after epochs, as often as a twentieth of the time allows.
     resume : Path, optional
         An earlier one to continue from.
+    data : Interactions or scipy sparse, optional
+        The training data, whose ids must be the same in a continuation.
 
     Raises
     ------
@@ -40,12 +43,12 @@ class Checkpoint:
         If ``path`` cannot be written for want of a folder, or because it is one: now, not after an epoch.
     """
 
-    def __init__(self, path: Path | None = None, resume: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, resume: Path | None = None, data: Any = None) -> None:
         if path is not None and not path.parent.is_dir():
             raise FileNotFoundError(f"`checkpoint`={str(path)!r} is in a folder that does not exist; create it first")
         if path is not None and path.is_dir():
             raise IsADirectoryError(f"`checkpoint`={str(path)!r} is a folder; name a file in it")
-        self._path, self._resume = path, resume
+        self._path, self._resume, self._data = path, resume, data
         self._identity: dict[str, Any] = {}
         self._next = 0.0
 
@@ -56,7 +59,7 @@ class Checkpoint:
 
     def identify(self, identity: dict[str, Any]) -> None:
         """Say what must be the same in a run and in its continuation."""
-        self._identity = identity
+        self._identity = identity | {"ids": fingerprint(self._data)}
 
     def load(self) -> tuple[dict[str, Any], Arrays] | None:
         """Return header and arrays to continue from, or None."""
@@ -109,8 +112,9 @@ def _difference(path: Path, name: str, there: Any, here: Any) -> str:
     if name == "parameters" and isinstance(there, dict):
         changed = [key for key in here if there.get(key) != here[key]]
         details = ", ".join(f"{key}={there.get(key)!r} there and {here[key]!r} here" for key in changed)
-    elif name.endswith("data"):
-        details = "other interactions" if there and here else f"{'some' if there else 'none'} there"
+    elif name == "ids" or name.endswith("data"):
+        others = "other ids" if name == "ids" else "other interactions"
+        details = others if there and here else f"{'some' if there else 'none'} there"
     else:
         details = f"{there!r} there, {here!r} here"
     return (

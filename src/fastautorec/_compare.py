@@ -182,10 +182,19 @@ def check_comparable(a: Report, b: Report) -> None:
             f"`report_a` and `report_b` must cover the same users, got {a.n_users} and {b.n_users} users that are not "
             "the same rows; evaluate both with the same train and test data"
         )
-    if not np.array_equal(a.n_test_items, b.n_test_items):
+    if not (np.array_equal(a.n_test_items, b.n_test_items) and np.array_equal(a.ranks.items, b.ranks.items)):
         raise ValueError(
-            "`report_a` and `report_b` must have the same test data, got users with different numbers of test items; "
-            "evaluate both with the same train and test data"
+            f"`report_a` and `report_b` must have the same test data, got {_difference(a, b)}; evaluate both with the "
+            "same train and test data, items in the same columns"
         )
     if a.n_users < 2:
         raise ValueError(f"`report_a` and `report_b` must cover at least 2 users, got {a.n_users}")
+
+
+def _difference(a: Report, b: Report) -> str:
+    counts = a.n_test_items != b.n_test_items
+    if counts.any():
+        return f"users with different numbers of test items, the first in row {a.users[np.argmax(counts)]}"
+    entry = int(np.argmax(a.ranks.items != b.ranks.items))
+    row = a.users[np.searchsorted(a.ranks.indptr, entry, side="right") - 1]
+    return f"other test items: of row {row} item {a.ranks.items[entry]} and item {b.ranks.items[entry]}"

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from scipy import linalg
 
 from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._blas import single_threaded_blas
 from fastautorec._losses import SquaredError
-from fastautorec._parallel import interruptible, single_threaded_blas
+from fastautorec._parallel import interruptible
 from fastautorec._sparse import BLOCK_ENTRIES, Csr
 from fastautorec._tiles import over_tiles
 

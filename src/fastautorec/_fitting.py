@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
 from fastautorec._backends.protocol import Backend
+from fastautorec._bars import open_bar
 from fastautorec._checkpoint import Checkpoint
 from fastautorec._sparse import Csr
 
 
 class Progress:
-    """A tqdm bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
+    """A bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
 
     def __init__(self, title: str, show: bool) -> None:
         self._title, self._show = title, show
-        self._bar: Any = None  # made when there is something to show
+        self._bar: Any = None  # made at the first step
         self._training = False
 
     def step(self, name: str) -> None:
@@ -28,7 +29,7 @@ class Progress:
         if self._training:
             return
         if self._bar is None:
-            self._bar = tqdm(desc=self._title, unit=" steps", disable=not self._show)
+            self._bar = open_bar(self._show, desc=self._title, unit=" steps")
         self._bar.set_postfix_str(name, refresh=False)
         self._bar.update()
 
@@ -36,9 +37,8 @@ class Progress:
         """Begin a bar over the users of all epochs of a phase."""
         self._close()
         self._training = True
-        self._bar = tqdm(
-            desc=f"{self._title} {phase}", total=users * epochs, unit=" users", unit_scale=True, disable=not self._show
-        )
+        title, total = f"{self._title} {phase}", users * epochs
+        self._bar = open_bar(self._show, desc=title, total=total, unit=" users", unit_scale=True)
 
     def users(self, count: int) -> None:
         """Count trained users."""
@@ -84,6 +84,11 @@ class FitRun:
         self.checkpoint, self.keep_on_interrupt = checkpoint or Checkpoint(), keep_on_interrupt
         self._callbacks = callbacks
         self._started = time.perf_counter()
+
+    @cached_property
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """Users of each item, int64 (n,)."""
+        return self.backend.count_items(self.train)
 
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
         """Train on some of the users only; validation leaves out those without interactions by itself."""

@@ -6,12 +6,14 @@ as wide as the longest one.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,16 @@ from fastautorec.exceptions import ModelFileError
 MODEL = "model"
 FORMAT_VERSION = 2
 HEADER = "header"
+
+_LOOK = 512  # bytes that tell what a file is
+_ZIP = b"PK\x03\x04"
+_KNOWN = {
+    b"PAR1": "a Parquet file; read_ratings reads ratings",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x1f\x8b": "a gzip file",
+    b"\x89HDF": "an HDF5 file",
+    **{bytes([0x80, number]): "a pickle, and these are never opened" for number in range(2, 6)},
+}
 
 Arrays = dict[str, npt.NDArray[Any] | None]
 
@@ -49,21 +61,23 @@ def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
 
     Raises
     ------
-    FileNotFoundError, ModelFileError
+    OSError, ModelFileError
         As `fastautorec.load`.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"no {kind} file at {path}")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            header = _read_header(path, archive, kind)
-            arrays: Arrays = {
-                name: None if digest is None else archive[name] for name, digest in header["arrays"].items()
-            }
-    except ModelFileError:
-        raise
-    except Exception as error:  # whatever a reader of zip files and arrays may raise on damaged bytes
-        raise damaged(path, error, kind) from error
+    with _open(path, kind) as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                header = _read_header(path, archive, kind)
+                arrays: Arrays = {
+                    name: None if digest is None else _member(archive, name)
+                    for name, digest in header["arrays"].items()
+                }
+        except (ModelFileError, MemoryError):
+            raise
+        except Exception as error:  # whatever a reader of zip files and arrays may raise on damaged bytes
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise  # a disk that cannot be read, say: the file may be good
+            raise damaged(path, error, kind) from error
     for name, array in arrays.items():
         if array is not None and _digest(array) != header["arrays"][name]:
             raise damaged(path, f"array {name!r} does not match its checksum", kind)
@@ -78,6 +92,58 @@ def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
     return header, arrays
 
 
+def _open(path: Path, kind: str) -> IO[bytes]:
+    """Open a file that may be one of ours, or say what it is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no {kind} file at {path}") from None
+    if stat.S_ISDIR(mode):
+        raise _foreign(path, "a folder; Interactions.open reads a folder of interactions", kind)
+    if not stat.S_ISREG(mode):
+        raise _foreign(path, "a pipe or a device, and no regular file", kind)
+    file = path.open("rb")
+    start = file.read(_LOOK)
+    file.seek(0)
+    if not start.startswith(_ZIP[: len(start)]) or not start:
+        file.close()
+        raise _foreign(path, _what_it_is(start), kind)
+    return file
+
+
+def _what_it_is(start: bytes) -> str:
+    """Return in words what a file is that begins with these bytes, and what to do with it."""
+    for beginning, words in _KNOWN.items():
+        if start.startswith(beginning):
+            return words
+    try:
+        text = start.decode("utf-8") if len(start) < _LOOK else start[:-4].decode("utf-8", "ignore")
+    except UnicodeDecodeError:
+        text = "\0"
+    if not start:
+        return "empty"
+    if "\0" in text:
+        return "of some other format"
+    return f"a text file that begins with {text.splitlines()[0][:40]!r}; read_ratings reads ratings"
+
+
+def _foreign(path: Path, words: str, kind: str) -> ModelFileError:
+    return ModelFileError(f"{path} is not a fastautorec {kind} file: it is {words}")
+
+
+def _member(archive: Any, name: str) -> npt.NDArray[Any]:
+    """Return an array of the file; one of Python objects is refused in our words, for NumPy's recommend unpickling."""
+    try:
+        array = archive[name]
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise ValueError(f"{name!r} holds Python objects, which are never read") from None
+        raise
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name!r} is no array")
+    return array
+
+
 def damaged(path: Path, reason: object, kind: str = MODEL) -> ModelFileError:
     """Return the error for a file that cannot be understood."""
     return ModelFileError(
@@ -86,6 +152,17 @@ def damaged(path: Path, reason: object, kind: str = MODEL) -> ModelFileError:
 
 
 def _write_atomically(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    try:
+        _write_and_rename(path, arrays)
+    except OSError as error:  # tell the name that was given, not that of the temporary file
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"no folder {path.parent} to save {path.name} in; create it first") from None
+        if error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
+
+
+def _write_and_rename(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
@@ -106,7 +183,9 @@ def _write_atomically(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
 
 
 def _read_header(path: Path, archive: Any, kind: str) -> dict[str, Any]:
-    header = json.loads(archive[HEADER].tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
+    header = (
+        json.loads(_member(archive, HEADER).tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
+    )
     if not isinstance(header, dict) or header.get("format") != f"fastautorec {kind}":
         source = "model.save(path)" if kind == MODEL else "fit(..., checkpoint=path)"
         raise ModelFileError(f"{path} is not a fastautorec {kind} file; write one with {source}")

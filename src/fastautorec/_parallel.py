@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from concurrent.futures import Future, wait
+from functools import cache, partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
-from threadpoolctl import ThreadpoolController
 
+from fastautorec._blas import single_threaded_blas
+from fastautorec._cpus import usable_cpus
 from fastautorec._validation import check_int
 
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
@@ -32,46 +35,17 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def resolve_num_threads(num_threads: int | None) -> int:
-    """Return the given number of threads, or FASTAUTOREC_NUM_THREADS, or the number of usable cores."""
+    """Return the given number of threads, or FASTAUTOREC_NUM_THREADS, or the number of usable processors."""
     if num_threads is not None:
         return check_int("num_threads", num_threads, 1)
     setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if setting:
-        if not setting.isdigit() or int(setting) == 0:
+        if not (setting.isascii() and setting.isdigit()) or int(setting) == 0:
             raise ValueError(
                 f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}"
             )
         return int(setting)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-class _SingleThreadedBlas:
-    """Gives BLAS one thread while any region is open; the first one in limits it, the last one out restores it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open = 0
-        self._limit: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._open += 1
-            if self._open == 1:
-                self._limit = _controller().limit(limits=1, user_api="blas")
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._open -= 1
-            if self._open == 0:
-                self._limit.restore_original_limits()
-
-
-single_threaded_blas = _SingleThreadedBlas()
+    return usable_cpus()
 
 
 def run_blocks(task: Callable[[int, int], None], size: int, block: int, num_threads: int) -> None:
@@ -89,53 +63,85 @@ def run_blocks(task: Callable[[int, int], None], size: int, block: int, num_thre
 
 
 def _run_in_pool(task: Callable[[int, int], None], starts: range, num_threads: int) -> None:
-    stop = threading.Event()
+    pending = deque(starts)
 
-    def guarded(start: int) -> None:
-        if stop.is_set():
-            return
+    def work() -> None:
         try:
-            task(start, min(start + starts.step, starts.stop))
+            while True:
+                try:
+                    start = pending.popleft()
+                except IndexError:
+                    return
+                task(start, min(start + starts.step, starts.stop))
         except BaseException:
-            stop.set()
+            pending.clear()
             raise
 
-    futures = [_pool(num_threads).submit(guarded, start) for start in starts]
+    helpers = _workers().submit(work, min(num_threads, len(starts)) - 1)
     try:
-        for future in futures:
-            future.result()
-    except BaseException:
-        stop.set()
-        wait(futures)  # they write to the caller's arrays
-        raise
+        work()
+    finally:
+        pending.clear()
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)  # they write to the caller's arrays
+    for helper in begun:
+        helper.result()
 
 
 def interruptible(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
     """Call a long LAPACK routine so that Ctrl-C does not have to wait for it; its result is then thrown away."""
-    return _pool(1).submit(function, *args, **kwargs).result()
+    beside = _workers().submit(partial(function, *args, **kwargs), 1)
+    return beside[0].result() if beside else function(*args, **kwargs)
+
+
+class _Workers:
+    """Threads that wait for work, as many as were ever asked for, or as the system allows.
+
+    They are daemons: at its end the process does not wait for them, nor for one whose start Ctrl-C cut short.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._lock, self._started = threading.Lock(), 0
+
+    def submit(self, function: Callable[[], Any], times: int) -> list[Future[Any]]:
+        """Let up to ``times`` workers call ``function``; none where not a single thread can be had."""
+        if self._started < times:
+            self._start(times)
+        futures: list[Future[Any]] = [Future() for _ in range(min(times, self._started))]
+        for future in futures:
+            self._tasks.put((future, function))
+        return futures
+
+    def _start(self, wanted: int) -> None:
+        with self._lock:
+            while self._started < wanted:
+                worker = threading.Thread(target=self._serve, name=f"fastautorec_{self._started}", daemon=True)
+                try:
+                    worker.start()
+                except RuntimeError:  # no more threads to be had: those there are do the work
+                    return
+                self._started += 1
+
+    def _serve(self) -> None:
+        while True:
+            future, function = self._tasks.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    with single_threaded_blas:
+                        future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+            del future, function  # nothing is kept alive while waiting
 
 
 @cache
-def _pool(num_threads: int) -> ThreadPoolExecutor:
-    """Return a pool whose threads run already.
-
-    Another thread starts them, for Ctrl-C only comes to the main one: the executor would lose sight of a worker whose
-    start was interrupted, and the process would wait for it for ever at its end.
-    """
-    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="fastautorec")
-    starter = threading.Thread(target=_start_workers, args=(pool, num_threads))
-    starter.start()
-    starter.join()
-    return pool
-
-
-def _start_workers(pool: ThreadPoolExecutor, num_threads: int) -> None:
-    everybody = threading.Barrier(num_threads)
-    wait([pool.submit(everybody.wait) for _ in range(num_threads)])
+def _workers() -> _Workers:
+    return _Workers()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_workers.cache_clear)  # a child has none of its parent's threads
 
 
 def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:

@@ -7,6 +7,13 @@ from typing import NoReturn
 MAX_COUNT = 2**24  # integers up to here are exact in float32
 
 
+def small_seed(name: str, seed: int) -> int:
+    """Return a seed that files and tables can hold as an integer of 64 bits."""
+    if seed >= 2**63:
+        raise ValueError(f"`{name}` must be < 2**63, got {seed}")
+    return seed
+
+
 def kind(value: object) -> str:
     """Return the name of a type for messages."""
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
@@ -14,9 +21,11 @@ def kind(value: object) -> str:
 
 def refuse_dense(name: str, given: object, package: str) -> NoReturn:
     """Raise for what is no sparse matrix."""
+    way = f"convert an array with {package}.sparse.csr_matrix(array)"
+    if hasattr(given, "columns") or hasattr(given, "column_names"):
+        way = "a table of one row per interaction comes in by Interactions.from_dataframe(df, user=..., item=...)"
     raise TypeError(
-        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; "
-        f"convert an array with {package}.sparse.csr_matrix(array)"
+        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; {way}"
     )
 
 

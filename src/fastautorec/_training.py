@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends.protocol import FloatArray
+from fastautorec._blas import single_threaded_blas
 from fastautorec._exact import Encoder
 from fastautorec._fitting import FitRun
 from fastautorec._losses import Loss
 from fastautorec._network import Network
 from fastautorec._optim import Parameter
-from fastautorec._parallel import single_threaded_blas
 from fastautorec._sparse import Csr
 from fastautorec.exceptions import DivergedError
 

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from fastautorec import _checkpoint
+from fastautorec._bars import open_bar
+from fastautorec._data import identity
+from fastautorec._defaults import singular_vectors
 from fastautorec._extras import require
+from fastautorec._tuning_journal import open_journal
 from fastautorec._tuning_result import TuningResult
 from fastautorec._tuning_sampler import counted_sampler
-from fastautorec._tuning_space import Space, check_choices, check_space, chooses_penalty, distributions
+from fastautorec._tuning_space import (
+    Space,
+    all_points,
+    check_choices,
+    check_kinds,
+    check_space,
+    chooses_penalty,
+    count_points,
+    distributions,
+)
 from fastautorec._validation import (
     check_bool,
     check_int,
-    check_matching,
     check_random_state,
     check_real,
     check_user_items,
@@ -31,6 +43,8 @@ from fastautorec.models._heads import check_metric, check_penalties, held_out_me
 
 WARM_UP = 5  # trials, and epochs of each trial, that the default pruner does not touch
 MAX_REPEATS = 3  # proposals in a row that were tried before; then one is drawn blindly
+MAX_BLIND = 100  # of these in a row, where points cannot be counted: then there is nothing new to be found
+MAX_LISTED = 100_000  # points of a space of which those that are left are listed
 
 
 def tune(
@@ -59,7 +73,7 @@ def tune(
     model : class or unfitted model
         What to tune. The parameters of a model that are not searched stay as they are.
     train, validation : Interactions or scipy sparse (m, n)
-        As for ``fit``.
+        As for ``fit``: compared by their ids, where both have some.
     space : dict, optional
         For each parameter a list of choices, ``(low, high)``, ``(low, high, "log")`` or a distribution of Optuna; two
         integers make a range of integers. By default the grid of the paper (section 4.2.2), where it has one, without
@@ -67,11 +81,12 @@ def tune(
     n_trials : int
         Trials of this call; fewer if all choices have been tried. Choices are not tried twice.
     timeout : float, optional
-        Seconds after which no trial begins.
+        Seconds after which no trial begins but the first.
     metric : str
         What is maximised: a metric of ``evaluate``, such as "NDCG" (lists of 50), "Recall@20". It stops training too.
     storage : path, optional
-        File that keeps the trials. A later call goes on with them, and several processes may share it at a time.
+        File that keeps the trials. A later call goes on with them, and several processes may share it at a time. A last
+        line that was cut, as when a process is killed, is dropped with a warning.
     study_name : str, optional
         Name of the search in the file, by default the model's class.
     pruner : optuna.pruners.BasePruner, optional
@@ -91,7 +106,8 @@ def tune(
     ImportError
         If Optuna is not installed: ``pip install 'fastautorec[tune]'``.
     TypeError, ValueError
-        If an argument is not usable, if ``storage`` holds another search of that name, or if no trial was completed.
+        If an argument is not usable, if ``storage`` is no journal of a search, is damaged, or holds another search of
+        that name, or if no trial was completed.
         A single trial that fails is recorded with its message.
     FileNotFoundError
         If there is no folder for ``storage``.
@@ -135,35 +151,36 @@ class _Search:
         metric: str,
         seed: int,
     ) -> None:
+        validation = identity.aligned("validation", validation, "train", train)
         own, held_out = check_user_items("train", train, fitting=True), check_user_items("validation", validation)
-        check_matching("validation", held_out, own.shape, "train")
+        identity.check_shape("validation", held_out, own.shape, "train")
         self._optuna, self._template, self._train, self._validation = optuna, template, train, validation
         self._metric, self._seed = metric, seed
-        space = check_space(space, template, own.shape)
+        space = check_space(space, template, singular_vectors(own))
         self._fixed: dict[str, Any] = {"metric": metric} if "metric" in template.get_params() else {}
         if chooses_penalty(template) and isinstance(space.get("regularization"), list):
             penalties = check_choices("regularization", space.pop("regularization"))
             check_penalties(penalties)
             self._fixed["regularization"] = penalties
         self._space = distributions(space, optuna)
-        choices = [getattr(distribution, "choices", None) for distribution in self._space.values()]
-        self._n_points = None if None in choices else int(np.prod([len(some) for some in choices if some is not None]))
+        check_kinds(self._space, template)
+        self._n_points = count_points(self._space)
         self._identity = _checkpoint.identity(
             type(template).__name__, {**template.get_params(), **self._fixed}, own, held_out
         )
         to_json = optuna.distributions.distribution_to_json
-        self._identity |= {"metric": metric, "space": {name: to_json(kind) for name, kind in self._space.items()}}
+        self._identity |= {
+            "ids": identity.fingerprint(train),
+            "metric": metric,
+            "space": {name: to_json(kind) for name, kind in self._space.items()},
+        }
         self._best: tuple[int, float, Recommender] | None = None  # number, value and model of this call's best trial
 
     def open(self, storage: str | PathLike[str] | None, name: str, pruner: Any) -> None:
         """Make the study, or open the one in the file."""
         optuna = self._optuna
         if storage is not None:
-            path = Path(storage)
-            if not path.parent.is_dir():
-                raise FileNotFoundError(f"no folder {path.parent} for `storage`")
-            backend = require("optuna.storages.journal", "tune", "tune").JournalFileBackend(str(path))
-            storage = optuna.storages.JournalStorage(backend)
+            storage = open_journal(Path(storage), optuna)
         with _quiet(optuna):
             self._study = optuna.create_study(
                 storage=storage,
@@ -178,21 +195,20 @@ class _Search:
             self._study.set_user_attr("search", self._identity)
             return
         for what, value in self._identity.items():
-            if stored[what] != value:
+            if stored.get(what) != value:
                 raise ValueError(
                     f"`storage` holds a search {name!r} that differs in its {what}; use another `study_name` or file"
                 )
 
     def run(self, n_trials: int, timeout: float | None, show_progress: bool) -> None:
         """Make trials."""
-        began = time.perf_counter()
-        with tqdm(total=n_trials, desc=f"tune {type(self._template).__name__}", disable=not show_progress) as bar:
-            done = 0
-            while done < n_trials and (done == 0 or timeout is None or time.perf_counter() - began < timeout):
-                if self._n_points is not None and len(self._tried()) >= self._n_points:
+        deadline = math.inf if timeout is None else time.perf_counter() + timeout
+        with open_bar(show_progress, total=n_trials, desc=f"tune {type(self._template).__name__}") as bar:
+            for done in range(n_trials):
+                trial = self._propose(deadline) if done == 0 or time.perf_counter() < deadline else None
+                if trial is None:
                     break
-                self._trial(self._propose())
-                done += 1
+                self._trial(trial)
                 bar.update()
                 if self._best is not None:
                     bar.set_postfix_str(f"best {self._metric} {self._best[1]:.4f}", refresh=False)
@@ -217,13 +233,20 @@ class _Search:
 
     # --- one trial ----------------------------------------------------------------------------------------------------
 
-    def _propose(self) -> Any:
-        """Return a trial with new parameters; those of earlier trials get their results at once."""
+    def _propose(self, deadline: float) -> Any:
+        """Return a trial with new parameters, or None if none are left or there is no time to look for them.
+
+        Trials with the parameters of earlier ones get their results at once.
+        """
         study, repeats = self._study, 0
-        while True:
+        while repeats < MAX_BLIND:
+            tried = self._tried()
+            if self._n_points is not None and len(tried) >= self._n_points:
+                return None
             study.sampler.blind = repeats >= MAX_REPEATS
+            study.sampler.points = self._left(tried) if study.sampler.blind else ()
             trial = study.ask(self._space)
-            earlier = self._tried().get(_key(trial.params))
+            earlier = tried.get(_key(trial.params))
             if earlier is None:
                 return trial
             trial.set_user_attr("repeats", earlier.number)
@@ -231,7 +254,16 @@ class _Search:
                 trial.report(value, step)
             complete = earlier.state == self._optuna.trial.TrialState.COMPLETE
             study.tell(trial, earlier.value if complete else None, earlier.state)
+            if time.perf_counter() >= deadline:
+                return None
             repeats += 1
+        return None
+
+    def _left(self, tried: Container[Any]) -> list[dict[str, Any]]:
+        """Return the points that have not been tried, where there are few enough to list them."""
+        if self._n_points is None or self._n_points > MAX_LISTED:
+            return []
+        return [point for point in all_points(self._space) if _key(point) not in tried]
 
     def _finished(self) -> list[Any]:
         """Return the finished trials, without repeats and without those that were interrupted."""

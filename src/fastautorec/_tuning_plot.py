@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from fastautorec._analysis._figure import NotebookFigure
 
 COLUMNS = 3
 COMPLETE, PRUNED, LINE = "#0072b2", "#999999", "#d55e00"
 WIDE_RANGE = 30  # largest over smallest value from which an axis is logarithmic
 
 
-def draw(trials: list[dict[str, Any]], names: list[str], metric: str, title: str) -> Figure:
+def draw(trials: list[dict[str, Any]], names: list[str], metric: str, title: str) -> NotebookFigure:
     """Return a figure: the metric by trial with the best so far, and the metric by each parameter."""
     count = len(names) + 1
     columns = 2 if count == 4 else min(COLUMNS, count)
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(4.2 * columns, 3.2 * rows + 0.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = NotebookFigure(figsize=(4.2 * columns, 3.2 * rows + 0.5), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
     judged = [row for row in trials if row["metric"] is not None]
     complete = [row for row in judged if row["state"] == "complete"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from fastautorec._validation import check_random_state
 from fastautorec.models import NCEPLRec, Recommender
 from fastautorec.models._autoencoder import AutoencoderModel
 
@@ -57,10 +59,10 @@ DEFAULTS: dict[str, Space] = {
 }  # fmt: skip
 
 
-def default_space(model: Recommender, shape: tuple[int, int]) -> Space:
+def default_space(model: Recommender, n_vectors: int) -> Space:
     """Return what is tried for a model where the user says nothing: not what they have set in the model.
 
-    There are no more factors than a matrix of that shape has singular vectors.
+    There are no more factors than the data have singular vectors.
     """
     for cls in type(model).__mro__:
         if cls.__name__ in DEFAULTS:
@@ -75,7 +77,7 @@ def default_space(model: Recommender, shape: tuple[int, int]) -> Space:
     if not left:
         raise ValueError(f"`space` must be given: all that is searched by default is set in {model!r}")
     if "factors" in left:
-        left["factors"] = [k for k in left["factors"] if k <= min(shape)] or [min(shape)]
+        left["factors"] = [k for k in left["factors"] if k <= n_vectors] or [n_vectors]
     return left
 
 
@@ -84,10 +86,10 @@ def chooses_penalty(model: Recommender) -> bool:
     return isinstance(model, (AutoencoderModel, NCEPLRec))
 
 
-def check_space(space: object, model: Recommender, shape: tuple[int, int]) -> Space:
-    """Return a user's space after a check of its names, or the default one for a matrix of that shape."""
+def check_space(space: object, model: Recommender, n_vectors: int) -> Space:
+    """Return a user's space after a check of its names, or the default one for data with so many singular vectors."""
     if space is None:
-        return default_space(model, shape)
+        return default_space(model, n_vectors)
     if not isinstance(space, Mapping):
         raise TypeError(f"`space` must be a dict of parameters and what to try for them, got {type(space).__name__}")
     if not space:
@@ -99,6 +101,54 @@ def check_space(space: object, model: Recommender, shape: tuple[int, int]) -> Sp
                 f"`space` must hold parameters of {type(model).__name__}, got {name!r}; it has {', '.join(names)}"
             )
     return dict(space)
+
+
+def check_parameters(model: Recommender) -> None:
+    """Raise TypeError or ValueError if a parameter of a model is of a wrong kind or value, its seed included."""
+    model._check_params()
+    if "random_state" in model.get_params():
+        check_random_state(model.get_params()["random_state"])
+
+
+def check_kinds(kinds: dict[str, Any], model: Recommender) -> None:
+    """Raise ValueError if a parameter cannot be of the kind that is tried: no trial could come to anything."""
+    for name, kind in kinds.items():
+        choices = getattr(kind, "choices", None) or [getattr(kind, "low", None)]
+        for choice in choices:
+            try:
+                check_parameters(type(model)(**{**model.get_params(), name: choice}))
+            except TypeError as error:
+                raise ValueError(f"`space[{name!r}]` holds {choice!r}, but {error}") from None
+            except ValueError:
+                pass  # it may be possible together with others; if not, the trials tell
+
+
+def count_points(kinds: dict[str, Any]) -> int | None:
+    """Return how many points a space has, or None where there is no end of them."""
+    counts = [_count(kind) for kind in kinds.values()]
+    return None if None in counts else math.prod(count for count in counts if count is not None)
+
+
+def all_points(kinds: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the points of a space that has an end."""
+    for values in itertools.product(*map(_values, kinds.values())):
+        yield dict(zip(kinds, values, strict=True))
+
+
+def _count(kind: Any) -> int | None:
+    if hasattr(kind, "choices"):
+        return len(set(kind.choices))
+    if kind.single():
+        return 1
+    return None if kind.step is None else round((kind.high - kind.low) / kind.step) + 1
+
+
+def _values(kind: Any) -> Iterator[Any]:
+    if hasattr(kind, "choices"):
+        yield from dict.fromkeys(kind.choices)
+        return
+    for number in range(_count(kind) or 0):
+        yield kind.low + number * (kind.step or 0)
 
 
 def distributions(space: Space, optuna: Any) -> dict[str, Any]:
@@ -125,8 +175,8 @@ def _distribution(name: str, value: Any, kinds: Any) -> Any:
 
 
 def check_choices(name: str, choices: list[Any]) -> list[Any]:
-    """Return choices as plain numbers, strings, booleans or None, which studies can store."""
-    plain = [_plain(choice) for choice in choices]
+    """Return distinct choices as plain numbers, strings, booleans or None, which studies can store."""
+    plain = list(map(_plain, choices))
     if not plain:
         raise ValueError(f"`space[{name!r}]` must hold at least one choice, got none")
     for choice in plain:
@@ -135,7 +185,7 @@ def check_choices(name: str, choices: list[Any]) -> list[Any]:
                 f"`space[{name!r}]` must hold numbers, strings, booleans or None, got {choice!r}; leave it out and "
                 "set it in the model"
             )
-    return plain
+    return list(dict.fromkeys(plain))  # 1 and 1.0 are one
 
 
 def _is_number(value: object) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from fastautorec._defaults import Default
 from fastautorec._refusals import (
     MAX_COUNT,
     kind,
@@ -23,6 +24,7 @@ from fastautorec._refusals import (
     refuse_one_row,
     refuse_sparse,
     refuse_values_that_are_not_binary,
+    small_seed,
 )
 from fastautorec._sparse import Csr, ids_ascend
 
@@ -90,11 +92,12 @@ def check_random_state(random_state: object) -> np.random.Generator:
     """Return a NumPy generator; an int (0 included) seeds it, a generator is used as it is."""
     if isinstance(random_state, np.random.Generator):
         return random_state
-    return np.random.default_rng(check_int("random_state", random_state, 0))
+    return np.random.default_rng(small_seed("random_state", check_int("random_state", random_state, 0)))
 
 
 def check_cutoffs(k: object) -> tuple[int, ...]:
     """Return the list lengths ``k`` as an ascending tuple without repeats."""
+    values: list[Any]
     if isinstance(k, Integral):
         values = [k]
     elif isinstance(k, Iterable):
@@ -103,7 +106,8 @@ def check_cutoffs(k: object) -> tuple[int, ...]:
         raise TypeError(f"`k` must be an integer or a sequence of integers, got {kind(k)}")
     if not values:
         raise ValueError("`k` must name at least one list length, got none; for example k=(5, 10)")
-    return tuple(sorted({check_int("k", value, 1, MAX_ITEMS) for value in values}))
+    checked = {value if isinstance(value, Default) else check_int("k", value, 1, MAX_ITEMS) for value in values}
+    return tuple(sorted(checked))
 
 
 def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, fitting: bool = False) -> Csr:
@@ -210,10 +214,10 @@ def check_ranking(name: str, item_ids: Any, n_rows: int, n_items: int) -> npt.ND
     return np.ascontiguousarray(array, np.int32)
 
 
-def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str) -> None:
+def check_matching(name: str, other: Csr, shape: tuple[int, int], reference: str, hint: str = "") -> None:
     """Raise unless ``other`` has the shape of the matrix called ``reference``."""
     if other.shape != shape:
-        raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}")
+        raise ValueError(f"`{name}` must have the shape of `{reference}`, {shape}, got {other.shape}{hint}")
 
 
 def check_ids(name: str, ids: Any, n_items: int) -> npt.NDArray[np.int32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -11,22 +13,38 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._data import columns as _columns
+from fastautorec._data import loading as _loading
 from fastautorec._data import splits as _splits
+from fastautorec._data.identity import align
 from fastautorec._data.interactions import Interactions
 from fastautorec._data.layouts import FORMATS
-from fastautorec._data.readers import read_columns
+from fastautorec._data.roles import Words
 from fastautorec._sparse import Csr
-from fastautorec._validation import check_choice, check_random_state, check_real, check_user_items
-from fastautorec.exceptions import RatingsFileError
+from fastautorec._validation import check_bool, check_choice, check_random_state, check_real, check_user_items
 
-__all__ = ["Interactions", "read_ratings", "split", "split_users"]
+__all__ = ["Interactions", "align", "read_ratings", "split", "split_users"]
 
 Data = TypeVar("Data")  # Interactions, or a scipy sparse matrix or array
 
 
-def read_ratings(path: str | PathLike[str], format: str = "auto", threshold: float | None = None) -> Interactions:  # noqa: A002
+def read_ratings(
+    path: str | PathLike[str],
+    format: str = "auto",  # noqa: A002
+    threshold: float | None = None,
+    *,
+    user: str | int | None = None,
+    item: str | int | None = None,
+    rating: str | int | bool | None = None,
+    timestamp: str | int | bool | None = None,
+    sep: str | None = None,
+    header: bool | None = None,
+    items: Any = None,
+    verbose: bool = True,
+) -> Interactions:
     r"""Read a rating file.
+
+    What the file is made of is told from the file where that is clear; where it is not, the file is refused with the
+    words to say. What was taken is printed.
 
     Text files are read by polars where it is installed (``pip install 'fastautorec[data]'``): tens of millions of
     lines in seconds. Without it a reader in plain Python does the same, at some seconds per million lines.
@@ -34,35 +52,55 @@ def read_ratings(path: str | PathLike[str], format: str = "auto", threshold: flo
     Parameters
     ----------
     path : str or path
-        A file; for the Netflix Prize also the folder of its ``mv_*.txt`` or ``combined_data_*.txt`` files.
+        A file, of which text may be packed by gzip; for Parquet also a folder of ``*.parquet`` parts, in folders such
+        as ``year=2024`` or not; for the Netflix Prize also the folder of its ``mv_*.txt`` or ``combined_data_*.txt``
+        files.
     format : str
         ``"auto"`` tells the format from the file. The others say what to expect:
 
-        - ``"csv"``, ``"tsv"``: columns user, item[, rating[, timestamp]] in this order, or with a header that names
-          them (user_id, userId, item, movieId, book_id, score, date, ...; other columns are ignored)
+        - ``"csv"``, ``"tsv"``: columns with a header that names them (user_id, customer, item, movieId, sku, score,
+          date, ...; other columns are ignored), or without one user, item[, rating[, timestamp]] in this order
+        - ``"lists"``: lines ``user item item ...`` separated by blanks; users without items are kept
         - ``"movielens"``: ``u.data`` (tab), ``ratings.dat`` (``::``) or ``ratings.csv``
         - ``"goodbooks"``: ``ratings.csv`` of Goodbooks-10k
         - ``"netflix"``: lines ``movie:`` followed by lines ``user,rating,date``
-        - ``"yahoo"``: Yahoo! R1 (user, item, rating 0 to 100, tab); 255, "never play again", is never positive
+        - ``"yahoo"``: Yahoo! R1 (user, item, rating 0 to 100, tab)
         - ``"parquet"``: columns named as in a csv header
+
+        A rating of 255 beside whole numbers up to 100 is Yahoo!'s "never play again": such rows are left out.
     threshold : float, optional
         A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
         positive one. Without it every row of the file is positive, whatever its rating.
+    user, item, rating, timestamp : str or int, optional
+        Name or position, from 0, of the column of each. Those that are given are taken as they are; the others are
+        looked for by name. False for ``rating`` or ``timestamp`` says that there is none.
+    sep : str, optional
+        What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
+        nothing where ``sep`` is a tab, blanks or ``"::"``.
+    header : bool, optional
+        Whether the first line names the columns.
+    items : array of integers or strings (n,), optional
+        Ids that number the columns, such as ``train.item_ids`` where ``path`` is the test part of ready-made data, or
+        the ``item_ids_`` of a model. Other items are left out.
+    verbose : bool
+        Print two lines to standard error: what was taken for what, and what the data hold.
 
     Returns
     -------
     Interactions
-        Ids that are all integers are int64, others strings; both ascending. Blanks around a field are ignored. A pair
-        that occurs several times counts once, at its latest time.
+        A column of ids is int64 if each of them is an integer as it would be printed, else all are strings: 007 is no
+        integer. Both ascending. Blanks around a field are ignored. A pair that occurs several times counts once, at its
+        latest time. Its method ``describe`` tells what was read and how.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     RatingsFileError
-        For an empty or unreadable file or a malformed line: the message gives file, line number and line.
-    ValueError
-        For an unknown format, or ``threshold`` with a file that has no ratings.
+        For an empty or unreadable file, a malformed line (the message gives file, line number and line), or one of
+        which the columns, the separator or the header are not clear (the message gives the words to say).
+    TypeError, ValueError
+        For an unknown format, a column that is not there, or ``threshold`` with a file that has no ratings.
     ImportError
         For Parquet where neither polars nor pyarrow is installed.
 
@@ -77,20 +115,26 @@ def read_ratings(path: str | PathLike[str], format: str = "auto", threshold: flo
     ...     data = read_ratings(path, threshold=4)
     >>> data
     Interactions(2 users, 1 items, 2 interactions, density 100 %)
+    >>> print(*data.describe().lines(), sep="\n")
+    ratings.csv: text, separated by ',', 4 columns: userId → user, ... timestamp → timestamp (by name)
+    2 users, 1 items, 2 interactions, times 100 to 102; 1 rows left out for ratings below 4
+
+    Columns of other names:
+
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "sold.csv")
+    ...     _ = path.write_text("cart;ware;pieces\nA7;tea;2\nA9;salt;1\n")
+    ...     data = read_ratings(path, user="cart", item="ware")
+    >>> data.user_ids.tolist()
+    ['A7', 'A9']
     """
     check_choice("format", format, FORMATS)
-    file = Path(path)
-    columns = read_columns(file, format)
-    if threshold is not None and columns.rating is None:
-        raise ValueError(f"`threshold` needs ratings, but {file} has none; leave `threshold` out")
-    try:
-        users = _columns.factorize("user", columns.user)
-        items = _columns.factorize("item", columns.item)
-        ratings = None if columns.rating is None else _columns.numbers("rating", columns.rating)
-        moments = None if columns.timestamp is None else _columns.times("timestamp", columns.timestamp)
-    except ValueError as error:
-        raise RatingsFileError(f"{file}: {error}") from None
-    return Interactions._from_columns(users, items, ratings, moments, threshold)
+    check_bool("verbose", verbose)
+    words = Words(user, item, rating, timestamp, sep, header)
+    data = _loading.load(Path(path), format, threshold, words, items)
+    if verbose:
+        sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))
+    return data
 
 
 def split(
@@ -100,7 +144,8 @@ def split(
 
     A user's interactions are put in order and cut at the cumulative ratios of their number, rounded up: with the
     default ratios and 5 interactions, 3 to train, 1 to validate, 1 to test. Every user with history has some in the
-    first part.
+    first part. Short histories leave later parts nothing: a part that is empty for all users is told by a warning,
+    with the number of interactions that the ratios need.
 
     Parameters
     ----------
@@ -138,11 +183,14 @@ def split(
         order_by = getattr(data, "timestamps", None)
         if order_by is None:
             raise ValueError(
-                "`by='time'` needs timestamps, and `data` has none; give them as Interactions(user_items, "
-                "timestamps=...), or use by='random'"
+                "`by='time'` needs timestamps, and `data` has none; name their column in "
+                "read_ratings(path, timestamp=...), give them as Interactions(user_items, timestamps=...), or use "
+                "by='random'"
             )
     else:
         order_by = check_random_state(random_state).integers(2**32, size=csr.nnz, dtype=np.uint32)
+    if empty := _splits.empty_part(csr.indptr, shares):
+        warnings.warn(f"{empty}; give other `ratios`", stacklevel=2)
     part = _splits.assign_parts(csr.indptr, shares, order_by)
     return tuple(_take_entries(data, csr, part == number) for number in range(len(shares)))
 
@@ -203,13 +251,16 @@ def _rebuild(
     indices: npt.NDArray[np.int32],
     indptr: npt.NDArray[np.int64],
     keep: npt.NDArray[np.bool_],
-    users: npt.NDArray[np.bool_] | slice = slice(None),
+    users: npt.NDArray[np.bool_] | None = None,
 ) -> Any:
     """Return chosen entries as the type of ``data``."""
     shape = (len(indptr) - 1, data.shape[1])
     matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
     if isinstance(data, Interactions):
         times = None if data.timestamps is None else data.timestamps[keep]
-        return Interactions._trusted(matrix, data.user_ids[users], data.item_ids, times)
+        user_ids, (users_given, items_given) = data.user_ids, data._ids_given
+        if users is not None:
+            user_ids, users_given = user_ids[users], True  # numbers of rows that are elsewhere now tell who they were
+        return Interactions._trusted(matrix, user_ids, data.item_ids, times, (users_given, items_given))
     like = type(data.tocsr() if data.format != "csr" else data)
     return like(matrix).asformat(data.format)

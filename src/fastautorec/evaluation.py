@@ -18,6 +18,9 @@ half-width     1.96 · std(ddof=1) / √(users evaluated)                1.96 ·
 The gain of a hit at rank l is 1 / log2(l + 1). Users without training items or without test items are left out and
 counted in the report. Equal scores rank by item id, ascending, on every device.
 
+Rows and columns of ``test`` are those of ``train``: where both have ids of users or items, the same ones in another
+order are put in order, and others are refused; ``far.align`` brings a ready-made split to one numbering.
+
 A report keeps the ranks of the test items and the heads of the lists. ``Report.at`` and the analyses, from
 ``popularity_distribution`` to ``convergence``, need nothing else: no model is asked again. ``fastautorec.plots`` draws
 what they return.
@@ -39,11 +42,15 @@ from fastautorec._analysis._popularity import PopularityDistribution, popularity
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
 from fastautorec._compare import Comparison, Difference, compare
+from fastautorec._data import identity
+from fastautorec._data.splits import who_has_enough
+from fastautorec._defaults import Default, fitting
 from fastautorec._ranks import RankRecorder, Ranks
 from fastautorec._report import Metric, Report
 from fastautorec._scoring import Scorer, top_lists
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
-from fastautorec._validation import check_choice, check_cutoffs, check_matching, check_user_items
+from fastautorec._strangers import Knowing, popularity_scorer, strangers
+from fastautorec._validation import MAX_ITEMS, check_choice, check_cutoffs, check_user_items
 
 __all__ = [
     "Comparison",
@@ -73,11 +80,17 @@ __all__ = [
     "popularity_distribution",
 ]
 
-DEFAULT_K = (5, 10, 20, 50)
+DEFAULT_K = (Default(5), Default(10), Default(20), Default(50))
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
 
 
-class _Model(Protocol):
+def default_k(n_items: int) -> tuple[int, ...]:
+    """Return the lengths of lists where nobody has given any: none is longer than there are items."""
+    return fitting(DEFAULT_K, n_items)
+
+
+class _Model(Knowing, Protocol):
+    def _as_fitted(self) -> _Model: ...
     def _check_history(self, user_items: Any, name: str) -> Csr: ...
     def _scorer(self) -> Scorer: ...
     def _backend(self) -> Backend: ...
@@ -92,7 +105,8 @@ def evaluate(
 ) -> Report:
     """Recommend for every user of ``train``, training items left out, and compare with ``test``.
 
-    Scores exist only tile by tile. Test items that the user also has in ``train`` count as missed, with a note in the
+    Scores exist only tile by tile. Users whose histories say nothing to the model get popular items, as in
+    ``recommend``. Test items that the user also has in ``train`` count as missed, with a note in the
     report.
 
     Parameters
@@ -103,7 +117,7 @@ def evaluate(
     test : Interactions or scipy sparse (m, n), binary
         What the users chose later.
     k : int or sequence of int
-        List lengths, at most n.
+        List lengths, at most n; by default those of 5, 10, 20 and 50 that n allows.
     definition : {"standard", "paper"}
         See the table at the top of ``fastautorec.evaluation``.
 
@@ -117,8 +131,8 @@ def evaluate(
     NotFittedError
         If the model is not fitted.
     TypeError, ValueError
-        If the matrices are not binary, sparse and of the model's width, if they differ in shape, if ``k`` is not in
-        [1, n], or if no user has both training and test items.
+        If the matrices are not binary, sparse and of the model's width, if they differ in shape or in the ids of users
+        or items, if ``k`` is not in [1, n], or if no user has both training and test items.
 
     Examples
     --------
@@ -133,26 +147,50 @@ def evaluate(
             f"`model` must be a fitted recommender of this library, got {_kind(model)}; "
             "for lists of another library use evaluate_ranking(item_ids, train, test)"
         )
-    cutoffs = _check_options(k, definition)
+    model = model._as_fitted()
     backend = model._backend()
+    item_ids: Any = getattr(model, "item_ids_", None)
+    histories = identity.in_order_of(train, item_ids)
     with backend.active():
-        seen = model._check_history(train, "train").to_host()
-    task = _Task(backend.host, seen, test, cutoffs, definition)
+        seen = model._check_history(histories, "train").to_host()
+    cutoffs = _check_options(k, definition, seen.n_cols)
+    ordered = histories is not train  # the report is about the columns of `train` all the same
+    columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
+    own = check_user_items("train", train) if ordered else seen
+    test = identity.aligned("test", test, "train", train)
+    if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
+        test = identity.in_order_of(test, item_ids)
+        identity.check_items("test", test, item_ids)
+    task = _Task(backend.host, own, test, cutoffs, definition)
 
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
     rows = task.users[order]
-    history, wanted = LazyRows.picked(task.train, rows), LazyRows.picked(task.test, rows)
     lengths = np.maximum(task.n_test_items[order], cutoffs[-1]) if definition == "standard" else None
 
-    def n_top(start: int, stop: int) -> int:
-        return cutoffs[-1] if lengths is None else int(lengths[start])
+    def measure(scorer: Scorer, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Measure the lists of some users, and return the places of those whose best score is 0."""
+        history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
+        unsure = [places[:0]]
 
-    def measure(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-        task.measure(order[start:stop], backend.to_host(ids), wanted.rows(start, stop), num_threads=1)
+        def n_top(start: int, stop: int) -> int:
+            return cutoffs[-1] if lengths is None else int(lengths[places[start]])
+
+        def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
+            unsure.append(places[start:stop][backend.to_host(scores[:, 0]) == 0])
+            ids = backend.to_host(ids)
+            if columns is not None:
+                ids = np.where(ids < 0, ids, columns[ids])
+            task.measure(order[places[start:stop]], ids, wanted.rows(start, stop), num_threads=1)
+
+        top_lists(backend, scorer, history, n_top, history, take)
+        return np.sort(np.concatenate(unsure))
 
     with backend.active():
-        top_lists(backend, model._scorer(), history, n_top, history, measure)
+        unsure = measure(model._scorer(), np.arange(len(rows)))
+        silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
+        if silent.any():
+            measure(popularity_scorer(model, backend), unsure[silent])
     return task.report(_overlap_notes(task.train, task.test))
 
 
@@ -174,15 +212,15 @@ def evaluate_ranking(
     Parameters
     ----------
     item_ids : array_like (m, K), integer
-        Row u holds the item ids recommended to user u, best first; K at least the largest ``k``. With "standard",
-        R-Precision needs as many places as a user has test items; the report notes where there are fewer. With
-        "paper", places after the largest ``k`` are ignored.
+        Row u holds the columns of the items recommended to user u of ``train``, best first; K at least the largest
+        ``k``. With "standard", R-Precision needs as many places as a user has test items; the report notes where there
+        are fewer. With "paper", places after the largest ``k`` are ignored.
     train : Interactions or scipy sparse (m, n), binary
         Histories that the lists were made from. For a final test, pass train + validation.
     test : Interactions or scipy sparse (m, n), binary
         What the users chose later.
     k : int or sequence of int
-        List lengths, at most n and at most K.
+        List lengths, at most n and at most K; by default those of 5, 10, 20 and 50 that these allow.
     definition : {"standard", "paper"}
         See the table at the top of ``fastautorec.evaluation``.
     device, num_threads
@@ -198,8 +236,8 @@ def evaluate_ranking(
     TypeError
         If ``item_ids`` is not an array of integers.
     ValueError
-        If ids are outside [-1, n), if shapes don't match, if ``k`` is not in [1, min(n, K)], or if no user has both
-        training and test items.
+        If ids are outside [-1, n), if shapes or the ids of users or items don't match, if ``k`` is not in
+        [1, min(n, K)], or if no user has both training and test items.
 
     Examples
     --------
@@ -214,8 +252,9 @@ def evaluate_ranking(
     >>> round(report["NDCG@2"].mean, 4)
     0.622
     """
-    cutoffs = _check_options(k, definition)
     seen = check_user_items("train", train)
+    cutoffs = _check_options(k, definition, min(seen.n_cols, _list_length(item_ids)))
+    test = identity.aligned("test", test, "train", train)
     task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition)
     lists = _check_lists(item_ids, seen.shape, cutoffs[-1])
     with_seen = 0
@@ -235,7 +274,7 @@ class _Task:
     def __init__(self, backend: Backend, train: Csr, test: Any, cutoffs: tuple[int, ...], definition: str) -> None:
         self.backend, self.train, self.cutoffs, self.definition = backend, train, cutoffs, definition
         self.test = check_user_items("test", test)
-        check_matching("test", self.test, train.shape, "train")
+        identity.check_shape("test", self.test, train.shape, "train")
         n_items = train.n_cols
         if cutoffs[-1] > n_items:
             raise ValueError(f"`k` must not exceed the number of items, {n_items}, got {cutoffs[-1]}")
@@ -245,7 +284,8 @@ class _Task:
         if len(self.users) == 0:
             raise ValueError(
                 f"`train` and `test` must have a user with items in both, got {train.nnz} training and "
-                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with split(data)"
+                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with "
+                f"split(data). For ratios such as 0.8, 0.2 {who_has_enough(train.row_lengths() + n_test, (0.8, 0.2))}"
             )
         self.n_test_items = n_test[self.users]
         self.names = metric_names(cutoffs, definition)
@@ -296,9 +336,15 @@ def _overlap_notes(train: Csr, test: Csr) -> list[str]:
     return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
 
 
-def _check_options(k: int | tuple[int, ...], definition: str) -> tuple[int, ...]:
+def _check_options(k: int | tuple[int, ...], definition: str, longest: int) -> tuple[int, ...]:
+    """Return list lengths; defaults are those that lists may have."""
     check_choice("definition", definition, DEFINITIONS)
-    return check_cutoffs(k)
+    return fitting(check_cutoffs(k), longest)
+
+
+def _list_length(item_ids: npt.ArrayLike) -> int:
+    shape = np.shape(item_ids)
+    return max(shape[1], 1) if len(shape) == 2 else MAX_ITEMS  # a wrong shape is refused later, in its own words
 
 
 def _check_lists(item_ids: npt.ArrayLike, shape: tuple[int, int], longest: int) -> npt.NDArray[np.integer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from os import PathLike
 from pathlib import Path
 
@@ -26,10 +27,10 @@ def load(path: str | PathLike[str]) -> Recommender:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file (FileNotFoundError), or it cannot be opened or read.
     ModelFileError
-        If the file is not a model file, is damaged, or was written by a newer version.
+        If the file is not a model file (the message says what it is), is damaged, or was written by a newer version.
 
     Examples
     --------
@@ -46,11 +47,14 @@ def load(path: str | PathLike[str]) -> Recommender:
     if not homes or name == "Recommender":
         raise ModelFileError(f"{path} holds a model of the unknown class {name!r}; update fastautorec")
     cls = getattr(homes[0], name)
-    if arrays.keys() != set(cls._stored_arrays()):
+    stored = set(cls._stored_arrays())
+    for name in {"user_ids_", "item_counts_"} & stored:
+        arrays.setdefault(name, None)  # files of earlier versions hold none
+    if arrays.keys() != stored:
         raise _model_file.damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:
-        model: Recommender = cls(**header["params"])
-        model.__dict__.update(header["fitted"] | arrays)
+        model: Recommender = cls._with_params(dict(header["params"]))
+        model.__dict__.update(header["fitted"] | arrays, fitted_params_=copy.deepcopy(model.get_params()))
     except (KeyError, TypeError, ValueError) as error:
         raise _model_file.damaged(path, error) from error
     return model

@@ -29,6 +29,7 @@ from fastautorec._analysis._drawing import (
     band,
     banded,
     grouped_bars,
+    in_lines,
     legend,
     line,
     log_axis,
@@ -60,6 +61,7 @@ SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)  # of the users, that they hold
 CURVE_POINTS = 512
 BANDWIDTH = 0.07  # of the smoothing, in decades of popularity
 WIDE_RANGE = 20  # largest over smallest value from which on an axis is logarithmic
+LETTERS, CORNER = 9, 7  # that have room along an inch of a panel, and in its corners
 MAX_TICKS = 8  # values of a parameter that are all written
 
 
@@ -134,8 +136,12 @@ def user_comparison(pairs: UserComparison | Sequence[UserComparison], path: Targ
     if not 1 <= len(panels) <= 4:
         raise ValueError(f"`pairs` must hold one to four comparisons, got {len(panels)}")
     width = PAGE if len(panels) > 1 else COLUMN * 0.8
-    figure, grid = new_figure(width, width / len(panels) + (0.5 if title else 0.2), title, columns=len(panels))
-    for axes, pair in zip(np.atleast_1d(grid), panels, strict=True):
+    rows = 2 if len(panels) == 4 else 1
+    columns = len(panels) // rows
+    side = width / columns
+    figure, grid = new_figure(width, rows * side + (0.5 if title else 0.2), title, columns, rows)
+    for axes, pair in zip(np.ravel(grid), panels, strict=True):
+        first, second = (in_lines(f"{name} better:", CORNER * side) for name in pair.names)
         top = max(float(np.quantile(pair.a, 0.99)), float(np.quantile(pair.b, 0.99))) or 1.0
         levels = _levels(pair.density)
         axes.contourf(pair.grid, pair.grid, pair.density.T, levels, colors=SHADES[-len(levels) + 1 :])
@@ -144,11 +150,12 @@ def user_comparison(pairs: UserComparison | Sequence[UserComparison], path: Targ
         axes.set(xlim=(0, top), ylim=(0, top), aspect="equal")
         frame = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "0.8", "alpha": 0.9}
         common = {"transform": axes.transAxes, "fontsize": FONT - 1, "bbox": frame}
-        axes.text(0.04, 0.96, f"{pair.names[1]} better:\n{percent(pair.share_b)} of users", va="top", **common)
-        axes.text(0.96, 0.04, f"{pair.names[0]} better:\n{percent(pair.share_a)} of users", ha="right", **common)
+        axes.text(0.04, 0.96, f"{second}\n{percent(pair.share_b)} of users", va="top", **common)
+        axes.text(0.96, 0.04, f"{first}\n{percent(pair.share_a)} of users", ha="right", **common)
         d = pair.difference
         axes.set_title(f"difference {d.difference:+.3f} ±{(d.high - d.low) / 2:.3f}", fontsize=FONT - 1, color="0.3")
-        name_axes(axes, f"{pair.metric} of {pair.names[0]}", f"{pair.metric} of {pair.names[1]}", grid="both")
+        x, y = (in_lines(f"{pair.metric} of {name}", LETTERS * side) for name in pair.names)
+        name_axes(axes, x, y, grid="both")
     return save(figure, path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any
@@ -13,24 +14,29 @@ from fastautorec._analysis._reports import RealArray
 PAGE, COLUMN = 7.0, 4.6  # inches
 DPI = 200
 FONT = 9  # points, of labels; the rest is one smaller
+MAX_LINES = 3  # of a label
+HANDLE = 7  # letters that the sign before a name in a legend is wide
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # safe for colour-blind readers
 DASHES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "////", "....", "xxxx")  # when the colours have run out
 
 
-def new_figure(width: float, height: float, title: str, columns: int = 1) -> tuple[Any, Any]:
+def new_figure(width: float, height: float, title: str, columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
     """Return a figure of its own with axes: no window system, and pyplot's global state stays as it is."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from fastautorec._analysis._figure import NotebookFigure  # noqa: PLC0415  matplotlib is an extra
     except ImportError as error:
         raise ImportError("plots need matplotlib; pip install 'fastautorec[plot]'") from error
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
-    FigureCanvasAgg(figure)
+    figure: Any = NotebookFigure(figsize=(width, height), layout="constrained", dpi=DPI)
     if title:
         figure.suptitle(title, fontsize=FONT + 1.5)
-    return figure, figure.subplots(1, columns)
+    return figure, figure.subplots(rows, columns)
+
+
+def in_lines(text: str, letters: float) -> str:
+    """Return a text in lines of so many letters; what does not fit into a few of them is left out."""
+    return "\n".join(textwrap.wrap(text, max(int(letters), 1), max_lines=MAX_LINES, placeholder=" …"))
 
 
 def save(figure: Any, path: str | PathLike[str] | None) -> Any:
@@ -50,10 +56,12 @@ def name_axes(axes: Any, x: str, y: str, grid: str = "y") -> None:
 
 def legend(figure: Any, *axes: Any, columns: int) -> None:
     entries = {label: handle for each in axes for handle, label in zip(*each.get_legend_handles_labels(), strict=True)}
+    letter = 0.6 * (FONT - 1) / 72  # inches, of the average one
+    widest = letter * (max(map(len, entries)) + HANDLE)
+    columns = max(min(columns, len(entries), int(figure.get_figwidth() / widest)), 1)
     figure.legend(
-        entries.values(), entries.keys(), loc="outside lower center", ncols=min(columns, len(entries)), frameon=False,
-        fontsize=FONT - 1,
-    )  # fmt: skip
+        entries.values(), entries.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=FONT - 1
+    )
 
 
 def line(i: int, marker: bool = True) -> dict[str, Any]:
@@ -99,8 +107,12 @@ def log_axis(axes: Any) -> None:
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _position: f"{value:,g}" if value < 1e6 else f"{value:g}")
+    axes.xaxis.set_major_formatter(_number)
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _number(value: float, _position: int) -> str:
+    return f"{value:,g}" if value < 1e6 else f"{value:g}"
 
 
 def percent(share: float, decimals: int = 0) -> str:

@@ -11,8 +11,8 @@ from scipy.linalg import cython_blas
 from fastautorec import _core
 from fastautorec._backends._host import HostArrays
 from fastautorec._backends.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray, metric_names
+from fastautorec._blas import single_threaded_blas
 from fastautorec._optim import Parameter
-from fastautorec._parallel import single_threaded_blas
 from fastautorec._sampling import Sampler
 from fastautorec._sparse import Csr
 

@@ -143,10 +143,10 @@ def _print_new_user(model: Recommender, train: Interactions) -> None:
         return
     columns = train.item_index(NEW_PACKAGE)
     history = sparse.csr_matrix((np.ones(len(columns)), (np.zeros_like(columns), columns)), (1, train.shape[1]))
-    ids, _ = model.recommend(history, N=LENGTH)
+    ids, _ = model.recommend(history, N=min(LENGTH, train.shape[1]))
     print("\n  a new package of yours, without fitting again")
     _print_names("knows", NEW_PACKAGE)
-    _print_names("suggests", train.item_ids[ids[0]])
+    _print_names("suggests", found(train.item_names(ids[0])))
 
 
 def _print_similar(model: Recommender, train: Interactions) -> None:
@@ -157,9 +157,13 @@ def _print_similar(model: Recommender, train: Interactions) -> None:
     ids, _ = model.similar_items(train.item_index(names), N=min(LENGTH, train.shape[1]))
     print("\nDependencies that are alike: needed by the same kind of package\n")
     width = max(map(len, names))
-    for name, items in zip(names, ids, strict=True):
-        others = [train.item_ids[item] for item in items if train.item_ids[item] != name]
-        _print_names(name, others, width=width)
+    for name, alike in zip(names, train.item_names(ids), strict=True):
+        _print_names(name, found(alike[1:]), width=width)
+
+
+def found(names: npt.NDArray[np.object_]) -> list[Any]:
+    """Return the names of a list without the places that are empty."""
+    return [name for name in names.tolist() if name is not None]
 
 
 def _print_names(title: str, names: Sequence[Any] | npt.NDArray[Any], more: int = 0, width: int = 8) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,10 +96,16 @@ def _gpu() -> str:
     try:
         get_backend("cuda")
     except BackendUnavailableError as error:
-        return f"not available: {error}"
+        return f"not available: {_reason(error)}"
     except ValueError as error:  # of the environment variable for threads
         return f"not checked: {error}"
     return "available"
+
+
+def _reason(error: BackendUnavailableError) -> str:
+    """Return what is amiss, without the words for those who have set ``device``."""
+    text = re.sub("^`device` is '[^']*', (which |but )", "", str(error))
+    return re.sub("(;|,) or use device='cpu'$", "", text)
 
 
 def _cupy() -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from fastautorec._commands.streams import say
 from fastautorec._experiments import schema
 from fastautorec._experiments.config import Experiment
+from fastautorec._experiments.names import folder_of
 from fastautorec._experiments.reading import read_experiment
 from fastautorec._experiments.report import write_report
 from fastautorec._experiments.runner import run_experiment
@@ -26,13 +28,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--users", type=int, metavar="N", help="draw N users of each data set, for a quick look")
 
 
-def run(args: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Run an experiment, tell ``say`` about the progress, and return the exit status: 1 if a model has failed."""
+def run(args: argparse.Namespace) -> int:
+    """Run an experiment, and return the exit status: 1 if a model has failed."""
     experiment = read_experiment(args.config)
     _check_only(experiment, args.only)
     if args.users is not None and args.users < 1:
         raise ValueError(f"`--users` must be >= 1, got {args.users}")
-    folder = Path(args.output) if args.output else Path(FOLDER) / experiment.name
+    folder = Path(args.output) if args.output else Path(FOLDER) / folder_of(experiment.name)
     with Store(folder) as store:
         try:
             results = run_experiment(

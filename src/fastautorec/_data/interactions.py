@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, partial
-from os import PathLike
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._data import columns, naming, store
+from fastautorec._data import columns, naming
+from fastautorec._data.description import Description, Source
+from fastautorec._data.identity import ITEMS, USERS, own_ids
+from fastautorec._data.on_disk import OnDisk
 from fastautorec._sizes import size_of
-from fastautorec._sparse import BLOCK_ENTRIES, Csr, row_blocks
-from fastautorec._validation import check_bool, check_int, check_real, check_user_items
+from fastautorec._sparse import Csr, without_copies
+from fastautorec._validation import check_real, check_user_items
 
 
-class Interactions:
+class Interactions(OnDisk):
     """Who interacted with what: a binary matrix, the ids of its rows and columns, and optionally the times.
 
-    The same interaction seen again counts once, at its latest time.
+    The same interaction seen again counts once, at its latest time. Wherever two of them meet (training and test data,
+    data and a model), users and items that have ids are compared by them: the same ones in another order are put in
+    order, others are refused. ``a + b`` joins two of them.
 
     Parameters
     ----------
     user_items : scipy sparse (m, n)
-        Values 0 or 1 of any dtype.
+        Values 0 or 1 of any dtype. Interactions are taken too, with the ids that they have.
     user_ids : array of integers or strings (m,), optional
-        Id of each row; row numbers by default.
+        Id of each row; row numbers by default, which are not compared.
     item_ids : array of integers or strings (n,), optional
-        Id of each column; column numbers by default.
+        Id of each column; column numbers by default, which are not compared.
     timestamps : scipy sparse (m, n) or array (nnz,), optional
         Time of each interaction, as a matrix with the pattern of ``user_items`` or in the order of its stored entries.
         Any numbers that grow with time; seconds since 1970 by habit.
@@ -65,10 +67,7 @@ class Interactions:
     array([0, 2], dtype=int32)
     """
 
-    item_ids: npt.NDArray[Any]
-    timestamps: npt.NDArray[Any] | None
-    _csr: Csr | None = None  # of interactions on disk, which are not checked again
-    _load_user_ids: Callable[[], npt.NDArray[Any]]  # of those on disk
+    _source: Source | None = None  # of interactions that were read from a rating file
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -76,8 +75,11 @@ class Interactions:
         if timestamps is not None:
             self.timestamps = naming.aligned_times(user_items, timestamps, csr)
         self.user_items = csr.to_scipy()
+        user_ids = own_ids(user_items, USERS) if user_ids is None else user_ids
+        item_ids = own_ids(user_items, ITEMS) if item_ids is None else item_ids
         self.user_ids = naming.check_labels("user_ids", user_ids, csr.shape[0], "rows")
         self.item_ids = naming.check_labels("item_ids", item_ids, csr.shape[1], "columns")
+        self._ids_given = (user_ids is not None, item_ids is not None)
 
     @classmethod
     def from_dataframe(
@@ -166,202 +168,33 @@ class Interactions:
         user_ids: npt.NDArray[Any],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        ids_given: tuple[bool, bool] = (True, True),
     ) -> Interactions:
         """Build from parts that are canonical already."""
         self = cls.__new__(cls)
+        self._ids_given = ids_given
         self.user_items, self.user_ids, self.item_ids, self.timestamps = user_items, user_ids, item_ids, timestamps
         return self
 
-    # --- on disk -----------------------------------------------------------------------------------------------------
-
-    def to_disk(self, path: str | PathLike[str], overwrite: bool = False) -> None:
-        """Write a folder that `open` reads, for data that shall not be in memory all at once.
-
-        It holds one .npy file for each array and a header with checksums, and appears in one step.
-
-        Parameters
-        ----------
-        path : str or path
-            The folder.
-        overwrite : bool
-            Replace a folder of interactions there.
-
-        Raises
-        ------
-        FileExistsError
-            If there is something at ``path`` that may not be replaced.
-        OSError
-            If the folder cannot be written.
-
-        Examples
-        --------
-        >>> from tempfile import TemporaryDirectory
-        >>> import fastautorec as far
-        >>> packages = far.datasets.load_example()
-        >>> with TemporaryDirectory() as folder:
-        ...     packages.to_disk(folder + "/packages")
-        ...     model = far.NCEAutoRec(factors=16).fit(far.Interactions.open(folder + "/packages"))
-        """
-        with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
-            for csr, rows, times in self._parts(None):
-                writer.append(csr, self.user_ids[rows], times)
-            writer.finish(self.item_ids)
-
-    @classmethod
-    def write(cls, path: str | PathLike[str], blocks: Iterable[Any], overwrite: bool = False) -> Interactions:
-        """Write a folder from blocks of users, one at a time in memory, and open it.
-
-        Parameters
-        ----------
-        path : str or path
-            The folder.
-        blocks : iterable of Interactions or scipy sparse (q, n)
-            All with the same items. Rows of SciPy matrices are numbered as their users' ids; ids of Interactions must
-            be distinct over all blocks. Either all of them have timestamps or none.
-        overwrite : bool
-            Replace a folder of interactions there.
-
-        Returns
-        -------
-        Interactions
-            As `open` returns them.
-
-        Raises
-        ------
-        FileExistsError
-            If there is something at ``path`` that may not be replaced.
-        TypeError, ValueError
-            If a block is not usable or does not fit the first one.
-
-        Examples
-        --------
-        >>> from tempfile import TemporaryDirectory
-        >>> import fastautorec as far
-        >>> blocks = (far.datasets.synthetic(1000, 50, 9000, random_state=seed) for seed in range(3))
-        >>> with TemporaryDirectory() as folder:
-        ...     data = far.Interactions.write(folder + "/data", blocks)
-        >>> data
-        Interactions(3,000 users, 50 items, 27,000 interactions, density 18 %)
-
-        The training part of data on disk, on disk:
-
-        >>> with TemporaryDirectory() as folder:
-        ...     data = far.Interactions.write(folder + "/data", [far.datasets.load_example()])
-        ...     parts = (far.split(block, (0.8, 0.2), by="random")[0] for block in data.blocks(5000))
-        ...     train = far.Interactions.write(folder + "/train", parts)
-        >>> train.shape == data.shape
-        True
-        """
-        with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
-            first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
-            for number, block in enumerate(blocks):
-                csr = check_user_items(f"blocks[{number}]", block)
-                user_ids, item_ids, times = (
-                    getattr(block, name, None) for name in ("user_ids", "item_ids", "timestamps")
-                )
-                if first is None:
-                    first = item_ids, csr.n_cols, times is not None
-                if csr.n_cols != first[1] or not naming.same_ids(item_ids, first[0]):
-                    raise ValueError(
-                        f"`blocks` must all have the items of the first one, but those of block {number} differ; bring "
-                        "it to them with block.with_items(item_ids)"
-                    )
-                if (times is not None) != first[2]:
-                    raise ValueError(f"`blocks` must all have timestamps or none, but block {number} differs")
-                writer.append(csr, user_ids, times)
-            if first is None:
-                raise ValueError("`blocks` must hold at least one block of users, got none")
-            writer.finish(np.arange(first[1]) if first[0] is None else first[0])
-        return cls.open(path)
-
-    @classmethod
-    def open(cls, path: str | PathLike[str], verify: bool = False) -> Interactions:
-        """Open a folder that `to_disk` or `write` has written; what is not looked at stays on disk.
-
-        ``fit`` of the closed-form models, ``evaluate`` and ``recommend`` read it in blocks of users, and the result has
-        the same bits as that of interactions in memory.
-
-        Parameters
-        ----------
-        path : str or path
-            The folder, which must stay as it is while it is open.
-        verify : bool
-            Read everything once and compare it with the checksums. Otherwise header and sizes are checked, and the
-            ids are taken to be those that were written: do so for a folder that may be damaged.
-
-        Returns
-        -------
-        Interactions
-            Of which ``user_items``, ``user_ids`` and ``timestamps`` are mapped from the files, read-only. Whole rows
-            such as ``user_items[:1000]`` are cheap; other operations of SciPy make copies in memory.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is nothing at ``path``.
-        InteractionsFileError
-            If it holds no interactions, is damaged, or was written by a newer version.
-        """
-        stored = store.read(Path(path), check_bool("verify", verify))
-        return cls._mapped(stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps)
-
-    def blocks(self, users: int = 100_000) -> Iterator[Interactions]:
-        """Yield consecutive blocks of users, which share memory with the whole.
-
-        Parameters
-        ----------
-        users : int
-            In a block; the last one may have fewer.
-
-        Examples
-        --------
-        >>> import fastautorec as far
-        >>> [block.shape for block in far.datasets.load_example().blocks(10_000)]
-        [(10000, 5460), (7330, 5460)]
-        """
-        for csr, rows, times in self._parts(check_int("users", users, 1)):
-            yield self._mapped(csr.rebased(), partial(self._ids_of, rows), self.item_ids, times)
-
-    def _ids_of(self, rows: slice) -> npt.NDArray[Any]:
-        ids: npt.NDArray[Any] = self.user_ids[rows]
-        return ids
-
-    def _parts(self, users: int | None) -> Iterator[tuple[Csr, slice, npt.NDArray[Any] | None]]:
-        """Yield matrix, rows and times of blocks of so many users, or of those that suit the work."""
-        csr = check_user_items("user_items", self)
-        m = csr.shape[0]
-        borders = (
-            row_blocks(csr.indptr, BLOCK_ENTRIES)
-            if users is None
-            else ((start, min(start + users, m)) for start in range(0, m, users))
-        )
-        for start, stop in borders:
-            entries = slice(csr.indptr[start], csr.indptr[stop])
-            times = None if self.timestamps is None else self.timestamps[entries]
-            yield csr.rows(start, stop), slice(start, stop), times
-
-    @classmethod
-    def _mapped(
-        cls,
+    def _like(
+        self,
         csr: Csr,
-        load_user_ids: Callable[[], npt.NDArray[Any]],
-        item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        user_ids: npt.NDArray[Any] | None = None,
+        item_ids: npt.NDArray[Any] | None = None,
     ) -> Interactions:
-        """Build around a checked matrix that is not copied; user ids are loaded when they are asked for."""
-        self = cls.__new__(cls)
-        self._csr, self._load_user_ids, self.item_ids, self.timestamps = csr, load_user_ids, item_ids, timestamps
-        return self
-
-    @cached_property
-    def user_ids(self) -> npt.NDArray[Any]:
-        """Id of each row, int64 or text (m,)."""
-        return self._load_user_ids()
+        users, items = self._ids_given
+        given = users or user_ids is not None, items or item_ids is not None
+        ids = self.user_ids if user_ids is None else user_ids, self.item_ids if item_ids is None else item_ids
+        if self._csr is not None:
+            return self._mapped(csr, *ids, timestamps, given)
+        return self._trusted(csr.to_scipy(), *ids, timestamps, given)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
         matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
-        return {**matrix, "user_ids": self.user_ids, "item_ids": self.item_ids, "timestamps": self.timestamps}
+        ids = {"user_ids": self.user_ids, "item_ids": self.item_ids, "_ids_given": self._ids_given}
+        return {**matrix, **ids, "timestamps": self.timestamps, "_source": self._source}
 
     def __sizeof__(self) -> int:
         """Return the bytes that the arrays take, for caches that ask; user ids count once they are loaded."""
@@ -371,7 +204,7 @@ class Interactions:
     def user_items(self) -> sparse.csr_matrix:
         """The matrix, CSR (m, n), float32: canonical, all values 1."""
         assert self._csr is not None  # interactions in memory are made with their matrix
-        return _without_copies(self._csr)
+        return without_copies(self._csr)
 
     # --- what is in them ---------------------------------------------------------------------------------------------
 
@@ -386,86 +219,29 @@ class Interactions:
         """Number of interactions."""
         return int(self.user_items.nnz) if self._csr is None else self._csr.nnz
 
-    def user_index(self, ids: Any) -> Any:
-        """Return the row of one user id, int, or the rows of several, int64 array.
-
-        Raises
-        ------
-        KeyError
-            For an id that is not in the data; the message names it and similar ones.
-        """
-        return naming.find("user", self._user_map, ids)
-
-    def item_index(self, ids: Any) -> Any:
-        """Return the column of one item id, int, or the columns of several, int64 array.
-
-        Raises
-        ------
-        KeyError
-            For an id that is not in the data; the message names it and similar ones.
-        """
-        return naming.find("item", self._item_map, ids)
-
-    def with_items(self, item_ids: Any) -> Interactions:
-        """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
-
-        Parameters
-        ----------
-        item_ids : array of integers or strings (n,)
-            Distinct ids. Interactions with other items are left out; an id without interactions is an empty column.
+    def describe(self) -> Description:
+        """Return an account of the data and of what was taken from the file that it was read from.
 
         Returns
         -------
-        Interactions
-            Without timestamps.
-
-        Raises
-        ------
-        ValueError
-            If an id repeats.
+        Description
+            ``str`` of it is the account; its method ``lines`` gives two lines, as `read_ratings` prints them.
 
         Examples
         --------
         >>> from scipy import sparse
         >>> from fastautorec.data import Interactions
-        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
-        >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
-        array([[1., 0.]], dtype=float32)
+        >>> print(Interactions(sparse.csr_matrix([[1, 0, 1]]), user_ids=["ann"]).describe())
+        users         1
+        items         3
+        interactions  2 (66.7 % of all pairs)
+        first         user 'ann', item 0
+                      user 'ann', item 2
         """
-        labels = naming.check_labels("item_ids", item_ids, len(item_ids), "columns")
-        as_text = labels.dtype.kind != self.item_ids.dtype.kind
-        place = {str(label) if as_text else label: column for column, label in enumerate(labels.tolist())}
-        own = (str(label) if as_text else label for label in self.item_ids.tolist())
-        columns = np.array([place.get(label, -1) for label in own], np.int64)
-        entries = self.user_items.tocoo()
-        found = columns[entries.col] >= 0
-        cells = entries.row[found], columns[entries.col[found]]
-        shape = self.shape[0], len(labels)
-        matrix = sparse.csr_matrix((np.ones(len(cells[0]), np.float32), cells), shape=shape)
-        return Interactions._trusted(matrix, self.user_ids, labels, None)
-
-    @cached_property
-    def _user_map(self) -> dict[Any, int]:
-        return {label: row for row, label in enumerate(self.user_ids.tolist())}
-
-    @cached_property
-    def _item_map(self) -> dict[Any, int]:
-        return {label: column for column, label in enumerate(self.item_ids.tolist())}
+        csr = check_user_items("user_items", self)
+        return Description.of(csr, self.user_ids, self.item_ids, self.timestamps, self._source)
 
     def __repr__(self) -> str:
         m, n = self.shape
         percent = 100 * self.nnz / max(m * n, 1)
         return f"Interactions({m:,} users, {n:,} items, {self.nnz:,} interactions, density {percent:.3g} %)"
-
-
-def _without_copies(csr: Csr) -> sparse.csr_matrix:
-    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
-    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
-    matrix._shape = csr.shape
-    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
-    small = csr.nnz <= np.iinfo(np.int32).max
-    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
-    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
-    matrix.has_canonical_format = True
-    result: sparse.csr_matrix = matrix
-    return result

@@ -1,33 +1,35 @@
-"""What the columns of a rating file mean: its format, separator, header, and where user, item, rating and time are."""
+"""How a rating file is laid out: its format, separator and header, and where user, item, rating and time are."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastautorec._data import files, plain
+from fastautorec._data.roles import (
+    ROLES,
+    UnclearColumnsError,
+    Words,
+    find_roles,
+    looks_like_a_heading,
+    role_of,
+    untyped,
+)
 from fastautorec._validation import check_choice
 from fastautorec.exceptions import RatingsFileError
 
-FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo")
-ROLES = ("user", "item", "rating", "timestamp")
-NEVER_PLAY_AGAIN = 255.0  # Yahoo! R1 marks a dislike so; other ratings are 0 to 100
+FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo", "lists")
 
 _SEPARATORS = ("::", "\t", ",", ";")
-_SAMPLE_BYTES = 1 << 16
-_NETFLIX_HEADING = re.compile(r"\d+:")
-_YAHOO_NAME = "ydata-ymusic"
-_HEADINGS = {
-    "user": {"user", "userid", "uid", "customer", "customerid", "reviewer", "reviewerid", "visitorid", "person"},
-    "item": {
-        *("item", "itemid", "iid", "movie", "movieid", "book", "bookid", "product", "productid", "article"),
-        *("articleid", "artist", "artistid", "track", "trackid", "song", "songid", "asin", "parentasin", "isbn"),
-    },
-    "rating": {"rating", "ratings", "score", "stars", "overall", "bookrating", "value"},
-    "timestamp": {"timestamp", "time", "date", "datetime", "unixreviewtime", "ratedat", "createdat"},
-}
+_NETFLIX_HEADING = re.compile(r"[0-9]+:")
+_WHOLE = re.compile(r"-?[0-9]+")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
+_EARLY = 10**8  # 1973 in seconds: a number as large is hardly a rating
+_NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
+_DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
 
 
 @dataclass(frozen=True)
@@ -37,141 +39,245 @@ class Layout:
     Attributes
     ----------
     separator : str
-        Between fields; ``"::"`` is the only one of two characters.
-    header : bool
-        Whether the first line names the columns.
+        Between fields; a blank stands for any run of blanks and tabs.
+    names : tuple of str or None
+        The fields of the first line, if they name the columns.
     n_fields : int
         Fields of every line.
     position : dict
         Field number of each role that the file has; ``user`` and ``item`` always.
-    integer_ids : dict
-        Whether the ids of role ``user`` and ``item`` look like integers in the first lines.
-    integer_times : bool
-        Whether the times do.
-    dropped_rating : float or None
-        Rows of this rating are never positive, whatever the threshold.
+    evidence : dict
+        How each of them was found: "given", "by name" or "by position".
+    texts : frozenset of str
+        Roles among user, item and timestamp whose first values are not all integers.
+    decimal_comma : bool
+        Whether ratings are written as ``4,5``.
     """
 
     separator: str
-    header: bool
+    names: tuple[str, ...] | None
     n_fields: int
     position: dict[str, int]
-    integer_ids: dict[str, bool]
-    integer_times: bool = False
-    dropped_rating: float | None = None
+    evidence: dict[str, str]
+    texts: frozenset[str]
+    decimal_comma: bool = False
 
 
-def find_format(path: Path, requested: str) -> str:
-    """Return which reader takes ``path``: "text", "parquet" or "netflix"; raise for a file that is absent or empty."""
+def separator_name(separator: str) -> str:
+    """Return the word for a separator in a message."""
+    return _NAMES.get(separator, repr(separator))
+
+
+def find_format(path: Path, requested: str, words: Words) -> str:
+    """Return which reader takes ``path``: "text", "lists", "parquet" or "netflix"; raise where there is nothing."""
     check_choice("format", requested, FORMATS)
+    words.check()
     if not path.exists():
         raise FileNotFoundError(f"`path` must name a rating file, but {path} does not exist")
     if path.is_dir():
+        if requested in ("auto", "parquet") and any(path.rglob("*.parquet")):
+            return "parquet"
         if requested in ("auto", "netflix"):
             return "netflix"
         raise IsADirectoryError(f"`path` must name one file for format={requested!r}, got the folder {path}")
+    if not path.is_file():
+        raise ValueError(f"`path` must name a file, but {path} is a pipe or a device")
     if not path.stat().st_size:
-        raise RatingsFileError(f"{path}: the file is empty; it must hold lines of user, item[, rating[, timestamp]]")
-    if requested in ("parquet", "netflix"):
+        raise RatingsFileError(f"{path}: the file is empty; {_DESCRIPTION}")
+    if requested in ("parquet", "netflix", "lists"):
         return requested
-    if requested == "auto":
-        if _head(path, 4) == b"PAR1":
+    if requested == "auto" and not words.given():
+        if files.head(path, 4) == b"PAR1":
             return "parquet"
-        if _NETFLIX_HEADING.fullmatch(sample_lines(path)[0].strip()):
+        lines = files.sample_lines(path)
+        if _NETFLIX_HEADING.fullmatch(lines[0].strip()):
             return "netflix"
+        if words.sep is None and words.header is None and _are_lists(path, lines):
+            return "lists"
+    elif requested == "auto" and files.head(path, 4) == b"PAR1":
+        return "parquet"
     return "text"
 
 
-def find_layout(path: Path, requested: str) -> Layout:
-    """Return the layout of a text file from its name and first lines."""
-    lines = sample_lines(path)
-    separator = "," if requested == "csv" and "," in lines[0] else "\t" if requested == "tsv" else None
-    separator = separator or next((s for s in _SEPARATORS if s in lines[0]), None)
-    if separator is None or separator not in lines[0]:
-        raise line_error(path, 1, lines[0], "has one field only", "separate user and item by ',', tab, ';' or '::'")
-    rows = [[field.strip() for field in row] for row in split_lines(lines, separator)]
-    rows = [row for row in rows if any(row)]
-    header = _is_header(rows)
-    position = _positions(rows[0], header, path, lines[0])
+def find_layout(path: Path, requested: str, words: Words) -> Layout:
+    """Return the layout of a text file from its first lines and the words of the caller."""
+    lines = files.sample_lines(path)
+    if lines[0].lstrip()[:1] in ("{", "["):
+        raise RatingsFileError(
+            f"{path}: begins with {lines[0].lstrip()[0]!r}, as JSON does; load it with a data-frame library, for "
+            "example pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
+        )
+    separator = words.sep or _find_separator(path, lines, requested)
+    rows = _rows(lines, separator)
+    if len(rows[0]) < 2:
+        named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
+        fix = "separate user and item by ',', tab, ';' or '::', or say sep="
+        raise files.line_error(path, 1, lines[0], named, fix)
+    header = _has_header(rows, words)
+    names = tuple(rows[0]) if header else None
     body = rows[1:] if header else rows
-    yahoo = requested == "yahoo" or (requested == "auto" and path.name.startswith(_YAHOO_NAME))
+    try:
+        by_position = not header and not words.given().keys() & {"user", "item"}
+        if by_position and len(rows[0]) > len(ROLES):
+            raise UnclearColumnsError(
+                f"has {len(rows[0])} fields and no header that names user and item, got {lines[0][:120]!r}; say which "
+                "they are, for example read_ratings(path, user=0, item=1)"
+            )
+        if by_position:
+            _refuse_an_index(body)
+        position, evidence = find_roles(names, len(rows[0]), words)
+        _refuse_times_as_ratings(position, evidence, body)
+    except UnclearColumnsError as error:
+        doubt = _doubt(rows, names, words)
+        raise RatingsFileError(f"{path}, line 1: {error}{doubt}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    comma = separator in (";", "\t", " ") and "rating" in position
+    ratings = [row[position["rating"]] for row in body if len(row) == len(rows[0])] if comma else []
     return Layout(
         separator=separator,
-        header=header,
+        names=names,
         n_fields=len(rows[0]),
         position=position,
-        integer_ids={role: _all_integers(body, position[role]) for role in ("user", "item")},
-        integer_times="timestamp" in position and _all_integers(body, position["timestamp"]),
-        dropped_rating=NEVER_PLAY_AGAIN if yahoo else None,
+        evidence=evidence,
+        texts=frozenset(
+            role for role in ("user", "item", "timestamp") if role in position and not _whole(body, position[role])
+        ),
+        decimal_comma=any(_DECIMAL_COMMA.fullmatch(text) for text in ratings),
     )
 
 
-def named_positions(names: Sequence[str]) -> dict[str, int]:
-    """Return the position of each role whose column bears a well-known name."""
-    plain = [re.sub(r"[^a-z]", "", name.lower()) for name in names]
-    return {
-        role: next(i for i, name in enumerate(plain) if name in known)
-        for role, known in _HEADINGS.items()
-        if not known.isdisjoint(plain)
-    }
+# -- separator -----------------------------------------------------------------------------------------------------
 
 
-def split_lines(lines: Iterable[str], separator: str) -> Iterable[list[str]]:
-    """Cut lines into fields; quotes mean what they do in csv."""
-    if separator == "::":
-        return (line.rstrip("\r\n").split("::") for line in lines)
-    return csv.reader(lines, delimiter=separator)
+def _find_separator(path: Path, lines: Sequence[str], requested: str) -> str:
+    """Return the separator that gives the same number of fields, and most, in every line of the sample."""
+    known = {"csv": (",", ";"), "tsv": ("\t",)}.get(requested, _SEPARATORS)
+    there = [s for s in known if s in lines[0]] or [s for s in _SEPARATORS if s in lines[0]]
+    if not there:
+        there = [" "] if " " in lines[0].strip() else []
+    if len(there) < 2:
+        if not there:
+            fix = "separate user and item by ',', tab, ';' or '::', or say sep="
+            raise files.line_error(path, 1, lines[0], "has one field only", fix)
+        return there[0]
+    fields = {s: {len(row) for row in _rows(lines, s)} for s in there}
+    even = {s: min(counts) for s, counts in fields.items() if len(counts) == 1 and min(counts) > 1}
+    best = [s for s in even if even[s] == max(even.values())]
+    if len(best) == 1:
+        return best[0]
+    told = " and ".join(separator_name(s) for s in best or there)
+    why = f"{told} each give {max(even.values())} fields" if best else f"{told} give different numbers of fields"
+    raise RatingsFileError(
+        f"{path}: what separates the fields is not clear: {why} in the first lines, such as {lines[0][:120]!r}; "
+        f"say which, for example sep={(best or there)[0]!r}"
+    )
 
 
-def sample_lines(path: Path) -> list[str]:
-    """Return the first whole lines of a file, at least one."""
-    head = _head(path, _SAMPLE_BYTES)
-    lines = head.decode("utf-8-sig", "replace").splitlines()
-    lines = [line for line in (lines[:-1] if len(head) == _SAMPLE_BYTES else lines) if line.strip()]
-    if not lines:
-        raise RatingsFileError(f"{path}: the file holds no text line; is it a rating file?")
-    if any("\0" in line for line in lines):
-        raise RatingsFileError(f"{path}: the file is not text; read_ratings takes text and Parquet, unpacked")
-    return lines
+def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """Return the fields of the sampled lines, as far as they are well-formed; at least those of one line."""
+    rows: list[list[str]] = []
+    try:
+        for _, fields in plain.records(lines, separator):
+            stripped = [field.strip(plain.BLANKS) for field in fields]
+            if any(stripped):
+                rows.append(stripped)
+    except plain.LineFault:
+        pass  # the reader will name it
+    return rows or [lines[0].split(separator)]
 
 
-def line_error(path: Path, number: int, text: str, fault: str, fix: str) -> RatingsFileError:
-    """Return the error for one malformed line."""
-    shown = text.rstrip("\r\n")
-    shown = shown if len(shown) <= 120 else shown[:117] + "..."
-    return RatingsFileError(f"{path}, line {number}: {fault}, got {shown!r}; {fix}")
-
-
-def _head(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(size)
-
-
-def _is_header(rows: list[list[str]]) -> bool:
-    first = rows[0]
-    if {"user", "item"} <= named_positions(first).keys():
+def _are_lists(path: Path, lines: Sequence[str]) -> bool:
+    """Return whether the lines are ``user item item ...``; raise where that is as likely as columns."""
+    rows = [plain.words_of(line) for line in lines]
+    if any(any(not _WHOLE.fullmatch(word) for word in row) for row in rows):
+        return False
+    lengths = {len(row) for row in rows}
+    users = [row[0] for row in rows]
+    if max(lengths) < 3 or len(set(users)) < len(users):
+        return False
+    if len(lengths) > 1:
         return True
-    if len(first) > 2:
-        return not _is_number(first[2]) and (len(rows) == 1 or _is_number(rows[1][2] if len(rows[1]) > 2 else ""))
-    return len(rows) > 1 and not _all_integers(rows[:1], 0) and _all_integers(rows[1:2], 0)
+    if "\t" in lines[0]:
+        return False
+    raise RatingsFileError(
+        f"{path}: lines such as {lines[0][:120]!r} may be columns or `user item item ...`; say which: sep=' ' or "
+        "format='lists'"
+    )
 
 
-def _positions(first: list[str], header: bool, path: Path, line: str) -> dict[str, int]:
-    if header and {"user", "item"} <= (named := named_positions(first)).keys():
-        return named
-    if len(first) > len(ROLES):
-        fix = "give the columns a header with user, item, rating and timestamp, or use Interactions.from_dataframe"
-        raise line_error(path, 1, line, f"has {len(first)} fields and no header that names user and item", fix)
-    return dict(zip(ROLES, range(len(first)), strict=False))
+# -- header --------------------------------------------------------------------------------------------------------
 
 
-def _all_integers(rows: list[list[str]], position: int) -> bool:
-    return all(re.fullmatch(r"-?\d{1,18}", row[position]) for row in rows if len(row) > position)
+def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
+    if words.header is not None:
+        return words.header
+    if any(isinstance(value, str) for value in words.given().values()):
+        return True
+    first = rows[0]
+    known = {role[0] for name in first if (role := role_of(untyped(name)))}
+    if {"user", "item"} <= known:
+        return True
+    if any(_VALUE_START.match(field) or _is_value(field) for field in first):
+        return False
+    return _is_over_values(rows) or any(looks_like_a_heading(name) for name in first)
+
+
+def _is_over_values(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether some column holds numbers or times in every line but the first."""
+    body = [row for row in rows[1:] if len(row) == len(rows[0])]
+    return bool(body) and any(all(_is_value(row[i]) for row in body) for i in range(len(rows[0])))
+
+
+def _doubt(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None, words: Words) -> str:
+    """Return how to say that a line taken for a header is none, where that may be."""
+    if names is None or words.header or words.given():
+        return ""
+    plain_header = _is_over_values(rows) and any(looks_like_a_heading(untyped(name)) for name in names)
+    return "" if plain_header else " (or header=False if the first line is no header)"
+
+
+def _refuse_times_as_ratings(position: dict[str, int], evidence: dict[str, str], body: Sequence[Sequence[str]]) -> None:
+    at = position.get("rating")
+    if at is None or evidence["rating"] != "by position":
+        return
+    values = [row[at] for row in body if len(row) > at]
+    dates = all(not _is_number(value) and _is_value(value) for value in values)
+    if values and (dates or all(_WHOLE.fullmatch(value) and int(value) >= _EARLY for value in values)):
+        raise UnclearColumnsError(
+            f"column {at} holds what looks like times, such as {values[0]}, where the rating is expected; say which "
+            f"columns are which, for example read_ratings(path, user=0, item=1, timestamp={at})"
+        )
+
+
+def _refuse_an_index(body: Sequence[Sequence[str]]) -> None:
+    """Raise if the first column counts the lines while the next one holds the same things again."""
+    rows = [row for row in body if len(row) == len(body[0])]
+    if len(rows[0]) < 3 or len(rows) < 5 or rows[0][0] not in ("0", "1"):
+        return
+    start = int(rows[0][0])
+    counts = all(row[0] == str(number) for number, row in enumerate(rows, start))
+    if counts and len({row[1] for row in rows}) < len(rows):
+        raise UnclearColumnsError(
+            "column 0 counts the lines, so it may be an index and no user; say which columns are which, for example "
+            "read_ratings(path, user=1, item=2)"
+        )
+
+
+def _whole(rows: Sequence[Sequence[str]], position: int) -> bool:
+    return all(_WHOLE.fullmatch(row[position]) for row in rows if len(row) > position)
 
 
 def _is_number(text: str) -> bool:
+    return plain.NUMBER.fullmatch(text) is not None or _DECIMAL_COMMA.fullmatch(text) is not None
+
+
+def _is_value(text: str) -> bool:
+    """Return whether a text is a number or a time, which a column name is not."""
+    if _is_number(text) or text.lower() in ("nan", "inf", "-inf"):
+        return True
     try:
-        float(text)
+        plain.moment(text)
     except ValueError:
         return False
     return True

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._data import columns
-from fastautorec._data.texts import is_text
 from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
 
@@ -71,18 +70,19 @@ def same_ids(these: Any, those: Any) -> bool:
     return these is those if these is None or those is None else bool(np.array_equal(these, those))
 
 
-def first_difference(these: Any, those: Any) -> tuple[int, str, str]:
-    """Return the first place where two lists of ids of one length differ, and what is there in each, for messages.
-
-    Where one list has integers and the other texts, both are said to be what they are.
-    """
-    first, second = np.asarray(these), np.asarray(those)
-    place = int(np.argmax(first != second)) if is_text(first) == is_text(second) else 0
-    pair = first[place : place + 1].tolist() + second[place : place + 1].tolist()
-    if is_text(first) == is_text(second):
-        return place, str(pair[0]), str(pair[1])
-    given, other = (f"the string {x!r}" if isinstance(x, str) else f"the integer {x}" for x in pair)
-    return place, given, other
+def names_of(labels: npt.NDArray[Any] | None, n: int, numbers: Any) -> npt.NDArray[np.object_]:
+    """Return the labels of numbers in [0, n), themselves where there are no labels, and None for -1; same shape."""
+    array = np.asarray(numbers)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"`ids` must hold integer item numbers, got dtype {array.dtype}")
+    array = array if array.size else array.astype(np.int32)  # an empty list is one of floats
+    wrong = (array < -1) | (array >= n)
+    if wrong.any():
+        raise ValueError(f"`ids` must hold item numbers in [0, {n}), or -1 for none, got {array[wrong][0]}")
+    names = np.full(array.shape, None, object)
+    found = array >= 0  # NumPy would take -1 for the last one
+    names[found] = (array[found] if labels is None else labels[array[found]]).astype(object)
+    return names
 
 
 def find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:

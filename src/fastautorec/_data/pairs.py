@@ -38,7 +38,7 @@ def pair_matrix(
         if times is None:
             key = sorted_unique(key)
         else:
-            order = np.argsort(key, kind="stable")
+            order = np.argsort(key)  # ties in any order, for the latest time counts: twice as fast as a stable sort
             key, times = key[order], times[order]
             first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
             key, times = key[first], np.maximum.reduceat(times, first)

@@ -27,6 +27,16 @@ def check_ratios(ratios: Any) -> tuple[float, ...]:
     return values
 
 
+def shares(values: Sequence[float]) -> tuple[float, ...]:
+    """Return ratios from words of a user: whole numbers are weights, and others must have the sum 1.
+
+    >>> shares([2, 1, 1]), shares([0.8, 0.2])
+    ((0.5, 0.25, 0.25), (0.8, 0.2))
+    """
+    whole = all(value == int(value) for value in values)
+    return check_ratios([value / sum(values) for value in values] if whole and sum(values) > 0 else list(values))
+
+
 def cut_points(lengths: IntArray, ratios: tuple[float, ...]) -> IntArray:
     """Return where each row is cut, int64 (parts - 1, m): the cumulative ratios of its length, rounded up.
 
@@ -35,6 +45,45 @@ def cut_points(lengths: IntArray, ratios: tuple[float, ...]) -> IntArray:
     """
     # 0.7 * 10 must be 7 and not 7.000000000000001, which would round up to 8.
     return np.stack([np.ceil(lengths * total - 1e-6).astype(np.int64) for total in np.cumsum(ratios)[:-1]])
+
+
+def empty_part(indptr: npt.NDArray[np.integer], ratios: tuple[float, ...]) -> str:
+    """Return what to say if the parts that ``ratios`` make leave one of them empty, else an empty text."""
+    lengths = np.diff(indptr).astype(np.int64)
+    filled = _part_lengths(lengths, ratios).any(axis=1)
+    if filled.all() or not lengths.any():
+        return ""
+    return (
+        f"part {1 + int(np.argmin(filled))} of {len(ratios)} is empty: for the ratios "
+        f"{', '.join(f'{ratio:.3g}' for ratio in ratios)} {who_has_enough(lengths, ratios)}"
+    )
+
+
+def who_has_enough(lengths: IntArray, ratios: tuple[float, ...]) -> str:
+    """Return how many interactions a user needs to have one in every part, and how many users have so many."""
+    needed = _needed(ratios)
+    return (
+        f"users need {needed:,} or more interactions to have one in every part, and {(lengths >= needed).sum():,} of "
+        f"{len(lengths):,} have so many; the longest history has {lengths.max(initial=0):,}"
+    )
+
+
+def _part_lengths(lengths: IntArray, ratios: tuple[float, ...]) -> IntArray:
+    """Return the number of interactions in each part of each row, int64 (parts, m)."""
+    cuts = np.minimum(cut_points(lengths, ratios), lengths)
+    return np.diff(cuts, axis=0, prepend=0, append=lengths[None])
+
+
+def _needed(ratios: tuple[float, ...]) -> int:
+    """Return the least number of interactions from which on every part of a row has one.
+
+    >>> _needed((0.5, 0.2, 0.3)), _needed((0.8, 0.2)), _needed((1 / 3, 1 / 3, 1 / 3))
+    (4, 5, 3)
+    """
+    enough = math.ceil(2 / min(ratios))  # each part is as long as its share or up to one shorter
+    if enough > BLOCK:
+        return enough
+    return 1 + int(np.flatnonzero(~_part_lengths(np.arange(enough + 1), ratios).all(axis=0))[-1])
 
 
 def assign_parts(indptr: IntArray, ratios: tuple[float, ...], order_by: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

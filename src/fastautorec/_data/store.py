@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from fastautorec._data import texts
 from fastautorec._data.columns import sorted_unique
+from fastautorec._data.mapped import MappedCsr
 from fastautorec._sparse import BLOCK_ENTRIES, Csr, ids_ascend, row_blocks
 from fastautorec._version import __version__
 from fastautorec.exceptions import InteractionsFileError
@@ -86,6 +87,7 @@ class Stored:
     user_ids: StoredIds
     item_ids: Array
     timestamps: Array | None
+    ids_given: tuple[bool, bool]  # of users and items; False for mere numbers
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ class Writer:
     def _column(self, name: str, dtype: npt.DTypeLike) -> _Column:
         return _Column(self._folder / f"{name}.npy", np.dtype(dtype))
 
-    def finish(self, item_ids: Array) -> None:
+    def finish(self, item_ids: Array, ids_given: tuple[bool, bool]) -> None:
         """Write the ids and the header, sync everything, and give the folder its name."""
         self._append_ids("item_ids", item_ids)
         for name in ("user_ids", "item_ids"):
@@ -158,6 +160,7 @@ class Writer:
             "library_version": __version__,
             "shape": [self._users, len(item_ids)],
             "nnz": self._nnz,
+            "ids_given": list(ids_given),
             "arrays": {
                 name: column.finish() | {"texts": self._texts.get(name, False)}
                 for name, column in self._columns.items()
@@ -267,7 +270,10 @@ def read(path: Path, verify: bool) -> Stored:
         indptr, indices = arrays["indptr"], arrays["indices"]
         _require(indptr.dtype == np.int64 and indices.dtype == np.int32, "the arrays of the matrix have other types")
         _require(indptr[0] == 0 and indptr[-1] == nnz, "the row pointers do not fit the interactions")
-        matrix = Csr(indptr, indices, None, n)
+        matrix = MappedCsr(path, indptr, indices, n)
+        users_given, items_given = header.get("ids_given") or [
+            not _are_numbers(arrays[name]) for name in ("user_ids", "item_ids")
+        ]
         if verify:
             _verify(matrix, arrays, described)
             user_ids.verify()
@@ -276,7 +282,14 @@ def read(path: Path, verify: bool) -> Stored:
         raise
     except Exception as error:  # whatever NumPy and JSON may raise on damaged files
         raise _damaged(path, error) from error
-    return Stored(matrix, user_ids, np.array(items), arrays.get("timestamps"))
+    given = bool(users_given), bool(items_given)
+    return Stored(matrix, user_ids, np.array(items), arrays.get("timestamps"), given)
+
+
+def _are_numbers(ids: Array) -> bool:
+    """Return whether ids are 0, 1, 2, ...: folders that do not say so hold what nobody has given."""
+    ends = ids.dtype.kind in "iu" and (not len(ids) or (ids[0] == 0 and ids[-1] == len(ids) - 1))
+    return bool(ends) and np.array_equal(ids, np.arange(len(ids)))
 
 
 def _map(folder: Path, name: str) -> Array:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._cpus import usable_cpus
 from fastautorec._data.columns import sorted_unique
+from fastautorec._parallel import run_blocks
 from fastautorec._sparse import row_blocks
 
 IntArray = npt.NDArray[np.int64]
@@ -61,15 +61,15 @@ def draw(n_users: int, n_items: int, nnz: int, seed: int) -> tuple[IntArray, npt
     indptr = np.concatenate(([0], np.cumsum(lengths)))
     indices = np.empty(nnz, np.int32)
 
-    def fill(number: int, rows: tuple[int, int]) -> None:
-        first, last = rows
+    blocks = list(row_blocks(indptr, BLOCK))
+
+    def fill(number: int, _: int) -> None:
+        first, last = blocks[number]
         block_rng = np.random.default_rng([seed, 1, number])
         indices[indptr[first] : indptr[last]] = _draw_block(lengths[first:last], catalogue, block_rng)
 
     # Every block has its own random stream: the number of threads changes nothing but the time.
-    blocks = list(row_blocks(indptr, BLOCK))
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(fill, range(len(blocks)), blocks))
+    run_blocks(fill, len(blocks), 1, min(THREADS, usable_cpus()))
     return indptr, indices
 
 

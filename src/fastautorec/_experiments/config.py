@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastautorec.evaluation import default_k
+
 SOURCES = ("example", "ratings", "arrays", "parts")
+WORDS = ("user", "item", "rating", "timestamp", "sep", "header")  # how to read a rating file
 FITS = ("all", "refit", "stop")
 SEEDS = (0, 1, 2)
 RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
@@ -34,6 +37,8 @@ class Dataset:
         Below the data folder: the rating file, its folder, the npz, or the folder of the parts.
     get : str
         Where the data can be had, for the message about a file that is missing.
+    user, item, rating, timestamp, sep, header : optional
+        How to read a rating file, as for ``read_ratings``.
     files : tuple of File
         Checked before anything is computed (lines: before the data are read).
     sample_users : int, optional
@@ -50,6 +55,12 @@ class Dataset:
     get: str = ""
     files: tuple[File, ...] = ()
     format: str = "auto"
+    user: str | int | None = None
+    item: str | int | None = None
+    rating: str | int | None = None
+    timestamp: str | int | None = None
+    sep: str | None = None
+    header: bool | None = None
     threshold: float | None = None
     parts: tuple[str, str, str] = ("train.npz", "validation.npz", "test.npz")
     by: str = "time"
@@ -115,8 +126,10 @@ class Experiment:
 
     Attributes
     ----------
-    metrics : tuple of str
-        Columns of the main table.
+    k : tuple of int or None
+        Lengths of the lists; None for the usual ones, as far as the items of a data set go.
+    metrics : tuple of str or None
+        Columns of the main table; None for those of the paper.
     drawn : tuple of str
         Models in the figures.
     text : str
@@ -129,12 +142,27 @@ class Experiment:
     datasets: tuple[Dataset, ...]
     models: tuple[Entry, ...]
     published: tuple[Published, ...]
-    k: tuple[int, ...]
+    k: tuple[int, ...] | None
     definition: str
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...] | None
     drawn: tuple[str, ...]
     text: str
 
     def entries(self, dataset: str) -> tuple[Entry, ...]:
         """Return the models that run on a data set."""
         return tuple(entry for entry in self.models if not entry.datasets or dataset in entry.datasets)
+
+    def lengths(self, n_items: int) -> tuple[int, ...]:
+        """Return the lengths of the lists on data with so many items."""
+        return default_k(n_items) if self.k is None else self.k
+
+    def columns(self, k: tuple[int, ...]) -> tuple[str, ...]:
+        """Return the columns of the main table for lists of these lengths."""
+        return paper_metrics(k) if self.metrics is None else self.metrics
+
+
+def paper_metrics(k: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the columns of the paper's Tables 2 to 5, for the shortest and the longest lists."""
+    ends = tuple(dict.fromkeys((k[0], k[-1])))
+    families = ("MAP", "Precision", "Recall")
+    return ("R-Precision", "NDCG", *(f"{family}@{length}" for family in families for length in ends))

@@ -51,6 +51,7 @@ def _means_by_seed(row: Row) -> npt.NDArray[np.float64]:
 def _blocks(results: Results) -> Iterator[Columns]:
     """Yield the columns of one run after the other."""
     as_text = any(is_text(outcome.parts.user_ids) for outcome in results.outcomes)
+    names = dict.fromkeys(name for outcome in results.outcomes for row in outcome.rows for name in row.report)
     for outcome in results.outcomes:
         ids = outcome.parts.user_ids
         if as_text and not is_text(ids):  # one column holds those of all data sets
@@ -66,6 +67,7 @@ def _blocks(results: Results) -> Iterator[Columns]:
                     "user": ids[users],
                     "history_length": row.report.history_lengths,
                     "n_test_items": row.report.n_test_items,
+                    **dict.fromkeys(names, np.full(len(users), np.nan)),  # shorter lists have fewer metrics
                     **{name: metrics[:, place] for place, name in enumerate(stored.values["names"])},
                 }
 

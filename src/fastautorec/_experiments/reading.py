@@ -8,8 +8,20 @@ from typing import Any
 
 from fastautorec._backends.protocol import DEFINITIONS, metric_names
 from fastautorec._data.layouts import FORMATS
+from fastautorec._data.splits import shares
 from fastautorec._experiments import schema
-from fastautorec._experiments.config import FITS, SEEDS, SOURCES, Dataset, Entry, Experiment, File, Published, Tuning
+from fastautorec._experiments.config import (
+    FITS,
+    SEEDS,
+    SOURCES,
+    WORDS,
+    Dataset,
+    Entry,
+    Experiment,
+    File,
+    Published,
+    Tuning,
+)
 from fastautorec._experiments.zoo import check_model
 from fastautorec.evaluation import DEFAULT_K
 
@@ -52,9 +64,9 @@ def parse(text: str, default_name: str) -> Experiment:
     top = schema.read_table(_load(text), "the file", _TOP, ("datasets", "models"))
     evaluation = schema.read_table(top.get("evaluation", {}), "[evaluation]", _EVALUATION)
     figures = schema.read_table(top.get("figures", {}), "[figures]", {"models": schema.several(schema.text)})
-    k = tuple(sorted(evaluation.get("k", DEFAULT_K)))
+    k = tuple(sorted(evaluation["k"])) if "k" in evaluation else None
     definition = evaluation.get("definition", DEFINITIONS[0])
-    known = tuple(metric_names(k, definition))
+    known = tuple(metric_names(k or DEFAULT_K, definition))
     datasets = tuple(_dataset(table, place) for place, table in enumerate(top["datasets"], 1))
     models = tuple(_entry(table, place, top.get("seeds", SEEDS)) for place, table in enumerate(top["models"], 1))
     published = tuple(_published(table, place, known) for place, table in enumerate(top.get("published", ()), 1))
@@ -68,19 +80,12 @@ def parse(text: str, default_name: str) -> Experiment:
         published=published,
         k=k,
         definition=definition,
-        metrics=evaluation.get("metrics", paper_metrics(k)),
+        metrics=evaluation.get("metrics"),
         drawn=figures.get("models", ()),
         text=text,
     )
     _check_names(experiment, known)
     return experiment
-
-
-def paper_metrics(k: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the columns of the paper's Tables 2 to 5, for the shortest and the longest lists."""
-    ends = tuple(dict.fromkeys((k[0], k[-1])))
-    families = ("MAP", "Precision", "Recall")
-    return ("R-Precision", "NDCG", *(f"{family}@{length}" for family in families for length in ends))
 
 
 # --- the tables ------------------------------------------------------------------------------------------------------
@@ -109,6 +114,12 @@ _DATASET: dict[str, schema.Check] = {
     "get": schema.text,
     "files": _TABLES,
     "format": schema.one_of(*FORMATS),
+    "user": schema.column,
+    "item": schema.column,
+    "rating": schema.column,
+    "timestamp": schema.column,
+    "sep": schema.character,
+    "header": schema.flag,
     "threshold": schema.number,
     "parts": schema.table,
     "by": schema.one_of("time", "random"),
@@ -164,6 +175,9 @@ def _dataset(table: Any, place: int) -> Dataset:
     values = schema.read_table(table, where, _DATASET, ("name", "source"))
     if values["source"] != "example" and "path" not in values:
         raise ValueError(f"{where} must have the key `path`, since its source is a file")
+    for word in WORDS:
+        if word in values and values["source"] != "ratings":
+            raise ValueError(f"{where} must not have the key `{word}`, which tells how to read source = 'ratings'")
     if "files" in values:
         files = (schema.read_table(file, f"`files` of {where}", _FILE, ("path",)) for file in values["files"])
         values["files"] = tuple(File(**file) for file in files)
@@ -172,6 +186,11 @@ def _dataset(table: Any, place: int) -> Dataset:
         values["parts"] = tuple(parts[part] for part in PARTS)
     if "ratios" in values and len(values["ratios"]) != len(PARTS):
         raise ValueError(f"`ratios` of {where} must be three numbers: train, validation, test")
+    if "ratios" in values:
+        try:
+            values["ratios"] = shares(values["ratios"])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}, or whole numbers such as [1, 1, 1]") from None
     return Dataset(**values)
 
 
@@ -253,7 +272,7 @@ def _check_names(experiment: Experiment, known: tuple[str, ...]) -> None:
     names = [dataset.name for dataset in experiment.datasets]
     if len(set(names)) < len(names):
         raise ValueError("two [[datasets]] have the same name")
-    for metric in experiment.metrics:
+    for metric in experiment.metrics or ():
         if metric not in known:
             raise ValueError(f"`metrics` of [evaluation]: {metric!r} is not measured; {schema.nearest(metric, known)}")
     models = [entry.name for entry in experiment.models]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from fastautorec import __version__
 from fastautorec._experiments import drawings, html, tables
-from fastautorec._experiments.config import Dataset
+from fastautorec._experiments.config import Dataset, paper_metrics
 from fastautorec._experiments.files import write_per_user, write_summary
 from fastautorec._experiments.html import Section
-from fastautorec._experiments.reading import paper_metrics
+from fastautorec._experiments.names import stems
 from fastautorec._experiments.runner import Outcome, Results
 from fastautorec._experiments.tables import Table
 from fastautorec._parallel import resolve_num_threads
@@ -32,9 +32,11 @@ def write_report(results: Results, folder: Path) -> Path:
     write_per_user(results, folder)
     write_summary(results, folder / "summary.csv")
     sections = [Section("Data", _data(results))]
-    markdown = [f"# {experiment.title}\n", _lead(results)]
+    markdown = [f"# {tables.escape_markdown(experiment.title)}\n", tables.escape_markdown(_lead(results))]
+    stem_of = stems([dataset.name for dataset in experiment.datasets])
     for outcome in results.outcomes:
-        sections.append(Section(outcome.dataset.name, _outcome(results, outcome, folder, markdown)))
+        name = outcome.dataset.name
+        sections.append(Section(name, _outcome(results, outcome, folder, stem_of[name], markdown)))
     sections += [
         Section("Failures", _failures(results, markdown)),
         Section("Environment", html.table(environment(), texts=True)),
@@ -65,8 +67,10 @@ def _lead(results: Results) -> str:
     experiment = results.experiment
     runs = sum(len(row.runs) for outcome in results.outcomes for row in outcome.rows)
     failed = f", {len(results.failures)} failed" if results.failures else ""
-    lists = ", ".join(map(str, experiment.k))
-    facts = f'{runs} runs{failed}. Metrics by the "{experiment.definition}" definition, lists of {lists}.'
+    lists = ", ".join(map(str, sorted({k for outcome in results.outcomes for k in outcome.k})))
+    facts = (
+        f'{runs} runs{failed}. Metrics by the "{experiment.definition}" definition, lists of {lists or tables.NONE}.'
+    )
     return f"{' '.join(experiment.note.split())} {facts}".strip()
 
 
@@ -87,17 +91,16 @@ def _data(results: Results) -> str:
 def _split(dataset: Dataset) -> str:
     if dataset.source == "parts":
         return "as published"
-    ratios = " / ".join(f"{100 * ratio:g}" for ratio in dataset.ratios)
+    ratios = " / ".join(f"{100 * ratio:.3g}" for ratio in dataset.ratios)
     return f"{ratios} %, {'by time' if dataset.by == 'time' else f'random, seed {dataset.seed}'}"
 
 
-def _outcome(results: Results, outcome: Outcome, folder: Path, markdown: list[str]) -> str:
-    """Write the tables and figures of a data set, and return them as HTML."""
+def _outcome(results: Results, outcome: Outcome, folder: Path, slug: str, markdown: list[str]) -> str:
+    """Write the tables and figures of a data set, to files whose names begin with ``slug``, and return them as HTML."""
     experiment, name = results.experiment, outcome.dataset.name
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if not outcome.rows:
         return html.paragraph("No run has finished.")
-    blocks, markdown_blocks = [], [f"\n## {name}\n"]
+    blocks, markdown_blocks = [], [f"\n## {tables.escape_markdown(name)}\n"]
     for kind, title, content, texts in _tables(results, outcome):
         stem = folder / "tables" / f"{slug}{kind}"
         stem.with_name(f"{stem.name}.md").write_text(tables.markdown(content), "utf-8")
@@ -118,15 +121,15 @@ def _outcome(results: Results, outcome: Outcome, folder: Path, markdown: list[st
 def _tables(results: Results, outcome: Outcome) -> Iterator[tuple[str, str, Table, bool]]:
     """Yield the end of the file name, the title, the table, and whether it is one of long texts."""
     experiment = results.experiment
-    yield "", "Accuracy", tables.accuracy(outcome, experiment.metrics), False
+    yield "", "Accuracy", tables.accuracy(outcome, experiment.columns(outcome.k)), False
     sources = [published for published in experiment.published if published.dataset == outcome.dataset.name]
     for place, published in enumerate(sources, 1):
         kind = "-published" if place == 1 else f"-published-{place}"
         yield kind, "Beside published figures", tables.published(outcome, published), False
     families = dict.fromkeys(name.partition("@")[0] for name in next(iter(outcome.reports.values())) if "@" in name)
     for family in families:
-        metrics = tuple(f"{family}@{k}" for k in experiment.k)
-        if not set(metrics) <= set(paper_metrics(experiment.k)):
+        metrics = tuple(f"{family}@{k}" for k in outcome.k)
+        if not set(metrics) <= set(paper_metrics(outcome.k)):
             yield f"-{family.lower()}", f"{family}@K", tables.accuracy(outcome, metrics), False
     yield "-settings", "Settings", tables.settings(outcome), True
     yield "-times", "Times", tables.times(outcome), False
@@ -139,7 +142,8 @@ def _failures(results: Results, markdown: list[str]) -> str:
     blocks = []
     for failure in results.failures:
         title = f"{failure.model}, seed {failure.seed}, on {failure.dataset}"
-        markdown.append(f"- {title}: {failure.error}\n")
+        error = tables.escape_markdown(failure.error).replace("\\`", "`")  # ours, with names of arguments in backticks
+        markdown.append(f"- {tables.escape_markdown(title)}: {error}\n")
         blocks.append(html.failure(title, failure.error, failure.trace))
     return "".join(blocks)
 

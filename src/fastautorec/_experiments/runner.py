@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fastautorec._backends.protocol import metric_names
 from fastautorec._experiments import trials
 from fastautorec._experiments.config import Dataset, Entry, Experiment
+from fastautorec._experiments.schema import nearest
 from fastautorec._experiments.sources import Parts, check_files, load
 from fastautorec._experiments.store import Store, Stored, key_of
 from fastautorec._experiments.zoo import find_class, takes_seed
@@ -56,6 +58,11 @@ class Outcome:
     parts: Parts
     rows: tuple[Row, ...]
     sweeps: tuple[Sweep, ...] = ()
+
+    @property
+    def k(self) -> tuple[int, ...]:
+        """The lengths of the lists; none where no run has finished."""
+        return self.rows[0].report.k if self.rows else ()
 
     @property
     def reports(self) -> dict[str, Report]:
@@ -115,7 +122,8 @@ def run_experiment(
         counts = " / ".join(f"{part.nnz:,}" for part in (parts.train, parts.validation, parts.test))
         say(f"{dataset.name}: {m:,} users, {n:,} items, {counts} interactions to train / validate / test")
         entries = [entry for entry in experiment.entries(dataset.name) if not only or entry.name in only]
-        work = _Work(results, store, dataset, say)
+        k = _lengths(experiment, dataset, n)
+        work = _Work(results, store, dataset, k, say)
         found = [(entry, work.row(entry, parts, f"{i}/{len(entries)}")) for i, entry in enumerate(entries, 1)]
         sweeps = [sweep for entry, _ in found for sweep in work.sweeps(entry, parts.for_choosing())]
         rows = [row for _, row in found if row is not None]
@@ -131,17 +139,35 @@ def seeds_of(entry: Entry) -> tuple[int, ...]:
         return entry.seeds[:1]  # it fails, which is told once
 
 
+def _lengths(experiment: Experiment, dataset: Dataset, n_items: int) -> tuple[int, ...]:
+    """Return the lengths of the lists on a data set, or raise if it has too few items for those that are asked for."""
+    k = experiment.lengths(n_items)
+    if k[-1] > n_items:
+        raise ValueError(
+            f"{dataset.name}: `k` of [evaluation] asks for lists of {k[-1]}, but it has {n_items:,} items; give "
+            "shorter ones, or leave `k` out"
+        )
+    known = metric_names(k, experiment.definition)
+    for metric in experiment.columns(k):
+        if metric not in known:
+            raise ValueError(
+                f"{dataset.name}: `metrics` of [evaluation] asks for {metric}, but it has {n_items:,} items; "
+                f"{nearest(metric, known)}"
+            )
+    return k
+
+
 class _Work:
     """The runs of one data set."""
 
-    def __init__(self, results: Results, store: Store, dataset: Dataset, say: Say) -> None:
-        self._results, self._store, self._dataset, self._say = results, store, dataset, say
+    def __init__(self, results: Results, store: Store, dataset: Dataset, k: tuple[int, ...], say: Say) -> None:
+        self._results, self._store, self._dataset, self._k, self._say = results, store, dataset, k, say
 
     def row(self, entry: Entry, parts: Parts, place: str) -> Row | None:
         """Return what a model did, or None if all of its runs have failed."""
-        experiment = self._results.experiment
+        definition = self._results.experiment.definition
         runs = dict(self._runs(entry, parts, place))
-        return Row(entry, runs, trials.report_of(runs, parts, experiment.k, experiment.definition)) if runs else None
+        return Row(entry, runs, trials.report_of(runs, parts, self._k, definition)) if runs else None
 
     def sweeps(self, entry: Entry, parts: Parts) -> Iterator[Sweep]:
         """Yield what the values of the parameters do that the entry names; no test data are looked at."""
@@ -164,7 +190,7 @@ class _Work:
 
     def _runs(self, entry: Entry, parts: Parts, place: str) -> Iterator[tuple[int, Stored]]:
         """Yield the finished runs of a model by seed."""
-        k, definition = self._results.experiment.k, self._results.experiment.definition
+        k, definition = self._k, self._results.experiment.definition
         for seed in seeds_of(entry):
             key = key_of(
                 data=parts.fingerprint,

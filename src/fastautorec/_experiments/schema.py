@@ -68,6 +68,22 @@ def text(value: Any) -> str:
     return value
 
 
+def character(value: Any) -> str:
+    """Take a text, which may be a blank or a tab."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be a text, got {value!r}")
+    return value
+
+
+def column(value: Any) -> str | int:
+    """Take the name of a column, or its position."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"must be the name of a column or its position, 0 the first, got {value!r}")
+    return value
+
+
 def flag(value: Any) -> bool:
     """Take true or false."""
     if not isinstance(value, bool):
@@ -88,8 +104,10 @@ def count(value: Any) -> int:
 
 
 def seed(value: Any) -> int:
-    """Take an integer >= 0."""
-    return _integer(value, 0)
+    """Take an integer >= 0 and < 2**63."""
+    if _integer(value, 0) >= 2**63:
+        raise ValueError(f"must be < 2**63, got {value!r}")
+    return int(value)
 
 
 def table(value: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._experiments.config import Dataset, File
+from fastautorec._data.splits import empty_part
+from fastautorec._experiments.config import WORDS, Dataset, File
 from fastautorec.data import Interactions, read_ratings, split
 from fastautorec.datasets import load_example
 
@@ -111,8 +113,10 @@ def load(dataset: Dataset, folder: Path, sample_users: int | None = None) -> Par
         _check_counts(dataset, sum(parts[1:], start=parts[0]))
     else:
         data = _read(dataset, folder)
+        if not data.nnz:
+            raise ValueError(f"{dataset.name}: nothing is left; check `threshold`, for all ratings are lower")
         _check_counts(dataset, data.user_items)
-        parts = [part.user_items for part in split(data, dataset.ratios, dataset.by, dataset.seed)]
+        parts = _split(dataset, data)
         user_ids = data.user_ids
     user_ids = np.arange(parts[0].shape[0]) if user_ids is None else user_ids
     size = min((n for n in (sample_users, dataset.sample_users) if n is not None), default=None)
@@ -129,11 +133,22 @@ def _read(dataset: Dataset, folder: Path) -> Interactions:
         return load_example()
     path = folder / dataset.path
     if dataset.source == "ratings":
-        return read_ratings(path, dataset.format, dataset.threshold)
+        words = {word: value for word in WORDS if (value := getattr(dataset, word)) is not None}
+        return read_ratings(path, dataset.format, dataset.threshold, **words)
     with np.load(path, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in ("user", "item", "rating", "timestamp") if name in arrays.files}
     names = {name: name for name in columns}
     return Interactions.from_dataframe(columns, **names, threshold=dataset.threshold)
+
+
+def _split(dataset: Dataset, data: Interactions) -> list[sparse.csr_matrix]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # told below, where it does any harm
+        parts = [part.user_items for part in split(data, dataset.ratios, dataset.by, dataset.seed)]
+    if not parts[-1].nnz:
+        text = empty_part(data.user_items.indptr, dataset.ratios)
+        raise ValueError(f"{dataset.name}: {text}; give others as `ratios`, for short histories [1, 1, 1]")
+    return parts
 
 
 def _read_parts(dataset: Dataset, folder: Path) -> list[sparse.csr_matrix]:

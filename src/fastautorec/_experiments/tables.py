@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -147,12 +148,12 @@ def times(outcome: Outcome) -> Table:
 
 def markdown(table: Table) -> str:
     """Return the table in Markdown."""
-    lines = [_pipes(table.head), _pipes(["---", *["--:"] * (len(table.head) - 1)])]
+    lines = [_pipes(map(escape_markdown, table.head)), _pipes(["---", *["--:"] * (len(table.head) - 1)])]
     for place, row in enumerate(table.body):
         if heading := table.heading(place):
-            lines.append(_pipes([f"*{_escape_markdown(heading)}*", *[""] * (len(row) - 1)]))
-        lines.append(_pipes([cell if isinstance(cell, str) else _markdown_cell(cell) for cell in row]))
-    note = _escape_markdown(table.note)
+            lines.append(_pipes([f"*{escape_markdown(heading)}*", *[""] * (len(row) - 1)]))
+        lines.append(_pipes(escape_markdown(cell) if isinstance(cell, str) else _markdown_cell(cell) for cell in row))
+    note = escape_markdown(table.note)
     return "\n".join(lines) + (f"\n\n{note}" if note else "") + "\n"
 
 
@@ -236,7 +237,7 @@ def _several_seeds(outcome: Outcome) -> bool:
 def _markdown_cell(cell: Cell) -> str:
     mean, half = figures(cell)
     shown = {1: f"**{mean}**", 2: f"<u>{mean}</u>"}.get(cell.rank, mean)
-    return f"{shown} ± {half}{_escape_markdown(cell.mark)}"
+    return f"{shown} ± {half}{escape_markdown(cell.mark)}"
 
 
 def _latex_cell(cell: Cell) -> str:
@@ -246,7 +247,7 @@ def _latex_cell(cell: Cell) -> str:
     return f"{shown}$\\pm${half}{mark}"
 
 
-def _pipes(cells: Sequence[str]) -> str:
+def _pipes(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -254,8 +255,10 @@ def _ampersands(cells: Iterable[str]) -> str:
     return " & ".join(cells) + " \\\\"
 
 
-def _escape_markdown(text: str) -> str:
-    return text.replace("*", "\\*")
+def escape_markdown(text: str) -> str:
+    """Return a text of one line that Markdown shows as it is: names may hold anything."""
+    text = re.sub(r"[\\\\`*<]|&(?=#?\w+;)|\](?=\()|^#", r"\\\g<0>", " ".join(text.split()))
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)  # within a word it marks nothing
 
 
 _LATEX: Mapping[str, str] = {
@@ -265,4 +268,4 @@ _LATEX: Mapping[str, str] = {
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))

@@ -12,8 +12,8 @@ import numpy as np
 
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend
+from fastautorec._blas import single_threaded_blas
 from fastautorec._fitting import FitRun
-from fastautorec._parallel import single_threaded_blas
 from fastautorec._training import PREDICTION
 from fastautorec._validation import check_choice, check_int, check_random_state, check_real
 from fastautorec.baselines._epochs import check_single_phase

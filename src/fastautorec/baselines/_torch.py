@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fastautorec._backends import get_backend
 from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._data import identity
 from fastautorec._fitting import FitRun
 from fastautorec._parallel import resolve_num_threads
 from fastautorec._plan import Plan
@@ -53,7 +54,6 @@ class TorchModel(Recommender):
     device: str = "auto"
     num_threads: int | None = None
 
-    n_users_: ClassVar[int]
     best_epochs_: ClassVar[tuple[int, ...]]
     trained_on_: ClassVar[str]
 
@@ -125,15 +125,33 @@ class TorchModel(Recommender):
 
 
 class UserModel(TorchModel):
-    """Base of the models with a vector for each training user, which is that of a row: row i is user i."""
+    """Base of the models with a vector for each training user: found by id, or row i is user i where there are none.
+
+    Attributes
+    ----------
+    user_ids_ : array (m,) or None
+        Ids of the training users, where the data had some.
+    """
+
+    user_ids_: npt.NDArray[Any] | None = None
+
+    @classmethod
+    def _stored_arrays(cls) -> tuple[str, ...]:
+        return (*super()._stored_arrays(), "user_ids_")
+
+    def _ids_of(self, user_items: Any) -> dict[str, Any]:
+        return super()._ids_of(user_items) | {"user_ids_": identity.own_ids(user_items, identity.USERS)}
 
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         history = super()._check_history(user_items, name)
+        rows = identity.rows_in(name, user_items, self.user_ids_)
+        if rows is not None:
+            return replace(history, users=rows)
         if history.shape[0] != self.n_users_:
             raise ValueError(
                 f"`{name}` must have one row for each of the {self.n_users_} users that {type(self).__name__} was "
                 f"fitted on (row i is user i), got {history.shape[0]} rows; pass all of them and choose among the "
-                "results, or fit again to take in new users"
+                "results, or use Interactions with user_ids in fit and here, found by id; new users need a new fit"
             )
         return history
 
@@ -267,6 +285,14 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
     """Return weights drawn uniformly with the limits of Glorot and Bengio (2010), float32 (rows, columns)."""
     limit = math.sqrt(6 / (rows + columns))
     return rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
+
+
+def trained_rows(encoder: FloatArray, train: Csr) -> FloatArray:
+    """Return the encoder with zeros for items that nobody has: theirs are the numbers that training began with."""
+    seen = np.zeros(train.n_cols, bool)
+    seen[train.rebased().indices] = True
+    rows: FloatArray = encoder * seen[:, None].astype(np.float32)
+    return rows
 
 
 def adam(torch: Any, weights: Tensors, learning_rate: float, weight_decay: float) -> Any:

@@ -134,6 +134,12 @@ class BPR(ImplicitModel):
             iterations=epochs, num_threads=1, random_state=seed,
         )  # fmt: skip
 
+    def _confidences(self, run: FitRun) -> Any:
+        matrix = super()._confidences(run)
+        if not matrix.indices.flags.writeable:  # of data on disk, say; the library asks for memory it could write to
+            matrix.indices = matrix.indices.copy()
+        return matrix
+
     def _taken(self, library_model: Any, run: FitRun) -> dict[str, Any]:
         users, items = library_model.user_factors[:, :-1].copy(), library_model.item_factors.copy()
         items[:, -1] += self.popularity * np.log(np.maximum(run.backend.count_items(run.train), 1))

@@ -21,6 +21,7 @@ from fastautorec.baselines._torch import (
     check_autoencoder,
     encode,
     glorot,
+    trained_rows,
     user_batches,
 )
 
@@ -49,8 +50,8 @@ class CDAE(FittedCDAE):
     where x̃ is the history with entries dropped, and ℓ is the logistic loss log(1 + eᶻ) − r z, or the squared error
     (r − σ(z))². All items count; the published model may draw some of the missing ones instead.
 
-    Each training user has a node p: row i of a matrix is user i, in ``recommend``, ``predict`` and ``evaluate`` too.
-    New users need a new fit.
+    Each training user has a node p. Where the data have ids, ``recommend``, ``predict`` and ``evaluate`` find users by
+    them, any of them in any order; where they have none, row i is user i. New users need a new fit.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ class CDAE(FittedCDAE):
         D, with c in the last column.
     n_users_ : int
         m.
+    user_ids_ : array (m,) or None
+        Ids of the training users, where the data had some.
     best_epochs_ : tuple of int
         The epoch whose state was kept.
     trained_on_ : str
@@ -163,7 +166,7 @@ class CDAE(FittedCDAE):
 
     def _taken(self, weights: dict[str, FloatArray], train: Csr) -> dict[str, Any]:
         return {
-            "encoder_": weights["encoder"],
+            "encoder_": trained_rows(weights["encoder"], train),
             "encoder_bias_": weights["encoder bias"],
             "user_factors_": weights["users"],
             "decoder_": np.hstack([weights["decoder"], weights["decoder bias"][:, None]]),

@@ -39,8 +39,8 @@ class CML(FittedCML):
     those of user i left out. The weight w_ij = log(1 + rank) grows with the approximate rank of item j: n times the
     share of L_ij that violates the margin. C is the covariance of the points u and v of a batch. Scores are −‖u − v‖².
 
-    Each training user has a point: row i of a matrix is user i, in ``recommend``, ``predict`` and ``evaluate`` too.
-    New users need a new fit.
+    Each training user has a point. Where the data have ids, ``recommend``, ``predict`` and ``evaluate`` find users by
+    them, any of them in any order; where they have none, row i is user i. New users need a new fit.
 
     Parameters
     ----------
@@ -79,6 +79,8 @@ class CML(FittedCML):
         Points of the items.
     n_users_ : int
         m.
+    user_ids_ : array (m,) or None
+        Ids of the training users, where the data had some.
     best_epochs_ : tuple of int
         The epoch whose state was kept.
     trained_on_ : str

@@ -22,6 +22,7 @@ from fastautorec.baselines._torch import (
     check_autoencoder,
     encode,
     glorot,
+    trained_rows,
     user_batches,
 )
 
@@ -136,8 +137,8 @@ class VAECF(FittedVAECF):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
-        return self._mean(self._backend(), history)
+        model = self._as_fitted()
+        return model._mean(model._backend(), model._check_history(model._in_order(user_items)))
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -195,7 +196,7 @@ class VAECF(FittedVAECF):
             return np.hstack([weights[name], weights[f"{name} bias"][:, None]])
 
         return {
-            "encoder_": weights["encoder"],
+            "encoder_": trained_rows(weights["encoder"], train),
             "encoder_bias_": weights["encoder bias"],
             "mean_": with_bias("mean"),
             "decoder_hidden_": with_bias("decoder hidden"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._blas import single_threaded_blas
 from fastautorec._fitting import FitRun
 from fastautorec._parallel import cross_product, run_blocks
 from fastautorec._plan import Plan
@@ -18,6 +20,8 @@ from fastautorec._validation import check_real
 from fastautorec.baselines._extras import require
 from fastautorec.baselines._implicit import ImplicitModel
 
+COLLAPSED = 1e-2  # ratio of the second singular value of the item vectors to the first
+VANISHED = 1e-4  # the first one, where the penalty has left nothing; else it is above 0.01 whatever the penalty
 FOLD_IN_BYTES = 4 << 20  # of the systems that a thread solves at once: what the outer caches hold
 
 
@@ -38,7 +42,7 @@ class WRMF(ImplicitModel):
     alpha : float
         α ≥ 0, what an interaction adds to the confidence 1 that all other pairs have.
     regularization : float
-        λ > 0.
+        λ > 0. Little data wants little of it: where all vectors come out in one direction, ``fit`` warns.
     epochs : int or sequence of one int
         At most so many times users and items in turn.
     patience : int
@@ -74,7 +78,7 @@ class WRMF(ImplicitModel):
     --------
     >>> import fastautorec as far
     >>> few = far.datasets.synthetic(300, 100, 3000, random_state=0)
-    >>> ids, scores = far.baselines.WRMF(factors=8).fit(few).recommend(few[:2], N=3)
+    >>> ids, scores = far.baselines.WRMF(factors=8, regularization=1).fit(few).recommend(few[:2], N=3)
     >>> ids.shape
     (2, 3)
     """
@@ -116,8 +120,9 @@ class WRMF(ImplicitModel):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
-        vectors: FloatArray = self._scorer().prepare(self._backend(), history)
+        model = self._as_fitted()
+        history = model._check_history(model._in_order(user_items))
+        vectors: FloatArray = model._scorer().prepare(model._backend(), history)
         return vectors
 
     def _check_params(self) -> None:
@@ -132,6 +137,11 @@ class WRMF(ImplicitModel):
 
     def _confidences(self, run: FitRun) -> Any:
         return run.train.to_scipy() * np.float32(1 + self.alpha)
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        fitted = super()._fit(run)
+        warn_of_one_direction(fitted["item_factors_"], self.regularization, run.backend.num_threads)
+        return fitted
 
     def _taken(self, library_model: Any, run: FitRun) -> dict[str, Any]:
         return {"item_factors_": library_model.item_factors.copy()}
@@ -153,6 +163,21 @@ class WRMF(ImplicitModel):
             "items' vectors of the best epoch, and in double precision": 12 * n * self.factors,
         }
         return Plan("WRMF", (m, n), nnz, parts)
+
+
+def warn_of_one_direction(vectors: FloatArray, regularization: float, num_threads: int) -> None:
+    """Warn where all vectors have (nearly) one direction, as with too strong a penalty: all lists are then the same."""
+    if len(vectors) < 2 or vectors.shape[1] < 2:
+        return
+    with single_threaded_blas:
+        *_, second, first = np.linalg.eigvalsh(cross_product(vectors, vectors, num_threads))
+    if second < COLLAPSED**2 * first or first < VANISHED**2:
+        warnings.warn(
+            f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "
+            f"`regularization`={regularization:g} is too strong for so few interactions; use a smaller one, such as "
+            f"{regularization / 50:g}",
+            stacklevel=6,  # the line that calls fit
+        )
 
 
 def fold_in(

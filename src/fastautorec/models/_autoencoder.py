@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from fastautorec import _checkpoint
 from fastautorec._backends.protocol import ACTIVATIONS, Backend, FloatArray
+from fastautorec._defaults import Default
 from fastautorec._fitting import FitRun, Progress
 from fastautorec._losses import Loss
 from fastautorec._network import Network
@@ -37,6 +38,7 @@ from fastautorec.models._session import BATCH_SIZE, Seeds, Session, discount
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+FACTORS = Default(200)
 INITS = ("random", "svd")
 INTERCEPTS = ("history", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -53,15 +55,11 @@ PAPER: dict[str, Any] = {
 class FittedAutoencoder(EncoderModel):
     """Fitted attributes of the family, apart from the parameters that a dataclass collects."""
 
-    _arrays: ClassVar[tuple[str, ...]] = (*EncoderModel._arrays, "embedding_head_", "item_counts_")
-
-    _on_host: ClassVar[tuple[str, ...]] = ("item_counts_",)
+    _arrays: ClassVar[tuple[str, ...]] = (*EncoderModel._arrays, "embedding_head_")
 
     embedding_head_: FloatArray | None
-    item_counts_: npt.NDArray[np.int64]
     regularization_: float | None
     decays_: dict[str, tuple[float, float]]
-    n_users_: int
     best_epochs_: tuple[int, ...]
     skipped_users_: int
 
@@ -70,7 +68,7 @@ class FittedAutoencoder(EncoderModel):
 class AutoencoderModel(FittedAutoencoder):
     """Base of the AutoRec family; its fields are the parameters that all of its models have."""
 
-    factors: int = 200
+    factors: int = FACTORS
     _: KW_ONLY
     activation: str = "relu"
     normalize: str | None = "l2"
@@ -138,6 +136,11 @@ class AutoencoderModel(FittedAutoencoder):
         """Return the exponent of the singular values in an encoder from them."""
         return 1.0
 
+    def _most_factors(self, n_vectors: int) -> int | None:
+        if self.init != "svd":
+            return None
+        return 2 * n_vectors if self.activation == "relu" else n_vectors  # mirrored pairs
+
     # --- fitting ------------------------------------------------------------------------------------------------------
 
     def fit(
@@ -192,7 +195,8 @@ class AutoencoderModel(FittedAutoencoder):
             name: None if path is None else Path(path) for name, path in {"path": checkpoint, "resume": resume}.items()
         }
         return self._run_fit(
-            user_items, validation, callbacks, show_progress, checkpoint=_checkpoint.Checkpoint(**paths),
+            user_items, validation, callbacks, show_progress,
+            checkpoint=_checkpoint.Checkpoint(**paths, data=user_items),
             keep_on_interrupt=check_bool("keep_on_interrupt", keep_on_interrupt),
         )  # fmt: skip
 
@@ -208,8 +212,10 @@ class AutoencoderModel(FittedAutoencoder):
     def _seeds(self) -> Seeds:
         return Seeds.drawn(copy.deepcopy(check_random_state(self.random_state)))
 
-    def partial_fit(self, user_items: Any, epochs: int = 1) -> Self:
+    def partial_fit(self, user_items: Any, epochs: int = 1, *, learning_rate: float | None = None) -> Self:
         """Go on training on the rows of new users, with the last phase of the mode and nothing to stop early.
+
+        It trains as the model was fitted: parameters that were set since count for the next ``fit``.
 
         Parameters
         ----------
@@ -218,6 +224,8 @@ class AutoencoderModel(FittedAutoencoder):
             after all earlier ones.
         epochs : int
             Passes over them. Old users are not seen again: few epochs, or a small ``learning_rate``, forget little.
+        learning_rate : float, optional
+            By default that of ``fit``.
 
         Returns
         -------
@@ -228,37 +236,44 @@ class AutoencoderModel(FittedAutoencoder):
         NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If an argument is not usable.
+            If an argument is not usable, or the model is an exact solution, of which no epoch was trained: a few steps
+            on the squared error of new users would only lead away from it. Fit it again, with the rows of all users.
         DivergedError
             If a loss is no longer finite; the model keeps its former state.
         """
-        train = self._check_history(user_items)
-        self._check_params()
+        model = self._as_fitted()
+        train = model._check_history(model._in_order(user_items))
+        if not any(model._epochs_of_phases()):
+            raise ValueError(
+                f"partial_fit goes on with training, but no epoch was trained of this {type(self).__name__}: it is an "
+                "exact solution, which some steps of training on new users would make worse; fit(user_items) again "
+                "with the rows of all users, or fit with `epochs` >= 1 first"
+            )
         if train.nnz == 0:
             raise ValueError("`user_items` must hold at least one interaction, got none; partial_fit learns from them")
         check_int("epochs", epochs, 1)
-        backend = self._backend()
+        if learning_rate is not None:
+            model.learning_rate = check_real("learning_rate", learning_rate, 0, above=True)
+        backend = model._backend()
         with backend.active():
-            self.__dict__.update(self._go_on(backend, train, epochs))
+            self.__dict__.update(model._go_on(backend, train, epochs))
         return self
 
     def _go_on(self, backend: Backend, train: Csr, epochs: int) -> dict[str, Any]:
-        weights = self.decoder_
+        assert self.item_counts_ is not None  # every version has kept those of this family
+        weights: FloatArray = self.decoder_
         if self.popularity_discount:
             weights = weights / backend.to_device(discount(self.item_counts_, self.popularity_discount))
         heads = {self.output_head: weights}
         if self.embedding_head_ is not None:
             heads[EMBEDDING] = self.embedding_head_
-        phase = self._phases()[-1]
-        if not heads.keys() >= set(phase.heads):  # a closed-form fit leaves no embedding head
-            phase = Phase(PREDICTION, ((PREDICTION,),))
         k = self.encoder_.shape[1]
         bias = backend.zeros(1, k) if self.encoder_bias_ is None else self.encoder_bias_[None]
         network = Network(self.encoder_, bias, heads)
         with Progress(type(self).__name__, show=False) as progress:
             run = FitRun(backend, train, None, (), progress)
             session = Session(self, run, self._seeds(), self.item_counts_, self.n_users_)
-            return session.go_on(network, phase, epochs)
+            return session.go_on(network, self._phases()[-1], epochs)
 
     # --- checks and what the base class asks for ----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from fastautorec import _exact
 from fastautorec._backends.protocol import DEVICE_SCORES, HOST_SCORES, FloatArray
+from fastautorec._defaults import adapted
 from fastautorec._exact import Encoder
 from fastautorec._network import contiguous
 from fastautorec._parallel import resolve_num_threads
@@ -48,16 +49,26 @@ class EncoderModel(Recommender):
         -------
         float32 (q, factors)
         """
-        history = self._check_history(user_items)
-        encoder, backend = self._encoder(), self._backend()
+        model = self._as_fitted()
+        history = model._check_history(model._in_order(user_items))
+        encoder, backend = model._encoder(), model._backend()
         with backend.active():
             hidden = encoder.hidden(backend, encoder.inputs(backend.put(history).rows(0, history.shape[0])))
-            units = contiguous(hidden[:, : self.encoder_.shape[1]])
+            units = contiguous(hidden[:, : encoder.weight.shape[1]])
             return units if backend.inputs.on_device(user_items) else backend.to_host(units)
 
     def _encoder(self) -> Encoder:
         """Return the fitted encoder."""
         return Encoder(self.encoder_, self.encoder_bias_, self._activation(), self._normalize(), self._intercept())
+
+    def _adapt_to(self, n_vectors: int) -> None:
+        most = self._most_factors(n_vectors)
+        if most is not None:
+            self.factors = adapted(self.factors, most)
+
+    def _most_factors(self, n_vectors: int) -> int | None:
+        """Return the largest ``factors`` that so many singular vectors are enough for, or None where none are used."""
+        return n_vectors
 
     def _activation(self) -> str:
         return "identity"

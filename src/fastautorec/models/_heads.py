@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastautorec._backends.protocol import Backend, FloatArray
+from fastautorec._defaults import singular_vectors
 from fastautorec._exact import (
     INTERACTIONS,
     PASSES,
@@ -61,11 +62,12 @@ def svd_encoder(
     ``any_basis`` says that W Q will do for any rotation Q, as for linear units under a ridge penalty: then V Σ needs no
     eigenvectors.
     """
-    if rank > min(run.train.shape):
-        m, n = run.train.shape
+    most = singular_vectors(run.train)
+    if rank > most:
+        users, n = np.count_nonzero(run.train.row_lengths()), run.train.n_cols
         raise ValueError(
-            f"`factors`={factors} needs {rank} singular vectors, but a matrix of {m} users and {n} items has at most "
-            f"{min(m, n)}; use fewer factors"
+            f"`factors`={factors} needs {rank} singular vectors, but a matrix of {users} users with interactions and "
+            f"{n} items has at most {most}; use fewer factors, or leave `factors` out to have them chosen"
         )
     target = target.relative()
     if any_basis and spectrum_power == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Saved = tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]  # header and arrays of a checkpoint
 
 BATCH_SIZE = 500  # where the model leaves it open
+MAX_DISCOUNT = 18  # powers of ten that scores are multiplied or divided by: their products with weights are float32
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,13 @@ class Session:
         self._users, self._skipped = len(users), run.train.shape[0] - len(users)
         if self._skipped:
             run.keep_users(users)
-        self._counts = run.backend.count_items(run.train) + known_counts
+        self._counts = run.item_counts + known_counts
         self._all_users = known_users + self._users
         losses = model._losses(self._counts, self._all_users, seeds.negatives)
         for loss in losses.values():
             loss.check(run.train)
         self.losses = {name: loss.on(run.backend) for name, loss in losses.items()}
+        discount(self._counts, model.popularity_discount)  # refuses what the scores would not be numbers with
         self._penalties: list[float] = []
         self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
 
@@ -114,7 +117,7 @@ class Session:
             weights = weights * self._run.backend.to_device(discount(self._counts, model.popularity_discount))
         trained = bool(self.network.bias.any())
         return {
-            "encoder_": contiguous(self.network.encoder),
+            "encoder_": self._trained_rows(contiguous(self.network.encoder)),
             "encoder_bias_": self.network.bias[0].copy() if trained else None,
             "decoder_": contiguous(weights),
             "embedding_head_": contiguous(heads[EMBEDDING]) if len(heads) > 1 else None,
@@ -124,6 +127,14 @@ class Session:
             "n_users_": self._all_users,
             "skipped_users_": self._skipped,
         }
+
+    def _trained_rows(self, encoder: FloatArray) -> FloatArray:
+        """Return the encoder with zeros for items that nobody has: theirs are the numbers that the start drew."""
+        seen = self._counts > 0
+        if seen.all():
+            return encoder
+        trained: FloatArray = encoder * self._run.backend.to_device(seen.astype(np.float32)[:, None])
+        return trained
 
     # --- the start ----------------------------------------------------------------------------------------------------
 
@@ -236,5 +247,11 @@ class Session:
 
 
 def discount(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
-    """Return pop^(−exponent) as a column."""
+    """Return pop^(−exponent) as a column; raise ValueError where scores times that would not be float32."""
+    most = max(int(counts.max(initial=1)), 1)
+    if abs(exponent) * math.log10(most) > MAX_DISCOUNT:
+        raise ValueError(
+            f"`popularity_discount` must keep pop^(−γ) between 1e-{MAX_DISCOUNT} and 1e{MAX_DISCOUNT}, which is |γ| ≤ "
+            f"{MAX_DISCOUNT / math.log10(most):.3g} for the {most} users of the most popular item, got {exponent:g}"
+        )
     return (np.maximum(counts, 1).astype(np.float64) ** -exponent).astype(np.float32)[:, None]

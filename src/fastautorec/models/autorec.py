@@ -26,7 +26,7 @@ class AutoRec(AutoencoderModel):
     Parameters
     ----------
     factors : int
-        Hidden units k.
+        Hidden units k; by default 200, or as many as the data have singular vectors for with ``init="svd"``.
     {shared parameters}
 
     Attributes

@@ -70,7 +70,13 @@ class EASE(Recommender):
         run_blocks(count_pairs, len(system), COUNT_ROWS, threads)
         system[np.diag_indices_from(system)] += self.regularization
         run.step("inverse")
-        inverse = spd_inverse(system, threads)
+        try:
+            inverse = spd_inverse(system, threads)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"`regularization` is too small for these data, {self.regularization:g}: the item-item matrix cannot "
+                "be inverted in double precision; take a larger one, for example 1"
+            ) from None
         weights = np.ascontiguousarray(inverse / -np.diag(inverse), np.float32)
         np.fill_diagonal(weights, 0)
         run.record("prediction")

@@ -7,23 +7,27 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._backends.protocol import DEVICE_SCORES, NUMERATORS, Backend, FloatArray
+from fastautorec._backends.protocol import DEVICE_SCORES, NUMERATORS, FloatArray
+from fastautorec._defaults import Default
 from fastautorec._exact import INTERACTIONS, Encoder
 from fastautorec._fitting import FitRun
 from fastautorec._losses import SquaredError, item_weights
 from fastautorec._plan import Plan, device_parts
 from fastautorec._scoring import DotScorer, tile_shape
-from fastautorec._sparse import Csr
+from fastautorec._strangers import constant_scorer
 from fastautorec._validation import check_choice, check_int, check_random_state, check_real
 from fastautorec.models._base import Recommender
 from fastautorec.models._encoder import EncoderModel
 from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, validation_metric
 
+PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
 PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
 
 
 class Popularity(Recommender):
     """Recommends to everyone the items that most users have: the baseline that a model must beat.
+
+    It knows of no similarity: in `similar_items` every item stands alone.
 
     Attributes
     ----------
@@ -46,20 +50,16 @@ class Popularity(Recommender):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         run.step("counting")
-        counts = run.backend.count_items(run.train)
+        counts = run.item_counts
         run.record("prediction")
         return {"popularity_": run.backend.to_device(counts.astype(np.float32)[:, None])}
 
     def _scorer(self) -> DotScorer:
-        def ones(backend: Backend, history: Csr) -> FloatArray:
-            column = backend.empty(history.shape[0], 1)
-            column.fill(1)
-            return column
-
-        return DotScorer(ones, self.popularity_)
+        return constant_scorer(self.popularity_)
 
     def _item_vectors(self) -> FloatArray:
-        return self.popularity_
+        nothing: FloatArray = self.popularity_ * np.float32(0)
+        return nothing
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         parts = {"row pointers": 8 * (m + 1), "counts": 12 * n}
@@ -73,7 +73,7 @@ class PureSVD(EncoderModel):
     Parameters
     ----------
     factors : int
-        Singular vectors.
+        Singular vectors; by default 20, or as many as the data have.
     random_state, device, num_threads
         As in `NCEAutoRec`.
 
@@ -89,7 +89,7 @@ class PureSVD(EncoderModel):
 
     def __init__(
         self,
-        factors: int = 20,
+        factors: int = PURE_SVD_FACTORS,
         random_state: int | np.random.Generator = 0,
         device: str = "auto",
         num_threads: int | None = None,
@@ -117,7 +117,7 @@ class NCEPLRec(EncoderModel):
     Parameters
     ----------
     factors : int
-        Rank.
+        Rank; by default 100, or as many singular vectors as the data have.
     beta : float
         Popularity sensitivity of Eq. 16.
     numerator : {"users", "interactions"}
@@ -139,7 +139,7 @@ class NCEPLRec(EncoderModel):
 
     def __init__(
         self,
-        factors: int = 100,
+        factors: int = NCE_PLREC_FACTORS,
         beta: float = 1.1,
         numerator: str = "users",
         regularization: float | Sequence[float] = 0.1,
@@ -165,8 +165,7 @@ class NCEPLRec(EncoderModel):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = check_random_state(self.random_state)
-        counts = run.backend.count_items(run.train)
-        weights = item_weights(counts, run.train.shape[0], beta=self.beta, numerator=self.numerator)
+        weights = item_weights(run.item_counts, run.train.shape[0], beta=self.beta, numerator=self.numerator)
         target = SquaredError(weights).on(run.backend)
         weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
         run.record("embedding")

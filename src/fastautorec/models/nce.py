@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._backends.protocol import NUMERATORS
+from fastautorec._defaults import Default
 from fastautorec._losses import Loss, SquaredError, item_weights
 from fastautorec._validation import check_choice, check_real
 from fastautorec.models._docs import document
 from fastautorec.models._two_headed import TwoHeadedModel
 
+FACTORS = Default(300)
 TARGETS = ("nce", "power")
 
 
@@ -39,7 +41,7 @@ class NCEAutoRec(TwoHeadedModel):
     Parameters
     ----------
     factors : int
-        Hidden units k.
+        Hidden units k; by default 300, or as many as the data have singular vectors for with ``init="svd"``.
     beta : float
         Popularity sensitivity: β of Eq. 16, or the exponent of the item popularity with ``target="power"``.
     numerator : {"users", "interactions"}
@@ -80,7 +82,7 @@ class NCEAutoRec(TwoHeadedModel):
     (2, 3)
     """
 
-    factors: int = field(default=300, kw_only=False)
+    factors: int = field(default=FACTORS, kw_only=False)
     mode: str = "limited"
     beta: float = 1.0
     numerator: str = "users"

@@ -60,7 +60,7 @@ class OHNSAutoRec(SamplingModel):
     Parameters
     ----------
     factors : int
-        Hidden units k.
+        Hidden units k; by default 200, or as many as the data have singular vectors for with ``init="svd"``.
     {sampling parameters}
     {shared parameters}
 
@@ -109,7 +109,7 @@ class NSAutoRec(SamplingModel, TwoHeadedModel):
     Parameters
     ----------
     factors : int
-        Hidden units k.
+        Hidden units k; by default 200, or as many as the data have singular vectors for with ``init="svd"``.
     {sampling parameters}
     {two-headed parameters}
     {shared parameters}

@@ -1,0 +1,95 @@
+"""Bytes of rating files, unpacked: their first lines, blocks of whole lines, and the error for one line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from fastautorec.exceptions import RatingsFileError
+
+BOM = b"\xef\xbb\xbf"
+BLOCK = 1 << 22  # bytes of text looked at in one go
+SAMPLE_BYTES = 1 << 16
+SAMPLE_LINES = 8  # at least, for one line may be longer than the sample
+LONGEST_LINE = 1 << 24
+LINE_END = re.compile("\r\n|\r|\n")
+_PACKED = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "packed by bzip2",
+    b"\xfd7zXZ\x00": "packed by xz",
+    b"(\xb5/\xfd": "packed by zstd",
+    b"7z\xbc\xaf": "a 7z archive",
+}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unpacked if gzip has packed it, behind a byte order mark if there is one."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        file: IO[bytes] = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if packed else raw
+        try:
+            if file.read(len(BOM)) != BOM:
+                file.seek(0)
+            yield file
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise RatingsFileError(f"{path}: not a readable gzip file ({error}); was it cut off on the way?") from None
+
+
+def head(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file."""
+    with opened(path) as file:
+        return file.read(size)
+
+
+def sample_lines(path: Path) -> list[str]:
+    """Return the first whole lines of a text file that are not blank, at least one; raise if they are no text."""
+    with opened(path) as file:
+        data = file.read(SAMPLE_BYTES)
+        for _ in range(SAMPLE_LINES):
+            data += file.readline(LONGEST_LINE)
+    for magic, kind in _PACKED.items():
+        if data.startswith(magic):
+            raise RatingsFileError(f"{path}: {kind}; read_ratings takes text, gzip and Parquet, so unpack it first")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RatingsFileError(f"{path}: not UTF-8 but UTF-16; convert the file, for example: iconv -f utf-16 -t utf-8")
+    lines = LINE_END.split(data.decode("utf-8", "replace"))
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        raise RatingsFileError(f"{path}: the file holds no text line; is it a rating file?")
+    return lines
+
+
+def blocks(path: Path, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield blocks of whole lines of about ``size`` bytes, each with the number of bytes before it."""
+    offset = 0
+    with opened(path) as file:
+        while data := file.read(size):
+            data += file.readline()
+            yield offset, data
+            offset += len(data)
+
+
+def lines_before(path: Path, offset: int) -> int:
+    """Return how many lines end within the first bytes of a text file."""
+    count = 0
+    for start, data in blocks(path, BLOCK):
+        if start >= offset:
+            break
+        part = data[: offset - start]
+        count += part.count(b"\n") + part.count(b"\r") - part.count(b"\r\n")
+    return count
+
+
+def line_error(path: Path, number: int, text: str, fault: str, fix: str) -> RatingsFileError:
+    """Return the error for one malformed line."""
+    line = text.rstrip("\r\n")
+    line = line if len(line) <= 120 else line[:117] + "..."
+    return RatingsFileError(f"{path}, line {number}: {fault}, got {line!r}; {fix}")

@@ -1,0 +1,275 @@
+"""Which column holds user, item, rating and time: by the words of the caller, by name, or by position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+ROLES = ("user", "item", "rating", "timestamp")
+
+# Names that are nothing else, the first choice before the others.
+_EXACT = {
+    "user": {"user", "userid"},
+    "item": {"item", "itemid"},
+    "rating": {"rating", "ratings"},
+    "timestamp": {"timestamp"},
+}
+_KNOWN = {
+    "user": {"uid", "usr", "customer", "reviewer", "visitor", "person", "customerid", "reviewerid", "visitorid"},
+    "item": {
+        *("iid", "movie", "book", "product", "article", "artist", "track", "song", "asin", "parentasin", "isbn"),
+        *("movieid", "bookid", "productid", "articleid", "artistid", "trackid", "songid"),
+    },
+    "rating": {"score", "stars", "overall", "bookrating", "value"},
+    "timestamp": {"time", "date", "datetime", "unixreviewtime"},
+}
+# What a name is about: its last word that is no mere "id" or "name".
+_NOUNS = {
+    "user": {
+        *("user", "usr", "uid", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
+        *("viewer", "device", "session", "playlist", "reader", "listener", "player", "subscriber", "shopper", "guest"),
+        *("patient", "student", "borrower", "consumer", "household", "basket", "who", "kunde", "kunden"),
+        *("benutzer", "nutzer", "kaeufer", "käufer", "mitglied", "konto", "utilisateur", "usuario", "cliente"),
+    },
+    "item": {
+        *("item", "iid", "movie", "book", "product", "article", "artist", "track", "song", "asin", "isbn", "sku"),
+        *("app", "content", "title", "what", "stock", "film", "video", "album", "game", "page", "url", "offer"),
+        *("goods", "news", "recipe", "venue", "poi", "place", "location", "restaurant", "hotel", "course"),
+        *("job", "show", "episode", "podcast", "anime", "beer", "business", "brand", "material", "gtin", "ean", "upc"),
+        *("artikel", "produkt", "buch", "ware", "titel", "lied", "produit", "producto", "articulo", "entity"),
+    },
+    "rating": {"rating", "ratings", "score", "stars", "overall", "bewertung"},
+    "timestamp": {
+        "timestamp",
+        "time",
+        "date",
+        "datetime",
+        "ts",
+        "unixtime",
+        "datum",
+        "zeit",
+        "zeitpunkt",
+        "createdat",
+        "ratedat",
+    },
+}
+_MERE = {
+    "id",
+    "ids",
+    "name",
+    "names",
+    "no",
+    "nr",
+    "num",
+    "number",
+    "code",
+    "key",
+    "hash",
+    "uuid",
+    "guid",
+    "idx",
+    "index",
+}
+_OTHER = {"rank", "label", "comment", "quantity", "count", "plays", "weight", "event", "type", "genre", "price", "text"}
+_TYPED = re.compile(r"(.*):(token|float|token_seq|float_seq)")
+
+
+class Words(NamedTuple):
+    """What the caller says of a file: a column by name or position for a role, False for none; None to look for it."""
+
+    user: str | int | None = None
+    item: str | int | None = None
+    rating: str | int | bool | None = None
+    timestamp: str | int | bool | None = None
+    sep: str | None = None
+    header: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the roles that were spoken of."""
+        return {role: value for role in ROLES if (value := getattr(self, role)) is not None}
+
+    def check(self) -> None:
+        """Raise for a word of a kind that cannot be meant."""
+        for role, value in self.given().items():
+            if value is False and role in ("rating", "timestamp"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, (str, int)):
+                also = ", or False for none" if role in ("rating", "timestamp") else ""
+                raise TypeError(f"`{role}` must be the name or the position of a column{also}, got {value!r}")
+        if self.sep is not None and not isinstance(self.sep, str):
+            raise TypeError(f"`sep` must be a string, got {self.sep!r}")
+        if self.sep is not None and (not self.sep or re.search(r'["\r\n\w]', self.sep)):
+            raise ValueError(f"`sep` must be what stands between fields, such as ',' or '\\t', got {self.sep!r}")
+        if self.header is not None and not isinstance(self.header, bool):
+            raise TypeError(f"`header` must be True, False or None, got {self.header!r}")
+
+
+class Roles(NamedTuple):
+    """The position of each role that was found, and how it was found."""
+
+    position: dict[str, int]
+    evidence: dict[str, str]
+
+
+class UnclearColumnsError(ValueError):
+    """What names and words leave open; the reader adds which file it is."""
+
+
+def role_of(name: str) -> tuple[str, int] | None:
+    """Return the role that a column name tells and how plainly, 0 most; None for a name that tells none."""
+    plain = re.sub(r"[\W\d_]+", "", name.lower())
+    if any(character.isdigit() for character in name) or not plain:
+        return None  # "user1" is a user, no heading
+    for rank, table in enumerate((_EXACT, _KNOWN)):
+        for role, names in table.items():
+            if plain in names:
+                return role, rank
+    words = _words(name)
+    if len(words) > 1 and words[-1] == "at":
+        return "timestamp", 2
+    nouns = [word for word in words if word not in _MERE]
+    for role, names in _NOUNS.items():
+        if nouns and nouns[-1] in names:
+            return role, 2 if len(nouns) == 1 and words[-1] in ("id", nouns[-1]) else 3
+    return None
+
+
+def looks_like_a_heading(name: str) -> bool:
+    """Return whether a text is rather the name of a column than a value in it."""
+    words = _words(name)
+    if any(character.isdigit() for character in name) or not words:
+        return False
+    return role_of(name) is not None or words[-1] in _MERE or (len(words) == 1 and words[0] in _OTHER)
+
+
+def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Roles:
+    """Return where the roles are: as the caller says, else by the names, else by position.
+
+    Parameters
+    ----------
+    names : sequence of str, or None
+        Of all columns; None for a file without a header.
+    n_fields : int
+    words : Words
+
+    Raises
+    ------
+    UnclearColumnsError
+        If user and item are not both clear.
+    ValueError
+        For a column that there is not.
+    """
+    given = {role: place(role, value, names, n_fields) for role, value in words.given().items() if value is not False}
+    silent = {role for role, value in words.given().items() if value is False}
+    twice = [role for role in given if list(given.values()).count(given[role]) > 1]
+    if twice:
+        raise ValueError(f"`{twice[0]}` and `{twice[1]}` must name different columns, both are {given[twice[0]]}")
+    found = dict(given)
+    if names is None:
+        if not {"user", "item"} <= given.keys():
+            if words.given().keys() & {"user", "item"}:
+                missing = "item" if "user" in given else "user"
+                raise UnclearColumnsError(
+                    f"no header, so `{missing}` must be given too, as a position from 0 to {n_fields - 1}"
+                )
+            found |= {
+                role: i
+                for i, role in enumerate(ROLES)
+                if i < n_fields and i not in found.values() and role not in found
+            }
+            found = {role: i for role, i in found.items() if role not in silent}
+        by = "by position"
+    else:
+        open_roles = [role for role in ROLES if role not in given and role not in silent]
+        found |= _by_name(names, open_roles, set(given.values()))
+        by = "by name"
+        for role, i in found.items():
+            _refuse_list(role, names[i])
+        _require(names, found)
+    order = {role: found[role] for role in ROLES if role in found}
+    return Roles(order, {role: "given" if role in given else by for role in order})
+
+
+def place(role: str, value: str | int, names: Sequence[str] | None, n_fields: int) -> int:
+    """Return the position of a column that the caller names."""
+    if isinstance(value, int):
+        if not 0 <= value < n_fields:
+            raise ValueError(f"`{role}` must be a position from 0 to {n_fields - 1}, got {value}")
+        return value
+    plain = [] if names is None else [untyped(name) for name in names]
+    for known in ([] if names is None else list(names), plain):
+        if known.count(value) == 1:
+            return known.index(value)
+    there = "it has no header" if names is None else f"it has {shown(names)}"
+    twice = names is not None and (value in names or value in plain)
+    rule = "a column name that occurs once" if twice else "a column of the file"
+    raise ValueError(f"`{role}` must name {rule}, got {value!r}; {there}")
+
+
+def untyped(name: str) -> str:
+    """Return a name without the type that RecBole's files append, such as ``:token``."""
+    match = _TYPED.fullmatch(name)
+    return match[1] if match else name
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return column names for a message."""
+    listed = [repr(name) if not name or name != name.strip() or "," in name else name for name in names]
+    return ", ".join(listed[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def _words(name: str) -> list[str]:
+    spaced = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", untyped(name))
+    return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
+
+
+def _by_name(names: Sequence[str], roles: Sequence[str], taken: set[int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for role in roles:
+        ranked: dict[int, list[int]] = {}
+        for i, name in enumerate(names):
+            told = role_of(untyped(name))
+            if i not in taken and told is not None and told[0] == role and not _is_list(name):
+                ranked.setdefault(told[1], []).append(i)
+        if not ranked:
+            continue
+        best = ranked[min(ranked)]
+        if len(best) > 1:
+            several = " and ".join(repr(names[i]) for i in best)
+            none = "" if role in ("user", "item") else f" or {role}=False"
+            raise UnclearColumnsError(
+                f"{several} may each be the {role}; say which, for example {role}={untyped(names[best[0]])!r}{none}"
+            )
+        found[role] = best[0]
+    return found
+
+
+def _require(names: Sequence[str], found: Mapping[str, int]) -> None:
+    """Raise unless user and item are there, with the words to use."""
+    missing = [role for role in ("user", "item") if role not in found]
+    if not missing:
+        return
+    lists = [name for name in names if _is_list(name)]
+    if lists and "item" in missing:
+        raise UnclearColumnsError(f"{lists[0]!r} holds a list in each row; read_ratings takes one item in a row")
+    free = [untyped(name) for i, name in enumerate(names) if i not in found.values() and name]
+    words = {role: untyped(names[found[role]]) for role in ("user", "item") if role in found}
+    for role, name in zip(missing, free, strict=False):
+        words[role] = name
+    example = ", ".join(f"{role}={words.get(role, '...')!r}" for role in ("user", "item"))
+    known = "".join(f" (only {role}: {names[found[role]]})" for role in ("user", "item") if role in found)
+    raise UnclearColumnsError(
+        f"no columns named user and item{known}, got {shown(names)}; say which they are, for example "
+        f"read_ratings(path, {example})"
+    )
+
+
+def _is_list(name: str) -> bool:
+    match = _TYPED.fullmatch(name)
+    return match is not None and match[2].endswith("_seq")
+
+
+def _refuse_list(role: str, name: str) -> None:
+    if _is_list(name):
+        raise UnclearColumnsError(f"`{role}` cannot be {name!r}, which holds a list in each row; name a column of ids")

@@ -1,0 +1,105 @@
+"""The file that keeps the trials of a search: looked at before Optuna reads it, under the lock of those who write."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import Any
+
+from fastautorec._extras import require
+
+BEGINNING = b'{"op_code":'  # of every line
+SHOWN = 40  # characters of a line in a message
+
+
+def open_journal(path: Path, optuna: Any) -> Any:
+    """Return Optuna's storage for a journal, which is made if it is not there.
+
+    A last line that was cut when a process was killed is dropped with a warning, for Optuna would append to it. A line
+    that another process is writing is not touched: the file is looked at while nobody else may write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no folder for it.
+    ValueError
+        If the file is no journal, or a line cannot be read; the message names file and line.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} for `storage`")
+    journal = require("optuna.storages.journal", "tune", "tune")
+    # absolute, for the lock is a symbolic link to it, and a relative one would lead nowhere from another folder
+    name = str(path.absolute())
+    lock = journal.JournalFileSymlinkLock(name)
+    if path.exists():
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError(f"`storage` must be a file, but {path} is none")
+        _look_before_locking(path)
+        lock.acquire()
+        try:
+            _mend(path)
+        finally:
+            lock.release()
+    try:
+        return optuna.storages.JournalStorage(journal.JournalFileBackend(name, lock_obj=lock))
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever Optuna may raise on lines that do not fit each other
+        raise ValueError(
+            f"`storage` {path} is a journal whose lines do not fit together ({type(error).__name__}: {error}); take a "
+            "copy of before, or another file"
+        ) from error
+
+
+def _look_before_locking(path: Path) -> None:
+    """Raise for what is no journal at all, so that no lock is laid beside a file of somebody else."""
+    with path.open("rb") as file:
+        start = file.read(len(BEGINNING))
+    if not BEGINNING.startswith(start):
+        raise _refusal(path, start)
+
+
+def _mend(path: Path) -> None:
+    with path.open("r+b") as file:
+        end = 0
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                break
+            _check_line(path, number, line)
+            end += len(line)
+        if end == os.fstat(file.fileno()).st_size:
+            return
+        file.truncate(end)
+        os.fsync(file.fileno())
+    warnings.warn(
+        f"the last line of {path} was cut, as when a process is killed, and has been dropped; what it told is lost",
+        stacklevel=2,
+    )
+
+
+def _check_line(path: Path, number: int, line: bytes) -> None:
+    try:
+        entry = json.loads(line)
+    except ValueError:  # no JSON, or no UTF-8
+        entry = None
+    if not isinstance(entry, dict) or not isinstance(entry.get("op_code"), int):
+        if number == 1 and not line.startswith(BEGINNING):
+            raise _refusal(path, line)
+        raise ValueError(
+            f"line {number} of `storage` {path} cannot be read, {_shown(line)}: the journal is damaged; take a copy of "
+            "before, or another file"
+        )
+
+
+def _refusal(path: Path, line: bytes) -> ValueError:
+    return ValueError(
+        f"`storage` {path} is not a journal of a search: it begins with {_shown(line)}; name another file, which "
+        "is made if it is not there"
+    )
+
+
+def _shown(line: bytes) -> str:
+    return repr(line.decode("utf-8", "replace").strip()[:SHOWN])

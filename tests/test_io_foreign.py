@@ -1,0 +1,164 @@
+"""Files that are no model files: the message says what they are, and never to unpickle anything."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastautorec as far
+from fastautorec import _model_file
+from fastautorec.exceptions import ModelFileError
+
+ROOT = os.name == "posix" and os.geteuid() == 0
+
+
+def array_file(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"user,item\n1,2\n", "a text file that begins with 'user,item'; read_ratings reads ratings"),
+        ("gebruiker,één\n".encode() * 99, "a text file that begins with 'gebruiker,één'"),
+        (b"u" * 511 + "é".encode(), "a text file"),
+        (b"\n\n", "a text file that begins with ''"),
+        *((pickle.dumps({"a": 1}, protocol), "a pickle, and these are never opened") for protocol in range(2, 6)),
+        (b"PAR1" + bytes(50), "a Parquet file; read_ratings reads ratings"),
+        (array_file(np.arange(3)), "a NumPy array"),
+        (gzip.compress(b"user,item\n1,2\n"), "a gzip file"),
+        (b"", "empty"),
+        (bytes(1000), "of some other format"),
+        (b"\xff\xfe\x00\x01", "of some other format"),
+    ],
+)
+def test_what_a_file_is(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError) as caught:
+        far.load(path)
+    assert f"x.npz is not a fastautorec model file: it is {words}" in str(caught.value)
+    assert "allow_pickle" not in str(caught.value)
+
+
+def test_folders(tmp_path: Path) -> None:
+    far.datasets.load_example().to_disk(tmp_path / "data")
+    for path in (tmp_path, tmp_path / "data"):
+        with pytest.raises(ModelFileError, match=r"it is a folder; Interactions\.open reads a folder of interactions"):
+            far.load(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(ModelFileError, match="it is a pipe or a device, and no regular file"):
+            far.load(path)
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    far.Popularity().fit(far.datasets.synthetic(50, 20, 300)).save(tmp_path / "v1.npz")
+    (tmp_path / "current.npz").symlink_to("v1.npz")
+    assert isinstance(far.load(tmp_path / "current.npz"), far.Popularity)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("unpickled",)
+
+
+@pytest.mark.parametrize("name", ["header", "scores_"])
+def test_objects_inside_are_refused_in_our_words(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = far.PureSVD(factors=4).fit(far.datasets.synthetic(50, 20, 300, random_state=0))
+    model.save("x.npz")
+    with np.load("x.npz") as archive:
+        arrays = dict(archive)
+    arrays[name if name == "header" else type(model)._arrays[0]] = np.array([Bomb()], dtype=object)
+    np.savez("x.npz", allow_pickle=True, **arrays)
+    with pytest.raises(ModelFileError, match="holds Python objects, which are never read") as caught:
+        far.load("x.npz")
+    assert "allow_pickle=" not in str(caught.value)
+    assert not Path("unpickled").exists()
+
+
+def test_a_member_that_is_no_array(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    model = far.PureSVD(factors=4).fit(far.datasets.synthetic(50, 20, 300, random_state=0))
+    model.save(path)
+    name = type(model)._arrays[0]
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    members[name] = members.pop(f"{name}.npy")[1:]
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    with pytest.raises(ModelFileError, match=f"'{name}' is no array"):
+        far.load(path)
+
+
+def test_trouble_that_passes_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.npz"
+    far.Popularity().fit(far.datasets.synthetic(50, 20, 300)).save(path)
+    for error in (MemoryError("3 TiB"), PermissionError(13, "Permission denied"), OSError(24, "Too many open files")):
+
+        def fail(*_: Any, _error: BaseException = error, **__: Any) -> None:
+            raise _error
+
+        monkeypatch.setattr(_model_file.np, "load", fail)
+        with pytest.raises(type(error)) as caught:
+            far.load(path)
+        assert caught.value is error
+
+
+# --- saving ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model() -> far.Popularity:
+    return far.Popularity().fit(far.datasets.synthetic(50, 20, 300))
+
+
+def test_no_folder(model: far.Popularity, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        model.save(tmp_path / "absent" / "model.npz")
+    assert str(caught.value) == f"no folder {tmp_path / 'absent'} to save model.npz in; create it first"
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"no folder .*file to save"):
+        model.save(tmp_path / "file" / "model.npz")
+
+
+def test_a_folder_of_that_name(model: far.Popularity, tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        model.save(tmp_path)
+    assert caught.value.filename == str(tmp_path)
+    assert ".tmp" not in str(caught.value)
+    assert list(tmp_path.parent.glob("*.tmp")) == list(tmp_path.parent.glob(".*.tmp")) == []
+
+
+@pytest.mark.skipif(ROOT, reason="root may write everywhere")
+def test_a_folder_without_permission(model: far.Popularity, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError) as caught:
+        model.save(tmp_path / "model.npz")
+    assert caught.value.filename == str(tmp_path / "model.npz")
+
+
+def test_a_full_disk_names_the_file(model: far.Popularity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_model_file.np, "savez", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        model.save(tmp_path / "model.npz")
+    assert caught.value.filename == str(tmp_path / "model.npz")
+    assert list(tmp_path.iterdir()) == []
