@@ -95,7 +95,7 @@ class Interactions(OnDisk):
 
         Parameters
         ----------
-        df : pandas or polars DataFrame, pyarrow Table or RecordBatch, or dict of arrays
+        df : pandas or polars DataFrame, pyarrow Table or RecordBatch, structured array, or dict of arrays
         user, item : str
             Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
             Integers of every width become int64; so do floats and decimals that are whole numbers, as pandas makes of

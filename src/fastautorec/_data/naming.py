@@ -19,10 +19,18 @@ _MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes t
 
 def column(df: Any, argument: str, name: str) -> Any:
     """Return a column of a data frame, which ``argument`` names."""
+    if isinstance(df, np.ndarray) and df.dtype.names is None:
+        raise TypeError(
+            f"`df` must be a data frame or a dict of columns, got an array without names of columns, of shape "
+            f"{df.shape}; pass a dict such as {{'user': array[:, 0], 'item': array[:, 1]}}"
+        )
     if hasattr(df, "collect") or not hasattr(df, "__getitem__"):
         hint = "; call collect() first" if hasattr(df, "collect") else ""
         raise TypeError(f"`df` must be a data frame or a dict of columns, got {kind(df)}{hint}")
-    known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
+    if isinstance(df, np.ndarray):
+        known = list(df.dtype.names or ())
+    else:
+        known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
     if name not in known:
         raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
     return df[name]
