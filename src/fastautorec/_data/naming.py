@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._data import columns
+from fastautorec._data import columns, texts
 from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
 
@@ -37,17 +37,29 @@ def column(df: Any, argument: str, name: str) -> Any:
 
 
 def check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
-    """Return distinct ids in the order given, int64 or texts."""
+    """Return distinct ids in the order given, int64 or texts, as an array that nobody writes to."""
     if labels is None:
-        return np.arange(length)
+        return locked(np.arange(length))
+    if type(labels) is np.ndarray and labels.shape == (length,) and _are_kept_so(labels):
+        return labels if labels.base is None and not labels.flags.writeable else locked(labels.copy())
     ids, codes = columns.factorize(name, labels)
     if len(codes) != length:
         raise ValueError(f"`{name}` must have one id for each of the {length} {of} of `user_items`, got {len(codes)}")
     if len(ids) != length:
         twice = ids[int(np.argmax(np.bincount(codes)))]
         raise ValueError(f"`{name}` must be distinct, got {twice!s} more than once")
-    result: npt.NDArray[Any] = ids[codes]
-    return result
+    return locked(ids[codes])
+
+
+def locked(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return ids that are read-only from now on, so that data and models can share them."""
+    ids.flags.writeable = False
+    return ids
+
+
+def _are_kept_so(ids: npt.NDArray[Any]) -> bool:
+    """Return whether distinct ids have the form already in which they are kept, such as those of other Interactions."""
+    return (ids.dtype == np.int64 or texts.is_sound(ids)) and len(columns.sorted_unique(ids)) == len(ids)
 
 
 def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any]:

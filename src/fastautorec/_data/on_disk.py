@@ -206,9 +206,10 @@ class OnDisk(Numbered):
     ) -> Self:
         """Build around a checked matrix that is not copied; user ids that are to be loaded are so when asked for."""
         self = cls.__new__(cls)
-        self._csr, self.item_ids, self.timestamps, self._ids_given = csr, item_ids, timestamps, ids_given
+        self._csr, self.timestamps, self._ids_given = csr, timestamps, ids_given
+        self.item_ids = naming.locked(item_ids)
         if callable(user_ids):
             self._load_user_ids = user_ids
         else:
-            self.user_ids = user_ids
+            self.user_ids = naming.locked(user_ids)
         return self
