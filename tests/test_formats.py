@@ -86,7 +86,7 @@ def test_checkpoints_of_format_1(tmp_path):
 
 # -- texts ------------------------------------------------------------------------------------------------------------
 
-LABELS = ["", "a", "日本", "x" * 300, " y ", "é" * 15, "a\nb", "b\x01", "0"]
+LABELS = ["?", "a", "日本", "x" * 300, " y ", "é" * 15, "a\nb", "b\x01", "0"]
 
 
 @pytest.mark.parametrize("block", [1, 2, 4, 9, 1 << 18])
@@ -158,7 +158,7 @@ def test_blocks_of_texts_and_of_nobody(tmp_path):
     blocks = [nobody, *labelled().blocks(4), nobody]
     data = Interactions.write(tmp_path / "data", blocks)
     assert data.user_ids.tolist() == LABELS
-    with pytest.raises(ValueError, match="got '' more than once"):
+    with pytest.raises(ValueError, match="got '[?]' more than once"):
         Interactions.write(tmp_path / "twice", [*labelled().blocks(4), next(labelled().blocks(2))])
     numbered = Interactions(sparse.csr_matrix((1, 4)), [5], LABELS[:4])
     with pytest.raises(ValueError, match="user ids of one kind"):
