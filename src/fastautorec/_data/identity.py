@@ -215,8 +215,9 @@ def _refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str)
         mine, theirs = ("texts" if is_text(some) else "integers" for some in (own, ids))
         raise ValueError(
             f"the ids of the {axis.many} of `{name}` are {mine}, those of {reference} {theirs}: {axis.place} 0 is "
-            f"{_first(own)}, in {reference} {_first(ids)}; read both alike, or use {fix} (an integer is found by "
-            "the text that it prints as)"
+            f"{_first(own)}, in {reference} {_first(ids)}; read both alike, convert the ids of one of them "
+            f"(Interactions(data, {axis.attribute}=...)), or use {fix} (an integer is found by the text that it prints "
+            "as)"
         )
     unknown, missing = places(own, ids) < 0, places(ids, own) < 0
     if not unknown.any() and not missing.any():
@@ -326,7 +327,8 @@ def _target(axis: Axis, everyone: dict[str, Any], unknown: str) -> Ids | None:
         if not new.any() or unknown == "drop":
             continue
         if unknown == "raise" or is_text(own) != is_text(target):
-            fix = f"unknown='drop' or 'keep', or {name}.{axis.method}(train.{axis.attribute})"
+            drop = "unknown='drop'" if is_text(own) != is_text(target) else "unknown='drop' or 'keep'"
+            fix = f"{drop}, or {name}.{axis.method}(train.{axis.attribute})"
             _refuse(axis, name, own, "`train`", target, fix)
         target = np.concatenate([target, own[new]])
     return target
