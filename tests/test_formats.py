@@ -158,7 +158,7 @@ def test_blocks_of_texts_and_of_nobody(tmp_path):
     blocks = [nobody, *labelled().blocks(4), nobody]
     data = Interactions.write(tmp_path / "data", blocks)
     assert data.user_ids.tolist() == LABELS
-    with pytest.raises(ValueError, match="got '[?]' more than once"):
+    with pytest.raises(ValueError, match=r"got '\?' more than once"):
         Interactions.write(tmp_path / "twice", [*labelled().blocks(4), next(labelled().blocks(2))])
     numbered = Interactions(sparse.csr_matrix((1, 4)), [5], LABELS[:4])
     with pytest.raises(ValueError, match="user ids of one kind"):
