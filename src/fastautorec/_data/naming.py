@@ -86,8 +86,10 @@ def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any
 
 
 def same_ids(these: Any, those: Any) -> bool:
-    """Return whether two lists of ids, or None, are the same."""
-    return these is those if these is None or those is None else bool(np.array_equal(these, those))
+    """Return whether two arrays of ids, or None, are the same in the same order."""
+    if these is those or these is None or those is None:
+        return these is those
+    return texts.is_text(these) == texts.is_text(those) and bool(np.array_equal(these, those))
 
 
 def names_of(labels: npt.NDArray[Any] | None, n: int, numbers: Any) -> npt.NDArray[np.object_]:
