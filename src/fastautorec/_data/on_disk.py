@@ -55,6 +55,7 @@ class OnDisk(Numbered):
         ...     model = far.NCEAutoRec(factors=16).fit(far.Interactions.open(folder + "/packages"))
         """
         with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
+            writer.append_ids("user_ids", self.user_ids[:0])
             for csr, rows, times in self._parts(None):
                 writer.append(csr, self.user_ids[rows], times)
             writer.finish(self.item_ids, self._ids_given)
