@@ -359,6 +359,11 @@ def _list_length(item_ids: npt.ArrayLike) -> int:
 
 
 def _check_lists(item_ids: npt.ArrayLike, shape: tuple[int, int], longest: int) -> npt.NDArray[np.integer]:
+    if isinstance(item_ids, np.ma.MaskedArray) and np.ma.is_masked(item_ids):
+        row = int(np.argmax(np.ma.getmaskarray(item_ids).any(axis=-1)))
+        raise ValueError(
+            f"`item_ids` must hold no masked values, got some in row {row}; item_ids.filled(-1) makes them empty places"
+        )
     lists = np.asarray(item_ids)
     if not np.issubdtype(lists.dtype, np.integer):
         raise TypeError(f"`item_ids` must hold integer item ids, got dtype {lists.dtype}")

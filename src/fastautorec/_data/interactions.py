@@ -155,7 +155,8 @@ class Interactions(OnDisk):
             threshold = check_real("threshold", threshold)
             if ratings is None:
                 raise ValueError(f"`threshold` needs a column of ratings, got threshold={threshold:g} and none")
-            positive = ratings >= threshold
+            with np.errstate(over="ignore"):  # of one that narrow ratings cannot reach
+                positive = ratings >= threshold
             rows, cols, times = rows[positive], cols[positive], None if times is None else times[positive]
             user_ids, rows = columns.compact(user_ids, rows)
             item_ids, cols = columns.compact(item_ids, cols)
