@@ -107,6 +107,9 @@ def test_dates_that_only_a_wrong_unit_can_mean(column, row):
 
 
 def test_dates_at_the_ends():
+    for unit in ("s", "ms", "us", "ns"):
+        days = np.array(["1700-01-01", "2024-01-01", "2250-01-01"], f"M8[{unit}]")
+        assert moments(days).tolist() == [-8_520_336_000, 1_704_067_200, 8_835_955_200]
     ends = np.array(["0001-01-01", "9999-12-31"], "M8[D]")
     assert moments(ends).tolist() == [-62_135_596_800, 253_402_300_800 - 86_400]
     years = np.array(["0001", "9999"], "M8[Y]")

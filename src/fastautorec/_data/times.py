@@ -19,7 +19,17 @@ Array = npt.NDArray[Any]
 NUMBER, MOMENT, DURATION = 1, 2, 3  # kinds of times, of which a column has one
 FIRST, END = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999, in seconds since 1970
 LONGEST = 9e12  # seconds that fit int64 in microseconds
-SECONDS = {"Y": 31_556_952, "M": 2_629_746, "W": 604_800, "D": 86_400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3}
+SECONDS = {
+    "Y": 31_556_952,
+    "M": 2_629_746,
+    "W": 604_800,
+    "D": 86_400,
+    "h": 3600,
+    "m": 60,
+    "s": 1,
+    "ms": 1e-3,
+    "us": 1e-6,
+}
 
 
 def numbers(name: str, column: Any) -> npt.NDArray[np.floating[Any]]:
@@ -85,20 +95,25 @@ def _finite(name: str, values: Array) -> Array:
 def _in_seconds(name: str, values: Array) -> Array:
     """Return dates and durations of any unit in seconds; refuse those that only a wrong unit can mean."""
     kind, (unit, count) = values.dtype.kind, np.datetime_data(values.dtype)
-    far = np.abs(values.astype(np.int64) * float(count * SECONDS.get(unit, 1e-6))) > (
-        END * 2 if kind == "M" else LONGEST
+    counts, scale = values.astype(np.int64), float(count * SECONDS.get(unit, 1e-9))
+    limit = END * 2 if kind == "M" else LONGEST
+    if _within(counts, -limit / scale, limit / scale):
+        seconds = values.astype(f"{kind}8[us]").astype(np.int64) / 1e6
+        if kind == "m" or _within(seconds, FIRST, np.nextafter(END, 0)):
+            return seconds
+        far = (seconds < FIRST) | (seconds >= END)
+    else:
+        far = np.abs(counts * scale) > limit
+    row = int(np.argmax(far))
+    what = "a date in the years 1 to 9999" if kind == "M" else "a duration below 285,000 years"
+    raise ValueError(
+        f"column {name!r} must hold {what} in every row, got {values[row]} in row {row}; its unit, {unit}, looks "
+        "wrong: make it again of the numbers, with the unit that they have"
     )
-    seconds = np.where(far, np.zeros(1, values.dtype), values).astype(f"{kind}8[us]").astype(np.int64) / 1e6
-    if kind == "M":
-        far |= (seconds < FIRST) | (seconds >= END)
-    if far.any():
-        row = int(np.argmax(far))
-        what = "a date in the years 1 to 9999" if kind == "M" else "a duration below 285,000 years"
-        raise ValueError(
-            f"column {name!r} must hold {what} in every row, got {values[row]} in row {row}; its unit, {unit}, looks "
-            "wrong: make it again of the numbers, with the unit that they have"
-        )
-    return seconds
+
+
+def _within(values: Array, low: float, high: float) -> bool:
+    return not len(values) or bool(values.min() >= low and values.max() <= high)
 
 
 def parse_time(text: str) -> float:
