@@ -34,7 +34,7 @@ def target_of(path: Path) -> Path:
     except FileNotFoundError:
         return target
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+        raise IsADirectoryError(f"cannot write a file at {path}, which is a folder; name a file in it")
     if not stat.S_ISREG(mode):
         raise OSError(f"{path} is no regular file but a device, a pipe or a socket; name another file")
     return target
