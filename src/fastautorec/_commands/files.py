@@ -45,6 +45,8 @@ def writable(args: argparse.Namespace, *options: str) -> list[Path | None]:
     source = Path(args.file)
     given = {option: Path(name) for option in options if (name := getattr(args, option)) is not None}
     for number, (option, path) in enumerate(given.items()):
+        if path.is_dir():
+            raise PermissionError(f"cannot write a file at {path}, which is a folder")
         target = target_of(path)
         if not target.parent.is_dir():
             raise FileNotFoundError(f"no folder {target.parent} to write {target.name} to")
