@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from fastautorec._commands import files, modelling, options
+from fastautorec._commands.streams import check_output
 from fastautorec._extras import require
 from fastautorec._tuning import tune
 
@@ -32,6 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Search for the parameters of a model, print what was found, and save the best where that is wanted."""
     output, plot, _ = files.writable(args, "output", "plot", "storage")
+    if output is plot is args.storage is None:
+        check_output()
     if plot is not None:  # not after a long search
         require("matplotlib", "plot", "plot")
         from fastautorec._tuning_plot import check_format  # noqa: PLC0415  needs matplotlib
