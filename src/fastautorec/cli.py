@@ -38,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             streams.silence_output()
             return BROKEN_PIPE
         except USER_ERRORS as error:
-            say(f"fastautorec: error: {_one_line(error)}")
+            text = _one_line(error)
+            if words[:1] != ["experiment"]:  # whose file has these words
+                text = options.on_the_command_line(text)
+            say(f"fastautorec: error: {text}")
             streams.silence_output()  # of a full disk, say, which Python would tell again at exit
             return USER_ERROR
         return status

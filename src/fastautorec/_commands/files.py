@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fastautorec._commands.options import EVERY_ROW
 from fastautorec._commands.streams import say
 from fastautorec._data.roles import ROLES
@@ -71,6 +73,11 @@ def _same(path: Path, other: Path) -> bool:
 
 def order(data: Interactions, by: str | None) -> str:
     """Return how to split where the user has not said it."""
+    if by == "time" and data.timestamps is None:
+        raise ValueError(
+            "`--by` time needs timestamps, but no column of FILE was taken for them; name it with --timestamp, or use "
+            "--by random"
+        )
     if by is None:
         return "random" if data.timestamps is None else "time"
     return by
@@ -85,7 +92,12 @@ def split_in(
         parts: tuple[Interactions, ...] = split(data, ratios, by=by, random_state=random_state)
     if not all(part.nnz for number, part in enumerate(parts) if number not in may_be_empty):
         text = empty_part(data.user_items.indptr, tuple(ratios))
-        raise ValueError(f"{text}; give others with --ratios, for example --ratios {' '.join('1' * len(ratios))}")
+        n_parts = len(ratios)
+        if np.diff(data.user_items.indptr).max(initial=0) < n_parts:
+            raise ValueError(
+                f"{text}; no --ratios help here, for {n_parts} parts need {n_parts} interactions of a user"
+            )
+        raise ValueError(f"{text}; give others with --ratios, for example --ratios {' '.join('1' * n_parts)}")
     return parts
 
 
