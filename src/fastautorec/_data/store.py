@@ -386,6 +386,8 @@ def _sync_folder(path: Path) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Return what new folders are not allowed; setting it to read it would change the process for other threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(folder) / "probe"
+        probe.mkdir(0o777)
+        return 0o777 & ~probe.stat().st_mode
