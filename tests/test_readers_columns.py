@@ -67,13 +67,13 @@ def test_no_header_is_taken_for_data(header, write):
 UNCLEAR = {
     "half named": (
         ",usr_id,code_id,amt_trx\n0,5,77,4\n1,5,78,3\n",
-        r"only user: usr_id\), got '', usr_id, code_id, amt_trx; .*read_ratings\(path, user='usr_id', item='code_id'\)",
+        r"only user: usr_id\), got '', usr_id, code_id, amt_trx; .*read_ratings\(path, user='usr_id', item=COLUMN\)",
     ),
     "a basket": (
         "order_id,product_id,add_to_cart_order,reordered\n1,2,1,0\n1,3,2,1\n",
-        r"only item: product_id\).*read_ratings\(path, user='order_id', item='product_id'\)",
+        r"only item: product_id\).*read_ratings\(path, user=COLUMN, item='product_id'\)",
     ),
-    "names without a role": ("foo,bar,rating\n1,2,3\n", r"got foo, bar, rating; .*user='foo', item='bar'"),
+    "names without a role": ("foo,bar,rating\n1,2,3\n", r"got foo, bar, rating; .*user=COLUMN, item=COLUMN"),
     "single letters": ("u,i\n1,2\n", r"got u, i; say which they are.*header=False"),
     "one role, texts": ("ann,book\nbob,pen\n", r"only item: book.*header=False if the first line is no header"),
     "a list": ("user_id:token\titem_id_list:token_seq\n1\t10 11\n2\t11\n", "'item_id_list:token_seq' holds a list"),
@@ -81,8 +81,14 @@ UNCLEAR = {
     "two times": ("user,item,created_at,updated_at\n1,2,3,4\n", "may each be the timestamp.*or timestamp=False"),
     "times in third place": ("ann,tea,1700000000\nbob,milk,1700000001\n", "column 2 holds what looks like times"),
     "dates in third place": ("ann,tea,2024-01-01\nbob,milk,2024-01-02\n", "column 2 holds what looks like times"),
-    "an index": ("0,5,77,4\n1,5,78,3\n2,6,77,1\n3,6,78,2\n4,7,77,5\n", r"column 0 counts the lines.*user=1, item=2"),
-    "five columns": ("u1,1,2,3,4\nu2,3,4,5,6\n", r"has 5 fields and no header.*read_ratings\(path, user=0, item=1\)"),
+    "an index": (
+        "0,5,77,4\n1,5,78,3\n2,6,77,1\n3,6,78,2\n4,7,77,5\n",
+        r"column 0 counts the lines.*user=COLUMN, item=COLUMN",
+    ),
+    "five columns": (
+        "u1,1,2,3,4\nu2,3,4,5,6\n",
+        r"has 5 fields and no header.*read_ratings\(path, user=COLUMN, item=COLUMN\)",
+    ),
 }
 
 

@@ -45,12 +45,14 @@ def test_names_are_those_of_text_files(save):
     text = {"sku": ["B1", "B2"], "customer": ["ann", "ann"], "quantity": [1, 2], "bought_at": ["1970-01-01"] * 2}
     assert triples(read_ratings(save(text))) == [("ann", "B1", 0.0), ("ann", "B2", 0.0)]
     path = save(dict(zip("abcd", TABLE.values(), strict=True)))
-    with pytest.raises(RatingsFileError, match=r"no columns named user and item, got a, b, c, d; .*user='a', item='b'"):
+    with pytest.raises(
+        RatingsFileError, match=r"no columns named user and item, got a, b, c, d; .*user=COLUMN, item=COLUMN"
+    ):
         read_ratings(path)
     assert pairs(read_ratings(path, user="b", item="c")) == [("a", 1), ("b", 2)]
     with pytest.raises(ValueError, match="`user` must name a column of the file, got 'x'; it has a, b, c, d"):
         read_ratings(path, user="x", item="b")
-    with pytest.raises(RatingsFileError, match=r"only item: product_id.*user='order_id'"):
+    with pytest.raises(RatingsFileError, match=r"only item: product_id.*user=COLUMN, item='product_id'"):
         read_ratings(save({"order_id": [1], "product_id": [2], "reordered": [0]}))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+OTHER_DATE = re.compile(r"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}\.?(?![0-9])")  # such as 31.12.2024 or 3/1/2023 8:00
 words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split knows other blanks too
 FIX_LINE = "correct or remove the line"
 
@@ -29,8 +30,10 @@ _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _UNQUOTED = ("\t", "::", " ")  # where quoting is not the custom
-_FIX_RATING = f"{FIX_LINE}, or leave the ratings out with rating=False"
-_FIX_TIME = f"{FIX_LINE}, or leave the times out with timestamp=False"
+_FIX_DATE = (
+    "write dates as 2024-02-01 or 2024-02-01 08:30:00, or convert the column with pandas.to_datetime(column, "
+    "format=...) and call Interactions.from_dataframe"
+)
 _FIX_QUOTE = "remove the quotation mark, or double it within a quoted field"
 _CHUNK = 1 << 14  # records whose texts are in memory at a time
 
@@ -184,7 +187,7 @@ class PlainReader:
             if at_time >= 0:
                 text = fields[at_time].strip(BLANKS)
                 if not (text.isdecimal() and text.isascii()):
-                    _check_moment(number, text)
+                    self._check_moment(number, text)
                 moments.append(text)
             if len(users) == _CHUNK:
                 _move(texts, done)
@@ -207,7 +210,22 @@ class PlainReader:
             return f"has a decimal point in {text!r} where other ratings have a comma", FIX_LINE
         if _COMMA_NUMBER.fullmatch(text):
             return f"must have a finite number as its rating, but {text!r} has a decimal comma", "write a decimal point"
-        return "must have a finite number as its rating", _FIX_RATING
+        return "must have a finite number as its rating", FIX_LINE + self._or("rating")
+
+    def _check_moment(self, number: int, text: str) -> None:
+        try:
+            moment(text)
+        except ValueError:
+            fix = _FIX_DATE if OTHER_DATE.match(text) else FIX_LINE
+            raise LineFault(
+                number, "must have a number or an ISO 8601 date as its time", fix + self._or("timestamp")
+            ) from None
+
+    def _or(self, role: str) -> str:
+        """Return the way out where a column may hold something else than taken for."""
+        if self._layout.evidence[role] == "by position":
+            return ", or say which columns are which with user= and item="
+        return f", or leave the {'times' if role == 'timestamp' else 'ratings'} out with {role}=False"
 
     def _fix_number(self) -> str:
         separator = self._layout.separator
@@ -266,13 +284,6 @@ def _move(texts: dict[str, list[Any]], done: dict[str, list[Any]]) -> None:
         if len(part):
             done[role].append(part)
         values.clear()
-
-
-def _check_moment(number: int, text: str) -> None:
-    try:
-        moment(text)
-    except ValueError:
-        raise LineFault(number, "must have a number or an ISO 8601 date as its time", _FIX_TIME) from None
 
 
 def _is_blank(fields: Sequence[str]) -> bool:

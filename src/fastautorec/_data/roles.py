@@ -253,15 +253,12 @@ def _require(names: Sequence[str], found: Mapping[str, int]) -> None:
     lists = [name for name in names if _is_list(name)]
     if lists and "item" in missing:
         raise UnclearColumnsError(f"{lists[0]!r} holds a list in each row; read_ratings takes one item in a row")
-    free = [untyped(name) for i, name in enumerate(names) if i not in found.values() and name]
-    words = {role: untyped(names[found[role]]) for role in ("user", "item") if role in found}
-    for role, name in zip(missing, free, strict=False):
-        words[role] = name
-    example = ", ".join(f"{role}={words.get(role, '...')!r}" for role in ("user", "item"))
+    example = ", ".join(
+        f"{role}={untyped(names[found[role]])!r}" if role in found else f"{role}=COLUMN" for role in ("user", "item")
+    )
     known = "".join(f" (only {role}: {names[found[role]]})" for role in ("user", "item") if role in found)
     raise UnclearColumnsError(
-        f"no columns named user and item{known}, got {shown(names)}; say which they are, for example "
-        f"read_ratings(path, {example})"
+        f"no columns named user and item{known}, got {shown(names)}; say which they are: read_ratings(path, {example})"
     )
 
 
