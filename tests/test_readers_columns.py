@@ -48,6 +48,80 @@ def test_times_by_name_are_no_ratings(write):
     assert triples(read_ratings(write(text))) == [("ann", "B1", 0.0), ("ann", "B2", 86400.0)]
 
 
+PLAIN_ENOUGH = {
+    "an id beside a word": ("item_id,sku,user_id,customer\n1,2,3,4\n", (3, 1)),
+    "a title beside": ("userId,movieId,title\n1,2,Up\n", (1, 2)),
+    "a page beside": ("user_id,product,url\n1,2,x\n", (1, 2)),
+    "a session beside": ("session,user,item\n7,1,2\n", (1, 2)),
+    "an address beside": ("customer_id,email,product\n1,a@b,2\n", (1, 2)),
+    "the same thing named": ("customer,customer_id,product,product_id\nAnn,1,Tea,2\n", (1, 2)),
+    "German": ("Bestellnr;Kundennummer;Artikelnummer;Menge\n9;1;2;3\n", (1, 2)),
+    "more German": ("Matrikelnummer;ArtNr\n1;2\n", (1, 2)),
+    "Italian": ("utente;prodotto\n1;2\n", (1, 2)),
+    "Spanish": ("fecha;cliente_id;producto\n2024-01-01;1;2\n", (1, 2)),
+    "French": ("utilisateur;produit\n1;2\n", (1, 2)),
+    "accounts": ("username,listing_id\n1,2\n", (1, 2)),
+    "isbn13": ("login,isbn13\n1,2\n", (1, 2)),
+}
+
+
+@pytest.mark.parametrize("case", PLAIN_ENOUGH)
+def test_names_that_are_plain_enough(case, write):
+    text, expected = PLAIN_ENOUGH[case]
+    assert pairs(read_ratings(write(text))) == [expected]
+
+
+SEVERAL = {
+    "user,customer_id,product": "'user' and 'customer_id' may each be the user; say which: user='user' or user='cust",
+    "customer_id,item,sku": "'item' and 'sku' may each be the item; say which: item='item' or item='sku'",
+    "user_id,isbn,sku": "'isbn' and 'sku' may each be the item",
+    "user_id,artist,track": "'artist' and 'track' may each be the item",
+    "user_id,title,url": "'title' and 'url' may each be the item",
+    "user_id,isbn10,isbn13": "'isbn10' and 'isbn13' may each be the item",
+    "order_id,item_id,x": "no columns named user and item .only item: item_id., .*user=COLUMN, item='item_id'",
+}
+
+
+@pytest.mark.parametrize("header", SEVERAL)
+def test_two_columns_for_one_role(header, write):
+    with pytest.raises(RatingsFileError, match=SEVERAL[header]):
+        read_ratings(write(f"{header}\n1,2,3\n"))
+
+
+TIMES = (
+    *("fecha", "Datum", "dt", "when", "date_created", "timestamp_ms", "time_utc", "t_dat", "date_achat"),
+    *("purchased_at", "bought_at", "created", "event_time", "created_at", "InvoiceDate", "Order Date", "review_date"),
+)
+PROPERTIES = (
+    *("release_date", "signup_date", "birth_date", "expiry_date", "updated_at", "published", "published_at"),
+    *("time_on_page", "born_at", "DateOfBirth", "runtime"),
+)
+
+
+@pytest.mark.parametrize("name", TIMES + PROPERTIES)
+def test_names_of_times(name, write):
+    data = read_ratings(write(f"user,item,{name}\n1,2,1970-01-02\n"))
+    assert triples(data) == [(1, 2, 86400 if name in TIMES else None)]
+
+
+RATED = ("rating", "Ratings", "score", "stars", "Book-Rating", "overall", "review_overall", "Bewertung", "rating:float")
+NOT_RATED = (
+    *("average_rating", "avg_rating", "num_ratings", "rating_count", "predicted_rating", "risk_score"),
+    *("credit_score", "sentiment_score", "age_rating"),
+)
+
+
+@pytest.mark.parametrize("name", RATED + NOT_RATED)
+def test_names_of_ratings(name, write):
+    path = write(f"user,item,{name}\n1,2,3\n1,3,5\n")
+    if name in RATED:
+        assert pairs(read_ratings(path, threshold=4)) == [(1, 3)]
+        return
+    assert read_ratings(path).nnz == 2
+    with pytest.raises(ValueError, match="`threshold` needs ratings"):
+        read_ratings(path, threshold=4)
+
+
 HEADERS = (
     *("sku,client", "client,sku", "buyer,product_id", "account,article_no", "user_name,item_name"),
     *("CustomerID,StockCode", "user,sku", "member_id,item_id", "device_id,app_id", "session,item", "playlist,track"),
@@ -78,7 +152,7 @@ UNCLEAR = {
     "one role, texts": ("ann,book\nbob,pen\n", r"only item: book.*header=False if the first line is no header"),
     "a list": ("user_id:token\titem_id_list:token_seq\n1\t10 11\n2\t11\n", "'item_id_list:token_seq' holds a list"),
     "two items": ("user,movie,book\n1,2,3\n", "'movie' and 'book' may each be the item; say which.*item='movie'"),
-    "two times": ("user,item,created_at,updated_at\n1,2,3,4\n", "may each be the timestamp.*or timestamp=False"),
+    "two times": ("user,item,created_at,purchased_at\n1,2,3,4\n", "may each be the timestamp.*or timestamp=False"),
     "times in third place": ("ann,tea,1700000000\nbob,milk,1700000001\n", "column 2 holds what looks like times"),
     "dates in third place": ("ann,tea,2024-01-01\nbob,milk,2024-01-02\n", "column 2 holds what looks like times"),
     "an index": (
@@ -145,8 +219,8 @@ def test_words_are_taken_as_they_are(write, capsys):
     assert second == "1 users, 1 items, 1 interactions; 1 rows left out for ratings below 4"
     read_ratings(path, item="sku", user="client", verbose=False)
     assert capsys.readouterr().err == ""
-    read_ratings(path, item="sku")
-    assert "user → user (by name), sku → item (given)" in capsys.readouterr().err
+    read_ratings(write("client,sku,quantity\nann,B1,3\n"), item="sku")
+    assert "client → user (by name), sku → item (given)" in capsys.readouterr().err
 
 
 def test_a_first_line_with_a_number_is_data(write):
