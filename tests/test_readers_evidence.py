@@ -145,6 +145,27 @@ def test_hours_are_no_times(write):
     assert read_ratings(write("user,item,time\n" + lines(lambda k: f"{k % 5},{k},{k}", 20))).timestamps.max() == 19
 
 
+def test_columns_without_a_role_are_named(write):
+    path = write("user,video,vote,comment\n1,2,5,x\n2,3,4,y\n")
+    data = read_ratings(path)
+    assert data.describe().lines()[0].endswith("user → user, video → item (by name); ignored: vote, comment")
+    assert "\nignored         vote, comment\n" in str(data.describe())
+    with pytest.raises(ValueError, match=r"known to hold them; say rating='vote' \(columns not used: vote, comment\)"):
+        read_ratings(path, threshold=4)
+    assert read_ratings(path, rating="vote", threshold=5).nnz == 1
+    path = write("".join(f"1,2,{','.join('789')},{','.join(map(str, range(k, k + 12)))}\n" for k in range(3)))
+    data = read_ratings(path, user=0, item=1, rating=2)
+    assert data.describe().lines()[0].endswith("; ignored: column 3, column 4, column 5, column 6, column 7 and 9 more")
+    with pytest.raises(ValueError, match=r"say rating=COLUMN .columns not used: column 2, .*column 11 and 5 more"):
+        read_ratings(path, user=0, item=1, threshold=4)
+    assert read_ratings(path, user=0, item=1, rating=2, threshold=4).nnz == 1
+    path = write("1,2,x,5\n2,3,y,6\n")
+    with pytest.raises(ValueError, match=r"say rating=3 \(columns not used: column 3, column 2\)"):
+        read_ratings(path, user=0, item=1, threshold=4)
+    with pytest.raises(ValueError, match="has no column for them; leave `threshold` out"):
+        read_ratings(write("user,item\n1,2\n"), threshold=4)
+
+
 def test_dates_in_another_form(write):
     for date in ("01.03.2023", "03/01/2023 08:37", "1-3-2023"):
         with pytest.raises(RatingsFileError, match=r"line 2: .*write dates as 2024-02-01.*to_datetime.*=False"):

@@ -112,7 +112,10 @@ def test_lines_of_another_length_are_refused(case, write):
 def test_decimal_comma(write):
     path = write("1;10;4,5\n1;11;3,0\n2;10;1\n")
     assert pairs(read_ratings(path, threshold=4.5)) == [(1, 10)]
-    assert pairs(read_ratings(path, threshold=4.6)) == []
+    with pytest.raises(
+        ValueError, match=r"ratings\.txt: `threshold` 4.6 leaves nothing, .* highest rating is 4\.5; lower"
+    ):
+        read_ratings(path, threshold=4.6)
     assert "decimal comma" in read_ratings(path).describe().lines()[0]
     assert pairs(read_ratings(write("1\t10\t4,5\n1\t11\t3\n"), threshold=4.5)) == [(1, 10)]
     with pytest.raises(
@@ -244,3 +247,17 @@ def test_never_play_again_in_files_of_any_name(write):
     for other in ("101", "254", "2.5", "-1"):
         assert read_ratings(write(f"1,10,90\n1,11,255\n2,10,{other}\n")).nnz == 3
     assert read_ratings(write("1,10,255\n1,11,255\n")).nnz == 2
+
+
+def test_255_in_a_column_with_a_name_is_kept_and_said(write):
+    body = "1,10,90\n1,11,255\n2,10,0\n2,12,100\n"
+    note = (
+        '1 ratings of 255 stand beside ratings up to 100; if they are Yahoo!\'s "never play again", say format="yahoo"'
+    )
+    for text, words in (("user,item,rating\n" + body, {}), (body, {"user": 0, "item": 1, "rating": 2})):
+        data = read_ratings(write(text), **words)
+        assert data.nnz == 4
+        assert data.describe().lines()[1].endswith(f"; {note}")
+        assert f"\nnote            {note}\n" in str(data.describe())
+        assert read_ratings(write(text), "yahoo", **words).nnz == 3
+        assert "never" not in str(read_ratings(write(text.replace("90", "101")), **words).describe())

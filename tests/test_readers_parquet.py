@@ -65,8 +65,17 @@ def test_ids_are_those_of_the_file(save):
 
 
 def test_never_play_again(save):
-    data = read_ratings(save({"user": [1, 2, 3], "item": ["a", "b", "c"], "rating": [90, 255, 30]}))
-    assert pairs(data) == [(1, "a"), (3, "c")]
+    path = save({"user": [1, 2, 3], "item": ["a", "b", "c"], "rating": [90, 255, 30]})
+    data = read_ratings(path)
+    assert pairs(data) == [(1, "a"), (2, "b"), (3, "c")]
+    assert "; 1 ratings of 255 stand beside ratings up to 90; " in data.describe().lines()[1]
+
+
+def test_columns_without_a_role_are_named(save):
+    path = save({"user": [1], "vote": [5], "item": [2], "comment": ["x"]})
+    assert read_ratings(path).describe().lines()[0].endswith("item → item (by name); ignored: vote, comment")
+    with pytest.raises(ValueError, match=r"say rating=COLUMN \(columns not used: vote, comment\)"):
+        read_ratings(path, threshold=3)
 
 
 def test_lists_are_refused(save):

@@ -153,6 +153,10 @@ class Interactions(OnDisk):
             if ratings is None:
                 raise ValueError(f"`threshold` needs a column of ratings, got threshold={threshold:g} and none")
             positive = ratings >= threshold
+            if len(positive) and not positive.any():
+                raise ValueError(
+                    f"`threshold` {threshold:g} leaves nothing, for the highest rating is {ratings.max():g}; lower it"
+                )
             rows, cols, times = rows[positive], cols[positive], None if times is None else times[positive]
             user_ids, rows = columns.compact(user_ids, rows)
             item_ids, cols = columns.compact(item_ids, cols)

@@ -48,6 +48,8 @@ class Layout:
         Roles among user, item and timestamp whose first values are not all integers.
     decimal_comma : bool
         Whether ratings are written as ``4,5``.
+    numeric : tuple of int
+        Fields without a role that hold numbers in the first lines.
     """
 
     separator: str
@@ -57,6 +59,7 @@ class Layout:
     evidence: dict[str, str]
     texts: frozenset[str]
     decimal_comma: bool = False
+    numeric: tuple[int, ...] = ()
 
 
 def separator_name(separator: str) -> str:
@@ -141,6 +144,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             if role in position and not evidence.are_whole(body, position[role])
         ),
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        numeric=tuple(evidence.numeric_columns(body or rows, position)),
     )
 
 

@@ -151,10 +151,10 @@ def untyped(name: str) -> str:
     return match[1] if match else name
 
 
-def shown(names: Sequence[str]) -> str:
+def shown(names: Sequence[str], most: int = 20) -> str:
     """Return column names for a message."""
     listed = [repr(name) if not name or name != name.strip() or "," in name else name for name in names]
-    return ", ".join(listed[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return ", ".join(listed[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _words(name: str) -> list[str]:
