@@ -25,6 +25,8 @@ QUOTES = {
     "csv, doubled": ('u1,"12"" disk"\nu2,""""\n', [("u1", '12" disk'), ("u2", '"')]),
     "csv, separator": ('"Doe, Jane",tea\nbob,"a,b"\n', [("Doe, Jane", "tea"), ("bob", "a,b")]),
     "csv, numbers": ('user,item\n"1","2"\n"03","4"\n', [("03", 4), ("1", 2)]),
+    "csv, blanks around": ('u1, "Tea"\nu2 , "a, b"\n', [("u1", "Tea"), ("u2", "a, b")]),
+    "csv, blanks all around": ('user , item\n "1" , "Item, 32" \n 2 ,  ab \n', [(1, "Item, 32"), (2, "ab")]),
     "csv, a comment over lines": ('user,item,comment\n1,2,"great\nreally"\n3,4,ok\n', [(1, 2), (3, 4)]),
     "csv, a comment with blank lines": ('user,item,comment\n1,2,"great\n\nso, so"\n3,4,ok\n', [(1, 2), (3, 4)]),
 }
@@ -39,6 +41,8 @@ def test_quotation_marks(case, size, write, monkeypatch):
 
 
 STRAY = {
+    "blanks before": ('a,b\nc, "d" e\n', 2, "has text behind the quotation mark"),
+    "blanks before, no end": ('a,b\nc, "d\n', 2, "begins a quoted field that does not end"),
     "no end": ('a,b\nc,"d\n', 2, "begins a quoted field that does not end"),
     "no end, far": ('a,b\nc,"d\n' + "x\n" * 3000, 2, "begins a quoted field that does not end"),
     "end further down": ('a,b\nc,"d\ne,f\ng,h"\n', 2, "goes on into what looks like another row"),
@@ -59,6 +63,12 @@ def test_stray_quotation_marks_are_named_by_line(case, size, write, monkeypatch)
 
 
 SEPARATORS = {
+    "pipes": ("1|2\n3|4\n", [(1, 2), (3, 4)]),
+    "pipes, stray marks": ('user|item|text\n1|2|12" screen\n3|"4|"great\n', [(1, "2"), (3, '"4')]),
+    "pipes in titles": ("1,a|b\n2,c\n", [(1, "a|b"), (2, "c")]),
+    "Excel's first line": ("sep=;\r\nKunde;Artikel;x\r\n1;a,b,c,d;2\r\n", [(1, "a,b,c,d")]),
+    "Excel's first line, no header": ('\ufeff"sep=,"\n\n1,2\n3,4\n', [(1, 2), (3, 4)]),
+    "Excel's first line, another separator": ("SEP=\t\n1\t2\n3\t4\n", [(1, 2), (3, 4)]),
     "most fields": ("1;10;4,5\n1;11;3,0\n2;10;1,5\n", [(1, 10), (1, 11), (2, 10)]),
     "colons in a title": ("1,a::b\n2,c\n", [(1, "a::b"), (2, "c")]),
     "colons in every title": ("1,a::b,3\n2,c::d,4\n", [(1, "a::b"), (2, "c::d")]),
@@ -79,7 +89,7 @@ def test_separator_of_most_fields_in_every_line(case, write):
 
 
 def test_other_separators_are_said(write):
-    assert pairs(read_ratings(write("1|2\n3|4\n"), sep="|")) == [(1, 2), (3, 4)]
+    assert pairs(read_ratings(write("1^2\n3^4\n"), sep="^")) == [(1, 2), (3, 4)]
     assert pairs(read_ratings(write("1 - 2\n3 - 4\n"), sep=" - ")) == [(1, 2), (3, 4)]
     assert pairs(read_ratings(write("u1\ta, b\nu2\tc, d\n"), sep="\t")) == [("u1", "a, b"), ("u2", "c, d")]
     with pytest.raises(RatingsFileError, match=r"not clear: tab and ',' each give 2 fields.*say which.*sep='\\t'"):
@@ -87,7 +97,7 @@ def test_other_separators_are_said(write):
     with pytest.raises(RatingsFileError, match="not clear: ',' and ';' give different numbers of fields"):
         read_ratings(write("1,2;3\n1,2\n3;4\n"))
     with pytest.raises(RatingsFileError, match="line 1: has one field only"):
-        read_ratings(write("1|2\n3|4\n"))
+        read_ratings(write("1^2\n3^4\n"))
 
 
 LONG = {
@@ -134,6 +144,24 @@ def test_json_is_refused_with_advice(write):
             RatingsFileError, match=r"begins with '[{\[]', as JSON does; .*Interactions\.from_dataframe"
         ):
             read_ratings(write(text, "r.jsonl"))
+
+
+def test_web_pages_and_comments(write):
+    for text in ("<!DOCTYPE html>\n<html>a,b\n", "<html><body>Not found</body></html>\n"):
+        with pytest.raises(
+            RatingsFileError, match=r"begins with '<.*, as a web page does; was the file downloaded whole"
+        ):
+            read_ratings(write(text))
+    for text in ("# user item rating\n83 31 2\n6 12 4\n", "% bip unweighted\n% 900 100\n83 31 1 1677657600\n"):
+        with pytest.raises(RatingsFileError, match=r"line 1: looks like a comment, got '[#%].*; remove such lines"):
+            read_ratings(write(text))
+    assert pairs(read_ratings(write("#tea,1\n#milk,2\n"))) == [("#milk", 2), ("#tea", 1)]
+    assert pairs(read_ratings(write("#tea,1\nmilk,2\n"), header=False)) == [("#tea", 1), ("milk", 2)]
+
+
+def test_a_table_is_no_path():
+    with pytest.raises(TypeError, match=r"`path` must name a file, got builtins\.dict; .*Interactions\.from_dataframe"):
+        read_ratings({"user": [1], "item": [2]})
 
 
 def test_gzip_is_unpacked(write):

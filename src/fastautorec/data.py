@@ -130,6 +130,11 @@ def read_ratings(
     """
     check_choice("format", format, FORMATS)
     check_bool("verbose", verbose)
+    if not isinstance(path, (str, PathLike)):
+        raise TypeError(
+            f"`path` must name a file, got {type(path).__module__.split('.')[0]}.{type(path).__name__}; of a table in "
+            "memory, Interactions.from_dataframe(table, user=..., item=...) makes interactions"
+        )
     words = Words(user, item, rating, timestamp, sep, header)
     data = _loading.load(Path(path), format, threshold, words, items)
     if verbose:

@@ -21,8 +21,9 @@ from fastautorec.exceptions import RatingsFileError
 
 FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo", "lists")
 
-_SEPARATORS = ("::", "\t", ",", ";")
+_SEPARATORS = ("::", "\t", ",", ";", "|")
 _NETFLIX_HEADING = re.compile(r"[0-9]+:")
+_DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first line
 _VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
 _NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
@@ -50,6 +51,8 @@ class Layout:
         Whether ratings are written as ``4,5``.
     numeric : tuple of int
         Fields without a role that hold numbers in the first lines.
+    preamble : int
+        Lines with text before the first record, header included.
     """
 
     separator: str
@@ -60,6 +63,7 @@ class Layout:
     texts: frozenset[str]
     decimal_comma: bool = False
     numeric: tuple[int, ...] = ()
+    preamble: int = 0
 
 
 def separator_name(separator: str) -> str:
@@ -101,12 +105,11 @@ def find_format(path: Path, requested: str, words: Words) -> str:
 def find_layout(path: Path, requested: str, words: Words) -> Layout:
     """Return the layout of a text file from its first lines and the words of the caller."""
     lines = files.sample_lines(path)
-    if lines[0].lstrip()[:1] in ("{", "["):
-        raise RatingsFileError(
-            f"{path}: begins with {lines[0].lstrip()[0]!r}, as JSON does; load it with a data-frame library, for "
-            "example pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
-        )
-    separator = words.sep or _find_separator(path, lines, requested)
+    _refuse_other_kinds(path, lines, words)
+    declared = _DECLARED.fullmatch(lines[0].strip(" "))
+    if declared:
+        lines = lines[1:] or [""]
+    separator = words.sep or (declared and declared[1].replace("\\t", "\t")) or _find_separator(path, lines, requested)
     rows = _rows(lines, separator)
     if len(rows[0]) < 2:
         named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
@@ -144,8 +147,26 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             if role in position and not evidence.are_whole(body, position[role])
         ),
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        preamble=bool(declared) + header,
         numeric=tuple(evidence.numeric_columns(body or rows, position)),
     )
+
+
+def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
+    """Raise for text that is not one of lines of fields."""
+    first = lines[0].strip()
+    if first[:1] in ("{", "["):
+        raise RatingsFileError(
+            f"{path}: begins with {first[0]!r}, as JSON does; load it with a data-frame library, for example "
+            "pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
+        )
+    if first.lower().startswith(("<!doctype", "<html", "<?xml")):
+        raise RatingsFileError(
+            f"{path}: begins with {first[:40]!r}, as a web page does; was the file downloaded whole?"
+        )
+    marks = {line.lstrip()[:1] for line in lines}
+    if words.header is None and first[:1] in ("#", "%") and len(marks) > 1:
+        raise files.line_error(path, 1, lines[0], "looks like a comment", "remove such lines, or say header=")
 
 
 # -- separator -----------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ FIX_LINE = "correct or remove the line"
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
-_UNQUOTED = ("\t", "::", " ")  # where quoting is not the custom
+UNQUOTED = ("\t", "::", " ", "|")  # where quoting is not the custom
 _FIX_DATE = (
     "write dates as 2024-02-01 or 2024-02-01 08:30:00, or convert the column with pandas.to_datetime(column, "
     "format=...) and call Interactions.from_dataframe"
@@ -99,7 +99,7 @@ def records(lines: Iterable[str], separator: str, n_fields: int | None = None) -
     if separator == " ":
         yield from ((number, words_of(line)) for number, line in enumerate(lines))
         return
-    quoting = separator not in _UNQUOTED
+    quoting = separator not in UNQUOTED
     numbered = enumerate(lines)
     for number, line in numbered:
         if quoting and '"' in line:
@@ -113,13 +113,17 @@ def _quoted_record(
 ) -> list[str]:
     fields: list[str] = []
     start = 0
+    blank = "" if separator.startswith(" ") else " "  # may stand around a quoted field
     while True:
-        if line[start : start + 1] != '"':
+        opening = start
+        while blank and line.startswith(blank, opening):
+            opening += 1
+        if line[opening : opening + 1] != '"':
             end = line.find(separator, start)
             fields.append(line[start:] if end < 0 else line[start:end])
         else:
             pieces: list[str] = []
-            begun, at = number, start + 1
+            begun, at = number, opening + 1
             while (quote := line.find('"', at)) < 0 or line[quote + 1 : quote + 2] == '"':
                 if quote >= 0:
                     pieces.append(line[at : quote + 1])
@@ -136,6 +140,8 @@ def _quoted_record(
             pieces.append(line[at:quote])
             fields.append("".join(pieces))
             end = quote + 1
+            while blank and line.startswith(blank, end):
+                end += 1
             if end < len(line) and not line.startswith(separator, end):
                 raise LineFault(begun, "has text behind the quotation mark that ends a field", _FIX_QUOTE)
             end = end if end < len(line) else -1
@@ -229,7 +235,7 @@ class PlainReader:
 
     def _fix_number(self) -> str:
         separator = self._layout.separator
-        quote = "" if separator in _UNQUOTED else "; quote a field that contains it"
+        quote = "" if separator in UNQUOTED else "; quote a field that contains it"
         return f"{FIX_LINE} (fields are separated by {separator!r}{quote})"
 
 
