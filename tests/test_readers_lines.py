@@ -164,6 +164,12 @@ def test_a_table_is_no_path():
         read_ratings({"user": [1], "item": [2]})
 
 
+def test_a_header_in_another_encoding(write):
+    for header in ("K\xe4ufer;Gr\xf6\xdfe\n", "sep=;\nK\xe4ufer;Gr\xf6\xdfe\n"):
+        with pytest.raises(RatingsFileError, match=r"line 1: is not UTF-8, .*; convert the file, for example: iconv"):
+            read_ratings(write(f"{header}1;2\n".encode("latin-1")))
+
+
 def test_gzip_is_unpacked(write):
     text = "userId,movieId,rating,timestamp\n" + "".join(f"{i % 7},{i},5,{i}\n" for i in range(3000))
     whole = gzip.compress(text.encode())
@@ -222,6 +228,26 @@ def test_lists_by_word(write):
         read_ratings(write("1\n2\n"), "lists")
     with pytest.raises(RatingsFileError, match="line 2: holds a NUL byte"):
         read_ratings(write("1 2\n2 3\0\n"), "lists")
+
+
+BASKETS = ("milk\nbread\nbeer,salt,eggs\nmilk\nsalt,eggs\n", "u1,a,b,c\nu2,a\nu3,c,d\nu4,a,b\nu5,a\n")
+
+
+@pytest.mark.parametrize("text", [*BASKETS, *(text.replace(",", ";") for text in BASKETS)])
+def test_baskets_and_lists_of_another_form(text, write):
+    with pytest.raises(
+        RatingsFileError, match=r"the lines have [12] to [34] fields.*write blanks .*format='lists'; if "
+    ):
+        read_ratings(write(text))
+    with pytest.raises(RatingsFileError, match=r"the lines have [12] to [34] fields.*the items, say format='lists'"):
+        read_ratings(write(text.replace(",", " ").replace(";", " ")))
+    assert read_ratings(write(text.replace(",", " ").replace(";", " ")), "lists").nnz > 0
+
+
+def test_faulty_lines_among_many_are_no_baskets(write):
+    text = "user,item,title\n" + "1,2,an old man\n3,4,up\n" * 9 + "1,2\n1,2,3,4\n1\n"
+    with pytest.raises(RatingsFileError, match="line 20: must have 3 fields, has 2"):
+        read_ratings(write(text))
 
 
 def test_lists_of_train_and_test_have_one_numbering(write):

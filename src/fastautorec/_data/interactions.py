@@ -118,8 +118,8 @@ class Interactions(OnDisk):
         Raises
         ------
         ValueError
-            For a missing column, ``threshold`` without ``rating``, a missing value, or one that is no id, number or
-            time, with its row.
+            For a missing column, ``threshold`` without ``rating`` or above all of them, a missing value,
+            or one that is no id, number or time, with its row.
 
         Examples
         --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix",
 _SEPARATORS = ("::", "\t", ",", ";", "|")
 _NETFLIX_HEADING = re.compile(r"[0-9]+:")
 _DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first line
+_LINES, _LENGTHS = 5, 3  # lines of as many lengths, and no share of them alike, are hardly fields with some faults
+_ALIKE = 0.8
 _VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
 _NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
@@ -106,6 +109,8 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     """Return the layout of a text file from its first lines and the words of the caller."""
     lines = files.sample_lines(path)
     _refuse_other_kinds(path, lines, words)
+    if requested == "auto" and words == Words():
+        _refuse_baskets(path, lines)
     declared = _DECLARED.fullmatch(lines[0].strip(" "))
     if declared:
         lines = lines[1:] or [""]
@@ -129,6 +134,8 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     except UnclearColumnsError as error:
         matrix = header and not words.given() and evidence.looks_like_a_matrix(body, 1)
         doubt = _doubt(rows, names, words)
+        if "\ufffd" in lines[0]:
+            raise files.line_error(path, 1, lines[0], *plain.NOT_UTF8) from None
         told = evidence.matrix_text(len(rows[0])) if matrix else f"{error}{doubt}"
         raise RatingsFileError(f"{path}, line 1: {told}") from None
     except ValueError as error:
@@ -166,7 +173,27 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
         )
     marks = {line.lstrip()[:1] for line in lines}
     if words.header is None and first[:1] in ("#", "%") and len(marks) > 1:
-        raise files.line_error(path, 1, lines[0], "looks like a comment", "remove such lines, or say header=")
+        raise files.line_error(
+            path, 1, lines[0], "looks like a comment", "remove such lines, or say header=False if it is data"
+        )
+
+
+def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
+    """Raise for lines of any number of items: those of one user, or of one basket as shops keep them."""
+    there = [separator for separator in _SEPARATORS if any(separator in line for line in lines)] or [" "]
+    lengths = {separator: Counter(len(row) for row in _rows(lines, separator)) for separator in there}
+    if any(len(some) == 1 and min(some) > 1 for some in lengths.values()):
+        return
+    for separator, some in lengths.items():
+        uneven = max(some.values()) < _ALIKE * sum(some.values())
+        if uneven and sum(some.values()) >= _LINES and len(some) >= _LENGTHS:
+            write = "" if separator == " " else "write blanks between them and "
+            raise RatingsFileError(
+                f"{path}: the lines have {min(some)} to {max(some)} fields, such as {lines[0][:120]!r}; if each holds "
+                f"a user and the items, {write}say format='lists'; "
+                "if each holds a basket without a user, write one line for each pair, with the number of the basket as "
+                "its user"
+            )
 
 
 # -- separator -----------------------------------------------------------------------------------------------------

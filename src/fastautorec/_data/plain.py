@@ -24,6 +24,7 @@ BLANKS = "".join(character for character in map(chr, range(0x3001)) if character
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 OTHER_DATE = re.compile(r"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}\.?(?![0-9])")  # such as 31.12.2024 or 3/1/2023 8:00
 words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split knows other blanks too
+NOT_UTF8 = ("is not UTF-8", "convert the file, for example: iconv -f latin1 -t utf-8")
 FIX_LINE = "correct or remove the line"
 
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
@@ -65,8 +66,7 @@ def text_lines(block: bytes) -> list[str]:
         before = block[: error.start].decode()
         raise LineFault(
             len(files.LINE_END.findall(before)),
-            "is not UTF-8",
-            "convert the file, for example: iconv -f latin1 -t utf-8",
+            *NOT_UTF8,
         ) from None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
