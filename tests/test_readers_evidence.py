@@ -75,6 +75,8 @@ FITTING = {
     "ids like times, and times": lines(lambda k: f"{1400000000 + k * 7 % 31},{k % 7},5,{1500000000 + k}"),
     "ids like times alone": "1400000000,7\n1400000001,8\n",
     "review files": lines(lambda k: f"A{k},{k % 7},5.0,{1365811200 + k}"),
+    "addresses": "10.0.0.1,a\n10.0.0.2,b\n",
+    "versions": "1.2.3,2.1.10-b\n1.2.4,1.0.0\n",
     "few lines": lines(lambda k: f"u{k},{k % 7},5", 19),
     "numbers of days": "1,2,20240101\n2,3,20240102\n",
     "no rating in one line": "1,2,3,2024-01-01\n1,3,4,2024-01-02T08:00:00Z\n",
@@ -167,6 +169,6 @@ def test_columns_without_a_role_are_named(write):
 
 
 def test_dates_in_another_form(write):
-    for date in ("01.03.2023", "03/01/2023 08:37", "1-3-2023"):
+    for date in ("01.03.2023", "03/01/2023 08:37", "1-3-2023", "1/3/23 8:00", "2023/3/1"):
         with pytest.raises(RatingsFileError, match=r"line 2: .*write dates as 2024-02-01.*to_datetime.*=False"):
             read_ratings(write(f"user;item;date\n1;2;{date}\n"))

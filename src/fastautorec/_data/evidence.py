@@ -16,6 +16,7 @@ _LARGE = 10**8  # a number as large is hardly a rating
 _YEARS = (946_684_800, 2_051_222_400)  # 2000 to 2034 in seconds
 _FEW = 5  # lines of which a pattern may be chance, but is worth to be asked for
 _MANY = 20  # lines of which a pattern is hardly chance
+LOOK = 400  # lines that tell enough
 _WIDE = 8  # columns of numbers from which on a table is rather a matrix
 
 
@@ -75,7 +76,7 @@ def check_positions(rows: Rows, position: Mapping[str, int]) -> None:
     UnclearColumnsError
         With the words to say.
     """
-    even = [row for row in rows if len(row) == len(rows[0])]
+    even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
     n_fields = len(even[0])
     if n_fields > len(ROLES):
         if looks_like_a_matrix(even, 1):
@@ -146,7 +147,7 @@ def matrix_text(n_fields: int) -> str:
 
 def numeric_columns(rows: Rows, taken: Mapping[str, int]) -> list[int]:
     """Return which columns without a role hold numbers."""
-    columns = {i: _column(rows, i) for i in range(len(rows[0])) if i not in taken.values()}
+    columns = {i: _column(rows[:LOOK], i) for i in range(len(rows[0])) if i not in taken.values()}
     return [i for i, values in columns.items() if values and all(is_number(value) for value in values if value)]
 
 

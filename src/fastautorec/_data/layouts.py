@@ -28,6 +28,7 @@ _DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first 
 _LINES, _LENGTHS = 5, 3  # lines of as many lengths, and no share of them alike, are hardly fields with some faults
 _ALIKE = 0.8
 _VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
+_SEPARATE = "separate user and item by ',', tab, ';', '|' or '::', or say sep="
 _NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
 
@@ -110,7 +111,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     lines = files.sample_lines(path)
     _refuse_other_kinds(path, lines, words)
     if requested == "auto" and words == Words():
-        _refuse_baskets(path, lines)
+        _refuse_baskets(path, lines[: evidence.LOOK])
     declared = _DECLARED.fullmatch(lines[0].strip(" "))
     if declared:
         lines = lines[1:] or [""]
@@ -118,8 +119,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     rows = _rows(lines, separator)
     if len(rows[0]) < 2:
         named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
-        fix = "separate user and item by ',', tab, ';' or '::', or say sep="
-        raise files.line_error(path, 1, lines[0], named, fix)
+        raise files.line_error(path, 1, lines[0], named, _SEPARATE)
     header, names, body = False, None, rows
     try:
         if header := _has_header(rows, words):
@@ -207,8 +207,7 @@ def _find_separator(path: Path, lines: Sequence[str], requested: str) -> str:
         there = [" "] if " " in lines[0].strip() else []
     if len(there) < 2:
         if not there:
-            fix = "separate user and item by ',', tab, ';' or '::', or say sep="
-            raise files.line_error(path, 1, lines[0], "has one field only", fix)
+            raise files.line_error(path, 1, lines[0], "has one field only", _SEPARATE)
         return there[0]
     fields = {s: {len(row) for row in _rows(lines, s)} for s in there}
     even = {s: min(counts) for s, counts in fields.items() if len(counts) == 1 and min(counts) > 1}

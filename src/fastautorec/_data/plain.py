@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-OTHER_DATE = re.compile(r"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}\.?(?![0-9])")  # such as 31.12.2024 or 3/1/2023 8:00
+OTHER_DATE = re.compile(  # such as 31.12.2024, 3/1/23 8:00 or 2024/3/1
+    r"([0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\3([0-9]{4}|[0-9]{2}))(?=[ T]|$)"
+)
 words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split knows other blanks too
 NOT_UTF8 = ("is not UTF-8", "convert the file, for example: iconv -f latin1 -t utf-8")
 FIX_LINE = "correct or remove the line"
