@@ -210,6 +210,19 @@ def test_a_word_for_one_role_leaves_the_others_to_be_found(write):
     )
 
 
+def test_a_word_that_takes_the_place_of_user_or_item(write):
+    path = write("2024-04-01,7,31\n2024-04-02,8,31\n")
+    for words, missing in (
+        ({"timestamp": 0}, "`user`"),
+        ({"timestamp": 1}, "`item`"),
+        ({"timestamp": 0, "rating": 1}, "`user` and `item`"),
+        ({"timestamp": 0, "user": 1}, "`item`"),
+    ):
+        with pytest.raises(RatingsFileError, match=f"no header, so {missing} must be given too, as a position from 0"):
+            read_ratings(path, **words)
+    assert triples(read_ratings(path, timestamp=0, user=1, item=2))[0] == (7, 31, 1711929600)
+
+
 def test_words_are_taken_as_they_are(write, capsys):
     path = write("client,sku,quantity,user\nann,B1,3,x\nbob,B2,4,y\n")
     data = read_ratings(path, user="client", item="sku", rating="quantity", threshold=4)

@@ -121,7 +121,7 @@ WORDS = (
     {}, {}, {}, {}, {"header": False}, {"header": True}, {"user": 0, "item": 1}, {"user": 1, "item": 0, "timestamp": 3},
     {"user": "client", "item": "sku"}, {"rating": False, "timestamp": False}, {"sep": ","}, {"sep": "|"}, {"sep": "::"},
     {"sep": " "}, {"sep": "\t"}, {"sep": ";"}, {"format": "csv"}, {"format": "lists"}, {"threshold": 2},
-    {"user": 0, "item": 1, "rating": False, "header": False},
+    {"user": 0, "item": 1, "rating": False, "header": False}, {"timestamp": 0}, {"rating": 1, "header": False},
 )  # fmt: skip
 
 

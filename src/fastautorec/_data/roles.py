@@ -105,18 +105,15 @@ def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Role
         raise ValueError(f"`{twice[0]}` and `{twice[1]}` must name different columns, both are {given[twice[0]]}")
     found = dict(given)
     if names is None:
-        if not {"user", "item"} <= given.keys():
-            if words.given().keys() & {"user", "item"}:
-                missing = "item" if "user" in given else "user"
-                raise UnclearColumnsError(
-                    f"no header, so `{missing}` must be given too, as a position from 0 to {n_fields - 1}"
-                )
+        if not given.keys() & {"user", "item"}:
+            free = [role for role in ROLES if role not in given and role not in silent]
             found |= {
-                role: i
-                for i, role in enumerate(ROLES)
-                if i < n_fields and i not in found.values() and role not in found
+                role: i for i, role in enumerate(ROLES) if i < n_fields and i not in found.values() and role in free
             }
-            found = {role: i for role, i in found.items() if role not in silent}
+        missing = [role for role in ("user", "item") if role not in found]
+        if missing:
+            told = " and ".join(f"`{role}`" for role in missing)
+            raise UnclearColumnsError(f"no header, so {told} must be given too, as a position from 0 to {n_fields - 1}")
         by = "by position"
     else:
         open_roles = [role for role in ROLES if role not in given and role not in silent]
