@@ -133,6 +133,7 @@ def test_a_header_that_counts_the_columns(write):
             read_ratings(path, user=0, item=1)
         data = read_ratings(path, user=0, item=1, header=True)
         assert data.nnz == text.count("\n") - 1
+        assert pairs(read_ratings(path, user="0", item="1")) == pairs(data)
         assert read_ratings(path, header=False).nnz == text.count("\n")
     assert pairs(read_ratings(write("0,1\n0,2\n3,1\n"))) == [(0, 1), (0, 2), (3, 1)]
     assert read_ratings(write("0,1\n" + lines(lambda k: f"{k},{k % 3}"))).nnz == 31  # 0,1 and 0,0 and so on

@@ -128,6 +128,7 @@ def test_decimal_comma(write):
         read_ratings(path, threshold=4.6)
     assert "decimal comma" in read_ratings(path).describe().lines()[0]
     assert pairs(read_ratings(write("1\t10\t4,5\n1\t11\t3\n"), threshold=4.5)) == [(1, 10)]
+    assert pairs(read_ratings(write("1|10|4,5\n1|11|3\n"), threshold=4.5)) == [(1, 10)]
     with pytest.raises(
         RatingsFileError, match=r"line 2: has a decimal point in '3\.5' where other ratings have a comma"
     ):

@@ -140,7 +140,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         raise RatingsFileError(f"{path}, line 1: {told}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    comma = separator in (";", "\t", " ") and "rating" in position
+    comma = separator in (";", "\t", " ", "|") and "rating" in position
     ratings = [row[position["rating"]] for row in body if len(row) == len(rows[0])] if comma else []
     return Layout(
         separator=separator,
@@ -260,13 +260,13 @@ def _are_lists(path: Path, lines: Sequence[str]) -> bool:
 def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
     if words.header is not None:
         return words.header
+    if any(isinstance(value, str) for value in words.given().values()):
+        return True
     if evidence.counts_columns(rows):
         raise UnclearColumnsError(
             f"counts {evidence.shown_row(rows[0])}, as data-frame libraries head columns without names; say "
             "header=True if it is such a header, or header=False if it is data"
         )
-    if any(isinstance(value, str) for value in words.given().values()):
-        return True
     first = rows[0]
     known = {role[0] for name in first if (role := role_of(untyped(name)))}
     if {"user", "item"} <= known:
