@@ -71,6 +71,14 @@ def test_never_play_again(save):
     assert "; 1 ratings of 255 stand beside ratings up to 90; " in data.describe().lines()[1]
 
 
+def test_hours_are_no_times(save):
+    path = save({"user": [k % 5 for k in range(40)], "item": list(range(40)), "time": [k % 24 for k in range(40)]})
+    with pytest.raises(RatingsFileError, match="'time' holds whole numbers from 0 to 23"):
+        read_ratings(path)
+    assert read_ratings(path, timestamp="time").timestamps.max() == 23
+    assert read_ratings(path, timestamp=False).timestamps is None
+
+
 def test_columns_without_a_role_are_named(save):
     path = save({"user": [1], "vote": [5], "item": [2], "comment": ["x"]})
     assert read_ratings(path).describe().lines()[0].endswith("item → item (by name); ignored: vote, comment")

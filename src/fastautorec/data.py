@@ -83,7 +83,7 @@ def read_ratings(
         title, a session). False for ``rating`` or ``timestamp`` says that there is none.
     sep : str, optional
         What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
-        nothing where ``sep`` is a tab, blanks or ``"::"``.
+        nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``.
     header : bool, optional
         Whether the first line names the columns.
     items : array of integers or strings (n,), optional

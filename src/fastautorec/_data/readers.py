@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastautorec._data import columns, delimited, lists, netflix, parquet
+from fastautorec._data import columns, delimited, evidence, lists, netflix, parquet
 from fastautorec._data.description import Source
 from fastautorec._data.layouts import find_format, find_layout, separator_name
 from fastautorec._data.roles import ROLES, Words
@@ -57,6 +57,9 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         for role, convert in (("rating", columns.numbers), ("timestamp", columns.times)):
             if role in found and kind == "parquet":  # the others are converted line by line
                 found[role] = convert(source.headings[role], found[role])
+        if kind == "parquet" and source.evidence.get("timestamp") == "by name":
+            first = found["timestamp"][: evidence.LOOK].tolist()
+            evidence.check_hours(source.headings["timestamp"], 0, [[str(value)] for value in first])
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
     if "rating" in found:
