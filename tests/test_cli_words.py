@@ -278,7 +278,7 @@ def test_a_threshold_that_leaves_nothing(
 ) -> None:
     more = {"fit": ["--output", tmp_path / "new.npz"], "recommend": ["--model", model]}.get(command, [])
     message = error_of(capsys, command, file, *more, "--threshold", "9")
-    assert f"`--threshold` 9 leaves nothing of {file}: all of its ratings are lower" in message
+    assert f"{file}: `threshold` 9 leaves nothing, for the highest rating is 5; lower it" in message
     for text in ("nan", "inf", "four", ""):
         with pytest.raises(SystemExit) as stop:
             main([command, str(file), *map(str, more), "--threshold", text])

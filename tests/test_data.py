@@ -146,8 +146,11 @@ def test_dates_become_seconds(make_frame):
 
 
 def test_threshold_that_nothing_reaches():
-    data = Interactions.from_dataframe({"u": [1], "i": [1], "r": [1]}, "u", "i", "r", threshold=2)
-    assert data.shape == (0, 0)
+    table = {"u": [1, 2], "i": [1, 2], "r": [1, 1.5]}
+    with pytest.raises(ValueError, match=r"`threshold` 2 leaves nothing, for the highest rating is 1.5; lower it"):
+        Interactions.from_dataframe(table, "u", "i", "r", threshold=2)
+    assert Interactions.from_dataframe(table, "u", "i", "r", threshold=1.5).shape == (1, 1)
+    assert Interactions.from_dataframe({"u": [], "i": [], "r": []}, "u", "i", "r", threshold=2).shape == (0, 0)
 
 
 def test_missing_values_name_column_and_row(make_frame):

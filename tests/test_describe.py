@@ -95,6 +95,9 @@ def test_data_that_come_from_elsewhere(write):
     lines = data.describe().lines()
     assert lines == ["interactions that were not read from a file", "3 users, 3 items, 5 interactions, times 5 to 9"]
     assert "user 2, item 0 at 7" in str(data.describe())
+    assert "\ntimes         5 to 9\n" in str(data.describe())
+    moments = far.Interactions(sparse.csr_matrix([[1, 1]]), timestamps=[1677657600000, 1677744000000])
+    assert moments.describe().lines()[1].endswith(", 2023-03-01 to 2023-03-02")
     empty = far.Interactions(sparse.csr_matrix((2, 3)))
     assert empty.describe().lines()[1] == "2 users, 3 items, 0 interactions"
     train, _ = far.split(read_ratings(write("1,2\n1,3\n1,4\n")), (0.5, 0.5), by="random")

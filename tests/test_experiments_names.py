@@ -208,7 +208,7 @@ def test_lists_that_are_asked_for_are_not_cut(
 
 def test_a_threshold_and_ratios_that_leave_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for more, words in (
-        ("threshold = 9\n", "clicks: nothing is left; check `threshold`, for all ratings are lower"),
+        ("threshold = 9\n", "clicks.csv: `threshold` 9 leaves nothing, for the highest rating is 5; lower it"),
         (
             "ratios = [0.9, 0.09, 0.01]\n",
             "clicks: part 3 of 3 is empty: for the ratios 0.9, 0.09, 0.01 users need 100 or",

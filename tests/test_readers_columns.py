@@ -34,7 +34,7 @@ def test_columns_by_name(case, write):
     text, expected = BY_NAME[case]
     data = read_ratings(write(text))
     assert pairs(data) == expected
-    assert data.describe().lines()[0].endswith("(by name)")
+    assert "(by name)" in data.describe().lines()[0]
 
 
 def test_times_by_name_are_no_ratings(write):
@@ -46,6 +46,80 @@ def test_times_by_name_are_no_ratings(write):
     assert triples(read_ratings(write(text))) == [("ann", "B1", 0.0), ("ann", "B2", 86400.0)]
     text = "bought_at,customer,sku\n1970-01-01,ann,B1\n1970-01-02,ann,B2\n"
     assert triples(read_ratings(write(text))) == [("ann", "B1", 0.0), ("ann", "B2", 86400.0)]
+
+
+PLAIN_ENOUGH = {
+    "an id beside a word": ("item_id,sku,user_id,customer\n1,2,3,4\n", (3, 1)),
+    "a title beside": ("userId,movieId,title\n1,2,Up\n", (1, 2)),
+    "a page beside": ("user_id,product,url\n1,2,x\n", (1, 2)),
+    "a session beside": ("session,user,item\n7,1,2\n", (1, 2)),
+    "an address beside": ("customer_id,email,product\n1,a@b,2\n", (1, 2)),
+    "the same thing named": ("customer,customer_id,product,product_id\nAnn,1,Tea,2\n", (1, 2)),
+    "German": ("Bestellnr;Kundennummer;Artikelnummer;Menge\n9;1;2;3\n", (1, 2)),
+    "more German": ("Matrikelnummer;ArtNr\n1;2\n", (1, 2)),
+    "Italian": ("utente;prodotto\n1;2\n", (1, 2)),
+    "Spanish": ("fecha;cliente_id;producto\n2024-01-01;1;2\n", (1, 2)),
+    "French": ("utilisateur;produit\n1;2\n", (1, 2)),
+    "accounts": ("username,listing_id\n1,2\n", (1, 2)),
+    "isbn13": ("login,isbn13\n1,2\n", (1, 2)),
+}
+
+
+@pytest.mark.parametrize("case", PLAIN_ENOUGH)
+def test_names_that_are_plain_enough(case, write):
+    text, expected = PLAIN_ENOUGH[case]
+    assert pairs(read_ratings(write(text))) == [expected]
+
+
+SEVERAL = {
+    "user,customer_id,product": "'user' and 'customer_id' may each be the user; say which: user='user' or user='cust",
+    "customer_id,item,sku": "'item' and 'sku' may each be the item; say which: item='item' or item='sku'",
+    "user_id,isbn,sku": "'isbn' and 'sku' may each be the item",
+    "user_id,artist,track": "'artist' and 'track' may each be the item",
+    "user_id,title,url": "'title' and 'url' may each be the item",
+    "user_id,isbn10,isbn13": "'isbn10' and 'isbn13' may each be the item",
+    "order_id,item_id,x": "no columns named user and item .only item: item_id., .*user=COLUMN, item='item_id'",
+}
+
+
+@pytest.mark.parametrize("header", SEVERAL)
+def test_two_columns_for_one_role(header, write):
+    with pytest.raises(RatingsFileError, match=SEVERAL[header]):
+        read_ratings(write(f"{header}\n1,2,3\n"))
+
+
+TIMES = (
+    *("fecha", "Datum", "dt", "when", "date_created", "timestamp_ms", "time_utc", "t_dat", "date_achat"),
+    *("purchased_at", "bought_at", "created", "event_time", "created_at", "InvoiceDate", "Order Date", "review_date"),
+)
+PROPERTIES = (
+    *("release_date", "signup_date", "birth_date", "expiry_date", "updated_at", "published", "published_at"),
+    *("time_on_page", "born_at", "DateOfBirth", "runtime"),
+)
+
+
+@pytest.mark.parametrize("name", TIMES + PROPERTIES)
+def test_names_of_times(name, write):
+    data = read_ratings(write(f"user,item,{name}\n1,2,1970-01-02\n"))
+    assert triples(data) == [(1, 2, 86400 if name in TIMES else None)]
+
+
+RATED = ("rating", "Ratings", "score", "stars", "Book-Rating", "overall", "review_overall", "Bewertung", "rating:float")
+NOT_RATED = (
+    *("average_rating", "avg_rating", "num_ratings", "rating_count", "predicted_rating", "risk_score"),
+    *("credit_score", "sentiment_score", "age_rating"),
+)
+
+
+@pytest.mark.parametrize("name", RATED + NOT_RATED)
+def test_names_of_ratings(name, write):
+    path = write(f"user,item,{name}\n1,2,3\n1,3,5\n")
+    if name in RATED:
+        assert pairs(read_ratings(path, threshold=4)) == [(1, 3)]
+        return
+    assert read_ratings(path).nnz == 2
+    with pytest.raises(ValueError, match="`threshold` needs ratings"):
+        read_ratings(path, threshold=4)
 
 
 HEADERS = (
@@ -67,22 +141,28 @@ def test_no_header_is_taken_for_data(header, write):
 UNCLEAR = {
     "half named": (
         ",usr_id,code_id,amt_trx\n0,5,77,4\n1,5,78,3\n",
-        r"only user: usr_id\), got '', usr_id, code_id, amt_trx; .*read_ratings\(path, user='usr_id', item='code_id'\)",
+        r"only user: usr_id\), got '', usr_id, code_id, amt_trx; .*read_ratings\(path, user='usr_id', item=COLUMN\)",
     ),
     "a basket": (
         "order_id,product_id,add_to_cart_order,reordered\n1,2,1,0\n1,3,2,1\n",
-        r"only item: product_id\).*read_ratings\(path, user='order_id', item='product_id'\)",
+        r"only item: product_id\).*read_ratings\(path, user=COLUMN, item='product_id'\)",
     ),
-    "names without a role": ("foo,bar,rating\n1,2,3\n", r"got foo, bar, rating; .*user='foo', item='bar'"),
+    "names without a role": ("foo,bar,rating\n1,2,3\n", r"got foo, bar, rating; .*user=COLUMN, item=COLUMN"),
     "single letters": ("u,i\n1,2\n", r"got u, i; say which they are.*header=False"),
     "one role, texts": ("ann,book\nbob,pen\n", r"only item: book.*header=False if the first line is no header"),
     "a list": ("user_id:token\titem_id_list:token_seq\n1\t10 11\n2\t11\n", "'item_id_list:token_seq' holds a list"),
     "two items": ("user,movie,book\n1,2,3\n", "'movie' and 'book' may each be the item; say which.*item='movie'"),
-    "two times": ("user,item,created_at,updated_at\n1,2,3,4\n", "may each be the timestamp.*or timestamp=False"),
+    "two times": ("user,item,created_at,purchased_at\n1,2,3,4\n", "may each be the timestamp.*or timestamp=False"),
     "times in third place": ("ann,tea,1700000000\nbob,milk,1700000001\n", "column 2 holds what looks like times"),
     "dates in third place": ("ann,tea,2024-01-01\nbob,milk,2024-01-02\n", "column 2 holds what looks like times"),
-    "an index": ("0,5,77,4\n1,5,78,3\n2,6,77,1\n3,6,78,2\n4,7,77,5\n", r"column 0 counts the lines.*user=1, item=2"),
-    "five columns": ("u1,1,2,3,4\nu2,3,4,5,6\n", r"has 5 fields and no header.*read_ratings\(path, user=0, item=1\)"),
+    "an index": (
+        "0,5,77,4\n1,5,78,3\n2,6,77,1\n3,6,78,2\n4,7,77,5\n",
+        r"column 0 counts the lines.*user=COLUMN, item=COLUMN",
+    ),
+    "five columns": (
+        "u1,1,2,3,4\nu2,3,4,5,6\n",
+        r"has 5 fields and no header.*read_ratings\(path, user=COLUMN, item=COLUMN\)",
+    ),
 }
 
 
@@ -130,17 +210,30 @@ def test_a_word_for_one_role_leaves_the_others_to_be_found(write):
     )
 
 
+def test_a_word_that_takes_the_place_of_user_or_item(write):
+    path = write("2024-04-01,7,31\n2024-04-02,8,31\n")
+    for words, missing in (
+        ({"timestamp": 0}, "`user`"),
+        ({"timestamp": 1}, "`item`"),
+        ({"timestamp": 0, "rating": 1}, "`user` and `item`"),
+        ({"timestamp": 0, "user": 1}, "`item`"),
+    ):
+        with pytest.raises(RatingsFileError, match=f"no header, so {missing} must be given too, as a position from 0"):
+            read_ratings(path, **words)
+    assert triples(read_ratings(path, timestamp=0, user=1, item=2))[0] == (7, 31, 1711929600)
+
+
 def test_words_are_taken_as_they_are(write, capsys):
     path = write("client,sku,quantity,user\nann,B1,3,x\nbob,B2,4,y\n")
     data = read_ratings(path, user="client", item="sku", rating="quantity", threshold=4)
     assert pairs(data) == [("bob", "B2")]
     first, second = capsys.readouterr().err.splitlines()
-    assert first.endswith("4 columns: client → user, sku → item, quantity → rating (given)")
+    assert first.endswith("4 columns: client → user, sku → item, quantity → rating (given); ignored: user")
     assert second == "1 users, 1 items, 1 interactions; 1 rows left out for ratings below 4"
     read_ratings(path, item="sku", user="client", verbose=False)
     assert capsys.readouterr().err == ""
-    read_ratings(path, item="sku")
-    assert "user → user (by name), sku → item (given)" in capsys.readouterr().err
+    read_ratings(write("client,sku,quantity\nann,B1,3\n"), item="sku")
+    assert "client → user (by name), sku → item (given)" in capsys.readouterr().err
 
 
 def test_a_first_line_with_a_number_is_data(write):
@@ -191,6 +284,14 @@ def test_ready_made_parts_have_one_numbering(write):
     assert test.describe().lines()[1].endswith("; 1 rows left out for items that `items` does not name")
     train = read_ratings(write("1,10\n2,20\n", "train.csv"))
     assert pairs(read_ratings(write("3,20\n", "test.csv"), items=train.item_ids)) == [(3, 20)]
+    texts = r"the ids of the file are integers, such as 20, and those of `items` texts, such as '010'"
+    for items, message in (
+        (["010", "020"], f"`items` names none of the items of .*test.csv: {texts}"),
+        ([7, 8], "`items` names none of .*: those of the file are such as 20, those of `items` such as 7"),
+        ([], "`items` names none of .*: it is empty"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_ratings(write("3,20\n", "test.csv"), items=items)
     with pytest.raises(ValueError, match="distinct"):
         read_ratings(write("3,20\n", "test.csv"), items=[20, 20])
 

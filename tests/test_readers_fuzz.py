@@ -21,7 +21,8 @@ SEPARATORS = (",", ",", "\t", ";", "::", " ", "|")
 HEADINGS = (
     "user item rating timestamp", "user_id item_id rating timestamp", "userId movieId rating time", "client sku x y",
     "movieId viewer rating date", " user_id content_id rating", "user_id:token item_id:token rating:float time:float",
-    "rating user_id content when", "title user_id a b", "u i r t", "User-ID ISBN Book-Rating z", "who what how when",
+    "rating user_id content when", "title user_id a b", "customer item sku fecha", "0 1 2 3",
+    "u i r t", "User-ID ISBN Book-Rating z", "who what how when",
 )  # fmt: skip
 IDS = (
     ("1", "2", "3", "10", "77"),
@@ -31,7 +32,7 @@ IDS = (
     ("u1", "u2", "é", "日本", "x y"),
     ("1", "2", "x", " 3", "3 ", "\u00a04"),
     ("9223372036854775808", "1", "1_0", "1.0", "٣"),
-    ('"Doe, Jane"', '"a""b"', '""', '"x', 'y"', '"1"', '"007"', '"p"q', 'a"b'),
+    ('"Doe, Jane"', '"a""b"', '""', '"x', 'y"', '"1"', '"007"', '"p"q', 'a"b', ' "a, b" ', ' "x'),
     ("a:b", "a::b", "a,b", "a;b", "a\tb", "a|b", ":", ""),
     ("{", "[", "#x", "nan", "NULL", "\x1c5", "\x0b6", "\u200b"),
 )
@@ -70,6 +71,10 @@ def random_file(rng):
         lines[at] = disturbed(rng, lines[at], separator)
     if rng.random() < 0.1:
         lines.insert(rng.randrange(len(lines) + 1), rng.choice(("", " ", separator, lines[0], "\t", separator * 3)))
+    if rng.random() < 0.05:
+        lines.insert(
+            0, rng.choice((f"sep={separator}", f'"sep={separator}"', "sep=;", "# a comment", "<!doctype html>"))
+        )
     end = rng.choice(("\n", "\n", "\n", "\r\n", "\r"))
     text = end.join(lines) + rng.choice(("", end, end + end))
     if rng.random() < 0.03:
@@ -116,7 +121,7 @@ WORDS = (
     {}, {}, {}, {}, {"header": False}, {"header": True}, {"user": 0, "item": 1}, {"user": 1, "item": 0, "timestamp": 3},
     {"user": "client", "item": "sku"}, {"rating": False, "timestamp": False}, {"sep": ","}, {"sep": "|"}, {"sep": "::"},
     {"sep": " "}, {"sep": "\t"}, {"sep": ";"}, {"format": "csv"}, {"format": "lists"}, {"threshold": 2},
-    {"user": 0, "item": 1, "rating": False, "header": False},
+    {"user": 0, "item": 1, "rating": False, "header": False}, {"timestamp": 0}, {"rating": 1, "header": False},
 )  # fmt: skip
 
 
@@ -211,7 +216,7 @@ def test_a_table_is_the_same_from_frame_parquet_and_csv(tmp_path):
             else [rng.choice(TEXT) for _ in range(n - 1)] + ["a"]  # no column of texts that are all integers
             for role in ("user", "item")
         }
-        columns["rating"] = [rng.choice((1, 2.5, 4, 5)) for _ in range(n)]
+        columns["rating"] = [*(rng.choice((1, 2.5, 4, 5)) for _ in range(n - 1)), 5]
         if rng.random() < 0.6:
             moments = rng.choice(MOMENTS)
             columns["timestamp"] = [rng.choice(moments) for _ in range(n)]

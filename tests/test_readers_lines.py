@@ -25,6 +25,8 @@ QUOTES = {
     "csv, doubled": ('u1,"12"" disk"\nu2,""""\n', [("u1", '12" disk'), ("u2", '"')]),
     "csv, separator": ('"Doe, Jane",tea\nbob,"a,b"\n', [("Doe, Jane", "tea"), ("bob", "a,b")]),
     "csv, numbers": ('user,item\n"1","2"\n"03","4"\n', [("03", 4), ("1", 2)]),
+    "csv, blanks around": ('u1, "Tea"\nu2 , "a, b"\n', [("u1", "Tea"), ("u2", "a, b")]),
+    "csv, blanks all around": ('user , item\n "1" , "Item, 32" \n 2 ,  ab \n', [(1, "Item, 32"), (2, "ab")]),
     "csv, a comment over lines": ('user,item,comment\n1,2,"great\nreally"\n3,4,ok\n', [(1, 2), (3, 4)]),
     "csv, a comment with blank lines": ('user,item,comment\n1,2,"great\n\nso, so"\n3,4,ok\n', [(1, 2), (3, 4)]),
 }
@@ -39,6 +41,8 @@ def test_quotation_marks(case, size, write, monkeypatch):
 
 
 STRAY = {
+    "blanks before": ('a,b\nc, "d" e\n', 2, "has text behind the quotation mark"),
+    "blanks before, no end": ('a,b\nc, "d\n', 2, "begins a quoted field that does not end"),
     "no end": ('a,b\nc,"d\n', 2, "begins a quoted field that does not end"),
     "no end, far": ('a,b\nc,"d\n' + "x\n" * 3000, 2, "begins a quoted field that does not end"),
     "end further down": ('a,b\nc,"d\ne,f\ng,h"\n', 2, "goes on into what looks like another row"),
@@ -59,6 +63,12 @@ def test_stray_quotation_marks_are_named_by_line(case, size, write, monkeypatch)
 
 
 SEPARATORS = {
+    "pipes": ("1|2\n3|4\n", [(1, 2), (3, 4)]),
+    "pipes, stray marks": ('user|item|text\n1|2|12" screen\n3|"4|"great\n', [(1, "2"), (3, '"4')]),
+    "pipes in titles": ("1,a|b\n2,c\n", [(1, "a|b"), (2, "c")]),
+    "Excel's first line": ("sep=;\r\nKunde;Artikel;x\r\n1;a,b,c,d;2\r\n", [(1, "a,b,c,d")]),
+    "Excel's first line, no header": ('\ufeff"sep=,"\n\n1,2\n3,4\n', [(1, 2), (3, 4)]),
+    "Excel's first line, another separator": ("SEP=\t\n1\t2\n3\t4\n", [(1, 2), (3, 4)]),
     "most fields": ("1;10;4,5\n1;11;3,0\n2;10;1,5\n", [(1, 10), (1, 11), (2, 10)]),
     "colons in a title": ("1,a::b\n2,c\n", [(1, "a::b"), (2, "c")]),
     "colons in every title": ("1,a::b,3\n2,c::d,4\n", [(1, "a::b"), (2, "c::d")]),
@@ -79,7 +89,7 @@ def test_separator_of_most_fields_in_every_line(case, write):
 
 
 def test_other_separators_are_said(write):
-    assert pairs(read_ratings(write("1|2\n3|4\n"), sep="|")) == [(1, 2), (3, 4)]
+    assert pairs(read_ratings(write("1^2\n3^4\n"), sep="^")) == [(1, 2), (3, 4)]
     assert pairs(read_ratings(write("1 - 2\n3 - 4\n"), sep=" - ")) == [(1, 2), (3, 4)]
     assert pairs(read_ratings(write("u1\ta, b\nu2\tc, d\n"), sep="\t")) == [("u1", "a, b"), ("u2", "c, d")]
     with pytest.raises(RatingsFileError, match=r"not clear: tab and ',' each give 2 fields.*say which.*sep='\\t'"):
@@ -87,7 +97,7 @@ def test_other_separators_are_said(write):
     with pytest.raises(RatingsFileError, match="not clear: ',' and ';' give different numbers of fields"):
         read_ratings(write("1,2;3\n1,2\n3;4\n"))
     with pytest.raises(RatingsFileError, match="line 1: has one field only"):
-        read_ratings(write("1|2\n3|4\n"))
+        read_ratings(write("1^2\n3^4\n"))
 
 
 LONG = {
@@ -112,9 +122,13 @@ def test_lines_of_another_length_are_refused(case, write):
 def test_decimal_comma(write):
     path = write("1;10;4,5\n1;11;3,0\n2;10;1\n")
     assert pairs(read_ratings(path, threshold=4.5)) == [(1, 10)]
-    assert pairs(read_ratings(path, threshold=4.6)) == []
+    with pytest.raises(
+        ValueError, match=r"ratings\.txt: `threshold` 4.6 leaves nothing, .* highest rating is 4\.5; lower"
+    ):
+        read_ratings(path, threshold=4.6)
     assert "decimal comma" in read_ratings(path).describe().lines()[0]
     assert pairs(read_ratings(write("1\t10\t4,5\n1\t11\t3\n"), threshold=4.5)) == [(1, 10)]
+    assert pairs(read_ratings(write("1|10|4,5\n1|11|3\n"), threshold=4.5)) == [(1, 10)]
     with pytest.raises(
         RatingsFileError, match=r"line 2: has a decimal point in '3\.5' where other ratings have a comma"
     ):
@@ -131,6 +145,30 @@ def test_json_is_refused_with_advice(write):
             RatingsFileError, match=r"begins with '[{\[]', as JSON does; .*Interactions\.from_dataframe"
         ):
             read_ratings(write(text, "r.jsonl"))
+
+
+def test_web_pages_and_comments(write):
+    for text in ("<!DOCTYPE html>\n<html>a,b\n", "<html><body>Not found</body></html>\n"):
+        with pytest.raises(
+            RatingsFileError, match=r"begins with '<.*, as a web page does; was the file downloaded whole"
+        ):
+            read_ratings(write(text))
+    for text in ("# user item rating\n83 31 2\n6 12 4\n", "% bip unweighted\n% 900 100\n83 31 1 1677657600\n"):
+        with pytest.raises(RatingsFileError, match=r"line 1: looks like a comment, got '[#%].*; remove such lines"):
+            read_ratings(write(text))
+    assert pairs(read_ratings(write("#tea,1\n#milk,2\n"))) == [("#milk", 2), ("#tea", 1)]
+    assert pairs(read_ratings(write("#tea,1\nmilk,2\n"), header=False)) == [("#tea", 1), ("milk", 2)]
+
+
+def test_a_table_is_no_path():
+    with pytest.raises(TypeError, match=r"`path` must name a file, got builtins\.dict; .*Interactions\.from_dataframe"):
+        read_ratings({"user": [1], "item": [2]})
+
+
+def test_a_header_in_another_encoding(write):
+    for header in ("K\xe4ufer;Gr\xf6\xdfe\n", "sep=;\nK\xe4ufer;Gr\xf6\xdfe\n"):
+        with pytest.raises(RatingsFileError, match=r"line 1: is not UTF-8, .*; convert the file, for example: iconv"):
+            read_ratings(write(f"{header}1;2\n".encode("latin-1")))
 
 
 def test_gzip_is_unpacked(write):
@@ -193,6 +231,26 @@ def test_lists_by_word(write):
         read_ratings(write("1 2\n2 3\0\n"), "lists")
 
 
+BASKETS = ("milk\nbread\nbeer,salt,eggs\nmilk\nsalt,eggs\n", "u1,a,b,c\nu2,a\nu3,c,d\nu4,a,b\nu5,a\n")
+
+
+@pytest.mark.parametrize("text", [*BASKETS, *(text.replace(",", ";") for text in BASKETS)])
+def test_baskets_and_lists_of_another_form(text, write):
+    with pytest.raises(
+        RatingsFileError, match=r"the lines have [12] to [34] fields.*write blanks .*format='lists'; if "
+    ):
+        read_ratings(write(text))
+    with pytest.raises(RatingsFileError, match=r"the lines have [12] to [34] fields.*the items, say format='lists'"):
+        read_ratings(write(text.replace(",", " ").replace(";", " ")))
+    assert read_ratings(write(text.replace(",", " ").replace(";", " ")), "lists").nnz > 0
+
+
+def test_faulty_lines_among_many_are_no_baskets(write):
+    text = "user,item,title\n" + "1,2,an old man\n3,4,up\n" * 9 + "1,2\n1,2,3,4\n1\n"
+    with pytest.raises(RatingsFileError, match="line 20: must have 3 fields, has 2"):
+        read_ratings(write(text))
+
+
 def test_lists_of_train_and_test_have_one_numbering(write):
     train = read_ratings(write("0 10 11 12\n1 11\n2\n", "train.txt"))
     test = read_ratings(write("0 12 13 10\n1 10\n2 12\n", "test.txt"), items=train.item_ids)
@@ -244,3 +302,17 @@ def test_never_play_again_in_files_of_any_name(write):
     for other in ("101", "254", "2.5", "-1"):
         assert read_ratings(write(f"1,10,90\n1,11,255\n2,10,{other}\n")).nnz == 3
     assert read_ratings(write("1,10,255\n1,11,255\n")).nnz == 2
+
+
+def test_255_in_a_column_with_a_name_is_kept_and_said(write):
+    body = "1,10,90\n1,11,255\n2,10,0\n2,12,100\n"
+    note = (
+        '1 ratings of 255 stand beside ratings up to 100; if they are Yahoo!\'s "never play again", say format="yahoo"'
+    )
+    for text, words in (("user,item,rating\n" + body, {}), (body, {"user": 0, "item": 1, "rating": 2})):
+        data = read_ratings(write(text), **words)
+        assert data.nnz == 4
+        assert data.describe().lines()[1].endswith(f"; {note}")
+        assert f"\nnote            {note}\n" in str(data.describe())
+        assert read_ratings(write(text), "yahoo", **words).nnz == 3
+        assert "never" not in str(read_ratings(write(text.replace("90", "101")), **words).describe())

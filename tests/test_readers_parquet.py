@@ -45,12 +45,14 @@ def test_names_are_those_of_text_files(save):
     text = {"sku": ["B1", "B2"], "customer": ["ann", "ann"], "quantity": [1, 2], "bought_at": ["1970-01-01"] * 2}
     assert triples(read_ratings(save(text))) == [("ann", "B1", 0.0), ("ann", "B2", 0.0)]
     path = save(dict(zip("abcd", TABLE.values(), strict=True)))
-    with pytest.raises(RatingsFileError, match=r"no columns named user and item, got a, b, c, d; .*user='a', item='b'"):
+    with pytest.raises(
+        RatingsFileError, match=r"no columns named user and item, got a, b, c, d; .*user=COLUMN, item=COLUMN"
+    ):
         read_ratings(path)
     assert pairs(read_ratings(path, user="b", item="c")) == [("a", 1), ("b", 2)]
     with pytest.raises(ValueError, match="`user` must name a column of the file, got 'x'; it has a, b, c, d"):
         read_ratings(path, user="x", item="b")
-    with pytest.raises(RatingsFileError, match=r"only item: product_id.*user='order_id'"):
+    with pytest.raises(RatingsFileError, match=r"only item: product_id.*user=COLUMN, item='product_id'"):
         read_ratings(save({"order_id": [1], "product_id": [2], "reordered": [0]}))
 
 
@@ -63,8 +65,25 @@ def test_ids_are_those_of_the_file(save):
 
 
 def test_never_play_again(save):
-    data = read_ratings(save({"user": [1, 2, 3], "item": ["a", "b", "c"], "rating": [90, 255, 30]}))
-    assert pairs(data) == [(1, "a"), (3, "c")]
+    path = save({"user": [1, 2, 3], "item": ["a", "b", "c"], "rating": [90, 255, 30]})
+    data = read_ratings(path)
+    assert pairs(data) == [(1, "a"), (2, "b"), (3, "c")]
+    assert "; 1 ratings of 255 stand beside ratings up to 90; " in data.describe().lines()[1]
+
+
+def test_hours_are_no_times(save):
+    path = save({"user": [k % 5 for k in range(40)], "item": list(range(40)), "time": [k % 24 for k in range(40)]})
+    with pytest.raises(RatingsFileError, match="'time' holds whole numbers from 0 to 23"):
+        read_ratings(path)
+    assert read_ratings(path, timestamp="time").timestamps.max() == 23
+    assert read_ratings(path, timestamp=False).timestamps is None
+
+
+def test_columns_without_a_role_are_named(save):
+    path = save({"user": [1], "vote": [5], "item": [2], "comment": ["x"]})
+    assert read_ratings(path).describe().lines()[0].endswith("item → item (by name); ignored: vote, comment")
+    with pytest.raises(ValueError, match=r"say rating=COLUMN \(columns not used: vote, comment\)"):
+        read_ratings(path, threshold=3)
 
 
 def test_lists_are_refused(save):

@@ -44,7 +44,9 @@ def read_ratings(
     r"""Read a rating file.
 
     What the file is made of is told from the file where that is clear; where it is not, the file is refused with the
-    words to say. What was taken is printed.
+    words to say. What was taken, and which columns were not, is printed.
+
+    Without ``threshold`` every row counts as positive: also a rating of 1 star, a dislike or a rating of 0.
 
     Text files are read by polars where it is installed (``pip install 'fastautorec[data]'``): tens of millions of
     lines in seconds. Without it a reader in plain Python does the same, at some seconds per million lines.
@@ -58,8 +60,8 @@ def read_ratings(
     format : str
         ``"auto"`` tells the format from the file. The others say what to expect:
 
-        - ``"csv"``, ``"tsv"``: columns with a header that names them (user_id, customer, item, movieId, sku, score,
-          date, ...; other columns are ignored), or without one user, item[, rating[, timestamp]] in this order
+        - ``"csv"``, ``"tsv"``: columns with a header that names them, or without one user, item[, rating[, timestamp]]
+          in this order
         - ``"lists"``: lines ``user item item ...`` separated by blanks; users without items are kept
         - ``"movielens"``: ``u.data`` (tab), ``ratings.dat`` (``::``) or ``ratings.csv``
         - ``"goodbooks"``: ``ratings.csv`` of Goodbooks-10k
@@ -67,16 +69,21 @@ def read_ratings(
         - ``"yahoo"``: Yahoo! R1 (user, item, rating 0 to 100, tab)
         - ``"parquet"``: columns named as in a csv header
 
-        A rating of 255 beside whole numbers up to 100 is Yahoo!'s "never play again": such rows are left out.
+        A rating of 255 is Yahoo!'s "never play again" with ``"yahoo"``, and beside whole numbers up to 100 in a file
+        that names no columns: such rows are left out.
     threshold : float, optional
         A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
         positive one. Without it every row of the file is positive, whatever its rating.
     user, item, rating, timestamp : str or int, optional
         Name or position, from 0, of the column of each. Those that are given are taken as they are; the others are
-        looked for by name. False for ``rating`` or ``timestamp`` says that there is none.
+        looked for by name: users and items by what the name is about (user_id, customer, member_no, Kundennummer;
+        item, movieId, sku, isbn, Artikelnr, ...), ratings and times by known names only (rating, score, stars, overall,
+        ...; timestamp, date, time, created_at, order_date, ...), for an average rating or a release date is none. Two
+        names for one role are refused, unless one is a plain id (item_id beside sku) or the other a mere property (a
+        title, a session). False for ``rating`` or ``timestamp`` says that there is none.
     sep : str, optional
         What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
-        nothing where ``sep`` is a tab, blanks or ``"::"``.
+        nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``.
     header : bool, optional
         Whether the first line names the columns.
     items : array of integers or strings (n,), optional
@@ -90,7 +97,9 @@ def read_ratings(
     Interactions
         A column of ids is int64 if each of them is an integer as it would be printed, else all are strings: 007 is no
         integer. Both ascending. Blanks around a field are ignored. A pair that occurs several times counts once, at its
-        latest time. Its method ``describe`` tells what was read and how.
+        latest time. Times are numbers, which stay as they are, or dates in the forms of ISO 8601, such as 2024-02-01,
+        2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become seconds since 1970. The method ``describe`` tells
+        what was read and how.
 
     Raises
     ------
@@ -100,7 +109,8 @@ def read_ratings(
         For an empty or unreadable file, a malformed line (the message gives file, line number and line), or one of
         which the columns, the separator or the header are not clear (the message gives the words to say).
     TypeError, ValueError
-        For an unknown format, a column that is not there, or ``threshold`` with a file that has no ratings.
+        For an unknown format, a column that is not there, ``threshold`` with a file that has no ratings, or a
+        ``threshold`` or ``items`` that leaves nothing.
     ImportError
         For Parquet where neither polars nor pyarrow is installed.
 
@@ -130,6 +140,11 @@ def read_ratings(
     """
     check_choice("format", format, FORMATS)
     check_bool("verbose", verbose)
+    if not isinstance(path, (str, PathLike)):
+        raise TypeError(
+            f"`path` must name a file, got {type(path).__module__.split('.')[0]}.{type(path).__name__}; of a table in "
+            "memory, Interactions.from_dataframe(table, user=..., item=...) makes interactions"
+        )
     words = Words(user, item, rating, timestamp, sep, header)
     data = _loading.load(Path(path), format, threshold, words, items)
     if verbose:

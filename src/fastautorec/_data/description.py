@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._data.roles import shown
 from fastautorec._sparse import Csr
 
 _FIRST = 5
+_FEW, _MANY = 5, 40  # columns that are listed in the short and the long form
 _VALUES = 20  # of ratings that are listed
 _SECONDS = (10**8, 10**11)  # times from 1973 on, which are dates in seconds and not in another unit
+_MILLISECONDS = (10**11, 10**14)  # from 1973 on as well
 
 
 @dataclass
@@ -34,6 +37,12 @@ class Source:
         How each was found; empty where the format says.
     form : str
         What else was told from the file.
+    ignored : list of str
+        Columns that have no role.
+    numeric : list of str or None
+        Those of them that hold numbers in the first lines; None where nobody looked.
+    notes : list of str
+        What the reader should know besides.
     dropped : list of (int, str)
         How many rows were left out, and why.
     repeated : int
@@ -49,6 +58,9 @@ class Source:
     headings: Mapping[str, str]
     evidence: Mapping[str, str]
     form: str = ""
+    ignored: list[str] = field(default_factory=list)
+    numeric: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
     dropped: list[tuple[int, str]] = field(default_factory=list)
     repeated: int = 0
     ratings: dict[float, int] | None = None
@@ -101,7 +113,10 @@ class Description:
         if self.source is None:
             return ["interactions that were not read from a file", facts]
         notes = [f"{count:,} rows left out for {why}" for count, why in self.source.dropped if count]
-        return [f"{Path(self.source.path).name}: {self._taken(self.source)}", "; ".join([facts, *notes])]
+        return [
+            f"{Path(self.source.path).name}: {self._taken(self.source)}",
+            "; ".join([facts, *notes, *self.source.notes]),
+        ]
 
     def __str__(self) -> str:
         source = self.source
@@ -116,7 +131,7 @@ class Description:
             again = f"{source.repeated:,} rows, each pair counted once" if source.repeated else "none"
             rows.append(("repeated pairs", again))
         if self._times is not None:
-            rows.append(("times", _span(*self._times)))
+            rows.append(("times", " to ".join(map(_time, self._times))))
         if source is not None and source.ratings is not None:
             rows.append(("ratings", _values(source.ratings)))
         if source is not None:
@@ -137,11 +152,11 @@ class Description:
         return [f"{m:,} users", f"{n:,} items", f"{self._nnz:,} interactions", *span]
 
     def _of_source(self, source: Source) -> list[tuple[str, str]]:
-        rows = [("file", source.path), ("format", self._format(source))]
+        rows = [("file", source.path), ("format", self._format(source)), *(("note", note) for note in source.notes)]
         for number, (role, heading) in enumerate(source.headings.items()):
             how = f" ({source.evidence[role]})" if role in source.evidence else ""
             rows.append(("columns" if number == 0 else "", f"{heading} → {role}{how}"))
-        return rows
+        return [*rows, ("ignored", shown(source.ignored, _MANY))] if source.ignored else rows
 
     def _format(self, source: Source) -> str:
         separated = "" if source.separator is None else f", separated by {source.separator}"
@@ -156,7 +171,8 @@ class Description:
             for role, heading in source.headings.items()
         ]
         how = f" ({ways.pop()})" if len(ways) == 1 else ""
-        return f"{self._format(source)}: {', '.join(columns)}{how}"
+        ignored = f"; ignored: {shown(source.ignored, _FEW)}" if source.ignored else ""
+        return f"{self._format(source)}: {', '.join(columns)}{how}{ignored}"
 
 
 def _span(first: Any, last: Any) -> str:
@@ -165,9 +181,10 @@ def _span(first: Any, last: Any) -> str:
 
 
 def _time(value: Any) -> str:
-    if not _SECONDS[0] <= value < _SECONDS[1]:
-        return str(value)
-    return datetime.fromtimestamp(value, timezone.utc).strftime("%Y-%m-%d")
+    for (low, high), unit in ((_SECONDS, 1), (_MILLISECONDS, 1000)):
+        if low <= value < high:
+            return datetime.fromtimestamp(value / unit, timezone.utc).strftime("%Y-%m-%d")
+    return str(value)
 
 
 def _values(counts: Mapping[float, int]) -> str:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastautorec._data import columns
 from fastautorec._data.layouts import Layout
-from fastautorec._data.plain import BLANKS, moments
+from fastautorec._data.plain import BLANKS, UNQUOTED, moments
 
 _PIECE = 1 << 18  # bytes whose masks stay in the cache
 _NEWLINE, _QUOTE, _ZERO, _NINE = b'\n"09'
@@ -26,7 +26,7 @@ class FastReader:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._texts = set(layout.texts)
-        self._quoting = layout.separator not in ("\t", "::", " ")
+        self._quoting = layout.separator not in UNQUOTED
         one = len(layout.separator) == 1 and layout.separator.isascii()
         self._usable = (one or layout.separator == "::") and not layout.decimal_comma
 

@@ -121,8 +121,8 @@ class Interactions(OnDisk):
         Raises
         ------
         ValueError
-            For a missing column, ``threshold`` without ``rating``, a missing value, or one that is no id, number or
-            time, with its row.
+            For a missing column, ``threshold`` without ``rating`` or above all of them, a missing value,
+            or one that is no id, number or time, with its row.
 
         Examples
         --------
@@ -157,6 +157,10 @@ class Interactions(OnDisk):
                 raise ValueError(f"`threshold` needs a column of ratings, got threshold={threshold:g} and none")
             with np.errstate(over="ignore"):  # of one that narrow ratings cannot reach
                 positive = ratings >= threshold
+            if len(positive) and not positive.any():
+                raise ValueError(
+                    f"`threshold` {threshold:g} leaves nothing, for the highest rating is {ratings.max():g}; lower it"
+                )
             rows, cols, times = rows[positive], cols[positive], None if times is None else times[positive]
             user_ids, rows = columns.compact(user_ids, rows)
             item_ids, cols = columns.compact(item_ids, cols)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastautorec._data import files, plain
+from fastautorec._data import evidence, files, plain
 from fastautorec._data.roles import (
-    ROLES,
     UnclearColumnsError,
     Words,
     find_roles,
@@ -22,12 +22,13 @@ from fastautorec.exceptions import RatingsFileError
 
 FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo", "lists")
 
-_SEPARATORS = ("::", "\t", ",", ";")
+_SEPARATORS = ("::", "\t", ",", ";", "|")
 _NETFLIX_HEADING = re.compile(r"[0-9]+:")
-_WHOLE = re.compile(r"-?[0-9]+")
-_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first line
+_LINES, _LENGTHS = 5, 3  # lines of as many lengths, and no share of them alike, are hardly fields with some faults
+_ALIKE = 0.8
 _VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
-_EARLY = 10**8  # 1973 in seconds: a number as large is hardly a rating
+_SEPARATE = "separate user and item by ',', tab, ';', '|' or '::', or say sep="
 _NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
 
@@ -52,6 +53,10 @@ class Layout:
         Roles among user, item and timestamp whose first values are not all integers.
     decimal_comma : bool
         Whether ratings are written as ``4,5``.
+    numeric : tuple of int
+        Fields without a role that hold numbers in the first lines.
+    preamble : int
+        Lines with text before the first record, header included.
     """
 
     separator: str
@@ -61,6 +66,8 @@ class Layout:
     evidence: dict[str, str]
     texts: frozenset[str]
     decimal_comma: bool = False
+    numeric: tuple[int, ...] = ()
+    preamble: int = 0
 
 
 def separator_name(separator: str) -> str:
@@ -102,49 +109,91 @@ def find_format(path: Path, requested: str, words: Words) -> str:
 def find_layout(path: Path, requested: str, words: Words) -> Layout:
     """Return the layout of a text file from its first lines and the words of the caller."""
     lines = files.sample_lines(path)
-    if lines[0].lstrip()[:1] in ("{", "["):
-        raise RatingsFileError(
-            f"{path}: begins with {lines[0].lstrip()[0]!r}, as JSON does; load it with a data-frame library, for "
-            "example pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
-        )
-    separator = words.sep or _find_separator(path, lines, requested)
+    _refuse_other_kinds(path, lines, words)
+    if requested == "auto" and words == Words():
+        _refuse_baskets(path, lines[: evidence.LOOK])
+    declared = _DECLARED.fullmatch(lines[0].strip(" "))
+    if declared:
+        lines = lines[1:] or [""]
+    separator = words.sep or (declared and declared[1].replace("\\t", "\t")) or _find_separator(path, lines, requested)
     rows = _rows(lines, separator)
     if len(rows[0]) < 2:
         named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
-        fix = "separate user and item by ',', tab, ';' or '::', or say sep="
-        raise files.line_error(path, 1, lines[0], named, fix)
-    header = _has_header(rows, words)
-    names = tuple(rows[0]) if header else None
-    body = rows[1:] if header else rows
+        raise files.line_error(path, 1, lines[0], named, _SEPARATE)
+    header, names, body = False, None, rows
     try:
+        if header := _has_header(rows, words):
+            names, body = tuple(rows[0]), rows[1:]
         by_position = not header and not words.given().keys() & {"user", "item"}
-        if by_position and len(rows[0]) > len(ROLES):
-            raise UnclearColumnsError(
-                f"has {len(rows[0])} fields and no header that names user and item, got {lines[0][:120]!r}; say which "
-                "they are, for example read_ratings(path, user=0, item=1)"
-            )
+        position, found_by = find_roles(names, len(rows[0]), words)
         if by_position:
-            _refuse_an_index(body)
-        position, evidence = find_roles(names, len(rows[0]), words)
-        _refuse_times_as_ratings(position, evidence, body)
+            evidence.check_positions(body, {role: i for role, i in position.items() if found_by[role] == "by position"})
+        if names is not None and found_by.get("timestamp") == "by name":
+            at = position["timestamp"]
+            evidence.check_hours(untyped(names[at]), at, body)
     except UnclearColumnsError as error:
+        matrix = header and not words.given() and evidence.looks_like_a_matrix(body, 1)
         doubt = _doubt(rows, names, words)
-        raise RatingsFileError(f"{path}, line 1: {error}{doubt}") from None
+        if "\ufffd" in lines[0]:
+            raise files.line_error(path, 1, lines[0], *plain.NOT_UTF8) from None
+        told = evidence.matrix_text(len(rows[0])) if matrix else f"{error}{doubt}"
+        raise RatingsFileError(f"{path}, line 1: {told}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    comma = separator in (";", "\t", " ") and "rating" in position
+    comma = separator in (";", "\t", " ", "|") and "rating" in position
     ratings = [row[position["rating"]] for row in body if len(row) == len(rows[0])] if comma else []
     return Layout(
         separator=separator,
         names=names,
         n_fields=len(rows[0]),
         position=position,
-        evidence=evidence,
+        evidence=found_by,
         texts=frozenset(
-            role for role in ("user", "item", "timestamp") if role in position and not _whole(body, position[role])
+            role
+            for role in ("user", "item", "timestamp")
+            if role in position and not evidence.are_whole(body, position[role])
         ),
-        decimal_comma=any(_DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        preamble=bool(declared) + header,
+        numeric=tuple(evidence.numeric_columns(body or rows, position)),
     )
+
+
+def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
+    """Raise for text that is not one of lines of fields."""
+    first = lines[0].strip()
+    if first[:1] in ("{", "["):
+        raise RatingsFileError(
+            f"{path}: begins with {first[0]!r}, as JSON does; load it with a data-frame library, for example "
+            "pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
+        )
+    if first.lower().startswith(("<!doctype", "<html", "<?xml")):
+        raise RatingsFileError(
+            f"{path}: begins with {first[:40]!r}, as a web page does; was the file downloaded whole?"
+        )
+    marks = {line.lstrip()[:1] for line in lines}
+    if words.header is None and first[:1] in ("#", "%") and len(marks) > 1:
+        raise files.line_error(
+            path, 1, lines[0], "looks like a comment", "remove such lines, or say header=False if it is data"
+        )
+
+
+def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
+    """Raise for lines of any number of items: those of one user, or of one basket as shops keep them."""
+    there = [separator for separator in _SEPARATORS if any(separator in line for line in lines)] or [" "]
+    lengths = {separator: Counter(len(row) for row in _rows(lines, separator)) for separator in there}
+    if any(len(some) == 1 and min(some) > 1 for some in lengths.values()):
+        return
+    for separator, some in lengths.items():
+        uneven = max(some.values()) < _ALIKE * sum(some.values())
+        if uneven and sum(some.values()) >= _LINES and len(some) >= _LENGTHS:
+            write = "" if separator == " " else "write blanks between them and "
+            raise RatingsFileError(
+                f"{path}: the lines have {min(some)} to {max(some)} fields, such as {lines[0][:120]!r}; if each holds "
+                f"a user and the items, {write}say format='lists'; "
+                "if each holds a basket without a user, write one line for each pair, with the number of the basket as "
+                "its user"
+            )
 
 
 # -- separator -----------------------------------------------------------------------------------------------------
@@ -158,8 +207,7 @@ def _find_separator(path: Path, lines: Sequence[str], requested: str) -> str:
         there = [" "] if " " in lines[0].strip() else []
     if len(there) < 2:
         if not there:
-            fix = "separate user and item by ',', tab, ';' or '::', or say sep="
-            raise files.line_error(path, 1, lines[0], "has one field only", fix)
+            raise files.line_error(path, 1, lines[0], "has one field only", _SEPARATE)
         return there[0]
     fields = {s: {len(row) for row in _rows(lines, s)} for s in there}
     even = {s: min(counts) for s, counts in fields.items() if len(counts) == 1 and min(counts) > 1}
@@ -190,7 +238,7 @@ def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
 def _are_lists(path: Path, lines: Sequence[str]) -> bool:
     """Return whether the lines are ``user item item ...``; raise where that is as likely as columns."""
     rows = [plain.words_of(line) for line in lines]
-    if any(any(not _WHOLE.fullmatch(word) for word in row) for row in rows):
+    if any(any(not evidence.WHOLE.fullmatch(word) for word in row) for row in rows):
         return False
     lengths = {len(row) for row in rows}
     users = [row[0] for row in rows]
@@ -214,11 +262,16 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
         return words.header
     if any(isinstance(value, str) for value in words.given().values()):
         return True
+    if evidence.counts_columns(rows):
+        raise UnclearColumnsError(
+            f"counts {evidence.shown_row(rows[0])}, as data-frame libraries head columns without names; say "
+            "header=True if it is such a header, or header=False if it is data"
+        )
     first = rows[0]
     known = {role[0] for name in first if (role := role_of(untyped(name)))}
     if {"user", "item"} <= known:
         return True
-    if any(_VALUE_START.match(field) or _is_value(field) for field in first):
+    if any(_VALUE_START.match(field) or evidence.is_value(field) for field in first):
         return False
     return _is_over_values(rows) or any(looks_like_a_heading(name) for name in first)
 
@@ -226,7 +279,7 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
 def _is_over_values(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether some column holds numbers or times in every line but the first."""
     body = [row for row in rows[1:] if len(row) == len(rows[0])]
-    return bool(body) and any(all(_is_value(row[i]) for row in body) for i in range(len(rows[0])))
+    return bool(body) and any(all(evidence.is_value(row[i]) for row in body) for i in range(len(rows[0])))
 
 
 def _doubt(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None, words: Words) -> str:
@@ -235,49 +288,3 @@ def _doubt(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None, words: 
         return ""
     plain_header = _is_over_values(rows) and any(looks_like_a_heading(untyped(name)) for name in names)
     return "" if plain_header else " (or header=False if the first line is no header)"
-
-
-def _refuse_times_as_ratings(position: dict[str, int], evidence: dict[str, str], body: Sequence[Sequence[str]]) -> None:
-    at = position.get("rating")
-    if at is None or evidence["rating"] != "by position":
-        return
-    values = [row[at] for row in body if len(row) > at]
-    dates = all(not _is_number(value) and _is_value(value) for value in values)
-    if values and (dates or all(_WHOLE.fullmatch(value) and int(value) >= _EARLY for value in values)):
-        raise UnclearColumnsError(
-            f"column {at} holds what looks like times, such as {values[0]}, where the rating is expected; say which "
-            f"columns are which, for example read_ratings(path, user=0, item=1, timestamp={at})"
-        )
-
-
-def _refuse_an_index(body: Sequence[Sequence[str]]) -> None:
-    """Raise if the first column counts the lines while the next one holds the same things again."""
-    rows = [row for row in body if len(row) == len(body[0])]
-    if len(rows[0]) < 3 or len(rows) < 5 or rows[0][0] not in ("0", "1"):
-        return
-    start = int(rows[0][0])
-    counts = all(row[0] == str(number) for number, row in enumerate(rows, start))
-    if counts and len({row[1] for row in rows}) < len(rows):
-        raise UnclearColumnsError(
-            "column 0 counts the lines, so it may be an index and no user; say which columns are which, for example "
-            "read_ratings(path, user=1, item=2)"
-        )
-
-
-def _whole(rows: Sequence[Sequence[str]], position: int) -> bool:
-    return all(_WHOLE.fullmatch(row[position]) for row in rows if len(row) > position)
-
-
-def _is_number(text: str) -> bool:
-    return plain.NUMBER.fullmatch(text) is not None or _DECIMAL_COMMA.fullmatch(text) is not None
-
-
-def _is_value(text: str) -> bool:
-    """Return whether a text is a number or a time, which a column name is not."""
-    if _is_number(text) or text.lower() in ("nan", "inf", "-inf"):
-        return True
-    try:
-        plain.moment(text)
-    except ValueError:
-        return False
-    return True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastautorec._data import columns
+from fastautorec._data.description import Source
 from fastautorec._data.interactions import Interactions
 from fastautorec._data.readers import read_columns
-from fastautorec._data.roles import Words
+from fastautorec._data.roles import Words, untyped
+from fastautorec._data.texts import is_text
 from fastautorec._validation import check_real
 from fastautorec.exceptions import RatingsFileError
 
@@ -29,7 +32,7 @@ def load(
     source, n_rows = found.source, len(found.user)
     if threshold is not None:
         if found.rating is None:
-            raise ValueError(f"`threshold` needs ratings, but {path} has none; leave `threshold` out")
+            raise ValueError(f"`threshold` needs ratings, but {path} {_how_to_rate(source)}")
         low = int(np.count_nonzero(found.rating < check_real("threshold", threshold)))
         source.dropped.append((low, f"ratings below {threshold:g}"))
         n_rows -= low
@@ -45,14 +48,44 @@ def load(
     ratings, times = None if threshold is None else found.rating, found.timestamp
     rows = rows[: len(found.item)]
     del found  # before the matrix takes its memory
-    data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold)
+    try:
+        data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     source.repeated = n_rows - data.nnz
     if items is not None:
         known = data.with_items(items)
+        if data.nnz and not known.nnz:
+            raise ValueError(f"`items` names none of the items of {path}{_why_none(data.item_ids, known.item_ids)}")
         source.dropped.append((data.nnz - known.nnz, "items that `items` does not name"))
         data = known
     data._source = source
     return data
+
+
+def _how_to_rate(source: Source) -> str:
+    """Return what to say where ratings are asked for and no column is known to hold them."""
+    if not source.ignored:
+        return "has no column for them; leave `threshold` out"
+    likely = source.ignored if source.numeric is None else source.numeric
+    place = re.fullmatch("column ([0-9]+)", likely[0]) if len(likely) == 1 else None
+    name = (place[1] if place else repr(untyped(likely[0]))) if len(likely) == 1 else "COLUMN"
+    first = ", ".join([*likely, *(other for other in source.ignored if other not in likely)][:10])
+    more = f" and {len(source.ignored) - 10} more" if len(source.ignored) > 10 else ""
+    return f"has no column that is known to hold them; say rating={name} (columns not used: {first}{more})"
+
+
+def _why_none(found: Any, wanted: Any) -> str:
+    """Return in what ids of a file differ from those asked for."""
+    kinds = ["texts" if is_text(ids) else "integers" for ids in (found, wanted)]
+    first, other = (repr(ids.tolist()[0]) for ids in (found, wanted)) if len(wanted) else ("", "")
+    if not other:
+        return ": it is empty"
+    if kinds[0] != kinds[1]:
+        return (
+            f": the ids of the file are {kinds[0]}, such as {first}, and those of `items` {kinds[1]}, such as {other}"
+        )
+    return f": those of the file are such as {first}, those of `items` such as {other}"
 
 
 def _with_lonely(users: Any, lonely: Any) -> Any:

@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+OTHER_DATE = re.compile(  # such as 31.12.2024, 3/1/23 8:00 or 2024/3/1
+    r"([0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\3([0-9]{4}|[0-9]{2}))(?=[ T]|$)"
+)
 words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split knows other blanks too
+NOT_UTF8 = ("is not UTF-8", "convert the file, for example: iconv -f latin1 -t utf-8")
 FIX_LINE = "correct or remove the line"
 
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
-_UNQUOTED = ("\t", "::", " ")  # where quoting is not the custom
-_FIX_RATING = f"{FIX_LINE}, or leave the ratings out with rating=False"
-_FIX_TIME = f"{FIX_LINE}, or leave the times out with timestamp=False"
+UNQUOTED = ("\t", "::", " ", "|")  # where quoting is not the custom
+_FIX_DATE = (
+    "write dates as 2024-02-01 or 2024-02-01 08:30:00, or convert the column with pandas.to_datetime(column, "
+    "format=...) and call Interactions.from_dataframe"
+)
 _FIX_QUOTE = "remove the quotation mark, or double it within a quoted field"
 _CHUNK = 1 << 14  # records whose texts are in memory at a time
 
@@ -62,8 +68,7 @@ def text_lines(block: bytes) -> list[str]:
         before = block[: error.start].decode()
         raise LineFault(
             len(files.LINE_END.findall(before)),
-            "is not UTF-8",
-            "convert the file, for example: iconv -f latin1 -t utf-8",
+            *NOT_UTF8,
         ) from None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -96,7 +101,7 @@ def records(lines: Iterable[str], separator: str, n_fields: int | None = None) -
     if separator == " ":
         yield from ((number, words_of(line)) for number, line in enumerate(lines))
         return
-    quoting = separator not in _UNQUOTED
+    quoting = separator not in UNQUOTED
     numbered = enumerate(lines)
     for number, line in numbered:
         if quoting and '"' in line:
@@ -110,13 +115,17 @@ def _quoted_record(
 ) -> list[str]:
     fields: list[str] = []
     start = 0
+    blank = "" if separator.startswith(" ") else " "  # may stand around a quoted field
     while True:
-        if line[start : start + 1] != '"':
+        opening = start
+        while blank and line.startswith(blank, opening):
+            opening += 1
+        if line[opening : opening + 1] != '"':
             end = line.find(separator, start)
             fields.append(line[start:] if end < 0 else line[start:end])
         else:
             pieces: list[str] = []
-            begun, at = number, start + 1
+            begun, at = number, opening + 1
             while (quote := line.find('"', at)) < 0 or line[quote + 1 : quote + 2] == '"':
                 if quote >= 0:
                     pieces.append(line[at : quote + 1])
@@ -133,6 +142,8 @@ def _quoted_record(
             pieces.append(line[at:quote])
             fields.append("".join(pieces))
             end = quote + 1
+            while blank and line.startswith(blank, end):
+                end += 1
             if end < len(line) and not line.startswith(separator, end):
                 raise LineFault(begun, "has text behind the quotation mark that ends a field", _FIX_QUOTE)
             end = end if end < len(line) else -1
@@ -184,7 +195,7 @@ class PlainReader:
             if at_time >= 0:
                 text = fields[at_time].strip(BLANKS)
                 if not (text.isdecimal() and text.isascii()):
-                    _check_moment(number, text)
+                    self._check_moment(number, text)
                 moments.append(text)
             if len(users) == _CHUNK:
                 _move(texts, done)
@@ -207,11 +218,26 @@ class PlainReader:
             return f"has a decimal point in {text!r} where other ratings have a comma", FIX_LINE
         if _COMMA_NUMBER.fullmatch(text):
             return f"must have a finite number as its rating, but {text!r} has a decimal comma", "write a decimal point"
-        return "must have a finite number as its rating", _FIX_RATING
+        return "must have a finite number as its rating", FIX_LINE + self._or("rating")
+
+    def _check_moment(self, number: int, text: str) -> None:
+        try:
+            moment(text)
+        except ValueError:
+            fix = _FIX_DATE if OTHER_DATE.match(text) else FIX_LINE
+            raise LineFault(
+                number, "must have a number or an ISO 8601 date as its time", fix + self._or("timestamp")
+            ) from None
+
+    def _or(self, role: str) -> str:
+        """Return the way out where a column may hold something else than taken for."""
+        if self._layout.evidence[role] == "by position":
+            return ", or say which columns are which with user= and item="
+        return f", or leave the {'times' if role == 'timestamp' else 'ratings'} out with {role}=False"
 
     def _fix_number(self) -> str:
         separator = self._layout.separator
-        quote = "" if separator in _UNQUOTED else "; quote a field that contains it"
+        quote = "" if separator in UNQUOTED else "; quote a field that contains it"
         return f"{FIX_LINE} (fields are separated by {separator!r}{quote})"
 
 
@@ -266,13 +292,6 @@ def _move(texts: dict[str, list[Any]], done: dict[str, list[Any]]) -> None:
         if len(part):
             done[role].append(part)
         values.clear()
-
-
-def _check_moment(number: int, text: str) -> None:
-    try:
-        moment(text)
-    except ValueError:
-        raise LineFault(number, "must have a number or an ISO 8601 date as its time", _FIX_TIME) from None
 
 
 def _is_blank(fields: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastautorec._data import columns, delimited, lists, netflix, parquet
+from fastautorec._data import columns, delimited, evidence, lists, netflix, parquet
 from fastautorec._data.description import Source
 from fastautorec._data.layouts import find_format, find_layout, separator_name
 from fastautorec._data.roles import ROLES, Words
@@ -37,6 +37,7 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
     if kind == "parquet":
         found, roles, names = parquet.read_parquet(path, words, _POLARS)
         source = Source(str(path), "parquet", None, len(names), _headings(names, roles.position), roles.evidence)
+        source.ignored = _others(names, len(names), roles.position)
     elif kind == "netflix":
         found = netflix.read_netflix(path, _POLARS)
         source = Source(str(path), "netflix", None, None, {role: role for role in _NETFLIX_NAMES}, {})
@@ -50,10 +51,15 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         form = "decimal comma" if layout.decimal_comma else ""
         separator = separator_name(layout.separator)
         source = Source(str(path), "text", separator, layout.n_fields, headings, layout.evidence, form)
+        source.ignored = _others(layout.names, layout.n_fields, layout.position)
+        source.numeric = [_heading(layout.names, i) for i in layout.numeric]
     try:
         for role, convert in (("rating", columns.numbers), ("timestamp", columns.times)):
             if role in found and kind == "parquet":  # the others are converted line by line
                 found[role] = convert(source.headings[role], found[role])
+        if kind == "parquet" and source.evidence.get("timestamp") == "by name":
+            first = found["timestamp"][: evidence.LOOK].tolist()
+            evidence.check_hours(source.headings["timestamp"], 0, [[str(value)] for value in first])
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
     if "rating" in found:
@@ -61,19 +67,36 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
     return Columns(**{role: found.get(role) for role in (*ROLES, "lonely")}, source=source)
 
 
+def _heading(names: Any, i: int) -> str:
+    return f"column {i}" if names is None else names[i]
+
+
 def _headings(names: Any, position: dict[str, int]) -> dict[str, str]:
-    return {role: f"column {i}" if names is None else names[i] for role, i in position.items()}
+    return {role: _heading(names, i) for role, i in position.items()}
+
+
+def _others(names: Any, n_fields: int, position: dict[str, int]) -> list[str]:
+    return [_heading(names, i) for i in range(n_fields) if i not in position.values()]
 
 
 def _drop_never_play_again(found: dict[str, Any], requested: str, source: Source) -> None:
-    """Leave out rows of rating 255, if the format says so or all other ratings are whole numbers up to 100."""
+    """Leave out rows of rating 255 where the format says so, or nothing but the ratings themselves tells what they are.
+
+    A column that has a name, or was named by the caller, may hold anything from 0 to 255: there it is only said.
+    """
     ratings = found["rating"]
     if not len(ratings) or ratings.max() != NEVER_PLAY_AGAIN:
         return
     kept = ratings != NEVER_PLAY_AGAIN
     others = ratings[kept]
     alike = len(others) and others.min() >= 0 and others.max() <= 100 and np.array_equal(others, np.floor(others))
-    if requested == "yahoo" or alike:
+    if requested == "yahoo" or (alike and source.evidence.get("rating") == "by position"):
         for role, values in found.items():
             found[role] = values.filter(kept) if hasattr(values, "filter") else columns.as_array(role, values)[kept]
         source.dropped.append((len(ratings) - len(others), 'the rating 255, Yahoo!\'s "never play again"'))
+    elif alike:
+        count = len(ratings) - len(others)
+        source.notes.append(
+            f"{count:,} ratings of 255 stand beside ratings up to {others.max():g}; if they are Yahoo!'s \"never play "
+            'again", say format="yahoo"'
+        )

@@ -6,72 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastautorec._data.vocabulary import EXACT, KNOWN, MERE, NOUNS, OTHER, WEAK
+
 ROLES = ("user", "item", "rating", "timestamp")
 
-# Names that are nothing else, the first choice before the others.
-_EXACT = {
-    "user": {"user", "userid"},
-    "item": {"item", "itemid"},
-    "rating": {"rating", "ratings"},
-    "timestamp": {"timestamp"},
-}
-_KNOWN = {
-    "user": {"uid", "usr", "customer", "reviewer", "visitor", "person", "customerid", "reviewerid", "visitorid"},
-    "item": {
-        *("iid", "movie", "book", "product", "article", "artist", "track", "song", "asin", "parentasin", "isbn"),
-        *("movieid", "bookid", "productid", "articleid", "artistid", "trackid", "songid"),
-    },
-    "rating": {"score", "stars", "overall", "bookrating", "value"},
-    "timestamp": {"time", "date", "datetime", "unixreviewtime"},
-}
-# What a name is about: its last word that is no mere "id" or "name".
-_NOUNS = {
-    "user": {
-        *("user", "usr", "uid", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
-        *("viewer", "device", "session", "playlist", "reader", "listener", "player", "subscriber", "shopper", "guest"),
-        *("patient", "student", "borrower", "consumer", "household", "basket", "who", "kunde", "kunden"),
-        *("benutzer", "nutzer", "kaeufer", "käufer", "mitglied", "konto", "utilisateur", "usuario", "cliente"),
-    },
-    "item": {
-        *("item", "iid", "movie", "book", "product", "article", "artist", "track", "song", "asin", "isbn", "sku"),
-        *("app", "content", "title", "what", "stock", "film", "video", "album", "game", "page", "url", "offer"),
-        *("goods", "news", "recipe", "venue", "poi", "place", "location", "restaurant", "hotel", "course"),
-        *("job", "show", "episode", "podcast", "anime", "beer", "business", "brand", "material", "gtin", "ean", "upc"),
-        *("artikel", "produkt", "buch", "ware", "titel", "lied", "produit", "producto", "articulo", "entity"),
-    },
-    "rating": {"rating", "ratings", "score", "stars", "overall", "bewertung"},
-    "timestamp": {
-        "timestamp",
-        "time",
-        "date",
-        "datetime",
-        "ts",
-        "unixtime",
-        "datum",
-        "zeit",
-        "zeitpunkt",
-        "createdat",
-        "ratedat",
-    },
-}
-_MERE = {
-    "id",
-    "ids",
-    "name",
-    "names",
-    "no",
-    "nr",
-    "num",
-    "number",
-    "code",
-    "key",
-    "hash",
-    "uuid",
-    "guid",
-    "idx",
-    "index",
-}
-_OTHER = {"rank", "label", "comment", "quantity", "count", "plays", "weight", "event", "type", "genre", "price", "text"}
+_IDENTITY = 2  # rank from which on a name tells rather a property
 _TYPED = re.compile(r"(.*):(token|float|token_seq|float_seq)")
 
 
@@ -119,19 +58,18 @@ class UnclearColumnsError(ValueError):
 def role_of(name: str) -> tuple[str, int] | None:
     """Return the role that a column name tells and how plainly, 0 most; None for a name that tells none."""
     plain = re.sub(r"[\W\d_]+", "", name.lower())
-    if any(character.isdigit() for character in name) or not plain:
+    if not plain or (any(character.isdigit() for character in name) and plain != "isbn"):
         return None  # "user1" is a user, no heading
-    for rank, table in enumerate((_EXACT, _KNOWN)):
+    for rank, table in enumerate((EXACT, KNOWN)):
         for role, names in table.items():
             if plain in names:
                 return role, rank
     words = _words(name)
-    if len(words) > 1 and words[-1] == "at":
-        return "timestamp", 2
-    nouns = [word for word in words if word not in _MERE]
-    for role, names in _NOUNS.items():
-        if nouns and nouns[-1] in names:
-            return role, 2 if len(nouns) == 1 and words[-1] in ("id", nouns[-1]) else 3
+    noun = _noun(name)
+    for role, names in NOUNS.items():
+        if noun in names:
+            alone = len([word for word in words if word not in MERE]) == 1
+            return role, 2 if alone and words[-1] in ("id", noun) else 3
     return None
 
 
@@ -140,7 +78,7 @@ def looks_like_a_heading(name: str) -> bool:
     words = _words(name)
     if any(character.isdigit() for character in name) or not words:
         return False
-    return role_of(name) is not None or words[-1] in _MERE or (len(words) == 1 and words[0] in _OTHER)
+    return role_of(name) is not None or words[-1] in MERE or (len(words) == 1 and words[0] in OTHER)
 
 
 def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Roles:
@@ -167,18 +105,15 @@ def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Role
         raise ValueError(f"`{twice[0]}` and `{twice[1]}` must name different columns, both are {given[twice[0]]}")
     found = dict(given)
     if names is None:
-        if not {"user", "item"} <= given.keys():
-            if words.given().keys() & {"user", "item"}:
-                missing = "item" if "user" in given else "user"
-                raise UnclearColumnsError(
-                    f"no header, so `{missing}` must be given too, as a position from 0 to {n_fields - 1}"
-                )
+        if not given.keys() & {"user", "item"}:
+            free = [role for role in ROLES if role not in given and role not in silent]
             found |= {
-                role: i
-                for i, role in enumerate(ROLES)
-                if i < n_fields and i not in found.values() and role not in found
+                role: i for i, role in enumerate(ROLES) if i < n_fields and i not in found.values() and role in free
             }
-            found = {role: i for role, i in found.items() if role not in silent}
+        missing = [role for role in ("user", "item") if role not in found]
+        if missing:
+            told = " and ".join(f"`{role}`" for role in missing)
+            raise UnclearColumnsError(f"no header, so {told} must be given too, as a position from 0 to {n_fields - 1}")
         by = "by position"
     else:
         open_roles = [role for role in ROLES if role not in given and role not in silent]
@@ -213,10 +148,10 @@ def untyped(name: str) -> str:
     return match[1] if match else name
 
 
-def shown(names: Sequence[str]) -> str:
+def shown(names: Sequence[str], most: int = 20) -> str:
     """Return column names for a message."""
     listed = [repr(name) if not name or name != name.strip() or "," in name else name for name in names]
-    return ", ".join(listed[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return ", ".join(listed[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _words(name: str) -> list[str]:
@@ -224,25 +159,52 @@ def _words(name: str) -> list[str]:
     return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
+def _noun(name: str) -> str:
+    """Return what a name is about: its last word that is no mere "id" or "name"."""
+    return next((word for word in reversed(_words(name)) if word not in MERE), "")
+
+
 def _by_name(names: Sequence[str], roles: Sequence[str], taken: set[int]) -> dict[str, int]:
     found: dict[str, int] = {}
     for role in roles:
-        ranked: dict[int, list[int]] = {}
+        ranks: dict[int, int] = {}
         for i, name in enumerate(names):
             told = role_of(untyped(name))
             if i not in taken and told is not None and told[0] == role and not _is_list(name):
-                ranked.setdefault(told[1], []).append(i)
-        if not ranked:
+                ranks[i] = told[1]
+        if not ranks:
             continue
-        best = ranked[min(ranked)]
-        if len(best) > 1:
-            several = " and ".join(repr(names[i]) for i in best)
-            none = "" if role in ("user", "item") else f" or {role}=False"
-            raise UnclearColumnsError(
-                f"{several} may each be the {role}; say which, for example {role}={untyped(names[best[0]])!r}{none}"
-            )
-        found[role] = best[0]
+        rivals = _rivals(names, ranks)
+        if len(rivals) > 1:
+            several = " and ".join(repr(names[i]) for i in rivals)
+            words = [f"{role}={untyped(names[i])!r}" for i in rivals]
+            none = [] if role in ("user", "item") else [f"{role}=False"]
+            raise UnclearColumnsError(f"{several} may each be the {role}; say which: {' or '.join([*words, *none])}")
+        found[role] = rivals[0]
     return found
+
+
+def _rivals(names: Sequence[str], ranks: Mapping[int, int]) -> list[int]:
+    """Return the columns between which the names leave open which one has the role, the plainest first.
+
+    The plainest name wins alone where it says that it is an id and no other name is as plain, and against names that
+    tell mere properties (a title, a session, the name of a customer) or the same thing in other words (customer beside
+    customer_id).
+    """
+    best = min(ranks.values())
+    plainest = [i for i, rank in ranks.items() if rank == best]
+    if len(plainest) > 1 and len({_noun(names[i]) for i in plainest}) == 1:
+        plainest = [i for i in plainest if _is_id(names[i])] or plainest
+    first = plainest[0]
+    if len(plainest) > 1 or (best == 0 and _is_id(names[first])):
+        return plainest
+    noun = _noun(names[first])
+    others = [i for i, rank in ranks.items() if best < rank <= _IDENTITY and _noun(names[i]) not in WEAK | {noun}]
+    return [first, *others]
+
+
+def _is_id(name: str) -> bool:
+    return untyped(name).lower().endswith("id")
 
 
 def _require(names: Sequence[str], found: Mapping[str, int]) -> None:
@@ -253,15 +215,12 @@ def _require(names: Sequence[str], found: Mapping[str, int]) -> None:
     lists = [name for name in names if _is_list(name)]
     if lists and "item" in missing:
         raise UnclearColumnsError(f"{lists[0]!r} holds a list in each row; read_ratings takes one item in a row")
-    free = [untyped(name) for i, name in enumerate(names) if i not in found.values() and name]
-    words = {role: untyped(names[found[role]]) for role in ("user", "item") if role in found}
-    for role, name in zip(missing, free, strict=False):
-        words[role] = name
-    example = ", ".join(f"{role}={words.get(role, '...')!r}" for role in ("user", "item"))
+    example = ", ".join(
+        f"{role}={untyped(names[found[role]])!r}" if role in found else f"{role}=COLUMN" for role in ("user", "item")
+    )
     known = "".join(f" (only {role}: {names[found[role]]})" for role in ("user", "item") if role in found)
     raise UnclearColumnsError(
-        f"no columns named user and item{known}, got {shown(names)}; say which they are, for example "
-        f"read_ratings(path, {example})"
+        f"no columns named user and item{known}, got {shown(names)}; say which they are: read_ratings(path, {example})"
     )
 
 

@@ -114,7 +114,7 @@ def load(dataset: Dataset, folder: Path, sample_users: int | None = None) -> Par
     else:
         data = _read(dataset, folder)
         if not data.nnz:
-            raise ValueError(f"{dataset.name}: nothing is left; check `threshold`, for all ratings are lower")
+            raise ValueError(f"{dataset.name}: no interaction is in it")
         _check_counts(dataset, data.user_items)
         parts = _split(dataset, data)
         user_ids = data.user_ids
@@ -138,7 +138,10 @@ def _read(dataset: Dataset, folder: Path) -> Interactions:
     with np.load(path, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in ("user", "item", "rating", "timestamp") if name in arrays.files}
     names = {name: name for name in columns}
-    return Interactions.from_dataframe(columns, **names, threshold=dataset.threshold)
+    try:
+        return Interactions.from_dataframe(columns, **names, threshold=dataset.threshold)
+    except ValueError as error:
+        raise ValueError(f"{dataset.name}: {error}") from None
 
 
 def _split(dataset: Dataset, data: Interactions) -> list[sparse.csr_matrix]:

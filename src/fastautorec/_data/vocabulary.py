@@ -1,0 +1,124 @@
+"""Words that columns are named by."""
+
+from __future__ import annotations
+
+# Names that are nothing else, the first choice before the others. All are compared without signs and in small letters.
+EXACT = {
+    "user": {"user", "userid"},
+    "item": {"item", "itemid"},
+    "rating": {"rating", "ratings"},
+    "timestamp": {"timestamp"},
+}
+# Names that are hardly anything else. A rating or a time has one of these names or none: an average rating, a risk
+# score or a release date is a property of a user or an item, and no list of such properties would be complete.
+KNOWN = {
+    "user": {
+        *("uid", "usr", "customer", "reviewer", "visitor", "person", "customerid", "reviewerid", "visitorid"),
+        *("client", "clientid", "cliente", "clienteid", "idcliente", "matrikelnummer"),
+        *("kundennummer", "kundennr", "kundenid", "kunde", "utente", "utilisateur", "usuario", "gebruiker"),
+    },
+    "item": {
+        *("iid", "movie", "book", "product", "article", "artist", "track", "song", "asin", "parentasin", "isbn"),
+        *("movieid", "bookid", "productid", "articleid", "artistid", "trackid", "songid", "listingid"),
+        *("artikelnummer", "artikelnr", "artnr", "artikel", "prodotto", "producto", "produit", "produto", "articulo"),
+    },
+    "rating": {
+        *("score", "stars", "star", "overall", "value", "bookrating", "movierating", "userrating", "reviewrating"),
+        *("reviewscore", "reviewoverall", "starrating", "itemrating", "bewertung", "calificacion", "valoracion"),
+    },
+    "timestamp": {
+        *("time", "date", "datetime", "ts", "unixtime", "unixreviewtime", "timestampms", "timestamputc", "timeutc"),
+        *("reviewtime", "reviewdate", "reviewtimestamp", "ratingtime", "ratingdate", "ratingtimestamp", "eventtime"),
+        *("eventdate", "eventtimestamp", "orderdate", "ordertime", "ordertimestamp", "invoicedate", "purchasedate"),
+        *("purchasetime", "purchasetimestamp", "transactiondate", "transactiontime", "tdat", "visitdate", "visittime"),
+        *("clicktime", "clickdate", "viewdate", "watchdate", "loandate", "checkindate", "checkintime", "bookingdate"),
+        *("interactiontime", "interactiondate", "datecreated", "createdate", "createtime", "created", "when", "dt"),
+        *("createdat", "ratedat", "reviewedat", "boughtat", "purchasedat", "orderedat", "soldat", "watchedat"),
+        *("viewedat", "listenedat", "playedat", "clickedat", "visitedat", "readat", "likedat", "occurredat"),
+        *("datum", "zeit", "zeitpunkt", "zeitstempel", "bestelldatum", "kaufdatum", "bewertungsdatum", "ausleihdatum"),
+        *("fecha", "fechahora", "fechacompra", "dateachat", "datecommande", "horodatage"),
+    },
+}
+# What the name of a user's or an item's column is about: its last word that is no mere "id" or "name".
+NOUNS = {
+    "user": {
+        *("user", "usr", "uid", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
+        *("viewer", "device", "session", "playlist", "reader", "listener", "player", "subscriber", "shopper", "guest"),
+        *("patient", "student", "borrower", "consumer", "household", "basket", "who", "kunde", "kunden", "login"),
+        *("username", "email", "mail"),
+        *(
+            "benutzer",
+            "nutzer",
+            "kaeufer",
+            "käufer",
+            "mitglied",
+            "konto",
+            "utilisateur",
+            "usuario",
+            "cliente",
+            "utente",
+        ),
+    },
+    "item": {
+        *("item", "iid", "movie", "book", "product", "article", "artist", "track", "song", "asin", "isbn", "sku"),
+        *("app", "content", "title", "what", "stock", "film", "video", "album", "game", "page", "url", "offer"),
+        *(
+            "goods",
+            "news",
+            "recipe",
+            "venue",
+            "poi",
+            "place",
+            "location",
+            "restaurant",
+            "hotel",
+            "course",
+            "listing",
+            "pid",
+        ),
+        *(
+            "job",
+            "show",
+            "episode",
+            "podcast",
+            "anime",
+            "beer",
+            "joke",
+            "business",
+            "brand",
+            "material",
+            "gtin",
+            "ean",
+            "upc",
+        ),
+        *(
+            "artikel",
+            "produkt",
+            "buch",
+            "ware",
+            "titel",
+            "lied",
+            "produit",
+            "producto",
+            "articulo",
+            "entity",
+            "prodotto",
+        ),
+    },
+}
+# Nouns that often tell a property of a user, an item or a visit that another column names: they give way to it.
+WEAK = {
+    *("title", "titel", "url", "page", "content", "brand", "location", "place", "venue", "stock", "offer", "what"),
+    *("device", "session", "basket", "household", "account", "who", "playlist", "show", "business", "material"),
+    *("username", "login", "email", "mail"),
+}
+# Words that say how something is named or numbered, and not what it is.
+MERE = {
+    *("id", "ids", "name", "names", "no", "nr", "num", "number", "code", "key", "hash", "uuid", "guid", "idx", "index"),
+    *("uri",),
+}
+# Headings of other columns, by which a header is told from a line of data.
+OTHER = {
+    *("rank", "label", "comment", "quantity", "count", "plays", "weight", "event", "type", "genre", "price", "text"),
+    *("vote", "votes", "liked", "category", "amount", "cid", "grade", "menge", "preis"),
+}
