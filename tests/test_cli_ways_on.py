@@ -94,7 +94,7 @@ def test_unclear_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     path = tmp_path / "five.csv"
     path.write_text("1,2,3,4,5\n2,3,4,5,6\n")
     message = error_of(capsys, "inspect", path)
-    assert message.endswith("read_ratings(path, user=0, item=1) (on the command line: --user 0 --item 1)")
+    assert message.endswith("each a position from 0 to 4 (on the command line: --user COLUMN --item COLUMN)")
     assert main(["inspect", str(path), "--user", "0", "--item", "1"]) == 0
 
 

@@ -33,7 +33,8 @@ def load(
     if threshold is not None:
         if found.rating is None:
             raise ValueError(f"`threshold` needs ratings, but {path} {_how_to_rate(source)}")
-        low = int(np.count_nonzero(found.rating < check_real("threshold", threshold)))
+        with np.errstate(over="ignore"):  # of a threshold that narrow ratings cannot reach
+            low = int(np.count_nonzero(found.rating < check_real("threshold", threshold)))
         source.dropped.append((low, f"ratings below {threshold:g}"))
         n_rows -= low
     if count_ratings and found.rating is not None:
