@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 from fastautorec._data import files, plain
 from fastautorec._data.fast import FastReader
 from fastautorec._data.layouts import Layout
+from fastautorec._parallel import resolve_num_threads, run_blocks
 from fastautorec.exceptions import RatingsFileError
 
 _GAPS = frozenset(("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N", "-"))
+_AHEAD = 8  # blocks at most that are read side by side
 _LOOK = 1 << 12  # ids looked at in one go
 
 
@@ -21,13 +25,13 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
     reader, fast = plain.PlainReader(layout), FastReader(layout) if polars else None
     parts: dict[str, list[Any]] = {role: [] for role in layout.position}
     pending, fault = b"", None
-    preamble = layout.preamble > 0
-    for start, data in files.blocks(path, files.BLOCK):
+    preamble = layout.preamble
+    for start, data, ahead in _read_ahead(path, fast):
         block, offset = pending + data if pending else data, start - len(pending)
         if preamble:
-            skipped = _preamble_length(block, layout)
-            block, offset, preamble = block[skipped:], offset + skipped, False
-        found = None if fast is None else fast.read(block)
+            skipped, preamble = _skip_lines(block, layout.separator, preamble)
+            block, offset = block[skipped:], offset + skipped
+        found = ahead if block is data or fast is None else fast.read(block)
         try:
             found = found or reader.read(plain.text_lines(block))
         except plain.OpenQuote as error:
@@ -36,6 +40,8 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
         except plain.LineFault as error:
             raise plain.located(path, offset, block, error) from None
         pending, fault = b"", None
+        if fast is not None:
+            fast.remember(found)
         for role, part in found.items():
             if len(part):
                 parts[role].append(part)
@@ -48,6 +54,22 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
     for role in ("user", "item"):
         _refuse_gaps(path, role, parts[role])
     return {role: join(parts.pop(role), polars) for role in layout.position}
+
+
+def _read_ahead(path: Path, fast: FastReader | None) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
+    """Yield blocks with the bytes before them and what the fast reader makes of them, several read side by side."""
+    blocks, threads = files.blocks(path, files.BLOCK), 1 if fast is None else min(resolve_num_threads(None), _AHEAD)
+    group: list[tuple[int, bytes]] = []
+    found: list[dict[str, Any] | None] = []
+
+    def read(number: int, _: int) -> None:
+        found[number] = None if fast is None else fast.read(group[number][1])
+
+    while group := list(islice(blocks, threads)):
+        found = [None] * len(group)
+        run_blocks(read, len(group), 1, threads)
+        for (start, data), columns in zip(group, found, strict=True):
+            yield start, data, columns
 
 
 def join(parts: list[Any], polars: bool) -> Any:
@@ -91,16 +113,17 @@ def _holds_texts(part: Any) -> bool:
     return isinstance(part, list) or str(part.dtype) == "String"
 
 
-def _preamble_length(block: bytes, layout: Layout) -> int:
-    """Return how many bytes the lines before the first record take, with blank lines before and between them."""
-    end, left = 0, layout.preamble
+def _skip_lines(block: bytes, separator: str, left: int) -> tuple[int, int]:
+    """Return how many bytes the first lines with text take, with blank ones before them, and how many are missing."""
+    end = 0
     for line in block.splitlines(keepends=True):  # of bytes: at the line ends that count here
-        end += len(line)
-        try:
-            _, fields = next(plain.records([line.decode("utf-8", "replace").rstrip("\r\n")], layout.separator))
-        except plain.LineFault:
-            fields = [line.decode("utf-8", "replace")]
-        left -= any(field.strip(plain.BLANKS) for field in fields)
         if not left:
             break
-    return end
+        end += len(line)
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        try:
+            _, fields = next(plain.records([text], separator))
+        except plain.LineFault:
+            fields = [text]
+        left -= any(field.strip(plain.BLANKS) for field in fields)
+    return end, left

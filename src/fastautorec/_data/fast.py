@@ -54,6 +54,10 @@ class FastReader:
             frame = self._parse(block, quotes, n_lines, set())
         return None if frame is None else self._columns(frame)
 
+    def remember(self, found: dict[str, Any]) -> None:
+        """Take note of columns that hold texts in what was read, so that later blocks are not tried as integers."""
+        self._texts |= {role for role in ("user", "item") if str(getattr(found[role], "dtype", "")) == "String"}
+
     def _is_even(self, data: Bytes, inside: Mask | None, n_lines: int) -> bool:
         """Return whether every line has the fields of the layout, as far as polars does not find out by itself."""
         separator, wanted = ord(self._layout.separator[0]), self._layout.n_fields - 1
@@ -134,7 +138,6 @@ class FastReader:
             numbers = column.cast(pl.Int64, strict=False)
             if not numbers.null_count():
                 return numbers
-        self._texts.add(role)
         return column
 
     def _repeats_header(self, found: dict[str, Any]) -> bool:
