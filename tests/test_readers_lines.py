@@ -88,6 +88,12 @@ def test_separator_of_most_fields_in_every_line(case, write):
     assert pairs(read_ratings(write(text))) == expected
 
 
+def test_lines_before_the_first_record_in_blocks_of_their_own(write, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK", 2)
+    for text in ("\n\nsep=;\n\n ; \nuser;item\n1;2\n", "\n,\nuser,item\n1,2\n", "sep=,\n1,2\n"):
+        assert pairs(read_ratings(write(text))) == [(1, 2)]
+
+
 def test_other_separators_are_said(write):
     assert pairs(read_ratings(write("1^2\n3^4\n"), sep="^")) == [(1, 2), (3, 4)]
     assert pairs(read_ratings(write("1 - 2\n3 - 4\n"), sep=" - ")) == [(1, 2), (3, 4)]

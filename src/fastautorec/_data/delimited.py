@@ -25,12 +25,12 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
     reader, fast = plain.PlainReader(layout), FastReader(layout) if polars else None
     parts: dict[str, list[Any]] = {role: [] for role in layout.position}
     pending, fault = b"", None
-    preamble = layout.preamble > 0
+    preamble = layout.preamble
     for start, data, ahead in _read_ahead(path, fast):
         block, offset = pending + data if pending else data, start - len(pending)
         if preamble:
-            skipped = _preamble_length(block, layout)
-            block, offset, preamble = block[skipped:], offset + skipped, False
+            skipped, preamble = _skip_lines(block, layout.separator, preamble)
+            block, offset = block[skipped:], offset + skipped
         found = ahead if block is data or fast is None else fast.read(block)
         try:
             found = found or reader.read(plain.text_lines(block))
@@ -113,16 +113,17 @@ def _holds_texts(part: Any) -> bool:
     return isinstance(part, list) or str(part.dtype) == "String"
 
 
-def _preamble_length(block: bytes, layout: Layout) -> int:
-    """Return how many bytes the lines before the first record take, with blank lines before and between them."""
-    end, left = 0, layout.preamble
+def _skip_lines(block: bytes, separator: str, left: int) -> tuple[int, int]:
+    """Return how many bytes the first lines with text take, with blank ones before them, and how many are missing."""
+    end = 0
     for line in block.splitlines(keepends=True):  # of bytes: at the line ends that count here
-        end += len(line)
-        try:
-            _, fields = next(plain.records([line.decode("utf-8", "replace").rstrip("\r\n")], layout.separator))
-        except plain.LineFault:
-            fields = [line.decode("utf-8", "replace")]
-        left -= any(field.strip(plain.BLANKS) for field in fields)
         if not left:
             break
-    return end
+        end += len(line)
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        try:
+            _, fields = next(plain.records([text], separator))
+        except plain.LineFault:
+            fields = [text]
+        left -= any(field.strip(plain.BLANKS) for field in fields)
+    return end, left
