@@ -147,5 +147,5 @@ def test_a_threshold_is_compared_in_the_type_of_the_ratings(dtype):
 def test_a_threshold_beyond_the_type_of_the_ratings():
     table = {"u": [1, 2, 3], "i": [1, 2, 3], "r": np.array([3.3, 3.2, 3.3], np.float32)}
     assert Interactions.from_dataframe(table, "u", "i", "r", threshold=-1e39).nnz == 3
-    with pytest.raises(ValueError, match="leaves nothing, for the highest rating is 3.3"):
+    with pytest.raises(ValueError, match=r"leaves nothing, for the highest rating is 3\.3"):
         Interactions.from_dataframe(table, "u", "i", "r", threshold=1e39)
