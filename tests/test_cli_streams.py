@@ -71,6 +71,33 @@ def test_a_result_that_goes_nowhere_is_no_success(command: str, file: Path, mode
     assert shell("2>&-", command, file, *words).stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [("tune FILE", ""), ("inspect FILE", ""), ("doctor", ""), ("--version", ""), ("--help", "1"), ("fit --help", "")],
+)
+def test_what_gives_text_alone_needs_somewhere_to_put_it(words: str, unbuffered: str, file: Path) -> None:
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    argv = [str(file) if word == "FILE" else word for word in words.split()]
+    closed = shell(">&-", *argv, env=environment)
+    assert closed.returncode == 2
+    assert closed.stderr == (
+        "fastautorec: error: standard output is closed, so that there is nowhere to write the result; redirect it to "
+        "a file\n"
+    )
+    if argv[0] not in ("tune", "doctor"):  # which take a while
+        full = shell(">/dev/full", *argv, env=environment)
+        assert full.returncode == 2
+        assert full.stderr.splitlines()[-1] == "fastautorec: error: No space left on device"
+        assert "Exception ignored" not in full.stderr
+
+
+def test_a_search_that_is_kept_needs_no_output(file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="tune is made of Optuna")
+    words = ["--model", "ease", "--space", "regularization=1,10", "--storage", tmp_path / "journal"]
+    assert shell(">&-", "tune", file, *words).returncode == 0
+    assert (tmp_path / "journal").stat().st_size
+
+
 def test_a_full_disk_is_one_line(file: Path, model: Path) -> None:
     run = shell(">/dev/full", "recommend", file, "--model", model)
     assert run.returncode == 2

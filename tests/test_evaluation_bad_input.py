@@ -121,3 +121,11 @@ def test_reports_that_cannot_be_compared():
     assert isinstance(single, Report)
     with pytest.raises(ValueError, match="must cover at least 2 users, got 1"):
         compare(single, single)
+
+
+def test_masked_places_of_lists():
+    train, test = sparse.csr_matrix([[1, 0, 0], [1, 0, 0]]), sparse.csr_matrix([[0, 1, 0], [0, 0, 1]])
+    lists = np.ma.masked_array([[1, 2], [2, 1]], [[False, False], [True, False]])
+    with pytest.raises(ValueError, match=r"masked values, got some in row 1; item_ids\.filled\(-1\)"):
+        evaluate_ranking(lists, train, test, k=2)
+    assert evaluate_ranking(lists.filled(-1), train, test, k=2)["Recall@2"].per_user.tolist() == [1, 0]

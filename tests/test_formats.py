@@ -1,6 +1,8 @@
 """Files of earlier formats, and texts in files of this one."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +86,7 @@ def test_checkpoints_of_format_1(tmp_path):
 
 # -- texts ------------------------------------------------------------------------------------------------------------
 
-LABELS = ["", "a", "日本", "x" * 300, " y ", "é" * 15, "a\nb", "b\x01", "0"]
+LABELS = ["?", "a", "日本", "x" * 300, " y ", "é" * 15, "a\nb", "b\x01", "0"]
 
 
 @pytest.mark.parametrize("block", [1, 2, 4, 9, 1 << 18])
@@ -141,12 +143,22 @@ def test_user_ids_stay_on_disk_until_they_are_asked_for(tmp_path, monkeypatch):
     assert len(calls) == 2
 
 
+def test_copies_of_what_is_on_disk(tmp_path):
+    labelled().to_disk(tmp_path / "data")
+    there = Interactions.open(tmp_path / "data")
+    for data, expected in ((there, LABELS), (next(there.blocks(4)), LABELS[:4])):
+        for again in (pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+            assert again.user_ids.tolist() == expected
+            assert np.array_equal(again.user_items.toarray(), data.user_items.toarray())
+            assert again.nnz == data.nnz
+
+
 def test_blocks_of_texts_and_of_nobody(tmp_path):
     nobody = Interactions(sparse.csr_matrix((0, 4)), item_ids=LABELS[:4])
     blocks = [nobody, *labelled().blocks(4), nobody]
     data = Interactions.write(tmp_path / "data", blocks)
     assert data.user_ids.tolist() == LABELS
-    with pytest.raises(ValueError, match="got '' more than once"):
+    with pytest.raises(ValueError, match=r"got '\?' more than once"):
         Interactions.write(tmp_path / "twice", [*labelled().blocks(4), next(labelled().blocks(2))])
     numbered = Interactions(sparse.csr_matrix((1, 4)), [5], LABELS[:4])
     with pytest.raises(ValueError, match="user ids of one kind"):

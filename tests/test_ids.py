@@ -125,10 +125,10 @@ def test_the_first_bad_row_is_named():
 
 
 def test_text_ids(width):
-    ids, rows = users(["b", "a", "é", "", "nan", "None", "1.0", "9148955329465708066"])
+    ids, rows = users(["b", "a", "é", " ", "nan", "None", "1.0", "9148955329465708066"])
     assert ids.dtype.kind == ("T" if width == "variable" else "U")
-    assert ids.tolist() == ["", "1.0", "9148955329465708066", "None", "a", "b", "nan", "é"]
-    assert rows == ["b", "a", "é", "", "nan", "None", "1.0", "9148955329465708066"]
+    assert ids.tolist() == [" ", "1.0", "9148955329465708066", "None", "a", "b", "nan", "é"]
+    assert rows == ["b", "a", "é", " ", "nan", "None", "1.0", "9148955329465708066"]
 
     class Kind(str, enum.Enum):
         BOOK = "book"
@@ -277,7 +277,8 @@ def test_times_of_every_kind_are_seconds():
     day = datetime.datetime(2024, 1, 2)
     seconds = 1704153600
     assert moments([day, day.date(), day.replace(tzinfo=datetime.timezone.utc)]).tolist() == [seconds] * 3
-    assert moments(["2024-01-02", "2024-01-02T01:00:00+01:00", f"{seconds}"]).tolist() == [seconds] * 3
+    assert moments(["2024-01-02", "2024-01-02T01:00:00+01:00"]).tolist() == [seconds] * 2
+    assert moments([f"{seconds}", f"{seconds}.0"]).tolist() == [seconds] * 2
     exact = [1_700_000_000_000_000_100, 1_700_000_000_000_000_050]
     for column in (exact, [str(x) for x in exact], np.array(exact), np.array(exact, object)):
         assert moments(column).dtype == np.int64

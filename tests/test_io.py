@@ -153,3 +153,12 @@ def test_file_permissions_follow_the_umask(saved: Path) -> None:
     mask = os.umask(0o022)
     os.umask(mask)
     assert saved.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_ids_that_are_not_one_for_each_item(tmp_path: Path) -> None:
+    data = far.datasets.synthetic(50, 20, 300, random_state=0)
+    model = far.PureSVD(factors=4).fit(far.Interactions(data, item_ids=[f"i{k}" for k in range(20)]))
+    model.__dict__["item_ids_"] = model.item_ids_[:19]
+    model.save(tmp_path / "model.npz")
+    with pytest.raises(ModelFileError, match="holds 19 item ids where 20 are expected"):
+        far.load(tmp_path / "model.npz")

@@ -299,3 +299,18 @@ def test_a_model_refuses_other_columns(folder):
     there = Interactions.open(folder)
     with pytest.raises(ValueError, match="60 columns but the model was fitted on 59"):
         far.Popularity().fit(there.user_items[:, :59]).recommend(there)
+
+
+def test_nobody_keeps_the_type_of_ids(tmp_path):
+    data = Interactions.from_dataframe({"u": ["a"], "i": ["x"], "r": [1]}, "u", "i", "r", threshold=2)
+    some = {"none": data, "users": Interactions(sparse.csr_matrix((0, 2)), data.user_ids, ["x", "y"])}
+    for name, one in some.items():
+        one.to_disk(tmp_path / name)
+        stored = Interactions.open(tmp_path / name, verify=True)
+        assert stored.user_ids.dtype == one.user_ids.dtype
+        assert stored.item_ids.dtype == one.item_ids.dtype
+        assert stored.shape == one.shape
+    Interactions.write(tmp_path / "block", [some["users"]])
+    assert Interactions.open(tmp_path / "block").user_ids.dtype == data.user_ids.dtype
+    Interactions(sparse.csr_matrix((0, 2))).to_disk(tmp_path / "numbers")
+    assert Interactions.open(tmp_path / "numbers").user_ids.dtype == np.int64

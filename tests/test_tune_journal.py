@@ -79,6 +79,66 @@ def test_lines_that_do_not_fit_together(parts: Any, journal: Path) -> None:
             tune(parts, journal)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (0, "line 1 is about what is not there: the search that it belongs to is not made before it"),
+        (1, "the search 'EASE' has trials, but not what was searched"),
+        (2, "line 3 is about what is not there: trial 0 is not made before it"),
+        (3, "trial 0 of 'EASE' lacks regularization"),
+        (4, "line 5 is about what is not there: the end of trial 0 is not told before it"),
+        (5, "line 6 is about what is not there: trial 1 is not made before it"),
+        (6, "trial 1 of 'EASE' lacks regularization"),
+    ],
+)
+def test_a_line_that_is_lost_is_noticed(line: int, reason: str, parts: Any, journal: Path) -> None:
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 8
+    journal.write_bytes(b"".join([*lines[:line], *lines[line + 1 :]]))
+    before = journal.read_bytes()
+    with pytest.raises(ValueError, match="the journal is damaged") as caught:
+        tune(parts, journal)
+    assert str(caught.value) == (
+        f"the journal is damaged: `storage` {journal}, {reason}; take a copy of before, or another file"
+    )
+    if "is about" in reason:
+        assert journal.read_bytes() == before
+
+
+def test_a_chosen_penalty_that_is_lost_is_noticed(parts: Any, tmp_path: Path) -> None:
+    path = tmp_path / "s.journal"
+    space = {"factors": [4, 8], "regularization": [0.1, 1.0]}
+    result = far.tune(far.NCEPLRec, *parts, space, n_trials=2, storage=path)
+    assert {*result.best_params} == {"factors", "regularization"}
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if b'"op_code":8' not in line]
+    assert len(lines) - len(kept) == 2
+    path.write_bytes(b"".join(kept))
+    with pytest.raises(
+        ValueError, match=r"journal is damaged: .*s\.journal, trial 0 of 'NCEPLRec' lacks regularization"
+    ):
+        far.tune(far.NCEPLRec, *parts, space, n_trials=1, storage=path)
+
+
+def test_searches_in_one_file_and_one_that_was_removed(parts: Any, journal: Path) -> None:
+    far.tune(far.EASE, *parts, SPACE, n_trials=1, storage=journal, study_name="other")
+    backend = optuna.storages.journal.JournalFileBackend(str(journal))
+    optuna.delete_study(study_name="EASE", storage=optuna.storages.JournalStorage(backend))
+    assert len(far.tune(far.EASE, *parts, SPACE, n_trials=1, storage=journal, study_name="other").trials) == 2
+    assert len(tune(parts, journal, 2).trials) == 2
+    assert len(tune(parts, journal, 2).trials) == 4
+
+
+def test_trials_of_another_kind_may_overlap(parts: Any, journal: Path) -> None:
+    """Whoever asks Optuna for several trials at a time may do so in a search of their own."""
+    backend = optuna.storages.journal.JournalFileBackend(str(journal))
+    study = optuna.create_study(study_name="mine", storage=optuna.storages.JournalStorage(backend))
+    waiting = [study.ask(), study.ask()]
+    for trial in waiting:
+        study.tell(trial, 1.0)
+    assert len(tune(parts, journal).trials) == 3
+
+
 def test_flipped_bytes_are_refused_or_do_no_harm(parts: Any, journal: Path) -> None:
     whole = journal.read_bytes()
     refused = 0
@@ -174,5 +234,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main([*words, str(path), "--trials", "1"]) == 0
     assert "fastautorec: note: the last line of" in capsys.readouterr().err
-    assert main([*words, str(file), "--trials", "1"]) == 2
+    other = tmp_path / "other.csv"
+    other.write_bytes(file.read_bytes())
+    assert main([*words, str(other), "--trials", "1"]) == 2
     assert "is not a journal of a search: it begins with 'user,item" in capsys.readouterr().err.splitlines()[-1]

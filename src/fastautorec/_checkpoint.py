@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fastautorec import _model_file
 from fastautorec._data.identity import fingerprint
+from fastautorec._replacing import target_of
 from fastautorec._sparse import Csr
 from fastautorec._version import __version__
 from fastautorec.exceptions import ModelFileError
@@ -41,6 +42,8 @@ class Checkpoint:
     ------
     FileNotFoundError, IsADirectoryError
         If ``path`` cannot be written for want of a folder, or because it is one: now, not after an epoch.
+    OSError
+        If it is a device, a pipe or a socket.
     """
 
     def __init__(self, path: Path | None = None, resume: Path | None = None, data: Any = None) -> None:
@@ -48,6 +51,8 @@ class Checkpoint:
             raise FileNotFoundError(f"`checkpoint`={str(path)!r} is in a folder that does not exist; create it first")
         if path is not None and path.is_dir():
             raise IsADirectoryError(f"`checkpoint`={str(path)!r} is a folder; name a file in it")
+        if path is not None:
+            target_of(path)
         self._path, self._resume, self._data = path, resume, data
         self._identity: dict[str, Any] = {}
         self._next = 0.0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
+from fastautorec._data.naming import same_ids
 from fastautorec._report import Metric, Report, table_lines
 
 SIGNIFICANCE = 0.05
@@ -111,7 +112,8 @@ def compare(report_a: Report, report_b: Report) -> Comparison:
     TypeError
         If an argument is not a report.
     ValueError
-        If the reports are not about the same users, test items, k and definition, or have fewer than two users.
+        If the reports are not about the same users in the same rows, where users have ids by these, or not about the
+        same test items, k and definition, or if they have fewer than two users.
 
     References
     ----------
@@ -182,6 +184,7 @@ def check_comparable(a: Report, b: Report) -> None:
             f"`report_a` and `report_b` must cover the same users, got {a.n_users} and {b.n_users} users that are not "
             "the same rows; evaluate both with the same train and test data"
         )
+    _check_same_people(a, b)
     if not (np.array_equal(a.n_test_items, b.n_test_items) and np.array_equal(a.ranks.items, b.ranks.items)):
         raise ValueError(
             f"`report_a` and `report_b` must have the same test data, got {_difference(a, b)}; evaluate both with the "
@@ -189,6 +192,23 @@ def check_comparable(a: Report, b: Report) -> None:
         )
     if a.n_users < 2:
         raise ValueError(f"`report_a` and `report_b` must cover at least 2 users, got {a.n_users}")
+
+
+def _check_same_people(a: Report, b: Report) -> None:
+    """Raise if the same rows are other users."""
+    ids_a, ids_b = a._row_ids, b._row_ids
+    if ids_a is None or ids_b is None or ids_a is ids_b:
+        return
+    ids_a, ids_b = ids_a[a.users], ids_b[b.users]
+    if same_ids(ids_a, ids_b):
+        return
+    pairs = enumerate(zip(ids_a.tolist(), ids_b.tolist(), strict=True))
+    place, (mine, its) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
+    raise ValueError(
+        f"`report_a` and `report_b` must have the same users in the same rows, got user {mine!r} and user "
+        f"{its!r} in row {a.users[place]}; evaluate both with the same train and test data, or bring those of "
+        "one to the order of the other with far.align"
+    )
 
 
 def _difference(a: Report, b: Report) -> str:

@@ -199,9 +199,12 @@ class RidgeAccumulators:
         """Return λ and λ₀ of penalties that are relative to the data, so that a value means the same on every set.
 
         λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
+        Units that are all 0 have nothing to be relative to, as where all items are as popular as can be: 1 stands for
+        their size, and any λ > 0 gives them decoders of 0.
         """
         k = len(self.noise)
-        own = regularization * np.sqrt(self.mean_degree) * np.trace(self.gram[:k, :k]) / k
+        size = np.trace(self.gram[:k, :k])
+        own = regularization * np.sqrt(self.mean_degree) * (size if size > 0 else 1.0) / k
         return float(own), intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
 
     def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._data import texts
+from fastautorec._replacing import replace_file
 from fastautorec._version import __version__
 from fastautorec.exceptions import ModelFileError
 
@@ -53,7 +52,8 @@ def write(path: Path, header: dict[str, Any], arrays: Arrays, kind: str = MODEL)
         "texts": list(packed),
     }
     text = np.frombuffer(json.dumps(header, default=_json_value).encode(), np.uint8)
-    _write_atomically(path, {HEADER: text, **stored})
+    members: dict[str, Any] = {HEADER: text, **stored}
+    replace_file(path, lambda file: np.savez(file, **members))
 
 
 def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
@@ -151,37 +151,6 @@ def damaged(path: Path, reason: object, kind: str = MODEL) -> ModelFileError:
     )
 
 
-def _write_atomically(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    try:
-        _write_and_rename(path, arrays)
-    except OSError as error:  # tell the name that was given, not that of the temporary file
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"no folder {path.parent} to save {path.name} in; create it first") from None
-        if error.errno is not None:
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
-        raise
-
-
-def _write_and_rename(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # the rename itself survives a power cut
-    finally:
-        os.close(directory)
-
-
 def _read_header(path: Path, archive: Any, kind: str) -> dict[str, Any]:
     header = (
         json.loads(_member(archive, HEADER).tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
@@ -219,9 +188,3 @@ def _json_value(value: Any) -> Any:
 def _digest(array: npt.NDArray[Any]) -> str:
     shape = f"{array.dtype.str} {array.shape} "
     return hashlib.sha256(shape.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -91,6 +91,7 @@ class Report(Mapping[str, Metric]):
         n_rows: int,
         n_without_train: int,
         notes: Sequence[str] = (),
+        row_ids: npt.NDArray[Any] | None = None,
     ) -> None:
         self.definition = definition
         self.k = k
@@ -104,6 +105,7 @@ class Report(Mapping[str, Metric]):
         self.item_popularity, self.history_lengths = item_popularity, history_lengths
         for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
             array.flags.writeable = False
+        self._row_ids = row_ids  # of all users, or None where nobody knows who they are
         self._notes = tuple(notes)
         self.notes = (*self._notes, *self._notes_on_length())
         head = min(HEAD, k[-1])
@@ -169,6 +171,7 @@ class Report(Mapping[str, Metric]):
             n_rows=self.n_rows,
             n_without_train=self.n_without_train,
             notes=self._notes,
+            row_ids=self._row_ids,
         )
 
     def first_places(self, k: int) -> IdArray:

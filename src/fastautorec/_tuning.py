@@ -17,7 +17,7 @@ from fastautorec._bars import open_bar
 from fastautorec._data import identity
 from fastautorec._defaults import singular_vectors
 from fastautorec._extras import require
-from fastautorec._tuning_journal import open_journal
+from fastautorec._tuning_journal import damaged, open_journal
 from fastautorec._tuning_result import TuningResult
 from fastautorec._tuning_sampler import counted_sampler
 from fastautorec._tuning_space import (
@@ -179,11 +179,11 @@ class _Search:
     def open(self, storage: str | PathLike[str] | None, name: str, pruner: Any) -> None:
         """Make the study, or open the one in the file."""
         optuna = self._optuna
-        if storage is not None:
-            storage = open_journal(Path(storage), optuna)
+        path = None if storage is None else Path(storage)
+        journal = None if path is None else open_journal(path, optuna)
         with _quiet(optuna):
             self._study = optuna.create_study(
-                storage=storage,
+                storage=journal,
                 study_name=name,
                 direction="maximize",
                 sampler=counted_sampler(optuna, self._seed),
@@ -192,6 +192,8 @@ class _Search:
             )
         stored = self._study.user_attrs.get("search")
         if stored is None:
+            if path is not None and self._study.get_trials(deepcopy=False):
+                raise damaged(path, f"the search {name!r} has trials, but not what was searched")
             self._study.set_user_attr("search", self._identity)
             return
         for what, value in self._identity.items():
@@ -199,6 +201,17 @@ class _Search:
                 raise ValueError(
                     f"`storage` holds a search {name!r} that differs in its {what}; use another `study_name` or file"
                 )
+        if path is None:
+            return
+        for trial in self._finished():
+            if trial.state != optuna.trial.TrialState.FAIL and (missing := self._missing(trial)):
+                raise damaged(path, f"trial {trial.number} of {name!r} lacks {', '.join(sorted(missing))}")
+
+    def _missing(self, trial: Any) -> set[str]:
+        """Return the parameters that a trial in the file lacks."""
+        complete = trial.state == self._optuna.trial.TrialState.COMPLETE
+        chosen = {"regularization"} & self._fixed.keys() if complete else set()
+        return (self._space.keys() | chosen) - _params(trial).keys()
 
     def run(self, n_trials: int, timeout: float | None, show_progress: bool) -> None:
         """Make trials."""

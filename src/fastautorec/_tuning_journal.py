@@ -12,6 +12,8 @@ from typing import Any
 from fastautorec._extras import require
 
 BEGINNING = b'{"op_code":'  # of every line
+CREATE_STUDY, DELETE_STUDY, SET_STUDY_ATTRIBUTE, CREATE_TRIAL, SET_TRIAL_STATE = 0, 1, 2, 4, 6  # Optuna's op_code
+FINISHED = (1, 2, 3)  # states of a trial
 SHOWN = 40  # characters of a line in a message
 
 
@@ -64,11 +66,11 @@ def _look_before_locking(path: Path) -> None:
 
 def _mend(path: Path) -> None:
     with path.open("r+b") as file:
-        end = 0
+        end, order = 0, _Order()
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 break
-            _check_line(path, number, line)
+            _check_line(path, number, line, order)
             end += len(line)
         if end == os.fstat(file.fileno()).st_size:
             return
@@ -80,7 +82,54 @@ def _mend(path: Path) -> None:
     )
 
 
-def _check_line(path: Path, number: int, line: bytes) -> None:
+class _Order:
+    """Notices where a whole line is missing: what it would have made is spoken of later on.
+
+    Optuna skips a line about a study or a trial that it does not know, and a search would go on with what is left.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}  # of the studies that are there
+        self._studies = self._trials = 0  # made so far, numbered from 0
+        self._searches: set[int] = set()  # studies that `tune` has made, where a process has one trial at a time
+        self._running: dict[tuple[int, str], int] = {}  # trial of a process in a search
+
+    def check(self, entry: dict[str, Any]) -> str | None:
+        """Take the next entry, and return what is missing before it."""
+        code = entry["op_code"]
+        if code == CREATE_STUDY:
+            if entry["study_name"] not in self._names.values():
+                self._names[self._studies] = entry["study_name"]
+                self._studies += 1
+            return None
+        if not self._studies:
+            return "the search that it belongs to is not made before it"
+        if not entry.get("study_id", -1) < self._studies:
+            return f"search {entry['study_id']} is not made before it"
+        if not entry.get("trial_id", -1) < self._trials:
+            return f"trial {entry['trial_id']} is not made before it"
+        if code == DELETE_STUDY:
+            self._names.pop(entry["study_id"], None)
+        elif code == SET_STUDY_ATTRIBUTE and "search" in entry["user_attr"]:
+            self._searches.add(entry["study_id"])
+        elif code == CREATE_TRIAL and entry["study_id"] in self._names:
+            return self._begin(entry)
+        elif code == SET_TRIAL_STATE and entry["state"] in FINISHED:
+            self._running = {owner: trial for owner, trial in self._running.items() if trial != entry["trial_id"]}
+        return None
+
+    def _begin(self, entry: dict[str, Any]) -> str | None:
+        number, owner = self._trials, (entry["study_id"], entry["worker_id"])
+        self._trials += 1
+        if entry["study_id"] not in self._searches:
+            return None
+        if owner in self._running:
+            return f"the end of trial {self._running[owner]} is not told before it"
+        self._running[owner] = number
+        return None
+
+
+def _check_line(path: Path, number: int, line: bytes, order: _Order) -> None:
     try:
         entry = json.loads(line)
     except ValueError:  # no JSON, or no UTF-8
@@ -92,6 +141,17 @@ def _check_line(path: Path, number: int, line: bytes) -> None:
             f"line {number} of `storage` {path} cannot be read, {_shown(line)}: the journal is damaged; take a copy of "
             "before, or another file"
         )
+    try:
+        missing = order.check(entry)
+    except (KeyError, TypeError):
+        return  # Optuna refuses such a line
+    if missing:
+        raise damaged(path, f"line {number} is about what is not there: {missing}")
+
+
+def damaged(path: Path, reason: str) -> ValueError:
+    """Return the error for a journal whose lines can be read, but are not all there."""
+    return ValueError(f"the journal is damaged: `storage` {path}, {reason}; take a copy of before, or another file")
 
 
 def _refusal(path: Path, line: bytes) -> ValueError:

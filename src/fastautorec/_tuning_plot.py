@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from fastautorec._analysis._figure import NotebookFigure
@@ -10,6 +11,14 @@ from fastautorec._analysis._figure import NotebookFigure
 COLUMNS = 3
 COMPLETE, PRUNED, LINE = "#0072b2", "#999999", "#d55e00"
 WIDE_RANGE = 30  # largest over smallest value from which an axis is logarithmic
+
+
+def check_format(path: Path) -> None:
+    """Raise unless the suffix of a picture's name tells a format that matplotlib writes."""
+    formats = sorted(NotebookFigure().canvas.get_supported_filetypes())
+    if path.suffix[1:].lower() not in formats:
+        known = ", ".join(f".{name}" for name in formats)
+        raise ValueError(f"the suffix of a picture tells its format, one of {known}, got {path.name!r}")
 
 
 def draw(trials: list[dict[str, Any]], names: list[str], metric: str, title: str) -> NotebookFigure:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import fastautorec
 from fastautorec._commands import evaluate, experiment, fit, inspect, options, recommend, streams, tune
@@ -25,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, or 2 after one line about what was wrong with the request."""
     words = list(sys.argv[1:] if argv is None else argv)
     with streams.ready():
-        args = _parse(words)
         try:
+            args = _parse(words)
             command: Command = args.command
             status = command(args)
             sys.stdout.flush()
@@ -37,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             streams.silence_output()
             return BROKEN_PIPE
         except USER_ERRORS as error:
-            say(f"fastautorec: error: {_one_line(error)}")
+            text = _one_line(error)
+            if words[:1] != ["experiment"]:  # whose file has these words
+                text = options.on_the_command_line(text)
+            say(f"fastautorec: error: {text}")
             streams.silence_output()  # of a full disk, say, which Python would tell again at exit
             return USER_ERROR
         return status
@@ -53,12 +57,25 @@ def _demo(args: argparse.Namespace) -> int:
 def _doctor(args: argparse.Namespace) -> int:
     from fastautorec._commands import doctor  # noqa: PLC0415
 
+    streams.check_output()
     lines, good = doctor.report()
     print("\n".join(lines))
     return 0 if good else 1
 
 
 # --- the command line itself -----------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says so if help or version cannot be printed, which argparse passes over."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is not sys.stdout:
+            super()._print_message(message, file)
+        elif message:
+            streams.check_output()
+            file.write(message)
+            file.flush()
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
@@ -70,7 +87,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
     """Return the parser, and the options of each command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fastautorec", description="Recommendations from one-class feedback: fit, evaluate, recommend."
     )
     parser.add_argument("--version", action="version", version=f"fastautorec {fastautorec.__version__}")

@@ -54,9 +54,9 @@ def read_ratings(
     Parameters
     ----------
     path : str or path
-        A file, of which text may be packed by gzip; for Parquet also a folder of ``*.parquet`` parts, in folders such
-        as ``year=2024`` or not; for the Netflix Prize also the folder of its ``mv_*.txt`` or ``combined_data_*.txt``
-        files.
+        A file, of which text may be packed by gzip; for Parquet also a folder of parts (``*.parquet``, ``*.parq`` or
+        ``*.pq``), in folders such as ``year=2024`` or not; for the Netflix Prize also the folder of its
+        ``mv_*.txt`` or ``combined_data_*.txt`` files.
     format : str
         ``"auto"`` tells the format from the file. The others say what to expect:
 

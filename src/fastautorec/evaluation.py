@@ -161,7 +161,7 @@ def evaluate(
     if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
         test = identity.in_order_of(test, item_ids)
         identity.check_items("test", test, item_ids)
-    task = _Task(backend.host, own, test, cutoffs, definition)
+    task = _Task(backend.host, own, test, cutoffs, definition, identity.own_ids(train, identity.USERS))
 
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
@@ -255,7 +255,8 @@ def evaluate_ranking(
     seen = check_user_items("train", train)
     cutoffs = _check_options(k, definition, min(seen.n_cols, _list_length(item_ids)))
     test = identity.aligned("test", test, "train", train)
-    task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition)
+    row_ids = identity.own_ids(train, identity.USERS)
+    task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition, row_ids)
     lists = _check_lists(item_ids, seen.shape, cutoffs[-1])
     with_seen = 0
     for start in range(0, len(task.users), BLOCK_LISTS):
@@ -271,7 +272,16 @@ def evaluate_ranking(
 class _Task:
     """Who is evaluated against what, and the figures as they come in."""
 
-    def __init__(self, backend: Backend, train: Csr, test: Any, cutoffs: tuple[int, ...], definition: str) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        train: Csr,
+        test: Any,
+        cutoffs: tuple[int, ...],
+        definition: str,
+        row_ids: npt.NDArray[Any] | None,
+    ) -> None:
+        self.row_ids = row_ids  # of the users of `train`
         self.backend, self.train, self.cutoffs, self.definition = backend, train, cutoffs, definition
         self.test = check_user_items("test", test)
         identity.check_shape("test", self.test, train.shape, "train")
@@ -313,6 +323,7 @@ class _Task:
             n_rows=self.train.shape[0],
             n_without_train=self.n_without_train,
             notes=notes,
+            row_ids=self.row_ids,
         )
 
 
@@ -348,6 +359,11 @@ def _list_length(item_ids: npt.ArrayLike) -> int:
 
 
 def _check_lists(item_ids: npt.ArrayLike, shape: tuple[int, int], longest: int) -> npt.NDArray[np.integer]:
+    if isinstance(item_ids, np.ma.MaskedArray) and np.ma.is_masked(item_ids):
+        row = int(np.argmax(np.ma.getmaskarray(item_ids).any(axis=-1)))
+        raise ValueError(
+            f"`item_ids` must hold no masked values, got some in row {row}; item_ids.filled(-1) makes them empty places"
+        )
     lists = np.asarray(item_ids)
     if not np.issubdtype(lists.dtype, np.integer):
         raise TypeError(f"`item_ids` must hold integer item ids, got dtype {lists.dtype}")

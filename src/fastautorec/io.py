@@ -53,6 +53,9 @@ def load(path: str | PathLike[str]) -> Recommender:
     if arrays.keys() != stored:
         raise _model_file.damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:
+        ids, n_items = arrays["item_ids_"], header["fitted"]["n_items_"]
+        if ids is not None and len(ids) != n_items:
+            raise ValueError(f"it holds {len(ids)} item ids where {n_items} are expected")
         model: Recommender = cls._with_params(dict(header["params"]))
         model.__dict__.update(header["fitted"] | arrays, fitted_params_=copy.deepcopy(model.get_params()))
     except (KeyError, TypeError, ValueError) as error:

@@ -21,7 +21,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fit a model to all of FILE and save it."""
-    output = files.writable(Path(args.output))
+    files.writable(args, "output")
+    output = Path(args.output)
     model = modelling.make_model(args)
     data = files.read(args)
     start = time.perf_counter()

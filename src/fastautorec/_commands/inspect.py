@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from fastautorec._commands import files, options
+from fastautorec._commands.streams import check_output
 from fastautorec._data.loading import load
 from fastautorec._data.roles import Words
 
@@ -17,6 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the description of FILE."""
+    check_output()
     words = Words(args.user, args.item, args.rating, args.timestamp, args.sep, args.header)
     print(load(Path(args.file), args.file_format, files.limit(args), words, count_ratings=True).describe())
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from fastautorec._data.splits import shares
 
 EVERY_ROW = "none"  # the threshold that leaves nothing out
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
+MOST = 1e15  # of a share
+_DASHES = "\0--"  # stands for an id that is "--", which argparse would drop; no word of a command line has a NUL
+_ARGUMENT = re.compile(rf"(?<![\w/.-])({'|'.join([*ROLES, 'sep', 'header', 'format', 'threshold'])})=('[^']*'|\w*)")
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
 
 
@@ -30,6 +34,9 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str, counted: str 
     for role in ROLES:
         text = f"column of the {role}s: its name, or its position, where 0 is the first (default: told from FILE)"
         parser.add_argument(f"--{role}", type=column, metavar="COLUMN", help=text)
+        if role in ("rating", "timestamp"):
+            text = f"read no {role}s, whatever the columns are called"
+            parser.add_argument(f"--no-{role}", dest=role, action="store_const", const=False, help=text)
     text = "what separates the columns, for example ';' or '\\t' (default: told from FILE)"
     parser.add_argument("--sep", type=separator, metavar="TEXT", help=text)
     text = "whether the first line of FILE names the columns (default: told from FILE)"
@@ -63,6 +70,27 @@ def add_split_options(parser: argparse.ArgumentParser, seed_of: str) -> None:
     text = "order of each user's items, oldest first or random (default: by time where the file has times)"
     parser.add_argument("--by", choices=("time", "random"), help=text)
     parser.add_argument("--random-state", type=int, default=0, metavar="SEED", help=f"of {seed_of} (default: 0)")
+
+
+def on_the_command_line(message: str) -> str:
+    """Return a message with the options that stand for the arguments of Python which it speaks of.
+
+    >>> on_the_command_line("say which, for example read_ratings(path, user=0, item=1)")
+    'say which, for example read_ratings(path, user=0, item=1) (on the command line: --user 0 --item 1)'
+    >>> on_the_command_line("leave them out with rating=False, or say header=True")
+    'leave them out with rating=False, or say header=True (on the command line: --no-rating --header)'
+    >>> on_the_command_line("no such file")
+    'no such file'
+    """
+    flags = [_flag(*found) for found in _ARGUMENT.findall(message)]
+    return f"{message} (on the command line: {' '.join(dict.fromkeys(flags))})" if flags else message
+
+
+def _flag(name: str, value: str) -> str:
+    if value in ("True", "False"):
+        return f"--{'no-' if value == 'False' else ''}{name}"
+    option = "file-format" if name == "format" else name
+    return f"--{option} {value or 'TEXT'}"
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -113,6 +141,11 @@ def trial_values(text: str) -> tuple[str, Any]:
     return name, tuple(setting(f"{name}={end}")[1] for end in ends)
 
 
+def user_id(text: str) -> str:
+    """Return an id as it was given."""
+    return "--" if text == _DASHES else text
+
+
 def one_by_one(words: Sequence[str], option: str, others: Sequence[str]) -> list[str]:
     """Return the words of a command with each value of an option written as ``--option=value``.
 
@@ -129,7 +162,7 @@ def one_by_one(words: Sequence[str], option: str, others: Sequence[str]) -> list
         is_option = name in others or (word[:2] in short and value.isascii() and value.isdigit())  # such as -n5
         if is_option or word == "--":
             inside = word == option
-            result += [] if inside else [word]
+            result += [] if inside else [f"{option}={_DASHES}" if word == f"{option}=--" else word]
         else:
             result.append(f"{option}={word}" if inside else word)
     return result
@@ -150,6 +183,6 @@ def _share(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"a share is a number > 0, got {text!r}")
+    if not 0 < value <= MOST:
+        raise argparse.ArgumentTypeError(f"a share is a number > 0 and <= {MOST:g}, got {text!r}")
     return value

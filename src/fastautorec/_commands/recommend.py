@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="MODEL", help="a file that `fastautorec fit` saved")
     parser.add_argument("-n", type=int, metavar="N", help=f"length of the lists (default: {LENGTH})")
     text = "ids of users of FILE, which may begin with '-' (default: all); --users=ID for one that is an option's name"
-    parser.add_argument("--users", nargs="+", action="extend", metavar="ID", help=text)
+    parser.add_argument("--users", nargs="+", type=options.user_id, action="extend", metavar="ID", help=text)
     parser.add_argument("--format", choices=("csv", "table"), default="csv", help="of the output (default: csv)")
 
 
@@ -60,8 +60,14 @@ def run(args: argparse.Namespace) -> int:
     if empty.any():
         say(f"left out {empty.sum():,} users without any item that the model knows")
     ids, scores = model.recommend(history[~empty], N=n)
+    full = np.asarray((ids < 0).all(axis=1))
+    if full.all():
+        raise ValueError(f"each of the {len(full):,} users has all items of the model, so that there is no list")
+    if full.any():
+        say(f"left out {full.sum():,} users who have all items of the model")
+    rows, ids, scores = rows[~empty][~full], ids[~full], scores[~full]
     write = _write_csv if args.format == "csv" else _write_table
-    write(data.user_ids[rows[~empty]], item_ids, ids, scores)
+    write(data.user_ids[rows], item_ids, ids, scores)
     return 0
 
 

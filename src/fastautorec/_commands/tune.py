@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from fastautorec._commands import files, modelling, options
+from fastautorec._commands.streams import check_output
+from fastautorec._extras import require
 from fastautorec._tuning import tune
 
 
@@ -31,8 +32,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search for the parameters of a model, print what was found, and save the best where that is wanted."""
-    output = None if args.output is None else files.writable(Path(args.output))
-    plot = None if args.plot is None else files.writable(Path(args.plot))
+    output, plot, _ = files.writable(args, "output", "plot", "storage")
+    if output is plot is args.storage is None:
+        check_output()
+    if plot is not None:  # not after a long search
+        require("matplotlib", "plot", "plot")
+        from fastautorec._tuning_plot import check_format  # noqa: PLC0415  needs matplotlib
+
+        check_format(plot)
     model = modelling.make_model(args)
     data = files.read(args)
     train, validation = files.split_in(data, args.ratios, files.order(data, args.by), args.random_state)

@@ -31,7 +31,13 @@ def as_array(name: str, column: Any) -> Array:
 
 def _as_numpy(column: Any) -> Array:
     package = type(column).__module__.partition(".")[0]
+    if isinstance(column, np.ma.MaskedArray) and np.ma.is_masked(column):
+        values = column.data.astype(object)
+        values[np.ma.getmaskarray(column)] = None  # whatever stands under the mask is no value
+        return np.asarray(values)
     if package == "pyarrow" and hasattr(column, "type"):
+        if hasattr(column.type, "value_type") and hasattr(column.type, "index_type"):  # several chunks lose their gaps
+            column = column.cast(column.type.value_type)
         if not hasattr(column, "chunks"):  # one piece, which by itself would be taken without a copy only
             column = column.to_numpy(zero_copy_only=False)
     elif is_polars(column, "Int128", "UInt128"):
@@ -49,7 +55,7 @@ def is_polars(column: Any, *dtypes: str) -> bool:
 
 def is_missing(value: Any) -> bool:
     """Return whether a value stands for none: None, NaN, NaT and pandas' NA."""
-    if value is None or type(value).__name__ == "NAType":
+    if value is None or value is np.ma.masked or type(value).__name__ == "NAType":
         return True
     try:
         return bool(value != value)  # noqa: PLR0124  (NaN and NaT)

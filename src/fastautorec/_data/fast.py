@@ -27,7 +27,8 @@ class FastReader:
         self._layout = layout
         self._texts = set(layout.texts)
         self._quoting = layout.separator not in UNQUOTED
-        self._usable = layout.separator == "::" or (len(layout.separator) == 1 and layout.separator.isascii())
+        one = len(layout.separator) == 1 and layout.separator.isascii()
+        self._usable = (one or layout.separator == "::") and not layout.decimal_comma
 
     def read(self, block: bytes) -> dict[str, Any] | None:
         """Return the roles of all lines as `PlainReader` does, as polars columns; None where that is unsure."""

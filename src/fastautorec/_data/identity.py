@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._data import rearranging
+from fastautorec._data.naming import same_ids
 from fastautorec._data.texts import is_text
 from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
@@ -72,7 +73,7 @@ def renumbered(data: Any, user_ids: Ids | None = None, item_ids: Ids | None = No
     wanted = {
         axis: ids
         for axis, ids in ((USERS, user_ids), (ITEMS, item_ids))
-        if ids is not None and not _same(getattr(data, axis.attribute), ids)
+        if ids is not None and not same_ids(getattr(data, axis.attribute), ids)
     }
     if not wanted:
         return data
@@ -116,7 +117,7 @@ def aligned(name: str, other: Any, reference_name: str, reference: Any, times: b
     moves: dict[Axis, Places] = {}
     for axis in (USERS, ITEMS):
         own, ids = own_ids(other, axis), own_ids(reference, axis)
-        if own is None or ids is None or _same(own, ids):
+        if own is None or ids is None or same_ids(own, ids):
             continue
         move = _permutation(axis, own, ids)
         if move is None:
@@ -143,7 +144,7 @@ def check_shape(name: str, other: Csr, shape: tuple[int, int], reference_name: s
 def check_items(name: str, user_items: Any, model_ids: Ids | None) -> None:
     """Raise unless the columns are the items of a model, in its order: results count its columns."""
     own = own_ids(user_items, ITEMS)
-    if own is None or model_ids is None or _same(own, model_ids):
+    if own is None or model_ids is None or same_ids(own, model_ids):
         return
     _refuse(ITEMS, name, own, MODEL, model_ids, f"{name}.with_items(model.item_ids_)")
 
@@ -154,7 +155,7 @@ def in_order_of(user_items: Any, model_ids: Ids | None) -> Any:
     Other items than the model's are left as they are, for `check_items` to refuse.
     """
     own = own_ids(user_items, ITEMS)
-    if own is None or model_ids is None or _same(own, model_ids):
+    if own is None or model_ids is None or same_ids(own, model_ids):
         return user_items
     move = _permutation(ITEMS, own, model_ids)
     if move is None:
@@ -174,7 +175,7 @@ def rows_in(name: str, user_items: Any, model_ids: Ids | None) -> Places | None:
     own = own_ids(user_items, USERS)
     if own is None or model_ids is None:
         return None
-    if _same(own, model_ids):
+    if same_ids(own, model_ids):
         return np.arange(len(own))
     rows = places(own, model_ids)
     if is_text(own) != is_text(model_ids) or (rows < 0).any():
@@ -196,11 +197,6 @@ def fingerprint(data: Any) -> str | None:
     return None if digest is None else digest.hexdigest()
 
 
-def _same(these: Ids, those: Ids) -> bool:
-    """Return whether ids are the same in the same order."""
-    return these is those or (is_text(these) == is_text(those) and bool(np.array_equal(these, those)))
-
-
 def _permutation(axis: Axis, own: Ids, ids: Ids) -> Places | None:
     """Return how rows or columns move where distinct ids are the same in another order, or None."""
     if len(own) != len(ids) or is_text(own) != is_text(ids):
@@ -215,8 +211,9 @@ def _refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str)
         mine, theirs = ("texts" if is_text(some) else "integers" for some in (own, ids))
         raise ValueError(
             f"the ids of the {axis.many} of `{name}` are {mine}, those of {reference} {theirs}: {axis.place} 0 is "
-            f"{_first(own)}, in {reference} {_first(ids)}; read both alike, or use {fix} (an integer is found by "
-            "the text that it prints as)"
+            f"{_first(own)}, in {reference} {_first(ids)}; read both alike, convert the ids of one of them "
+            f"(Interactions(data, {axis.attribute}=...)), or use {fix} (an integer is found by the text that it prints "
+            "as)"
         )
     unknown, missing = places(own, ids) < 0, places(ids, own) < 0
     if not unknown.any() and not missing.any():
@@ -326,7 +323,8 @@ def _target(axis: Axis, everyone: dict[str, Any], unknown: str) -> Ids | None:
         if not new.any() or unknown == "drop":
             continue
         if unknown == "raise" or is_text(own) != is_text(target):
-            fix = f"unknown='drop' or 'keep', or {name}.{axis.method}(train.{axis.attribute})"
+            drop = "unknown='drop'" if is_text(own) != is_text(target) else "unknown='drop' or 'keep'"
+            fix = f"{drop}, or {name}.{axis.method}(train.{axis.attribute})"
             _refuse(axis, name, own, "`train`", target, fix)
         target = np.concatenate([target, own[new]])
     return target

@@ -40,6 +40,18 @@ def factorize(name: str, column: Any) -> tuple[Array, Codes]:
     ValueError
         For a missing id, or else the first one that is neither an integer nor a text; with its row.
     """
+    ids, codes = coded(name, column)
+    if texts.is_text(ids) and len(ids) and not ids[0]:
+        row = int(np.argmin(codes))
+        raise ValueError(
+            f"column {name!r} must hold integer or string ids without gaps, got an empty text in row {row}, which "
+            "names nobody; drop such rows first, or give them an id"
+        )
+    return ids, codes
+
+
+def coded(name: str, column: Any) -> tuple[Array, Codes]:
+    """Return the same for a column in which an empty text is one like any other."""
     if is_polars(column, "String"):
         return _factorize_polars(name, column)
     # NumPy would turn the list ["a", 2] into strings without a word.

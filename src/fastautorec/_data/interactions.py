@@ -28,7 +28,7 @@ class Interactions(OnDisk):
     Parameters
     ----------
     user_items : scipy sparse (m, n)
-        Values 0 or 1 of any dtype. Interactions are taken too, with the ids that they have.
+        Values 0 or 1 of any dtype. Interactions are taken too, with the ids and times that they have.
     user_ids : array of integers or strings (m,), optional
         Id of each row; row numbers by default, which are not compared.
     item_ids : array of integers or strings (n,), optional
@@ -42,8 +42,9 @@ class Interactions(OnDisk):
     user_items : CSR (m, n), float32
         Canonical: item indices ascending within a row, no duplicates, all values 1.
     user_ids, item_ids : array (m,) and (n,)
-        int64, or texts: from NumPy 2 on of its variable-width type ``numpy.dtypes.StringDType()``, so that a long id
-        takes no more room than it needs, before of fixed width. ``ids.tolist()`` gives Python's own numbers and texts.
+        Read-only; int64, or texts: from NumPy 2 on of its variable-width type ``numpy.dtypes.StringDType()``, so that a
+        long id takes no more room than it needs, before of fixed width. ``ids.tolist()`` gives Python's own numbers and
+        texts.
     timestamps : array (nnz,) or None
         In the order of the stored entries of ``user_items``.
 
@@ -74,7 +75,9 @@ class Interactions(OnDisk):
         self.timestamps = None
         if timestamps is not None:
             self.timestamps = naming.aligned_times(user_items, timestamps, csr)
-        self.user_items = csr.to_scipy()
+        elif isinstance(user_items, Interactions) and user_items.timestamps is not None:
+            self.timestamps = np.array(user_items.timestamps)
+        self.user_items = _owned(csr, user_items)
         user_ids = own_ids(user_items, USERS) if user_ids is None else user_ids
         item_ids = own_ids(user_items, ITEMS) if item_ids is None else item_ids
         self.user_ids = naming.check_labels("user_ids", user_ids, csr.shape[0], "rows")
@@ -95,7 +98,7 @@ class Interactions(OnDisk):
 
         Parameters
         ----------
-        df : pandas or polars DataFrame, pyarrow Table or RecordBatch, or dict of arrays
+        df : pandas or polars DataFrame, pyarrow Table or RecordBatch, structured array, or dict of arrays
         user, item : str
             Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
             Integers of every width become int64; so do floats and decimals that are whole numbers, as pandas makes of
@@ -152,7 +155,8 @@ class Interactions(OnDisk):
             threshold = check_real("threshold", threshold)
             if ratings is None:
                 raise ValueError(f"`threshold` needs a column of ratings, got threshold={threshold:g} and none")
-            positive = ratings >= threshold
+            with np.errstate(over="ignore"):  # of one that narrow ratings cannot reach
+                positive = ratings >= threshold
             if len(positive) and not positive.any():
                 raise ValueError(
                     f"`threshold` {threshold:g} leaves nothing, for the highest rating is {ratings.max():g}; lower it"
@@ -177,7 +181,8 @@ class Interactions(OnDisk):
         """Build from parts that are canonical already."""
         self = cls.__new__(cls)
         self._ids_given = ids_given
-        self.user_items, self.user_ids, self.item_ids, self.timestamps = user_items, user_ids, item_ids, timestamps
+        self.user_items, self.timestamps = user_items, timestamps
+        self.user_ids, self.item_ids = naming.locked(user_ids), naming.locked(item_ids)
         return self
 
     def _like(
@@ -192,13 +197,19 @@ class Interactions(OnDisk):
         ids = self.user_ids if user_ids is None else user_ids, self.item_ids if item_ids is None else item_ids
         if self._csr is not None:
             return self._mapped(csr, *ids, timestamps, given)
-        return self._trusted(csr.to_scipy(), *ids, timestamps, given)
+        return self._trusted(_owned(csr, self), *ids, timestamps, given)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
         matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
         ids = {"user_ids": self.user_ids, "item_ids": self.item_ids, "_ids_given": self._ids_given}
         return {**matrix, **ids, "timestamps": self.timestamps, "_source": self._source}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what `__getstate__` returned; a pickle does not say that ids are read-only."""
+        self.__dict__.update(state)
+        for ids in (self.user_ids, self.item_ids):
+            naming.locked(ids)
 
     def __sizeof__(self) -> int:
         """Return the bytes that the arrays take, for caches that ask; user ids count once they are loaded."""
@@ -249,3 +260,13 @@ class Interactions(OnDisk):
         m, n = self.shape
         percent = 100 * self.nnz / max(m * n, 1)
         return f"Interactions({m:,} users, {n:,} items, {self.nnz:,} interactions, density {percent:.3g} %)"
+
+
+def _owned(csr: Csr, given: Any) -> sparse.csr_matrix:
+    """Return a SciPy matrix that shares no memory with ``given``, whose owner may change it in place."""
+    result, source = csr.to_scipy(), getattr(given, "user_items", given)
+    for name in ("indptr", "indices"):
+        own, its = getattr(result, name), getattr(source, name, None)
+        if its is not None and its.flags.writeable and np.may_share_memory(own, its):
+            setattr(result, name, own.copy())
+    return result

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._data import columns
+from fastautorec._data import columns, texts
 from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
 
@@ -19,27 +19,47 @@ _MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes t
 
 def column(df: Any, argument: str, name: str) -> Any:
     """Return a column of a data frame, which ``argument`` names."""
+    if isinstance(df, np.ndarray) and df.dtype.names is None:
+        raise TypeError(
+            f"`df` must be a data frame or a dict of columns, got an array without names of columns, of shape "
+            f"{df.shape}; pass a dict such as {{'user': array[:, 0], 'item': array[:, 1]}}"
+        )
     if hasattr(df, "collect") or not hasattr(df, "__getitem__"):
         hint = "; call collect() first" if hasattr(df, "collect") else ""
         raise TypeError(f"`df` must be a data frame or a dict of columns, got {kind(df)}{hint}")
-    known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
+    if isinstance(df, np.ndarray):
+        known = list(df.dtype.names or ())
+    else:
+        known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
     if name not in known:
         raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
     return df[name]
 
 
 def check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
-    """Return distinct ids in the order given, int64 or texts."""
+    """Return distinct ids in the order given, int64 or texts, as an array that nobody writes to."""
     if labels is None:
-        return np.arange(length)
+        return locked(np.arange(length))
+    if type(labels) is np.ndarray and labels.shape == (length,) and _are_kept_so(labels):
+        return labels if labels.base is None and not labels.flags.writeable else locked(labels.copy())
     ids, codes = columns.factorize(name, labels)
     if len(codes) != length:
         raise ValueError(f"`{name}` must have one id for each of the {length} {of} of `user_items`, got {len(codes)}")
     if len(ids) != length:
         twice = ids[int(np.argmax(np.bincount(codes)))]
         raise ValueError(f"`{name}` must be distinct, got {twice!s} more than once")
-    result: npt.NDArray[Any] = ids[codes]
-    return result
+    return locked(ids[codes])
+
+
+def locked(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return ids that are read-only from now on, so that data and models can share them."""
+    ids.flags.writeable = False
+    return ids
+
+
+def _are_kept_so(ids: npt.NDArray[Any]) -> bool:
+    """Return whether distinct ids have the form already in which they are kept, such as those of other Interactions."""
+    return (ids.dtype == np.int64 or texts.is_sound(ids)) and len(columns.sorted_unique(ids)) == len(ids)
 
 
 def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any]:
@@ -66,8 +86,10 @@ def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any
 
 
 def same_ids(these: Any, those: Any) -> bool:
-    """Return whether two lists of ids, or None, are the same."""
-    return these is those if these is None or those is None else bool(np.array_equal(these, those))
+    """Return whether two arrays of ids, or None, are the same in the same order."""
+    if these is those or these is None or those is None:
+        return these is those
+    return texts.is_text(these) == texts.is_text(those) and bool(np.array_equal(these, those))
 
 
 def names_of(labels: npt.NDArray[Any] | None, n: int, numbers: Any) -> npt.NDArray[np.object_]:

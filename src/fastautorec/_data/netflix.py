@@ -117,7 +117,7 @@ def _block(block: bytes, movie: int) -> tuple[Any, int]:
     rows = lines.filter(~is_heading)
     if np.count_nonzero(np.frombuffer(block, np.uint8) == ord(",")) != 2 * rows.height:
         raise ValueError("commas behind a heading, or too many")
-    if not rows["date"].str.len_bytes().eq(10).all():
+    if not rows["date"].unique().str.contains(f"^{_DATE.pattern}$").all():
         raise ValueError("dates in another form")
     rows = rows.select(pl.col("user").cast(pl.Int32), "item", "rating", pl.col("date").str.to_date("%Y-%m-%d"))
     if any(count for count in rows.null_count().row(0)) or not rows["rating"].is_finite().all():

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._data import identity, naming, rearranging
-from fastautorec._data.columns import sorted_unique
 from fastautorec._refusals import kind
 from fastautorec._sparse import Csr
 from fastautorec._validation import check_user_items
@@ -30,7 +29,7 @@ class Numbered:
     @cached_property
     def user_ids(self) -> npt.NDArray[Any]:
         """Id of each row, int64 or text (m,)."""
-        return self._load_user_ids()
+        return naming.locked(self._load_user_ids())
 
     def user_index(self, ids: Any) -> Any:
         """Return the row of one user id, int, or the rows of several, int64 array.
@@ -140,7 +139,7 @@ class Numbered:
 
     def _with(self, axis: identity.Axis, ids: Any) -> Self:
         name = axis.attribute
-        labels = ids if _is_distinct(ids) else naming.check_labels(name, ids, len(ids), f"{axis.place}s")
+        labels = naming.check_labels(name, ids, len(ids), f"{axis.place}s")
         result: Self = identity.renumbered(self, **{name: labels})
         if result is self and not self._ids_given[axis.number]:  # its numbers are ids from now on
             result = self._like(check_user_items("user_items", self), self.timestamps, **{name: labels})
@@ -198,9 +197,3 @@ class Numbered:
     @cached_property
     def _item_map(self) -> dict[Any, int]:
         return {label: column for column, label in enumerate(self.item_ids.tolist())}
-
-
-def _is_distinct(ids: Any) -> bool:
-    """Return whether something is an array without repeats of ids as they are kept, such as other Interactions have."""
-    kept = isinstance(ids, np.ndarray) and ids.ndim == 1 and (ids.dtype == np.int64 or ids.dtype.kind in "UT")
-    return kept and len(sorted_unique(ids)) == len(ids)

@@ -55,6 +55,7 @@ class OnDisk(Numbered):
         ...     model = far.NCEAutoRec(factors=16).fit(far.Interactions.open(folder + "/packages"))
         """
         with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
+            writer.append_ids("user_ids", self.user_ids[:0])
             for csr, rows, times in self._parts(None):
                 writer.append(csr, self.user_ids[rows], times)
             writer.finish(self.item_ids, self._ids_given)
@@ -206,9 +207,10 @@ class OnDisk(Numbered):
     ) -> Self:
         """Build around a checked matrix that is not copied; user ids that are to be loaded are so when asked for."""
         self = cls.__new__(cls)
-        self._csr, self.item_ids, self.timestamps, self._ids_given = csr, item_ids, timestamps, ids_given
+        self._csr, self.timestamps, self._ids_given = csr, timestamps, ids_given
+        self.item_ids = naming.locked(item_ids)
         if callable(user_ids):
             self._load_user_ids = user_ids
         else:
-            self.user_ids = user_ids
+            self.user_ids = naming.locked(user_ids)
         return self

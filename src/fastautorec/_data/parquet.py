@@ -8,14 +8,18 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+import numpy.typing as npt
 
 from fastautorec._data import columns, plain
 from fastautorec._data.fast import is_failure
 from fastautorec._data.roles import Roles, UnclearColumnsError, Words, find_roles
 from fastautorec.exceptions import RatingsFileError
 
+Array = npt.NDArray[Any]
+
 PYARROW = importlib.util.find_spec("pyarrow") is not None
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_ENDINGS = (".parquet", ".parq", ".pq")  # in small or capital letters
 
 
 def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:
@@ -47,6 +51,7 @@ def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any]
         n_rows = _height(part, table, polars)
         for role, name in wanted.items():
             if name in names:
+                _refuse_other_value(part, name, table[name], own.get(name))
                 found[role].append(table[name])
             else:
                 found[role].append(_repeated(part, name, own[name], n_rows, name in whole))
@@ -58,7 +63,7 @@ def _parts(path: Path) -> list[tuple[Path, dict[str, str]]]:
     if path.is_file():
         return [(path, {})]
     found = []
-    for part in sorted(path.rglob("*.parquet")):
+    for part in sorted(one for one in path.rglob("*") if one.suffix.lower() in _ENDINGS):
         folders = part.relative_to(path).parts[:-1]
         if part.is_file() and not any(name.startswith(("_", ".")) for name in (*folders, part.name)):
             pairs = (folder.partition("=") for folder in folders)
@@ -80,7 +85,10 @@ def _names(path: Path, polars: bool) -> list[str]:
 
         return list(parquet.read_schema(path).names)
 
-    return list(_guarded(path, names))
+    found = list(_guarded(path, names))
+    if len(set(found)) < len(found):
+        raise _named_alike(path)
+    return found
 
 
 def _table(path: Path, names: list[str], polars: bool) -> Any:
@@ -124,11 +132,30 @@ def _guarded(path: Path, read: Any) -> Any:
     try:
         return read()
     except BaseException as error:  # polars' panics are no Exception
+        if type(error).__name__ == "DuplicateError":
+            raise _named_alike(path) from None
         passing = isinstance(error, OSError) and error.errno is not None
         if passing or not (isinstance(error, (ValueError, OSError, NotImplementedError)) or is_failure(error)):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RatingsFileError(f"{path}: not a readable Parquet file ({reason}); was it cut off on the way?") from error
+
+
+def _named_alike(path: Path) -> RatingsFileError:
+    return RatingsFileError(
+        f"{path}: several of its columns have the same name; rename them, or write only one of them"
+    )
+
+
+def _refuse_other_value(path: Path, name: str, column: Any, told: str | None) -> None:
+    """Raise if a column says something else than the name of the folder."""
+    if told is None:
+        return
+    others = {str(value) for value in columns.as_array(name, column).tolist()} - {told}
+    if others:
+        raise RatingsFileError(
+            f"{path}: the folder says {name}={told}, but its column {name!r} holds {min(others)}; remove one of the two"
+        )
 
 
 def _repeated(path: Path, name: str, text: str, n_rows: int, whole: bool) -> Any:
@@ -140,7 +167,15 @@ def _repeated(path: Path, name: str, text: str, n_rows: int, whole: bool) -> Any
 def _joined(role: str, parts: list[Any]) -> Any:
     if len(parts) == 1:
         return parts[0]
-    arrays = [columns.as_array(role, part) for part in parts]
+    arrays = [_signed(columns.as_array(role, part)) for part in parts]
+    if len({array.dtype.kind for array in arrays} & {"i", "u"}) == 2:  # NumPy would make floats of them
+        arrays = [array.astype(object) if array.dtype.kind in "iu" else array for array in arrays]
     if len({array.dtype.kind in "iuf" for array in arrays}) == 1 and all(a.dtype.kind in "iufM" for a in arrays):
         return np.concatenate(arrays)
     return np.array([value for array in arrays for value in array.tolist()], object)
+
+
+def _signed(array: Array) -> Array:
+    """Return unsigned integers as int64 where they fit."""
+    fits = array.dtype.kind == "u" and (not array.size or int(array.max()) <= np.iinfo(np.int64).max)
+    return array.astype(np.int64) if fits else array

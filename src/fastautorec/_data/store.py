@@ -114,6 +114,7 @@ class Writer:
     def __enter__(self) -> Writer:
         self._folder = Path(tempfile.mkdtemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".tmp"))
         self._texts: dict[str, bool] = {}  # whether ids are texts, once it is known
+        self._empty: dict[str, bool] = {}  # the same of arrays without ids
         self._columns = {name: self._column(name, dtype) for name, dtype in MATRIX}
         self._columns["indptr"].append(np.zeros(1, np.int64))
         self._users = self._nnz = 0
@@ -129,12 +130,14 @@ class Writer:
                 self._columns["timestamps"] = self._column("timestamps", timestamps.dtype)
             self._columns["timestamps"].append(timestamps)
         ids = np.arange(self._users, self._users + m) if user_ids is None else user_ids
-        self._append_ids("user_ids", ids)
+        self.append_ids("user_ids", ids)
         self._users, self._nnz = self._users + m, self._nnz + own.nnz
 
-    def _append_ids(self, name: str, ids: Array) -> None:
+    def append_ids(self, name: str, ids: Array) -> None:
+        """Write ids; if there never are any, the first empty array tells their type."""
         is_text = texts.is_text(ids)
         if not len(ids):
+            self._empty.setdefault(name, is_text)
             return
         if name not in self._texts:
             self._texts[name] = is_text
@@ -150,10 +153,11 @@ class Writer:
 
     def finish(self, item_ids: Array, ids_given: tuple[bool, bool]) -> None:
         """Write the ids and the header, sync everything, and give the folder its name."""
-        self._append_ids("item_ids", item_ids)
+        self.append_ids("item_ids", item_ids)
         for name in ("user_ids", "item_ids"):
             if name not in self._columns:
-                self._columns[name] = self._column(name, np.int64)
+                self._texts[name] = self._empty.get(name, False)
+                self._columns[name] = self._column(name, np.uint8 if self._texts[name] else np.int64)
         header = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -382,6 +386,8 @@ def _sync_folder(path: Path) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Return what new folders are not allowed; setting it to read it would change the process for other threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(folder) / "probe"
+        probe.mkdir(0o777)
+        return 0o777 & ~probe.stat().st_mode

@@ -56,6 +56,17 @@ def as_text(array: Array) -> Array:
     return array if (array.dtype.kind == "T") == VARIABLE_WIDTH else text_array(array.tolist())
 
 
+def is_sound(array: Array) -> bool:
+    """Return whether an array has the type of `text_array`, and no text that is empty or that files cannot hold.
+
+    False for the fixed width of NumPy 1, which takes longer to tell.
+    """
+    if not VARIABLE_WIDTH or array.dtype != np.dtypes.StringDType():
+        return False
+    packed = pack(array)
+    return count(packed) == len(array) and not (packed[:1] == 0).any() and not ((packed[1:] | packed[:-1]) == 0).any()
+
+
 def fault(texts: Sequence[str]) -> tuple[int, str] | None:
     """Return the place of the first text that files cannot hold, and what is wrong with it."""
     if not _fault("".join(texts)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from numbers import Integral, Real
@@ -17,12 +16,31 @@ from fastautorec._data.arrays import as_array, is_missing, is_polars, shown
 
 Array = npt.NDArray[Any]
 
+NUMBER, MOMENT, DURATION = 1, 2, 3  # kinds of times, of which a column has one
+FIRST, END = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999, in seconds since 1970
+LONGEST = 9e12  # seconds that fit int64 in microseconds
+SECONDS = {
+    "Y": 31_556_952,
+    "M": 2_629_746,
+    "W": 604_800,
+    "D": 86_400,
+    "h": 3600,
+    "m": 60,
+    "s": 1,
+    "ms": 1e-3,
+    "us": 1e-6,
+}
 
-def numbers(name: str, column: Any) -> npt.NDArray[np.float64]:
-    """Return a column of finite numbers as float64 (rows,)."""
+
+def numbers(name: str, column: Any) -> npt.NDArray[np.floating[Any]]:
+    """Return a column of finite numbers as float64 (rows,); narrower floats stay what they are.
+
+    Those are compared in their own type: 3.3 read as float32 is at least 3.3.
+    """
     given = as_array(name, column)
     try:
-        values = given.astype(np.float64) if given.dtype.kind not in "mMc" else None
+        narrow = given.dtype in (np.float16, np.float32)
+        values = given if narrow else given.astype(np.float64) if given.dtype.kind not in "mMc" else None
     except (TypeError, ValueError):
         values = None
     if values is None:
@@ -63,7 +81,7 @@ def times(name: str, column: Any) -> Array:
         if np.isnat(values).any():
             row = int(np.argmax(np.isnat(values)))
             _refuse(name, row, values[row])
-        return values.astype(f"{kind}8[us]").astype(np.int64) / 1e6
+        return _in_seconds(name, values)
     return _object_times(name, values.tolist()) if kind in "OUT" else _finite(name, values)
 
 
@@ -72,6 +90,30 @@ def _finite(name: str, values: Array) -> Array:
     if not good.all():
         _refuse(name, int(np.argmin(good)), values[np.argmin(good)])
     return values.astype(np.float64)
+
+
+def _in_seconds(name: str, values: Array) -> Array:
+    """Return dates and durations of any unit in seconds; refuse those that only a wrong unit can mean."""
+    kind, (unit, count) = values.dtype.kind, np.datetime_data(values.dtype)
+    counts, scale = values.astype(np.int64), float(count * SECONDS.get(unit, 1e-9))
+    limit = END * 2 if kind == "M" else LONGEST
+    if _within(counts, -limit / scale, limit / scale):
+        seconds = values.astype(f"{kind}8[us]").astype(np.int64) / 1e6
+        if kind == "m" or _within(seconds, FIRST, np.nextafter(END, 0)):
+            return seconds
+        far = (seconds < FIRST) | (seconds >= END)
+    else:
+        far = np.abs(counts * scale) > limit
+    row = int(np.argmax(far))
+    what = "a date in the years 1 to 9999" if kind == "M" else "a duration below 285,000 years"
+    raise ValueError(
+        f"column {name!r} must hold {what} in every row, got {values[row]} in row {row}; its unit, {unit}, looks "
+        "wrong: make it again of the numbers, with the unit that they have"
+    )
+
+
+def _within(values: Array, low: float, high: float) -> bool:
+    return not len(values) or bool(values.min() >= low and values.max() <= high)
 
 
 def parse_time(text: str) -> float:
@@ -112,18 +154,18 @@ def _object_times(name: str, values: list[Any]) -> Array:
     missing = next((row for row, x in enumerate(values) if is_missing(x)), None)
     if missing is not None:
         _refuse(name, missing, values[missing])
-    return _each(name, values, lambda row: row)
+    return _each(name, values, np.arange(len(values)))
 
 
 def _text_times(name: str, column: Any) -> Array:
-    distinct, codes = ids.factorize(name, column)
+    distinct, codes = ids.coded(name, column)
     if distinct.dtype == np.int64:  # there is no row
         return distinct
-    return _each(name, distinct.tolist(), lambda place: int(np.argmax(codes == place)))[codes]
+    return _each(name, distinct.tolist(), codes)[codes]
 
 
-def _each(name: str, values: list[Any], row_of: Callable[[int], int]) -> Array:
-    """Return each value as a time; all of them exact integers where they are integers."""
+def _each(name: str, values: list[Any], codes: Array) -> Array:
+    """Return each value as a time; all of them exact integers where they are integers. Rows hold ``values[codes]``."""
     try:
         if all(isinstance(x, Integral) and not isinstance(x, bool) for x in values):
             return np.array(values, np.int64)
@@ -132,19 +174,35 @@ def _each(name: str, values: list[Any], row_of: Callable[[int], int]) -> Array:
     except OverflowError:
         pass  # as floats, then
     result = np.empty(len(values), np.float64)
-    bad: list[tuple[int, Any]] = []
+    kinds = np.zeros(len(values), np.uint8)  # 0 is none
     for place, value in enumerate(values):
         try:
             seconds = _seconds(value)
         except (ValueError, OverflowError):
             seconds = None
-        if seconds is None:
-            bad.append((row_of(place), value))
-        else:
-            result[place] = seconds
-    if bad:
-        _refuse(name, *min(bad, key=lambda found: found[0]))
+        if seconds is not None:
+            result[place], kinds[place] = seconds, _kind(value)
+    if not kinds.all():
+        row = int(np.argmin(kinds[codes]))
+        _refuse(name, row, values[codes[row]])
+    if (kinds != kinds[0]).any():
+        row = int(np.argmax(kinds[codes] != kinds[codes[0]]))
+        raise ValueError(
+            f"column {name!r} must hold times of one kind, got {shown(values[codes[0]])} in row 0 and "
+            f"{shown(values[codes[row]])} in row {row}; make all of them numbers, or dates, or durations"
+        )
     return result
+
+
+def _kind(value: Any) -> int:
+    """Return of what kind a time is; a text may be a number or a date."""
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return MOMENT
+        return NUMBER
+    return MOMENT if isinstance(value, date) else DURATION if isinstance(value, timedelta) else NUMBER
 
 
 def _refuse(name: str, row: int, value: Any) -> NoReturn:

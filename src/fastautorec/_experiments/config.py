@@ -38,7 +38,7 @@ class Dataset:
     get : str
         Where the data can be had, for the message about a file that is missing.
     user, item, rating, timestamp, sep, header : optional
-        How to read a rating file, as for ``read_ratings``.
+        How to read a rating file, as for ``read_ratings``; false for a rating or timestamp that is not to be read.
     files : tuple of File
         Checked before anything is computed (lines: before the data are read).
     sample_users : int, optional
@@ -57,8 +57,8 @@ class Dataset:
     format: str = "auto"
     user: str | int | None = None
     item: str | int | None = None
-    rating: str | int | None = None
-    timestamp: str | int | None = None
+    rating: str | int | bool | None = None
+    timestamp: str | int | bool | None = None
     sep: str | None = None
     header: bool | None = None
     threshold: float | None = None

@@ -50,7 +50,12 @@ def read_experiment(path: str) -> Experiment:
     if file.suffix != ".toml" and path in shipped():
         text = (resources.files("fastautorec._experiments") / "configs" / f"{path}.toml").read_text("utf-8")
     elif file.is_file():
-        text = file.read_text("utf-8")
+        try:
+            text = file.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{path}: is not UTF-8 text (byte {error.start:,} is none of it); save it as UTF-8"
+            ) from None
     else:
         raise FileNotFoundError(f"no experiment file {path}; shipped are {', '.join(shipped())}")
     try:
@@ -116,8 +121,8 @@ _DATASET: dict[str, schema.Check] = {
     "format": schema.one_of(*FORMATS),
     "user": schema.column,
     "item": schema.column,
-    "rating": schema.column,
-    "timestamp": schema.column,
+    "rating": schema.column_or_none,
+    "timestamp": schema.column_or_none,
     "sep": schema.character,
     "header": schema.flag,
     "threshold": schema.number,

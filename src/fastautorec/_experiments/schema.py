@@ -84,6 +84,11 @@ def column(value: Any) -> str | int:
     return value
 
 
+def column_or_none(value: Any) -> str | int | bool:
+    """Take a column, or false where none is to be read."""
+    return False if value is False else column(value)
+
+
 def flag(value: Any) -> bool:
     """Take true or false."""
     if not isinstance(value, bool):

@@ -150,7 +150,9 @@ def _split(dataset: Dataset, data: Interactions) -> list[sparse.csr_matrix]:
         parts = [part.user_items for part in split(data, dataset.ratios, dataset.by, dataset.seed)]
     if not parts[-1].nnz:
         text = empty_part(data.user_items.indptr, dataset.ratios)
-        raise ValueError(f"{dataset.name}: {text}; give others as `ratios`, for short histories [1, 1, 1]")
+        short = np.diff(data.user_items.indptr).max(initial=0) < len(parts)
+        way_on = "no `ratios` help here" if short else "give others as `ratios`, for short histories [1, 1, 1]"
+        raise ValueError(f"{dataset.name}: {text}; {way_on}")
     return parts
 
 

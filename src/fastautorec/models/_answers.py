@@ -182,7 +182,10 @@ class Answering(Estimator):
         """Return the NDCG of recommendations, for ``cross_val_score`` and searches of scikit-learn.
 
         There, rows of users are held out. Of each history a random half (fixed, the smaller one) is hidden, and the
-        other half is what the model recommends from. `evaluate` tells more.
+        other half is what the model recommends from. Which half it is depends on the order of users and items: only
+        scores of the same matrix can be compared. `evaluate` tells more.
+
+        ``cross_val_score`` takes rows of a SciPy matrix; of Interactions pass ``data.user_items``.
 
         Parameters
         ----------

@@ -146,12 +146,14 @@ class Recommender(Answering):
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted model to ``path``, replacing a file there in one step; `fastautorec.load` reads it.
 
+        The permissions of a file that is there are kept, and a symbolic link is followed.
+
         Raises
         ------
         NotFittedError
             Before ``fit``.
         OSError
-            If the file cannot be written; a file that was there before is left as it was.
+            If the file cannot be written, or is no regular file; what was there before is left as it was.
         """
         self._require_fitted()
         names, backend = self._stored_arrays(), self._backend()

@@ -1,0 +1,104 @@
+"""Replacing a file in one step: whoever reads it sees the old one or the new one, and a kill leaves one of them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+MODE = 0o666  # of a new file, less what the umask takes away
+STALE_SECONDS = 24 * 3600  # from then on a temporary file is one that a killed process has left
+_TOKEN = 4  # bytes
+_BINARY: int = getattr(os, "O_BINARY", 0)
+
+
+def target_of(path: Path) -> Path:
+    """Return the file that a symbolic link leads to, or the path itself.
+
+    Raises
+    ------
+    IsADirectoryError
+        For a folder.
+    OSError
+        For a device, a pipe or a socket, which renaming would remove.
+    """
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return target
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{path} is no regular file but a device, a pipe or a socket; name another file")
+    return target
+
+
+def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Have ``write`` fill a new file and give it the name ``path``, in one step.
+
+    A symbolic link stays, and what it leads to is replaced. The permissions of a file that is there are kept.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, with the name that was given; the file that was there is as it was.
+    """
+    target = target_of(path)
+    try:
+        _write_and_rename(target, write)
+    except OSError as error:  # tell the name that was given, not that of the temporary file
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"no folder {target.parent} to save {target.name} in; create it first") from None
+        if error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
+
+
+def _write_and_rename(target: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    kept = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    _remove_stale(target)
+    temporary, handle = _new_file(target, MODE if kept is None else kept)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        if kept is not None:
+            temporary.chmod(kept)  # the umask may have taken something away
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    directory = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # the rename itself survives a power cut
+    finally:
+        os.close(directory)
+
+
+def _new_file(target: Path, mode: int) -> tuple[Path, int]:
+    """Return a new file beside the target, and its handle; the kernel applies the umask, which is never set here."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | _BINARY
+    while True:
+        temporary = target.parent / f".{target.name}.{secrets.token_hex(_TOKEN)}.tmp"
+        with contextlib.suppress(FileExistsError):
+            return temporary, os.open(temporary, flags, mode | stat.S_IWUSR)
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove what killed processes have left of the same file, long ago: a running one may be writing now."""
+    own = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{{2 * _TOKEN}}}\.tmp")
+    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if own.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat().st_mtime > STALE_SECONDS:
+                        Path(entry.path).unlink()
