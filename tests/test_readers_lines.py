@@ -322,3 +322,18 @@ def test_255_in_a_column_with_a_name_is_kept_and_said(write):
         assert f"\nnote            {note}\n" in str(data.describe())
         assert read_ratings(write(text), "yahoo", **words).nnz == 3
         assert "never" not in str(read_ratings(write(text.replace("90", "101")), **words).describe())
+
+
+@pytest.mark.parametrize("text", ["3 1 2 3\n3 2 4 5\n3 7 8 9\n", "2 10 20\n2 11 21\n2 12 22\n"])
+def test_lines_that_begin_with_their_number_of_items(text, write):
+    path = write(text)
+    with pytest.raises(RatingsFileError, match="begins with the number of what follows"):
+        read_ratings(path)
+    assert read_ratings(path, sep=" ").shape[0] == 1
+    with pytest.raises(RatingsFileError):
+        read_ratings(path, format="lists")
+
+
+def test_blanks_around_a_bar(write):
+    data = read_ratings(write("1 | 2\n2 | 3\n"))
+    assert (data.user_ids.tolist(), data.item_ids.tolist()) == ([1, 2], [2, 3])
