@@ -244,8 +244,8 @@ def _are_lists(path: Path, lines: Sequence[str]) -> bool:
     users = [row[0] for row in rows]
     if len(rows) > 1 and max(lengths) > 2 and all(row[0] == str(len(row) - 1) for row in rows):
         raise RatingsFileError(
-            f"{path}: every line such as {lines[0][:120]!r} begins with the number of what follows; if these are lists, "
-            "put the user's id in its place and say format='lists', else say sep=' '"
+            f"{path}: every line, such as {lines[0][:99]!r}, begins with the number of what follows; if these are "
+            "lists, put the user's id in its place and say format='lists', else say sep=' '"
         )
     if max(lengths) < 3 or len(set(users)) < len(users):
         return False
