@@ -349,7 +349,7 @@ def check_columns(name: str, shape: tuple[int, int], n_items: int | None) -> Non
 
 def check_pointers(name: str, pointers: npt.NDArray[np.integer], stored: int) -> None:
     """Raise unless row pointers go from 0 up to at most the number of stored entries."""
-    if (np.diff(pointers) < 0).any():
+    if (pointers[1:] < pointers[:-1]).any():
         raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
     if pointers[0] != 0 or pointers[-1] > stored:
         raise ValueError(
