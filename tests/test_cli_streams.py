@@ -34,6 +34,8 @@ def shell(redirection: str, *words: object, **options: Any) -> subprocess.Comple
     """Run a command as a shell does with that redirection."""
     script = f'exec "$@" {redirection}'
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "fastautorec", *map(str, words)]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    options = {"env": buffered, **options}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 

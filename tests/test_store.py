@@ -302,7 +302,8 @@ def test_a_model_refuses_other_columns(folder):
 
 
 def test_nobody_keeps_the_type_of_ids(tmp_path):
-    data = Interactions.from_dataframe({"u": ["a"], "i": ["x"], "r": [1]}, "u", "i", "r", threshold=2)
+    one = Interactions.from_dataframe({"u": ["a"], "i": ["x"]}, "u", "i")
+    data = one.with_users(one.user_ids[:0]).with_items(one.item_ids[:0])
     some = {"none": data, "users": Interactions(sparse.csr_matrix((0, 2)), data.user_ids, ["x", "y"])}
     for name, one in some.items():
         one.to_disk(tmp_path / name)

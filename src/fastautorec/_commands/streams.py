@@ -16,8 +16,11 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL if hasattr(select, "po
 
 def say(text: str) -> None:
     """Print a line about progress or trouble, if anybody can hear it; results alone go to standard output."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            _to_nowhere(sys.stderr.fileno())  # what is left in its buffer would fail again at exit
 
 
 @contextlib.contextmanager
