@@ -16,11 +16,8 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL if hasattr(select, "po
 
 def say(text: str) -> None:
     """Print a line about progress or trouble, if anybody can hear it; results alone go to standard output."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            _to_nowhere(sys.stderr.fileno())  # what is left in its buffer would fail again at exit
 
 
 @contextlib.contextmanager
@@ -35,7 +32,10 @@ def ready() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("default", category=UserWarning, module="fastautorec")
         warnings.showwarning = _show_warning
-        yield
+        try:
+            yield
+        finally:
+            _let_go(sys.stderr)
 
 
 def check_output() -> None:
@@ -48,6 +48,15 @@ def silence_output() -> None:
     """Let the reader of our pipe go without a word, at exit too, when Python flushes what is left."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         _to_nowhere(sys.stdout.fileno())
+
+
+def _let_go(stream: Any) -> None:
+    """Write what a stream holds, or drop it where that fails: Python would try again at exit, and fail with 120."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            _to_nowhere(stream.fileno())
 
 
 def _open_what_is_closed() -> None:
