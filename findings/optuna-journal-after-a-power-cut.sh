@@ -4,8 +4,8 @@
 #
 # JournalStorage appends one line of JSON for each event, under a lock, so that many processes share a file. When the
 # machine goes down in the middle of a line, the next process passes over the half line as one that is still being
-# written, and then appends its own record behind it, on the same line. From then on every process, this one included,
-# gets a JSONDecodeError that names neither file nor line, and all trials in the file are lost to it.
+# written, and then appends its own record behind it, on the same line. The study can then no longer be opened: a
+# JSONDecodeError that names neither file nor line, although the trials before the cut are whole.
 #
 # Output seen with Optuna 5.0.0:
 #   opened after the cut: 3 trials

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # pyarrow 26.0.1: to_numpy() of a dictionary-encoded column gives a missing value the value of another row.
 #
-# A column of a Table (a ChunkedArray) that is dictionary-encoded, as categoricals of data frames and string columns of
-# Parquet files are, knows its nulls: null_count and to_pylist tell them. ChunkedArray.to_numpy() drops the indices that
-# are null and looks up what happens to stand in their place: the row of nobody becomes a row of "b". The same data as one
-# Array give None there. Nothing is raised, so a table without user ids trains a model of other users.
+# A column of a Table (a ChunkedArray) that is dictionary-encoded, as categoricals of data frames become, knows its nulls:
+# null_count and to_pylist tell them. ChunkedArray.to_numpy() gives such a row another value: the row of nobody becomes a
+# row of "b". The same data as one Array give None there. Nothing is raised, so a table without user ids trains a model of other users.
 #
 # Output seen with pyarrow 26.0.1, NumPy 2.4.6:
 #   to_pylist() ['a', None, 'b', 'a']

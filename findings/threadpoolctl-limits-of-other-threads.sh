@@ -5,7 +5,7 @@
 # A plain call (not a `with` block) in the main thread, the usual line at the top of a program, makes that thread the one
 # that controls OpenBLAS for as long as it lives. `with threadpool_limits(1, "blas")` in a worker thread then leaves the
 # library at its number of threads, so workers multiply their threads by those of BLAS, which is what the limit was for.
-# The same holds while any other thread is inside such a block. Up to version 3.6 the worker's limit counted.
+# In version 3.6.0 the worker's limit counted.
 #
 # Output seen with NumPy 2.4.6:
 #   threadpoolctl 3.6.0, worker inside its limit of 1: 1 thread(s)
