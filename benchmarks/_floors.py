@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastautorec._exact import OVERSAMPLING, PASSES
+from fastautorec._training.closed_form import OVERSAMPLING, PASSES
 
 FLOAT = 4  # bytes
 

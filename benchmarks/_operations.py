@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._optim import Parameter
-from fastautorec._validation import check_counts, check_user_items, check_values
+from fastautorec._compute.inputs import check_counts, check_user_items, check_values
+from fastautorec._compute.parameter import Parameter
 
 CUTOFFS = (5, 10, 15, 20, 50)
 N_TOP = 50

@@ -13,8 +13,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from benchmarks._results import Result, Results
 from benchmarks._roofline import FAR, Roof
 from benchmarks._targets import CLOSED_FORM, exponent
-from fastautorec._analysis._drawing import COLORS, FONT, name_axes
-from fastautorec._training import MODES
+from fastautorec._training.epochs import MODES
+from fastautorec.plots._drawing import COLORS, FONT, name_axes
 
 DPI = 130
 UNITS = {"interactions": "interactions", "items": "items n", "factors": "factors k", "threads": "threads"}

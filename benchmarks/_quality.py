@@ -13,7 +13,7 @@ from scipy import sparse
 
 from benchmarks._common import Sizes
 from benchmarks._training import Training
-from fastautorec._training import EMBEDDING
+from fastautorec._training.epochs import EMBEDDING
 from fastautorec.models import _session
 from fastautorec.models._heads import validation_metric
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from scipy import sparse
 
 from benchmarks._common import THREADS
-from fastautorec._backends import get_backend
-from fastautorec._fitting import FitRun, Progress
-from fastautorec._losses import NegativeSampling
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._training.losses import NegativeSampling
+from fastautorec._training.run import FitRun, Progress
 from fastautorec.models._session import Session
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from benchmarks import _quality
 from benchmarks._common import THREADS, Measure, Sizes, gowalla, knows
 from benchmarks._floors import closed_form, joint_epoch
 from benchmarks._training import Training
-from fastautorec._training import EMBEDDING, MODES, PREDICTION
+from fastautorec._training.epochs import EMBEDDING, MODES, PREDICTION
 
 K = (5, 10, 15, 20, 50)
 LISTED = 20  # as published for Gowalla

@@ -17,9 +17,9 @@ import fastautorec as far
 from benchmarks._common import THREADS
 from benchmarks._operations import N_TOP, OPERATIONS, Inputs
 from fastautorec import ops, reference
-from fastautorec._backends import get_backend
-from fastautorec._sampling import make_sampler, popularity_weights
-from fastautorec._sparse import Csr
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.sampling import make_sampler, popularity_weights
 from fastautorec.exceptions import BackendUnavailableError
 from fastautorec.reference.pure import PureBackend
 

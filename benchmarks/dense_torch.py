@@ -18,7 +18,7 @@ from scipy import sparse
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  its usual name
 
-from fastautorec._network import Network
+from fastautorec._training.network import Network
 
 Counts = Callable[[npt.NDArray[np.int64]], torch.Tensor]  # users of a batch -> negatives (q, n)
 HeadLoss = Callable[[torch.Tensor, torch.Tensor, npt.NDArray[np.int64]], torch.Tensor]  # scores, R (q, n), users

@@ -17,7 +17,7 @@ from scipy import sparse
 import fastautorec as far
 from benchmarks._common import gowalla
 from benchmarks._format import replace, table
-from fastautorec._report import Report
+from fastautorec.evaluation._report import Report
 
 README = Path(__file__).with_name("README.md")
 MARKERS = "<!-- begin: written by gowalla.py -->", "<!-- end: written by gowalla.py -->"

@@ -31,7 +31,7 @@ __device__ bool is_hit(const int* list, long long l, const int* test, long long 
 
 using namespace fastautorec;
 
-// out (n_rows, 2 + n_cutoffs * (paper ? 4 : 5)) as in metric_names of src/fastautorec/_backends/protocol.py, lists
+// out (n_rows, 2 + n_cutoffs * (paper ? 4 : 5)) as in metric_names of src/fastautorec/_compute/protocol.py, lists
 // (n_rows, length), cutoffs (n_cutoffs) ascending. For rank r = 1, 2, ...: gains[r - 1] is 1 / log2(r + 1), ideal[r -
 // 1] the sum of the gains and harmonic[r - 1] that of the reciprocals of the ranks up to r. A warp for each row: 32
 // places are looked up at a time, and each lane adds up their hits for a cut-off of its own.

@@ -1,5 +1,5 @@
 // Negative samples: for each user N items drawn with replacement, collected as ascending ids and counts. What is drawn
-// is specified in src/fastautorec/_sampling.py. A block draws for one user after the other; a row is written to a place
+// is specified in src/fastautorec/_compute/sampling.py. A block draws for one user after the other; a row is written to a place
 // with room for the longest one, and moved from there when the lengths of all rows are known.
 
 namespace fastautorec {
@@ -9,7 +9,7 @@ using Word = unsigned long long;
 
 constexpr int kMaxWarps = 8;  // of a block
 
-// Tables of a sampler, as src/fastautorec/_sampling.py makes them.
+// Tables of a sampler, as src/fastautorec/_compute/sampling.py makes them.
 struct Line {
     const Word* cdf;
     const int* guide;

@@ -10,7 +10,7 @@ from devices import CUDA, host
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._training import MODES
+from fastautorec._training.epochs import MODES
 from fastautorec.models._autoencoder import AutoencoderModel
 
 SAMPLING = {"negatives": 30}

@@ -15,11 +15,12 @@ from cuda_emulation import EmulatedDevice
 from devices import CUDA, OnDevice, OperationsOnDevice, backend_of_name, emulated_backend
 from scipy import sparse
 
-from fastautorec._backends import _cuda, get_backend
-from fastautorec._backends.cuda import CudaBackend
-from fastautorec._backends.protocol import Backend
-from fastautorec._data import readers
-from fastautorec._operations import Operations
+from fastautorec._compute import cuda as _cuda
+from fastautorec._compute import get_backend
+from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.operations import Operations
+from fastautorec._compute.protocol import Backend
+from fastautorec.data import _readers as readers
 from fastautorec.exceptions import BackendUnavailableError
 from fastautorec.models import _session
 from fastautorec.reference.pure import PureBackend

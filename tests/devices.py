@@ -11,15 +11,15 @@ import pytest
 from cuda_emulation import EmulatedCsr, EmulatedDevice
 from scipy import sparse
 
-from fastautorec._backends import get_backend
-from fastautorec._backends._cuda.matrix import Pattern
-from fastautorec._backends._host import HostArrays
-from fastautorec._backends._memory import is_on_device
-from fastautorec._backends.cuda import CudaBackend
-from fastautorec._backends.protocol import Backend
-from fastautorec._operations import Operations
-from fastautorec._optim import Parameter
-from fastautorec._sparse import Csr
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.cuda.matrix import Pattern
+from fastautorec._compute.host import HostArrays
+from fastautorec._compute.memory import is_on_device
+from fastautorec._compute.operations import Operations
+from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.protocol import Backend
 
 CUDA = ("cuda-emulated", pytest.param("cuda", marks=pytest.mark.gpu))
 DENSE = ("matmul", "cross_product", "activation_backward", "add_up", "sum_of_squares")

@@ -20,11 +20,11 @@ import numpy as np
 from scipy import sparse
 
 from fastautorec import datasets
-from fastautorec._backends import get_backend
-from fastautorec._backends.cuda import CudaBackend
-from fastautorec._optim import Parameter
-from fastautorec._sampling import make_sampler, popularity_weights
-from fastautorec._sparse import Csr
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.sampling import make_sampler, popularity_weights
 from fastautorec.exceptions import BackendUnavailableError
 
 USERS, ITEMS, NNZ = 300, 70, 4000  # lists of more than a segment, batches of more than a chunk of rows

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastautorec._backends import get_backend
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
 
 
 class ItemModel:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from fastautorec._analysis._popularity import gini
 from fastautorec.evaluation import (
     by_history_length,
     by_item_popularity,
@@ -20,6 +19,7 @@ from fastautorec.evaluation import (
     metric_at_k,
     popularity_distribution,
 )
+from fastautorec.evaluation._popularity import gini
 
 # Popularity of items 0 to 3: 3, 2, 0, 0. History lengths: 1, 1, 2, 1.
 TRAIN = sparse.csr_matrix([[1, 0, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0]])

@@ -14,11 +14,11 @@ import pytest
 
 import fastautorec
 from fastautorec import ops, reference
-from fastautorec._backends import DEVICES
-from fastautorec._backends.cpu import CpuBackend
-from fastautorec._backends.cuda import CudaBackend
-from fastautorec._backends.protocol import Backend
-from fastautorec._backends.reference import ReferenceBackend
+from fastautorec._compute import DEVICES
+from fastautorec._compute.cpu import CpuBackend
+from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.protocol import Backend
+from fastautorec._compute.reference import ReferenceBackend
 from fastautorec.reference import pure
 
 PACKAGE = Path(fastautorec.__file__).parent

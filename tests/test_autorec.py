@@ -14,8 +14,8 @@ from scipy import sparse
 from sklearn.base import clone
 
 import fastautorec as far
-from fastautorec import _training
-from fastautorec._backends import get_backend
+from fastautorec._compute import get_backend
+from fastautorec._training import epochs as _training
 
 TRAIN, HELD_OUT = train_and_held_out()
 NEW = sparse.csr_matrix(np.roll(TRAIN.toarray(), 3, axis=1))[:10]

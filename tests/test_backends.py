@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from fastautorec._backends import get_backend
-from fastautorec._backends.protocol import ACTIVATIONS, DEFINITIONS, NUMERATORS
-from fastautorec._backends.reference import philox_of_user
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_user_items, check_values
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import check_user_items, check_values
+from fastautorec._compute.protocol import ACTIVATIONS, DEFINITIONS, NUMERATORS
+from fastautorec._compute.reference import philox_of_user
 from fastautorec.reference.pure import PureBackend, philox
 
 PURE = PureBackend()

@@ -10,7 +10,7 @@ from contract import ModelContract, train  # noqa: F401
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._validation import check_user_items
+from fastautorec._compute.inputs import check_user_items
 from fastautorec.baselines import BPR, WRMF, wrmf
 from fastautorec.baselines._extras import require
 from fastautorec.baselines.bpr import history_keys

@@ -38,7 +38,7 @@ def one_batch(model: Any, history: sparse.csr_matrix = HISTORY) -> dict[str, Any
 
 
 def _torch_csr(matrix: sparse.csr_matrix) -> Any:
-    from fastautorec._validation import check_user_items
+    from fastautorec._compute.inputs import check_user_items
 
     return check_user_items("matrix", matrix)
 

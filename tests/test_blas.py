@@ -12,8 +12,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastautorec as far
-from fastautorec import _parallel
-from fastautorec._blas import single_threaded_blas
+from fastautorec._compute import threads as _parallel
+from fastautorec._compute.blas import single_threaded_blas
 
 
 def blas_threads():

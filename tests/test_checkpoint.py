@@ -11,7 +11,8 @@ import pytest
 from autoencoders import CASES, FEW, every_device, make, same_bits, train_and_held_out
 
 import fastautorec as far
-from fastautorec import _checkpoint, _model_file
+from fastautorec._training import archive as _model_file
+from fastautorec._training import checkpoint as _checkpoint
 from fastautorec.exceptions import ModelFileError
 
 TRAIN, HELD_OUT = train_and_held_out()

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import fastautorec as far
-from fastautorec import cli
-from fastautorec._commands import doctor, files, options
+from fastautorec.cli import _doctor as doctor
+from fastautorec.cli import _files as files
+from fastautorec.cli import _main as cli
+from fastautorec.cli import _options as options
 from fastautorec.cli import main
 
 N_USERS, N_ITEMS = 120, 60
@@ -307,7 +309,7 @@ def test_doctor_reports_a_core_that_cannot_be_loaded(monkeypatch, capsys):
     def broken():
         raise ImportError("wrong architecture")
 
-    monkeypatch.setattr("fastautorec._commands.doctor.simd_level", broken)
+    monkeypatch.setattr("fastautorec.cli._doctor.simd_level", broken)
     main(["doctor"])
     out = capsys.readouterr().out
     assert "cannot be loaded: wrong architecture" in out

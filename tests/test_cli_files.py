@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastautorec as far
-from fastautorec._commands import tune
+from fastautorec.cli import _tune as tune
 from fastautorec.cli import main
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import fastautorec as far
-from fastautorec._commands import options
-from fastautorec._experiments.reading import read_experiment
+from fastautorec.cli import _options as options
 from fastautorec.cli import main
+from fastautorec.experiments._reading import read_experiment
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *words: object) -> str:

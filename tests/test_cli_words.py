@@ -12,9 +12,9 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._commands import files
-from fastautorec._commands.options import one_by_one
+from fastautorec.cli import _files as files
 from fastautorec.cli import main
+from fastautorec.cli._options import one_by_one
 
 COMMANDS = ("fit", "recommend", "evaluate", "tune")
 

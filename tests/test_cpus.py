@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from fastautorec import _cpus, _parallel
+from fastautorec._compute import cpus as _cpus
+from fastautorec._compute import threads as _parallel
 
 FIRST = {"cpu/x/cpu.cfs_quota_us": "400000", "cpu/x/cpu.cfs_period_us": "100000"}  # version of control groups
 

@@ -9,13 +9,13 @@ import pytest
 from cuda_emulation import EmulatedDevice
 from scipy import sparse
 
-from fastautorec._backends._cuda import heads, optim
-from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
-from fastautorec._backends._host import activation_slope
-from fastautorec._backends.protocol import ACTIVATIONS
-from fastautorec._backends.reference import ReferenceBackend
-from fastautorec._optim import RULES, Parameter
-from fastautorec._sparse import Csr
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.cuda import heads, optim
+from fastautorec._compute.cuda.matrix import DeviceCsr, Pattern
+from fastautorec._compute.host import activation_slope
+from fastautorec._compute.parameter import RULES, Parameter
+from fastautorec._compute.protocol import ACTIVATIONS
+from fastautorec._compute.reference import ReferenceBackend
 
 REFERENCE = ReferenceBackend()
 STATE = ("value", "first", "second")
@@ -172,7 +172,7 @@ def test_constants_of_a_step_are_those_of_the_core():
     device = EmulatedDevice()
     copy = on_device(device, p)
     optim.optimizer_step(device, copy, device.to_device(grad))
-    core = pytest.importorskip("fastautorec._backends.cpu").CpuBackend()
+    core = pytest.importorskip("fastautorec._compute.cpu").CpuBackend()
     core.optimizer_step(p, grad)
     for one, other in zip(state(copy, device), state(p), strict=True):
         np.testing.assert_array_max_ulp(one, other, 2)  # the core fuses multiplications and additions

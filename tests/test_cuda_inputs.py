@@ -12,9 +12,11 @@ from devices import device_csr
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _backends, _validation, ops
-from fastautorec._backends._cuda.inputs import DeviceInputs
-from fastautorec._backends._memory import device_number, is_on_device
+from fastautorec import _compute as _backends
+from fastautorec import ops
+from fastautorec._compute import inputs as _validation
+from fastautorec._compute.cuda.inputs import DeviceInputs
+from fastautorec._compute.memory import device_number, is_on_device
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from cuda_emulation.build import KERNEL
 from cuda_emulation.nvrtc import CompilationError, Nvrtc, usage
 
 import fastautorec
-from fastautorec._backends._kernels import SHARED, kernel_source
+from fastautorec._compute.cuda.kernels import SHARED, kernel_source
 
 PACKAGE = Path(fastautorec.__file__).parent
 SOURCES = PACKAGE.parents[1] / "cuda"

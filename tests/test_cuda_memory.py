@@ -14,15 +14,16 @@ from devices import emulated_backend
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _exact, _tiles
-from fastautorec._backends import get_backend
-from fastautorec._backends._cuda import sparse as sparse_operations
-from fastautorec._backends._cuda import streamed
-from fastautorec._backends._cuda.matrix import DeviceCsr
-from fastautorec._backends.cuda import CudaBackend
-from fastautorec._exact import Encoder, accumulate_ridge
-from fastautorec._losses import SquaredError, item_weights
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute import tiles as _tiles
+from fastautorec._compute.cuda import sparse as sparse_operations
+from fastautorec._compute.cuda import streamed
+from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.cuda.matrix import DeviceCsr
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._training import closed_form as _exact
+from fastautorec._training.closed_form import Encoder, accumulate_ridge
+from fastautorec._training.losses import SquaredError, item_weights
 
 X = check_user_items("x", TRAIN)
 CLOSED = {

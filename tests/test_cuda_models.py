@@ -12,7 +12,7 @@ from cuda_emulation import EmulatedArray, EmulatedCsr, EmulatedDevice
 from devices import host
 
 import fastautorec as far
-from fastautorec import _training
+from fastautorec._training import epochs as _training
 
 MODELS: dict[str, Any] = {
     "Popularity": far.Popularity,
@@ -183,7 +183,7 @@ def test_a_checkpoint_goes_on_anywhere(emulation: EmulatedDevice, here: str, the
 
 
 def test_auto_takes_the_device(emulation: EmulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastautorec._backends._gpu_works", lambda: True)
+    monkeypatch.setattr("fastautorec._compute._gpu_works", lambda: True)
     assert far.Popularity().fit(TRAIN).device_ == "cuda"
 
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from fastautorec._backends import get_backend
-from fastautorec._backends._cuda import ranking
-from fastautorec._backends._cuda.matrix import DeviceCsr
-from fastautorec._backends._cuda.ranking import ranking_metrics, top_items
-from fastautorec._backends.protocol import DEFINITIONS
-from fastautorec._sparse import Csr
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.cuda import ranking
+from fastautorec._compute.cuda.matrix import DeviceCsr
+from fastautorec._compute.cuda.ranking import ranking_metrics, top_items
+from fastautorec._compute.protocol import DEFINITIONS
 
 REFERENCE = get_backend("reference", 1)
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, np.nan, np.inf, -np.inf, 3.25, 1e-40, -1e-40, 3e38]

@@ -9,12 +9,12 @@ import pytest
 from cuda_emulation import EmulatedDevice
 from scipy import sparse
 
-from fastautorec._backends import get_backend
-from fastautorec._backends._cuda import sampling
-from fastautorec._backends._cuda.matrix import DeviceCsr
-from fastautorec._backends._cuda.sampling import sample_negatives
-from fastautorec._sampling import make_sampler, popularity_weights
-from fastautorec._sparse import Csr
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.cuda import sampling
+from fastautorec._compute.cuda.matrix import DeviceCsr
+from fastautorec._compute.cuda.sampling import sample_negatives
+from fastautorec._compute.sampling import make_sampler, popularity_weights
 
 CPU = get_backend("cpu", 1)
 USERS = np.array([5, 0, 2**40, 2**63 - 1, 5, 7])

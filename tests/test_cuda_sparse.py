@@ -7,11 +7,11 @@ import pytest
 from cuda_emulation import EmulatedDevice
 from scipy import sparse as sp
 
-from fastautorec._backends._cuda import matrix, sparse
-from fastautorec._backends._cuda.matrix import DeviceCsr, Pattern
-from fastautorec._backends.reference import ReferenceBackend
-from fastautorec._optim import Parameter
-from fastautorec._sparse import Csr
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.cuda import matrix, sparse
+from fastautorec._compute.cuda.matrix import DeviceCsr, Pattern
+from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.reference import ReferenceBackend
 
 REFERENCE = ReferenceBackend()
 SHAPES = {

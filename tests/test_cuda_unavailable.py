@@ -16,9 +16,9 @@ from fake_cupy import Array, Machine, array
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _backends
-from fastautorec._backends._cuda import cupy_device
-from fastautorec._backends._cuda.cupy_device import open_device
+from fastautorec import _compute as _backends
+from fastautorec._compute.cuda import cupy_device
+from fastautorec._compute.cuda.cupy_device import open_device
 from fastautorec.exceptions import BackendUnavailableError
 
 X = sparse.csr_matrix(np.eye(3, dtype=np.float32))

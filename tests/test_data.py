@@ -244,7 +244,7 @@ def test_random_split_is_deterministic_and_blocks_change_nothing(monkeypatch):
     one, same, other = (split(matrix, by="random", random_state=seed)[0] for seed in (0, 0, 1))
     assert (one != same).nnz == 0
     assert (one != other).nnz > 0
-    monkeypatch.setattr("fastautorec._data.splits.BLOCK", 90)
+    monkeypatch.setattr("fastautorec.data._splits.BLOCK", 90)
     assert (split(matrix, by="random", random_state=0)[0] != one).nnz == 0
 
 

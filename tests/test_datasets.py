@@ -5,9 +5,8 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-from fastautorec._data import synthetic as _synthetic
-from fastautorec._data.texts import is_text
-from fastautorec.datasets import PAPER_SHAPES, load_example, synthetic
+from fastautorec.data._texts import is_text
+from fastautorec.datasets import PAPER_SHAPES, _synthetic, load_example, synthetic
 
 
 def test_example():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastautorec as far
-from fastautorec._commands import demo
+from fastautorec.cli import _demo as demo
 from fastautorec.cli import main
 
 

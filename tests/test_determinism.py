@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _parallel, ops
+from fastautorec import ops
+from fastautorec._compute import threads as _parallel
 
 THREADS = (1, 2, 7)
 

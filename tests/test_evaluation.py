@@ -11,9 +11,9 @@ import pytest
 from item_model import ItemModel
 from scipy import sparse, stats
 
-from fastautorec._compare import holm
 from fastautorec.data import Interactions
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
+from fastautorec.evaluation._compare import holm
 from fastautorec.exceptions import NotFittedError
 from fastautorec.models.linear import Popularity
 
@@ -107,7 +107,7 @@ def test_one_user_has_no_interval_in_the_standard_definition(definition):
 
 @pytest.mark.parametrize("block", [7, 1 << 16])
 def test_popularity_and_coverage_of_the_first_ten(data, weight, block, monkeypatch):
-    monkeypatch.setattr("fastautorec._report.BLOCK_USERS", block)
+    monkeypatch.setattr("fastautorec.evaluation._report.BLOCK_USERS", block)
     train, test = data
     ranking = full_ranking(weight, train)
     report = evaluate(ItemModel(weight), train, test, k=(5, 20))

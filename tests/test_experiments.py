@@ -12,11 +12,12 @@ import pytest
 from few_books import BROKEN, DATA, MODELS, error_of, prepare, run
 
 import fastautorec as far
-from fastautorec._experiments import drawings, runner
-from fastautorec._experiments.reading import parse
-from fastautorec._experiments.sources import load
-from fastautorec._experiments.store import Store
 from fastautorec.cli import main
+from fastautorec.experiments import _drawings as drawings
+from fastautorec.experiments import _runner as runner
+from fastautorec.experiments._reading import parse
+from fastautorec.experiments._sources import load
+from fastautorec.experiments._store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +182,7 @@ def test_a_class_whose_library_is_missing_is_reported(folder, no_figures, monkey
         return far.Popularity
 
     for module in ("runner", "zoo"):
-        monkeypatch.setattr(f"fastautorec._experiments.{module}.find_class", missing)
+        monkeypatch.setattr(f"fastautorec.experiments.{module}.find_class", missing)
     text = DATA + MODELS.partition('[[models]]\nname = "AutoRec"')[0] + '[[models]]\nname = "EASE"\nclass = "EASE"\n'
     output = run(folder, text, status=1)
     assert "fastautorec[some]" in (output / "report.md").read_text("utf-8")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fastautorec._experiments.config import paper_metrics
-from fastautorec._experiments.reading import parse, read_experiment, shipped
-from fastautorec._experiments.zoo import class_names
+from fastautorec.experiments._config import paper_metrics
+from fastautorec.experiments._reading import parse, read_experiment, shipped
+from fastautorec.experiments._zoo import class_names
 
 DATASET = '[[datasets]]\nname = "few"\nsource = "example"\nby = "random"\n'
 MODEL = '[[models]]\nname = "POP"\nclass = "Popularity"\n'

@@ -12,11 +12,12 @@ import pytest
 from few_books import MODELS, error_of, run
 
 import fastautorec as far
-from fastautorec._experiments import drawings, sources
-from fastautorec._experiments.names import folder_of, stems
-from fastautorec._experiments.reading import parse
-from fastautorec._experiments.tables import escape_markdown
 from fastautorec.cli import main
+from fastautorec.experiments import _drawings as drawings
+from fastautorec.experiments import _sources as sources
+from fastautorec.experiments._names import folder_of, stems
+from fastautorec.experiments._reading import parse
+from fastautorec.experiments._tables import escape_markdown
 
 POP = '[[models]]\nname = "Pop"\nclass = "Popularity"\n'
 TOP = "seeds = [0]\nevaluation = { k = [5, 10] }\n"

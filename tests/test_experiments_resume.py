@@ -9,9 +9,11 @@ import pytest
 from few_books import DATA, MODELS, STABLE, error_of, prepare, run
 
 import fastautorec as far
-from fastautorec._experiments import drawings, runner, trials
-from fastautorec._experiments.store import Store
 from fastautorec.cli import main
+from fastautorec.experiments import _drawings as drawings
+from fastautorec.experiments import _runner as runner
+from fastautorec.experiments import _trials as trials
+from fastautorec.experiments._store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +128,7 @@ def test_a_damaged_result_is_made_again(folder, no_figures):
 def test_two_runs_at_once_on_one_folder_are_refused(folder, capsys):
     path = folder / "test.toml"
     path.write_text(DATA + MODELS)
-    program = "import sys, time; from pathlib import Path; from fastautorec._experiments.store import Store\n"
+    program = "import sys, time; from pathlib import Path; from fastautorec.experiments._store import Store\n"
     program += "with Store(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
     other = subprocess.Popen([sys.executable, "-c", program, str(folder / "out")], stdout=subprocess.PIPE, text=True)
     try:

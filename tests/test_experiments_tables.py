@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastautorec._experiments import html, tables
-from fastautorec._experiments.config import Dataset, Entry, Published
-from fastautorec._experiments.runner import Outcome, Row
-from fastautorec._experiments.store import Stored
-from fastautorec._experiments.tables import Cell, Table
 from fastautorec.evaluation import evaluate_ranking
+from fastautorec.experiments import _html as html
+from fastautorec.experiments import _tables as tables
+from fastautorec.experiments._config import Dataset, Entry, Published
+from fastautorec.experiments._runner import Outcome, Row
+from fastautorec.experiments._store import Stored
+from fastautorec.experiments._tables import Cell, Table
 
 N_USERS, N_ITEMS = 200, 40
 

@@ -17,11 +17,12 @@ from small_baselines import SMALL
 from small_baselines import make as make_baseline
 
 import fastautorec as far
-from fastautorec._defaults import Default, adapted, fitting, singular_vectors
-from fastautorec._tuning_space import default_space
-from fastautorec._validation import check_user_items
+from fastautorec._checks import Default, adapted, fitting
+from fastautorec._compute.csr import singular_vectors
+from fastautorec._compute.inputs import check_user_items
 from fastautorec.baselines import _torch
-from fastautorec.evaluation import DEFAULT_K
+from fastautorec.evaluation._evaluate import DEFAULT_K
+from fastautorec.tuning._space import default_space
 
 NEW = far.datasets.synthetic(10, 40, 100, random_state=2)
 TINY = sparse.csr_matrix(np.eye(5, dtype=np.float32))

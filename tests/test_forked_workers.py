@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import fastautorec as far
-from fastautorec import _bars
+from fastautorec._training import bars as _bars
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 

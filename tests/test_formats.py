@@ -10,9 +10,11 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _checkpoint, _model_file
-from fastautorec._data import store, texts
+from fastautorec._training import archive as _model_file
+from fastautorec._training import checkpoint as _checkpoint
 from fastautorec.data import Interactions
+from fastautorec.data import _store as store
+from fastautorec.data import _texts as texts
 from fastautorec.exceptions import InteractionsFileError, ModelFileError
 
 GOLDEN = Path(__file__).parent / "golden"

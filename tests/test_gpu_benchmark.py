@@ -16,7 +16,7 @@ from cuda_emulation import EmulatedDevice
 from cuda_emulation.build import KERNEL
 
 import fastautorec as far
-from fastautorec._backends.cuda import CudaBackend
+from fastautorec._compute.cuda.backend import CudaBackend
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
@@ -187,7 +187,7 @@ def test_other_losses_are_found():
 
 
 def test_the_device_is_put_back():
-    from fastautorec._backends import _cuda
+    from fastautorec._compute import cuda as _cuda
 
     before = _cuda.open_device
     with jobs.opened(EmulatedDevice()):

@@ -11,12 +11,12 @@ from autoencoders import CASES, make
 from scipy import sparse
 from scipy.special import expit
 
-from fastautorec._backends import get_backend
-from fastautorec._fitting import FitRun, Progress
-from fastautorec._network import Network
-from fastautorec._optim import Parameter
-from fastautorec._training import EMBEDDING, PREDICTION, Phase, Trainer
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.parameter import Parameter
+from fastautorec._training.epochs import EMBEDDING, PREDICTION, Phase, Trainer
+from fastautorec._training.network import Network
+from fastautorec._training.run import FitRun, Progress
 from fastautorec.models._autoencoder import AutoencoderModel
 from fastautorec.models._session import Session
 

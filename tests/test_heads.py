@@ -10,11 +10,11 @@ import pytest
 from scipy import sparse
 
 from fastautorec import ops
-from fastautorec._backends import get_backend
-from fastautorec._backends.protocol import OUTPUTS
-from fastautorec._backends.reference import ReferenceBackend
-from fastautorec._optim import RULES, Parameter
-from fastautorec._validation import check_counts, check_user_items, check_values
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_counts, check_user_items, check_values
+from fastautorec._compute.parameter import RULES, Parameter
+from fastautorec._compute.protocol import OUTPUTS
+from fastautorec._compute.reference import ReferenceBackend
 from fastautorec.reference.pure import PureBackend
 
 PURE, REFERENCE = PureBackend(), ReferenceBackend()

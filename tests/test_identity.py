@@ -10,8 +10,8 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import Interactions
-from fastautorec._data import identity
 from fastautorec.baselines._torch import TorchModel
+from fastautorec.data import _identity as identity
 from fastautorec.models import AutoRec
 
 M, N, K = 60, 25, 5

@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._data import texts
 from fastautorec.data import Interactions
+from fastautorec.data import _texts as texts
 
 INT_TYPES = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">i4", ">i8", ">u2"]
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from fastautorec._data import readers
 from fastautorec.data import Interactions, read_ratings
+from fastautorec.data import _readers as readers
 from fastautorec.exceptions import RatingsFileError
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastautorec as far
-from fastautorec import _model_file
+from fastautorec._training import archive as _model_file
 from fastautorec.exceptions import ModelFileError
 
 ROOT = os.name == "posix" and os.geteuid() == 0

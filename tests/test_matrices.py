@@ -10,9 +10,9 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _sparse
-from fastautorec._data import texts
-from fastautorec._validation import check_counts, check_user_items, check_values
+from fastautorec._compute import csr as _sparse
+from fastautorec._compute.inputs import check_counts, check_user_items, check_values
+from fastautorec.data import _texts as texts
 
 PLAIN = sparse.csr_matrix(np.random.default_rng(0).random((60, 25)) < 0.3).astype("f4")
 FORMS = ("csr", "csc", "coo", "lil", "dok", "bsr", "dia")

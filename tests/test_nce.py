@@ -86,9 +86,9 @@ def test_head_is_at_the_minimum(train: sparse.csr_matrix) -> None:  # noqa: F811
 
 def test_exact_denoising_is_the_mean_over_masks(train: sparse.csr_matrix) -> None:  # noqa: F811
     """Average the accumulators over many sampled masks: they approach the closed form."""
-    from fastautorec import _exact
-    from fastautorec._backends import get_backend
-    from fastautorec._validation import check_user_items
+    from fastautorec._compute import get_backend
+    from fastautorec._compute.inputs import check_user_items
+    from fastautorec._training import closed_form as _exact
 
     backend, csr = get_backend("cpu"), check_user_items("user_items", train)
     weight = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
@@ -107,9 +107,9 @@ def test_exact_denoising_is_the_mean_over_masks(train: sparse.csr_matrix) -> Non
 
 
 def test_tiles_do_not_matter(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    from fastautorec import _exact
-    from fastautorec._backends._host import HostArrays
-    from fastautorec._backends.protocol import ScoreTiles
+    from fastautorec._compute.host import HostArrays
+    from fastautorec._compute.protocol import ScoreTiles
+    from fastautorec._training import closed_form as _exact
 
     whole = far.NCEAutoRec(factors=8, activation="relu", dropout=0.5).fit(train).predict(train)
     monkeypatch.setattr(_exact, "tile_users", lambda *shape: 7)
@@ -293,7 +293,7 @@ def test_rotation_of_linear_units_changes_no_score(train: sparse.csr_matrix, mon
 
 
 def test_single_precision_is_enough(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    from fastautorec import _exact
+    from fastautorec._training import closed_form as _exact
 
     single = far.NCEAutoRec(factors=20).fit(train)
     monkeypatch.setattr(_exact, "WELL_CONDITIONED", 0.0)

@@ -12,8 +12,8 @@ from devices import host
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._backends import get_backend
-from fastautorec._training import MODES
+from fastautorec._compute import get_backend
+from fastautorec._training.epochs import MODES
 
 TRAIN, HELD_OUT = train_and_held_out()
 TRAINED = {"factors": 8, "epochs": 3, "negatives": 40, "learning_rate": 0.01, "batch_size": 50}

@@ -12,9 +12,9 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import Interactions
-from fastautorec._data import rearranging
-from fastautorec._data.identity import places
+from fastautorec.data import _rearranging as rearranging
 from fastautorec.data import split_users
+from fastautorec.data._identity import places
 
 M, N = 40, 17
 

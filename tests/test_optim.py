@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fastautorec import ops, reference
-from fastautorec._backends import get_backend
-from fastautorec._optim import RULES, Parameter
+from fastautorec._compute import get_backend
+from fastautorec._compute.parameter import RULES, Parameter
 from fastautorec.reference import pure
 from fastautorec.reference.pure import PureBackend
 

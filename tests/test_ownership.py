@@ -9,7 +9,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import Interactions
-from fastautorec._data import texts
+from fastautorec.data import _texts as texts
 
 
 def matrix(form="csr"):

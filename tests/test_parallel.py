@@ -13,7 +13,8 @@ import pytest
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastautorec import _parallel, ops
+from fastautorec import ops
+from fastautorec._compute import threads as _parallel
 
 FORK = """
 import os, sys

@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastautorec._commands import plots
+from fastautorec.cli import _plots as plots
 
 HAS_MATPLOTLIB = plots.__spec__ is not None and __import__("importlib.util").util.find_spec("matplotlib") is not None
 needs_matplotlib = pytest.mark.skipif(not HAS_MATPLOTLIB, reason="matplotlib is not installed")

@@ -11,7 +11,6 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import plots
-from fastautorec._analysis import _drawing
 from fastautorec.evaluation import (
     by_history_length,
     by_item_popularity,
@@ -22,6 +21,7 @@ from fastautorec.evaluation import (
     parameter_effect,
     popularity_distribution,
 )
+from fastautorec.plots import _drawing
 
 
 def make_reports():
@@ -158,7 +158,7 @@ def test_no_pair_and_too_many():
 
 @pytest.mark.parametrize("name", DRAW)
 def test_without_matplotlib_the_message_tells_what_to_install(name, monkeypatch):
-    monkeypatch.delitem(sys.modules, "fastautorec._analysis._figure", raising=False)
+    monkeypatch.delitem(sys.modules, "fastautorec.plots._figure", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     with pytest.raises(ImportError, match=r"plots need matplotlib; pip install 'fastautorec\[plot\]'"):
         DRAW[name]()

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastautorec._backends import get_backend
-from fastautorec._scoring import top_lists
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.top_lists import top_lists
 from fastautorec.evaluation import evaluate_ranking
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "ml-1m-nceplrec"

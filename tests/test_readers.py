@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rating_files import triples
 
-from fastautorec._data import netflix
-from fastautorec._data.texts import is_text
+from fastautorec.data import _netflix as netflix
 from fastautorec.data import read_ratings
+from fastautorec.data._texts import is_text
 from fastautorec.exceptions import RatingsFileError
 
 pytestmark = pytest.mark.usefixtures("reader")

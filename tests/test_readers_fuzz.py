@@ -11,7 +11,10 @@ import pytest
 from conftest import SEED
 
 import fastautorec as far
-from fastautorec._data import fast, files, netflix, readers
+from fastautorec.data import _fast as fast
+from fastautorec.data import _files as files
+from fastautorec.data import _netflix as netflix
+from fastautorec.data import _readers as readers
 from fastautorec.data import read_ratings
 
 FILES = int(os.environ.get("FASTAUTOREC_FUZZ", "600"))

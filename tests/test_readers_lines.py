@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rating_files import pairs, triples
 
-from fastautorec._data import files
+from fastautorec.data import _files as files
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from rating_files import pairs, triples
 
-from fastautorec._data import parquet, readers
+from fastautorec.data import _parquet as parquet
+from fastautorec.data import _readers as readers
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 

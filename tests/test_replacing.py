@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastautorec as far
-from fastautorec._replacing import replace_file
+from fastautorec._files import replace_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="files of another kind")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastautorec._data import files
+from fastautorec.data import _files as files
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 

@@ -12,9 +12,9 @@ from scipy import sparse
 from scipy.stats import chi2, poisson
 
 from fastautorec import ops
-from fastautorec._backends import get_backend
-from fastautorec._sampling import make_sampler
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.sampling import make_sampler
 from fastautorec.reference.pure import PureBackend
 
 PURE = PureBackend()

@@ -10,13 +10,13 @@ from devices import CUDA
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _scoring
-from fastautorec._backends import get_backend
-from fastautorec._backends._host import HostArrays
-from fastautorec._backends.protocol import ScoreTiles
-from fastautorec._scoring import DotScorer, copying_pays, joined, part_bounds, tile_shape, top_lists
-from fastautorec._sparse import Csr, LazyRows
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute import top_lists as _scoring
+from fastautorec._compute.csr import Csr, LazyRows
+from fastautorec._compute.host import HostArrays
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.protocol import ScoreTiles
+from fastautorec._compute.top_lists import DotScorer, copying_pays, joined, part_bounds, tile_shape, top_lists
 
 N_ITEMS, FACTORS = 40_000, 20  # many tiles of items for many users, one for few
 USERS = (1, 3, 8, 9, 70)
@@ -173,11 +173,11 @@ def test_rows_are_made_in_blocks_of_limited_size(history, decoder, monkeypatch):
     at_once = lists()
     assert len(made) == 1
     longest = int(rows.row_lengths().max())
-    monkeypatch.setattr("fastautorec._sparse.BLOCK_ENTRIES", 2 * longest)
+    monkeypatch.setattr("fastautorec._compute.csr.BLOCK_ENTRIES", 2 * longest)
     np.testing.assert_array_equal(lists(), at_once)
     assert len(made) > 50
     assert max(part.nnz for part in made) <= 2 * longest
-    monkeypatch.setattr("fastautorec._sparse.BLOCK_ENTRIES", 1)
+    monkeypatch.setattr("fastautorec._compute.csr.BLOCK_ENTRIES", 1)
     np.testing.assert_array_equal(lists(), at_once)
     assert [part.shape[0] for part in made] == [1] * len(order)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._data.splits import empty_part
+from fastautorec.data._splits import empty_part
 
 
 def histories(*lengths):

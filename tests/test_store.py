@@ -9,7 +9,9 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _exact, _sparse, evaluation
+from fastautorec import evaluation
+from fastautorec._compute import csr as _sparse
+from fastautorec._training import closed_form as _exact
 from fastautorec.data import Interactions, split
 from fastautorec.exceptions import InteractionsFileError
 
@@ -230,7 +232,7 @@ def test_damaged_arrays(folder, name):
 
 
 def test_verify_reads_the_ids(folder, monkeypatch):
-    monkeypatch.setattr("fastautorec._data.store._require", only("item ids"))
+    monkeypatch.setattr("fastautorec.data._store._require", only("item ids"))
     ids = np.load(folder / "indices.npy", mmap_mode="r+")
     ids[1] = ids[0]
     ids.flush()

@@ -12,7 +12,7 @@ import pytest
 
 import fastautorec as far
 from fastautorec import InteractionsFileError
-from fastautorec._data import mapped
+from fastautorec.data import _mapped as mapped
 
 ITEMS, NNZ = 60, 3000
 

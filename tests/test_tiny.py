@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._commands.modelling import MODELS
+from fastautorec.cli._modelling import MODELS
 
 TINY = {
     "one": [[1]],

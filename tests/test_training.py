@@ -21,8 +21,8 @@ from autoencoders import (
     with_solver,
 )
 
-from fastautorec import _training
-from fastautorec._training import MODES, SCHEDULES
+from fastautorec._training import epochs as _training
+from fastautorec._training.epochs import MODES, SCHEDULES
 
 # --- phases and records ------------------------------------------------------------------------------------------
 

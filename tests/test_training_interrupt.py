@@ -24,7 +24,8 @@ from autoencoders import (
     with_solver,
 )
 
-from fastautorec import _network, _training
+from fastautorec._training import epochs as _training
+from fastautorec._training import network as _network
 
 # --- progress and Ctrl-C -----------------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ from devices import host
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import _training
-from fastautorec._backends import get_backend
-from fastautorec._network import random_network
+from fastautorec._compute import get_backend
+from fastautorec._training import epochs as _training
+from fastautorec._training.network import random_network
 from fastautorec.models._session import Seeds
 
 # --- batches -----------------------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._backends import get_backend
-from fastautorec._network import random_network
-from fastautorec._sampling import make_sampler, popularity_weights
-from fastautorec._validation import check_user_items
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.sampling import make_sampler, popularity_weights
+from fastautorec._training.network import random_network
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch; pip install 'fastautorec[torch]'")
 

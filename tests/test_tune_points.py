@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import fastautorec as far
-from fastautorec import _tuning
-from fastautorec._tuning_space import all_points, count_points, distributions
 from fastautorec.cli import main
+from fastautorec.tuning import _tune as _tuning
+from fastautorec.tuning._space import all_points, count_points, distributions
 
 optuna = pytest.importorskip("optuna", reason="tune is made of Optuna")
 Int, Float = optuna.distributions.IntDistribution, optuna.distributions.FloatDistribution

@@ -18,8 +18,8 @@ import fastautorec as far
 from benchmarks.gpu import clock, jobs
 from benchmarks.gpu.measure import PRECISIONS, Measurements, Settings
 from benchmarks.gpu.table import Row, markdown
-from fastautorec._backends import _cuda
-from fastautorec._backends._cuda.cupy_device import TF32_VARIABLE, CupyDevice
+from fastautorec._compute import cuda as _cuda
+from fastautorec._compute.cuda.cupy_device import TF32_VARIABLE, CupyDevice
 from fastautorec.exceptions import BackendUnavailableError
 
 NO_GPU, WRONG = 3, 1

@@ -10,12 +10,13 @@ import numpy as np
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._backends import _cuda, get_backend
-from fastautorec._backends.cuda import CudaBackend
-from fastautorec._fitting import FitRun, Progress
-from fastautorec._network import Network
-from fastautorec._sampling import make_sampler, popularity_weights
-from fastautorec._scoring import tile_shape
+from fastautorec._compute import cuda as _cuda
+from fastautorec._compute import get_backend
+from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.sampling import make_sampler, popularity_weights
+from fastautorec._compute.top_lists import tile_shape
+from fastautorec._training.network import Network
+from fastautorec._training.run import FitRun, Progress
 from fastautorec.models._session import Session
 
 SAME = {False: 1e-3, True: 2e-2}  # relative difference of results in float32, and with products in TF32

@@ -15,7 +15,7 @@ from benchmarks.gpu.clock import FEWEST, ROUNDS, WALL_SECONDS, Clock, on_device,
 from benchmarks.gpu.operations import OPERATIONS, Inputs, Rates
 from benchmarks.gpu.recording import Profile, RecordingDevice, profile
 from benchmarks.gpu.table import Row
-from fastautorec._backends.cuda import CudaBackend
+from fastautorec._compute.cuda.backend import CudaBackend
 
 EPOCH_TARGETS = {"goodbooks": 0.0105, "ml-20m": 0.032}  # seconds on an H100
 FIT_TARGETS = {"goodbooks": 0.06, "ml-20m": 0.15}

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from fastautorec._backends.cuda import CudaBackend
-from fastautorec._optim import Parameter
-from fastautorec._sampling import make_sampler, popularity_weights
-from fastautorec._scoring import tile_shape
+from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.sampling import make_sampler, popularity_weights
+from fastautorec._compute.top_lists import tile_shape
 
 CUTOFFS = (5, 10, 20, 50)
 

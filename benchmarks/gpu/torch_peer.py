@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 
 from benchmarks import dense_torch
-from fastautorec._network import Network
+from fastautorec._training.network import Network
 
 VARIANTS = {"dense input": False, "items looked up": True}  # of the first layer; the faster one is the peer
 

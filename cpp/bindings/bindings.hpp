@@ -118,7 +118,7 @@ inline CsrView csr_view(const py::array& indptr, const py::array& indices, const
     return {pointers.size - 1, n_cols, pointers.data, ids.data, data};
 }
 
-// Of a fastautorec._optim.Parameter, whose arrays will be changed in place.
+// Of a fastautorec._compute.parameter.Parameter, whose arrays will be changed in place.
 Parameter parameter_view(const py::object& parameter);
 
 void register_dense(py::module_& module);

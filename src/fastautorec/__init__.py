@@ -7,8 +7,6 @@
 """
 
 from fastautorec import baselines, datasets, evaluation, ops, plots, reference
-from fastautorec._tuning import tune
-from fastautorec._tuning_result import TuningResult
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, align, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
@@ -22,6 +20,8 @@ from fastautorec.exceptions import (
 )
 from fastautorec.io import load
 from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
+from fastautorec.tuning._result import TuningResult
+from fastautorec.tuning._tune import tune
 
 __all__ = [
     "EASE",

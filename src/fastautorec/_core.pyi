@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._optim import Parameter
+from fastautorec._compute.parameter import Parameter
 
 _Floats = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]

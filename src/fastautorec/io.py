@@ -6,7 +6,8 @@ import copy
 from os import PathLike
 from pathlib import Path
 
-from fastautorec import _model_file, baselines, models
+from fastautorec import baselines, models
+from fastautorec._training import archive as _model_file
 from fastautorec.exceptions import ModelFileError
 from fastautorec.models import Recommender
 

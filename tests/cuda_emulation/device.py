@@ -13,7 +13,7 @@ from cuda_emulation.arrays import EmulatedArray
 from cuda_emulation.build import Kernel, load
 from cuda_emulation.namespace import Namespace
 from cuda_emulation.sparse import EmulatedCsr
-from fastautorec._backends._kernels import kernel_source
+from fastautorec._compute.cuda.kernels import kernel_source
 
 MAX_SHARED = 48 << 10
 POISON = 0xCB
@@ -26,7 +26,7 @@ class OutOfMemoryError(MemoryError):
 
 
 class EmulatedDevice:
-    """An answer to `fastautorec._backends._cuda.device.Device` without a GPU.
+    """An answer to `fastautorec._compute.cuda.device.Device` without a GPU.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@
 
 namespace fastautorec {
 
-// The tables of a sampler as src/fastautorec/_sampling.py makes them; their values are trusted.
+// The tables of a sampler as src/fastautorec/_compute/sampling.py makes them; their values are trusted.
 struct SamplerView {
     std::int64_t n_samples;
     VectorView<const std::uint64_t> cdf;   // (n) where each item ends on a line of length 2^63

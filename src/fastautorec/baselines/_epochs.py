@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._validation import check_int
+from fastautorec._checks import check_int
 
 
 def check_single_phase(epochs: Any) -> int:

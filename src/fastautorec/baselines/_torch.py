@@ -13,20 +13,20 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends import get_backend
-from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._data import identity
-from fastautorec._fitting import FitRun
-from fastautorec._parallel import resolve_num_threads
-from fastautorec._plan import Plan
-from fastautorec._sparse import Csr
-from fastautorec._training import PREDICTION
-from fastautorec._validation import check_choice, check_int, check_random_state, check_rate, check_real
+from fastautorec._checks import check_choice, check_int, check_random_state, check_rate, check_real
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._training.epochs import PREDICTION
+from fastautorec._training.run import FitRun
 from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.baselines._extras import require
+from fastautorec.data import _identity as identity
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
 from fastautorec.models._base import Recommender
 from fastautorec.models._heads import check_metric, validation_metric
+from fastautorec.models._memory_plan import Plan
 
 DEVICES = ("auto", "cpu", "cuda")
 TORCH_BYTES = 64 << 20  # measured

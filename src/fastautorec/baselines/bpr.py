@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._fitting import FitRun
-from fastautorec._parallel import cross_product, matmul
-from fastautorec._plan import Plan
-from fastautorec._scoring import DotScorer
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_real
+from fastautorec._checks import check_real
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._compute.threads import cross_product, matmul
+from fastautorec._compute.top_lists import DotScorer
+from fastautorec._training.run import FitRun
 from fastautorec.baselines._extras import require
 from fastautorec.baselines._implicit import ImplicitModel
+from fastautorec.models._memory_plan import Plan
 
 FOLD_IN_PENALTY = 1e-3  # relative to the mean square of what is mapped
 

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit
 
-from fastautorec._backends.protocol import ACTIVATIONS, Backend, FloatArray
-from fastautorec._scoring import DotScorer
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_choice
+from fastautorec._checks import check_choice
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import ACTIVATIONS, Backend, FloatArray
+from fastautorec._compute.top_lists import DotScorer
 from fastautorec.baselines._torch import (
     Arrays,
     Tensors,

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._scoring import DotScorer
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_int, check_real
+from fastautorec._checks import check_int, check_real
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._compute.top_lists import DotScorer
 from fastautorec.baselines._torch import Arrays, Tensors, UserModel
 
 TINY = 1e-10  # added to the root of AdaGrad

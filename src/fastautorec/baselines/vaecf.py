@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._exact import Encoder
-from fastautorec._parallel import matmul
-from fastautorec._scoring import DotScorer
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_int, check_real
+from fastautorec._checks import check_int, check_real
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._compute.threads import matmul
+from fastautorec._compute.top_lists import DotScorer
+from fastautorec._training.closed_form import Encoder
 from fastautorec.baselines._torch import (
     Arrays,
     Tensors,

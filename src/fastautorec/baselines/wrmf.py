@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._blas import single_threaded_blas
-from fastautorec._fitting import FitRun
-from fastautorec._parallel import cross_product, run_blocks
-from fastautorec._plan import Plan
-from fastautorec._scoring import DotScorer
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_real
+from fastautorec._checks import check_real
+from fastautorec._compute.blas import single_threaded_blas
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._compute.threads import cross_product, run_blocks
+from fastautorec._compute.top_lists import DotScorer
+from fastautorec._training.run import FitRun
 from fastautorec.baselines._extras import require
 from fastautorec.baselines._implicit import ImplicitModel
+from fastautorec.models._memory_plan import Plan
 
 COLLAPSED = 1e-2  # ratio of the second singular value of the item vectors to the first
 VANISHED = 1e-4  # the first one, where the penalty has left nothing; else it is above 0.01 whatever the penalty

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends import get_backend
-from fastautorec._backends.protocol import Backend, FloatArray, IdArray
-from fastautorec._data.naming import names_of
-from fastautorec._defaults import Default, adapted
-from fastautorec._scoring import Scorer
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_bool, check_ids, check_int
+from fastautorec._checks import Default, adapted, check_bool, check_int
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import check_ids
+from fastautorec._compute.protocol import Backend, FloatArray, IdArray
+from fastautorec._compute.top_lists import Scorer
 from fastautorec.data import split
+from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
 from fastautorec.models._estimator import Estimator
 from fastautorec.models._lists import alike, all_scores, best_items

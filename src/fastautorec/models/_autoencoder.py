@@ -14,25 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec import _checkpoint
-from fastautorec._backends.protocol import ACTIVATIONS, Backend, FloatArray
-from fastautorec._defaults import Default
-from fastautorec._fitting import FitRun, Progress
-from fastautorec._losses import Loss
-from fastautorec._network import Network
-from fastautorec._plan import Plan
-from fastautorec._sparse import Csr
-from fastautorec._training import EMBEDDING, PREDICTION, SCHEDULES, Phase
-from fastautorec._validation import (
-    check_bool,
-    check_choice,
-    check_int,
-    check_random_state,
-    check_rate,
-    check_real,
-)
+from fastautorec._checks import Default, check_bool, check_choice, check_int, check_random_state, check_rate, check_real
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import ACTIVATIONS, Backend, FloatArray
+from fastautorec._training import checkpoint as _checkpoint
+from fastautorec._training.epochs import EMBEDDING, PREDICTION, SCHEDULES, Phase
+from fastautorec._training.losses import Loss
+from fastautorec._training.network import Network
+from fastautorec._training.run import FitRun, Progress
 from fastautorec.models._encoder import EncoderModel
 from fastautorec.models._heads import check_metric, check_penalties
+from fastautorec.models._memory_plan import Plan
 from fastautorec.models._session import BATCH_SIZE, Seeds, Session, discount
 
 if TYPE_CHECKING:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec import _model_file
-from fastautorec._backends import get_backend
-from fastautorec._backends.protocol import Backend
-from fastautorec._data import identity
-from fastautorec._data.splits import who_has_enough
-from fastautorec._defaults import singular_vectors
-from fastautorec._fitting import FitRun, Progress
-from fastautorec._plan import Plan
-from fastautorec._sizes import size_of
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_bool, check_int, check_user_items
+from fastautorec._checks import check_bool, check_int
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr, singular_vectors
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.protocol import Backend
+from fastautorec._training import archive as _model_file
+from fastautorec._training.run import FitRun, Progress
+from fastautorec.data import _identity as identity
+from fastautorec.data._sizes import size_of
+from fastautorec.data._splits import who_has_enough
 from fastautorec.models._answers import Answering
+from fastautorec.models._memory_plan import Plan
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from fastautorec import _exact
-from fastautorec._backends.protocol import DEVICE_SCORES, HOST_SCORES, FloatArray
-from fastautorec._defaults import adapted
-from fastautorec._exact import Encoder
-from fastautorec._network import contiguous
-from fastautorec._parallel import resolve_num_threads
-from fastautorec._plan import DEVICE_DOUBLE, Plan, device_parts
-from fastautorec._scoring import DotScorer, tile_shape
+from fastautorec._checks import adapted
+from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES, FloatArray
+from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._compute.top_lists import DotScorer, tile_shape
+from fastautorec._training import closed_form as _exact
+from fastautorec._training.closed_form import Encoder
+from fastautorec._training.network import contiguous
 from fastautorec.models._base import Recommender
+from fastautorec.models._memory_plan import DEVICE_DOUBLE, Plan, device_parts
 
 PANEL_BYTES = 128  # for each item, of a packed panel of columns in the native core
 THREAD_BYTES = 16 << 20  # measured

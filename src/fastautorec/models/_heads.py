@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._backends.protocol import Backend, FloatArray
-from fastautorec._defaults import singular_vectors
-from fastautorec._exact import (
+from fastautorec._checks import check_real
+from fastautorec._compute.csr import Csr, singular_vectors
+from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._training.closed_form import (
     INTERACTIONS,
     PASSES,
     Encoder,
@@ -20,10 +21,8 @@ from fastautorec._exact import (
     gram_factor,
     right_singular_vectors,
 )
-from fastautorec._fitting import FitRun
-from fastautorec._losses import SquaredError
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_real
+from fastautorec._training.losses import SquaredError
+from fastautorec._training.run import FitRun
 from fastautorec.evaluation import evaluate
 from fastautorec.models._base import Recommender
 

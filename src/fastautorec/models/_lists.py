@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import Backend, FloatArray, IdArray
-from fastautorec._scoring import DotScorer, Lists, MaskedScorer, Scorer, copying_pays, top_lists
-from fastautorec._sparse import Csr, LazyRows
-from fastautorec._strangers import Knowing, popularity_scorer, strangers
+from fastautorec._compute.csr import Csr, LazyRows
+from fastautorec._compute.protocol import Backend, FloatArray, IdArray
+from fastautorec._compute.strangers import Knowing, popularity_scorer, strangers
+from fastautorec._compute.top_lists import DotScorer, Lists, MaskedScorer, Scorer, copying_pays, top_lists
 
 
 class Fitted(Knowing, Protocol):

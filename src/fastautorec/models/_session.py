@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import FloatArray
-from fastautorec._exact import Encoder
-from fastautorec._fitting import FitRun
-from fastautorec._network import Network, contiguous, random_network
-from fastautorec._training import EMBEDDING, PREDICTION, Head, Phase, Settings, Trainer
+from fastautorec._compute.protocol import FloatArray
+from fastautorec._training.closed_form import Encoder
+from fastautorec._training.epochs import EMBEDDING, PREDICTION, Head, Phase, Settings, Trainer
+from fastautorec._training.network import Network, contiguous, random_network
+from fastautorec._training.run import FitRun
 from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, typical_size, validation_metric
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._losses import Loss, SquaredError
-from fastautorec._training import EMBEDDING, MODES, PREDICTION, Phase
-from fastautorec._validation import check_choice, check_real
+from fastautorec._checks import check_choice, check_real
+from fastautorec._training.epochs import EMBEDDING, MODES, PREDICTION, Phase
+from fastautorec._training.losses import Loss, SquaredError
 from fastautorec.models._autoencoder import PAPER, AutoencoderModel
 
 SOLVERS = ("exact", "gradient")

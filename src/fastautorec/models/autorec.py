@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._losses import Loss, SquaredError
-from fastautorec._training import PREDICTION, Phase
+from fastautorec._training.epochs import PREDICTION, Phase
+from fastautorec._training.losses import Loss, SquaredError
 from fastautorec.models._autoencoder import AutoencoderModel
 from fastautorec.models._docs import document
 

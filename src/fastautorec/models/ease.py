@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._backends.protocol import DEVICE_SCORES, Backend, FloatArray, IdArray
-from fastautorec._fitting import FitRun
-from fastautorec._parallel import run_blocks, spd_inverse
-from fastautorec._plan import Plan, device_parts
-from fastautorec._scoring import tile_shape
-from fastautorec._sparse import Csr
-from fastautorec._validation import check_real
+from fastautorec._checks import check_real
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import DEVICE_SCORES, Backend, FloatArray, IdArray
+from fastautorec._compute.threads import run_blocks, spd_inverse
+from fastautorec._compute.top_lists import tile_shape
+from fastautorec._training.run import FitRun
 from fastautorec.models._base import Recommender
+from fastautorec.models._memory_plan import Plan, device_parts
 
 COUNT_ROWS = 128  # of the item-item matrix in one piece of work
 

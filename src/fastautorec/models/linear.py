@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._backends.protocol import DEVICE_SCORES, NUMERATORS, FloatArray
-from fastautorec._defaults import Default
-from fastautorec._exact import INTERACTIONS, Encoder
-from fastautorec._fitting import FitRun
-from fastautorec._losses import SquaredError, item_weights
-from fastautorec._plan import Plan, device_parts
-from fastautorec._scoring import DotScorer, tile_shape
-from fastautorec._strangers import constant_scorer
-from fastautorec._validation import check_choice, check_int, check_random_state, check_real
+from fastautorec._checks import Default, check_choice, check_int, check_random_state, check_real
+from fastautorec._compute.protocol import DEVICE_SCORES, NUMERATORS, FloatArray
+from fastautorec._compute.strangers import constant_scorer
+from fastautorec._compute.top_lists import DotScorer, tile_shape
+from fastautorec._training.closed_form import INTERACTIONS, Encoder
+from fastautorec._training.losses import SquaredError, item_weights
+from fastautorec._training.run import FitRun
 from fastautorec.models._base import Recommender
 from fastautorec.models._encoder import EncoderModel
 from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, validation_metric
+from fastautorec.models._memory_plan import Plan, device_parts
 
 PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
 PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge

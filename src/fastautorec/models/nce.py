@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import NUMERATORS
-from fastautorec._defaults import Default
-from fastautorec._losses import Loss, SquaredError, item_weights
-from fastautorec._validation import check_choice, check_real
+from fastautorec._checks import Default, check_choice, check_real
+from fastautorec._compute.protocol import NUMERATORS
+from fastautorec._training.losses import Loss, SquaredError, item_weights
 from fastautorec.models._docs import document
 from fastautorec.models._two_headed import TwoHeadedModel
 

@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import OUTPUTS
-from fastautorec._losses import Loss, NegativeSampling, SquaredError, item_weights
-from fastautorec._sampling import MAX_SAMPLES, make_sampler, popularity_weights
-from fastautorec._training import EMBEDDING, Phase
-from fastautorec._validation import check_bool, check_choice, check_int, check_real
+from fastautorec._checks import check_bool, check_choice, check_int, check_real
+from fastautorec._compute.protocol import OUTPUTS
+from fastautorec._compute.sampling import MAX_SAMPLES, make_sampler, popularity_weights
+from fastautorec._training.epochs import EMBEDDING, Phase
+from fastautorec._training.losses import Loss, NegativeSampling, SquaredError, item_weights
 from fastautorec.models._autoencoder import AutoencoderModel
 from fastautorec.models._docs import document
 from fastautorec.models._two_headed import TwoHeadedModel

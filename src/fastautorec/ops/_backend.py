@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastautorec._backends import backend_of
-from fastautorec._operations import Operations
+from fastautorec._compute import backend_of
+from fastautorec._compute.operations import Operations
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._backends.protocol import FloatArray
+from fastautorec._compute.protocol import FloatArray
 from fastautorec.ops._backend import on
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends.protocol import FloatArray, IdArray
-from fastautorec._operations import CUTOFFS
+from fastautorec._compute.operations import CUTOFFS
+from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec.ops._backend import on
 
 

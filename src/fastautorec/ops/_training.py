@@ -7,8 +7,8 @@ from typing import Any
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._backends.protocol import FloatArray
-from fastautorec._operations import HeadGradients
+from fastautorec._compute.operations import HeadGradients
+from fastautorec._compute.protocol import FloatArray
 from fastautorec.ops._backend import on
 
 

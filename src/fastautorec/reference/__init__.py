@@ -11,8 +11,8 @@ Examples
 0
 """
 
-from fastautorec._backends.reference import ReferenceBackend
-from fastautorec._operations import Operations
+from fastautorec._compute.operations import Operations
+from fastautorec._compute.reference import ReferenceBackend
 from fastautorec.reference import pure
 
 __all__ = [

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from fastautorec._backends.protocol import FloatArray, IdArray
-from fastautorec._optim import Parameter
-from fastautorec._sparse import Csr
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.protocol import FloatArray, IdArray
 
 Rows = list[list[float]]
 

@@ -21,12 +21,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._backends._host import HostArrays
-from fastautorec._backends.protocol import FloatArray, IdArray, metric_names
-from fastautorec._operations import Operations
-from fastautorec._optim import Parameter
-from fastautorec._sampling import COUNT_BLOCKS, TOTAL_BITS, Sampler
-from fastautorec._sparse import Csr
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import HostArrays
+from fastautorec._compute.operations import Operations
+from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.protocol import FloatArray, IdArray, metric_names
+from fastautorec._compute.sampling import COUNT_BLOCKS, TOTAL_BITS, Sampler
 from fastautorec.reference._pure_training import PureTraining
 
 __all__ = [
@@ -209,7 +209,7 @@ def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[in
 
 
 class _Draw:
-    """Counts of the items that are drawn for one user; `fastautorec._sampling` describes them."""
+    """Counts of the items that are drawn for one user; `fastautorec._compute.sampling` describes them."""
 
     def __init__(self, sampler: Sampler, seed: int, epoch: int) -> None:
         self._n_samples, self._ends = sampler.n_samples, sampler.cdf.tolist()

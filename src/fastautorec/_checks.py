@@ -1,0 +1,192 @@
+"""Checks of scalars, defaults that adapt to small data, and the errors about arrays: the same words everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from numbers import Integral, Real
+from typing import Any, NoReturn
+
+import numpy as np
+
+MAX_COUNT = 2**24  # integers up to here are exact in float32
+
+
+def small_seed(name: str, seed: int) -> int:
+    """Return a seed that files and tables can hold as an integer of 64 bits."""
+    if seed >= 2**63:
+        raise ValueError(f"`{name}` must be < 2**63, got {seed}")
+    return seed
+
+
+def kind(value: object) -> str:
+    """Return the name of a type for messages."""
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def refuse_dense(name: str, given: object, package: str) -> NoReturn:
+    """Raise for what is no sparse matrix."""
+    way = f"convert an array with {package}.sparse.csr_matrix(array)"
+    if hasattr(given, "columns") or hasattr(given, "column_names"):
+        way = "a table of one row per interaction comes in by Interactions.from_dataframe(df, user=..., item=...)"
+    raise TypeError(
+        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; {way}"
+    )
+
+
+def refuse_sparse(name: str, given: object) -> NoReturn:
+    """Raise for a sparse matrix where an array is wanted."""
+    raise TypeError(f"`{name}` must be a dense array, got {kind(given)}; convert it with .toarray()")
+
+
+def refuse_empty(name: str, shape: tuple[int, int]) -> NoReturn:
+    """Raise for a matrix without interactions."""
+    raise ValueError(f"`{name}` must hold at least one interaction, got an empty matrix of shape {shape}")
+
+
+def refuse_values_that_are_not_binary(name: str, value: object) -> NoReturn:
+    """Raise for ratings."""
+    raise ValueError(
+        f"`{name}` must hold only 0 and 1 (one-class feedback), got {value}; binarise ratings first, "
+        f"for example user_items = (ratings >= 4).astype('float32'), or read_ratings(path, threshold=4); counts, such "
+        f"as those of repeated pairs, which SciPy sums, become (counts > 0).astype('float32')"
+    )
+
+
+def refuse_counts(name: str, value: object) -> NoReturn:
+    """Raise for what is no count."""
+    raise ValueError(f"`{name}` must hold counts, integers between 0 and {MAX_COUNT}, got {value}")
+
+
+def refuse_infinite(name: str, value: object) -> NoReturn:
+    """Raise for what float32 does not hold."""
+    raise ValueError(f"`{name}` must hold only finite numbers (in float32), got {value}")
+
+
+def refuse_one_row(name: str, shape: tuple[int, ...]) -> NoReturn:
+    """Raise for a matrix with other than two dimensions."""
+    hint = "; for one user, pass a matrix of one row: X[[i]], or row.reshape(1, -1)" if len(shape) == 1 else ""
+    raise ValueError(f"`{name}` must have two dimensions (users, items), got shape {shape}{hint}")
+
+
+def refuse_items(name: str, given: object, dtype: object) -> NoReturn:
+    """Raise for what is no list of item numbers, with the way on."""
+    if isinstance(given, (set, frozenset)):
+        fix = f"; sets have no order: pass sorted({name})"
+    elif str(dtype) == "bool":
+        fix = f"; the numbers of a mask are np.flatnonzero({name})"
+    elif hasattr(given, "collect"):
+        fix = "; call collect() first"
+    elif str(dtype) == "object" or getattr(dtype, "kind", "") in "UTS":
+        fix = "; these are column numbers, which data.item_index(ids) finds for the ids of your data"
+    else:
+        fix = ""
+    raise TypeError(f"`{name}` must hold integer item ids, got {kind(given)} with dtype {dtype}{fix}")
+
+
+def refuse_damaged_ids(name: str, n_items: int) -> NoReturn:
+    """Raise for ids of no column."""
+    raise ValueError(f"`{name}` has column indices outside [0, {n_items}); the matrix is damaged")
+
+
+class Default(int):
+    """The number that a parameter has where the user gives none.
+
+    It is a plain integer in every respect, printed, compared, copied and stored as one; only its kind tells that
+    nobody asked for it. ``NCEAutoRec(factors=300)`` asks, ``NCEAutoRec()`` does not.
+    """
+
+
+def adapted(value: int, most: int) -> int:
+    """Return ``value``, or ``most`` where a default is larger than that."""
+    return min(int(value), most) if isinstance(value, Default) else value
+
+
+def fitting(values: Iterable[int], most: int) -> tuple[int, ...]:
+    """Return ascending values without the defaults that are larger than ``most``, but for ``most`` if none is left."""
+    kept = tuple(int(value) for value in values if value <= most or not isinstance(value, Default))
+    return kept or (most,)
+
+
+MAX_ITEMS = 2**31 - 1
+
+
+def check_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """Return ``value`` as an int within [minimum, maximum]."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"`{name}` must be an integer, got {kind(value)}")
+    number = int(value)
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(f"`{name}` must be {_interval(minimum, maximum)}, got {number}")
+    return number
+
+
+def check_real(
+    name: str,
+    value: object,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    *,
+    below: bool = False,
+    above: bool = False,
+) -> float:
+    """Return ``value`` as a finite float in [minimum, maximum]; ``above`` and ``below`` leave out the end points."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"`{name}` must be a number, got {kind(value)}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"`{name}` must be finite, got {number}")
+    too_low = number <= minimum if above else number < minimum
+    too_high = number >= maximum if below else number > maximum
+    if too_low or too_high:
+        lower = f"{'>' if above else '>='} {minimum:g}" if math.isfinite(minimum) else ""
+        upper = f"{'<' if below else '<='} {maximum:g}" if math.isfinite(maximum) else ""
+        raise ValueError(f"`{name}` must be {' and '.join(filter(None, (lower, upper)))}, got {number:g}")
+    return number
+
+
+def check_rate(name: str, value: object) -> float:
+    """Return a rate of dropout, a float in [0, 1) that float32 does not round to 1."""
+    rate = check_real(name, value, 0, 1, below=True)
+    if np.float32(rate) == 1:
+        raise ValueError(f"`{name}` must be < 1 in float32, got {rate!r}")
+    return rate
+
+
+def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_bool(name: str, value: object) -> bool:
+    """Return ``value`` as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False, got {kind(value)}")
+    return bool(value)
+
+
+def check_random_state(random_state: object) -> np.random.Generator:
+    """Return a NumPy generator; an int (0 included) seeds it, a generator is used as it is."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    return np.random.default_rng(small_seed("random_state", check_int("random_state", random_state, 0)))
+
+
+def check_cutoffs(k: object) -> tuple[int, ...]:
+    """Return the list lengths ``k`` as an ascending tuple without repeats."""
+    values: list[Any]
+    if isinstance(k, Integral):
+        values = [k]
+    elif isinstance(k, Iterable):
+        values = list(k)
+    else:
+        raise TypeError(f"`k` must be an integer or a sequence of integers, got {kind(k)}")
+    if not values:
+        raise ValueError("`k` must name at least one list length, got none; for example k=(5, 10)")
+    checked = {value if isinstance(value, Default) else check_int("k", value, 1, MAX_ITEMS) for value in values}
+    return tuple(sorted(checked))
+
+
+def _interval(minimum: int, maximum: int | None) -> str:
+    return f">= {minimum}" if maximum is None else f"between {minimum} and {maximum}"

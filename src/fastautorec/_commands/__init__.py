@@ -1,1 +1,0 @@
-"""What the sub-commands of the command line do."""

@@ -1,0 +1,198 @@
+"""The C++ core on NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cython_blas
+
+from fastautorec import _core
+from fastautorec._compute.blas import single_threaded_blas
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import HostArrays
+from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray, metric_names
+from fastautorec._compute.sampling import Sampler
+
+FEW_ROWS = 8  # of a product: for so few, BLAS takes longer to rearrange the other matrix than to multiply
+
+_core.use_blas(cython_blas.__pyx_capi__["sgemm"], cython_blas.__pyx_capi__["ssyrk"])
+
+
+class CpuBackend(HostArrays):
+    """Thread pool and SIMD kernels; the same bits for any number of threads."""
+
+    name = "cpu"
+
+    def __init__(self, num_threads: int = 1) -> None:
+        self.num_threads = num_threads
+
+    @property
+    def host(self) -> CpuBackend:
+        return self
+
+    def with_threads(self, num_threads: int) -> CpuBackend:
+        return CpuBackend(num_threads)
+
+    def matmul(self, a: FloatArray, b: npt.NDArray[Any], out: FloatArray) -> FloatArray:
+        if len(a) > FEW_ROWS or b.dtype != a.dtype or b.strides[0] != b.itemsize:
+            return super().matmul(a, b, out)
+        _core.multiply_few_rows(a, b.T, out, self.num_threads)
+        return out
+
+    def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
+        counts = np.empty(user_items.n_cols, np.int64)
+        _core.count_items(user_items.indptr, user_items.indices, user_items.n_cols, counts, self.num_threads)
+        return counts
+
+    def nce_transform(self, user_items: Csr, beta: float, numerator: str) -> Csr:
+        own = user_items.rebased()
+        values = np.empty(own.nnz, np.float32)
+        per_interaction = numerator == "interactions"
+        _core.nce_transform(own.indptr, own.indices, own.n_cols, beta, per_interaction, values, self.num_threads)
+        return own.with_data(values)
+
+    def encode(
+        self,
+        user_items: Csr,
+        weight: FloatArray,
+        bias: FloatArray | None = None,
+        activation: str = "identity",
+        out: FloatArray | None = None,
+    ) -> FloatArray:
+        if out is None:
+            out = np.empty((user_items.shape[0], weight.shape[1]), np.float32)
+        code = ACTIVATIONS.index(activation)
+        _core.encode(*_parts(user_items), weight, bias, code, out, self.num_threads)
+        return out
+
+    def encode_backward(
+        self,
+        user_items: Csr,
+        grad: FloatArray,
+        out: FloatArray | None = None,
+        parameter: Parameter | None = None,
+    ) -> FloatArray:
+        if parameter is not None:
+            parameter.step += 1
+            _core.encode_backward_step(*_parts(user_items), grad, parameter, self.num_threads)
+            return parameter.value
+        accumulate = out is not None
+        if out is None:
+            out = np.empty((user_items.n_cols, grad.shape[1]), np.float32)
+        _core.encode_backward(*_parts(user_items), grad, out, accumulate, self.num_threads)
+        return out
+
+    def gram_product(
+        self, user_items: Csr, block: FloatArray, item_weights: FloatArray | None = None, user_power: float = 0.0
+    ) -> FloatArray:
+        out, user_weights = np.empty_like(block), None
+        if item_weights is not None:
+            user_items = user_items.with_data(None)
+            if user_power:
+                user_weights = np.empty(user_items.shape[0], np.float32)
+                user_items.length_powers(2 * user_power, user_weights)
+        _core.gram_product(*_parts(user_items), item_weights, user_weights, block, out, self.num_threads)
+        return out
+
+    def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
+        own = user_items.rebased()
+        values = np.empty(own.nnz, np.float32)
+        _core.drop_entries(*_parts(own), rate, seed, epoch, own.users, values, self.num_threads)
+        return own.with_data(values)
+
+    def mse_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        target: Csr,
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        decoder.step += 1
+        code = PLANS.index(plan)
+        with single_threaded_blas:
+            return _core.mse_head(*_parts(target), hidden, decoder, scale, grad_hidden, code, self.num_threads)
+
+    def ns_head(
+        self,
+        hidden: FloatArray,
+        decoder: Parameter,
+        positives: Csr,
+        negatives: Csr,
+        counts: IdArray,
+        out: str = "sigmoid",
+        scale: float = 1.0,
+        grad_hidden: FloatArray | None = None,
+        plan: str = "auto",
+    ) -> float:
+        decoder.step += 1
+        drawn = negatives.indptr, negatives.indices, counts, negatives.n_cols
+        codes = OUTPUTS.index(out), scale, grad_hidden, PLANS.index(plan)
+        with single_threaded_blas:
+            return _core.ns_head(positives.indptr, positives.indices, *drawn, hidden, decoder, *codes, self.num_threads)
+
+    def optimizer_step(self, parameter: Parameter, grad: FloatArray) -> None:
+        parameter.step += 1
+        _core.optimizer_step(parameter, grad, self.num_threads)
+
+    def sample_negatives(
+        self, sampler: Sampler, users: npt.NDArray[np.int64], exclude: Csr | None, seed: int, epoch: int
+    ) -> tuple[Csr, IdArray]:
+        indptr = np.empty(len(users) + 1, np.int64)
+        size = len(users) * sampler.longest_row  # memory that nothing is written to stays with the system
+        ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
+        left_out, unwanted = (None, None) if exclude is None else (exclude.indptr, exclude.indices)
+        _core.sample_negatives(
+            *_tables(sampler), users, left_out, unwanted, seed, epoch, indptr, ids, counts, self.num_threads
+        )
+        return Csr(indptr, ids[: indptr[-1]], None, sampler.n_items, users=users), counts[: indptr[-1]]
+
+    def top_items(
+        self,
+        scores: FloatArray,
+        n_top: int,
+        exclude: Csr | None = None,
+        first_item: int = 0,
+        best: tuple[IdArray, FloatArray] | None = None,
+    ) -> tuple[IdArray, FloatArray]:
+        if best is None:
+            best = np.full((len(scores), n_top), -1, np.int32), np.empty((len(scores), n_top), np.float32)
+        ids, top = best
+        left_out: tuple[npt.NDArray[np.int64] | None, IdArray | None, int] = None, None, 0
+        if exclude is not None:
+            left_out = exclude.indptr, exclude.indices, exclude.n_cols
+        _core.top_items(scores, *left_out, first_item, ids, top, self.num_threads)
+        return ids, top
+
+    def find_ranks(
+        self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray
+    ) -> None:
+        _core.find_ranks(item_ids, test.indptr, test.indices, test.n_cols, lengths, starts, out, self.num_threads)
+
+    def ranking_metrics(
+        self, item_ids: IdArray, test: Csr, cutoffs: tuple[int, ...], definition: str
+    ) -> npt.NDArray[np.float64]:
+        table = np.empty((len(item_ids), len(metric_names(cutoffs, definition))))
+        k = np.asarray(cutoffs, np.int64)
+        paper = definition == "paper"
+        _core.ranking_metrics(item_ids, test.indptr, test.indices, test.n_cols, k, paper, table, self.num_threads)
+        return table
+
+
+def simd_level() -> str:
+    """Return the vector instructions in use."""
+    return _core.simd_level()
+
+
+def _tables(sampler: Sampler) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+    counts = sampler.counts
+    tables = (None,) * 4 if counts is None else (counts.table, counts.last, counts.base, counts.guide)
+    return (sampler.n_samples, sampler.cdf, sampler.guide, *tables)
+
+
+def _parts(matrix: Csr) -> tuple[npt.NDArray[np.int64], IdArray, FloatArray | None, int]:
+    return matrix.indptr, matrix.indices, matrix.data, matrix.n_cols

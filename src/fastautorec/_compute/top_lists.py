@@ -1,0 +1,231 @@
+"""Scores in tiles of users × items, each tile cut to its best items at once: no (users, items) array ever exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._compute.csr import Csr, LazyRows
+from fastautorec._compute.protocol import Backend, FloatArray, IdArray, ScoreTiles
+from fastautorec._compute.threads import run_blocks
+
+TILES_PREPARED = 32  # hidden units are made for so many tiles at once
+FEW_USERS = 8  # are scored sooner than handed to a thread; threads share out the items inside the operations
+WIDE_TILE = 1 << 17  # items of a tile for so few users
+TASKS_OF_A_THREAD = 4  # at least, where there are so many tiles: nobody waits long for the last one
+COPYING = 16  # users whose scores for an item take as long as copying what the item is scored by
+
+Lists = tuple[IdArray, FloatArray]
+
+
+class Scorer(Protocol):
+    """What a fitted model offers for scoring."""
+
+    @property
+    def n_items(self) -> int:
+        """Number of items that are scored."""
+
+    def take(self, items: IdArray) -> Scorer:
+        """Return the scorer of these items only, in this order."""
+
+    def prepare(self, backend: Backend, history: Csr) -> Any:
+        """Return what scoring these users needs: their hidden units, say."""
+
+    def score(self, backend: Backend, prepared: Any, users: slice, items: slice, out: FloatArray) -> None:
+        """Write the scores of some of the prepared users and some items to ``out``."""
+
+
+class DotScorer:
+    """Scores H Dᵀ: hidden units of the users (from ``hidden(backend, history)``) times one row of D for each item."""
+
+    def __init__(self, hidden: Callable[[Backend, Csr], FloatArray], decoder: FloatArray) -> None:
+        self.prepare = hidden
+        self._decoder = decoder
+
+    @property
+    def n_items(self) -> int:
+        return len(self._decoder)
+
+    def take(self, items: IdArray) -> DotScorer:
+        return DotScorer(self.prepare, self._decoder[items])
+
+    def score(self, backend: Backend, prepared: FloatArray, users: slice, items: slice, out: FloatArray) -> None:
+        backend.matmul(prepared[users], self._decoder[items].T, out)
+
+
+class MaskedScorer:
+    """Scores of another scorer, but minus infinity for some items, so that nobody gets these."""
+
+    def __init__(self, scorer: Scorer, masked: npt.NDArray[np.int64]) -> None:
+        """Take the ids of the items, ascending and on the host."""
+        self._scorer, self._masked = scorer, masked
+        self.prepare = scorer.prepare
+
+    @property
+    def n_items(self) -> int:
+        return self._scorer.n_items
+
+    def take(self, items: IdArray) -> Scorer:
+        return self._scorer.take(items)
+
+    def score(self, backend: Backend, prepared: Any, users: slice, items: slice, out: FloatArray) -> None:
+        self._scorer.score(backend, prepared, users, items, out)
+        start, stop = np.searchsorted(self._masked, (items.start, items.stop))
+        if start < stop:
+            out[:, backend.to_device(self._masked[start:stop] - items.start)] = -np.inf
+
+
+def copying_pays(n_taken: int, n_users: int, n_items: int) -> bool:
+    """Return whether copying what some items are scored by takes less time than scoring all items, most for nothing."""
+    return n_taken * (n_users + COPYING) < n_items * n_users
+
+
+def tile_shape(tiles: ScoreTiles, n_users: int, n_items: int) -> tuple[int, int]:
+    """Return users and items of a tile; the same for any number of threads, so that results are too."""
+    widest = tiles.items if n_users > FEW_USERS else max(tiles.items, WIDE_TILE)
+    parts = -(-n_items // widest) or 1
+    items = -(-n_items // parts)  # all of about one size: threads share them out
+    users = max(FEW_USERS, min(tiles.users, tiles.size // (4 * max(items, 1))))
+    return min(users, max(n_users, 1)), items
+
+
+def top_lists(
+    backend: Backend,
+    scorer: Scorer,
+    history: Csr | LazyRows,
+    n_top: Callable[[int, int], int],
+    exclude: Csr | LazyRows | None,
+    consume: Callable[[int, int, IdArray, FloatArray], None],
+) -> None:
+    """Hand the best items of every block of users to ``consume(start, stop, ids, scores)``, blocks in any order.
+
+    Parameters
+    ----------
+    backend : Backend
+        Its threads share out blocks of users and, where these are few, parts of the items too.
+    scorer : Scorer
+    history : Csr or LazyRows (q, n)
+        Rows to score; those of the host come over in groups, and what is made for a group is of limited size.
+    n_top : callable
+        Length of the lists of users start..stop.
+    exclude : Csr or LazyRows (q, scorer.n_items), or None
+        Items that must not be listed.
+    consume : callable
+        Runs in any thread and may write only to its own rows.
+    """
+    total = history.shape[0]
+    users, items = tile_shape(backend.score_tiles, total, scorer.n_items)
+    few = total <= FEW_USERS
+    selector = _Selector(backend if few else backend.with_threads(1), scorer)
+
+    def group(begin: int, end: int) -> None:
+        known = _on_device(backend, history, begin, end)
+        unwanted = known if exclude is history or exclude is None else _on_device(backend, exclude, begin, end)
+        left_out = None if exclude is None else unwanted
+        prepared = scorer.prepare(backend, known)
+        n_blocks = -(-(end - begin) // users)
+        wanted = 1 if few or backend.num_threads == 1 else -(-TASKS_OF_A_THREAD * backend.num_threads // n_blocks)
+        bounds = part_bounds(scorer.n_items, items, wanted)
+        n_parts = len(bounds) - 1
+        lists: dict[int, Lists] = {}
+
+        def rows_of(block: int) -> tuple[int, int]:
+            return begin + block * users, min(begin + (block + 1) * users, end)
+
+        def select(task: int, _: int) -> None:
+            block, part = divmod(task, n_parts)
+            start, stop = rows_of(block)
+            left, right = bounds[part], bounds[part + 1]
+            length = n_top(start, stop) if n_parts == 1 else min(n_top(start, stop), right - left)
+            rows = slice(start - begin, stop - begin)
+            best = selector.best(prepared, left_out, rows, range(left, right, items), length)
+            if n_parts == 1:
+                consume(start, stop, *best)
+            else:
+                lists[task] = best
+
+        def join(block: int, _: int) -> None:
+            start, stop = rows_of(block)
+            parts = [lists[block * n_parts + part] for part in range(n_parts)]
+            consume(start, stop, *joined(selector.backend, parts, n_top(start, stop)))
+
+        if few:
+            for block in range(n_blocks):
+                select(block, block + 1)
+            return
+        run_blocks(select, n_blocks * n_parts, 1, backend.num_threads)
+        if n_parts > 1:
+            run_blocks(join, n_blocks, 1, backend.num_threads)
+
+    begin = 0
+    while begin < total:
+        end = min(begin + users * TILES_PREPARED, total)
+        for rows in (history, exclude):
+            if isinstance(rows, LazyRows):
+                end = rows.end_of_block(begin, end - begin)
+        try:
+            group(begin, end)
+        except backend.out_of_memory:
+            selector.forget()
+            users = backend.halved(users)
+        else:
+            begin = end
+
+
+def _on_device(backend: Backend, matrix: Csr | LazyRows, start: int, stop: int) -> Csr:
+    return backend.put(matrix.rows(start, stop)).rows(0, stop - start)
+
+
+class _Selector:
+    """Scores tiles one after the other and keeps the best items, in any number of threads at the same time."""
+
+    def __init__(self, backend: Backend, scorer: Scorer) -> None:
+        self.backend, self._scorer = backend, scorer
+        self._free: list[FloatArray] = []  # tiles for reuse, one for each thread: fresh memory costs as much as filling
+
+    def best(self, prepared: Any, exclude: Csr | None, rows: slice, tiles: range, length: int) -> Lists:
+        """Return lists for some rows of the prepared users and of ``exclude``; a tile starts at each of ``tiles``."""
+        users = rows.stop - rows.start
+        left_out = None if exclude is None else exclude.rows(rows.start, rows.stop)
+        best, buffer = None, self._buffer(users * tiles.step)
+        for first in tiles:
+            last = min(first + tiles.step, tiles.stop)
+            scores = buffer[: users * (last - first)].reshape(users, last - first)
+            self._scorer.score(self.backend, prepared, rows, slice(first, last), scores)
+            best = self.backend.top_items(scores, length, left_out, first, best)
+        self._free.append(buffer)
+        assert best is not None  # a matrix has at least one column
+        return best
+
+    def _buffer(self, size: int) -> FloatArray:
+        try:
+            buffer = self._free.pop()
+        except IndexError:  # asking first would not do: another thread may take the last one meanwhile
+            return self.backend.new((size,), np.float32)
+        return buffer if len(buffer) >= size else self.backend.new((size,), np.float32)
+
+    def forget(self) -> None:
+        """Give up the tiles."""
+        self._free.clear()
+
+
+def part_bounds(n_items: int, items: int, wanted: int) -> list[int]:
+    """Return where each of at most ``wanted`` parts of the items begins, and where the last one ends.
+
+    A part is some whole tiles of so many ``items``: the scores of a tile are the same whatever the parts are.
+    """
+    tiles = -(-n_items // items)
+    n_parts = max(1, min(wanted, tiles))
+    return [tiles * part // n_parts * items for part in range(n_parts)] + [n_items]
+
+
+def joined(backend: Backend, lists: list[Lists], n_top: int) -> Lists:
+    """Return the best of lists for the same users, each of a part of the items that ends before the next begins."""
+    ids = np.concatenate([part[0] for part in lists], axis=1)
+    places, scores = backend.top_items(np.concatenate([part[1] for part in lists], axis=1), n_top)
+    found = np.take_along_axis(ids, np.maximum(places, 0), axis=1)  # of equal scores the first place has the lower id
+    found[places < 0] = -1
+    return found, scores

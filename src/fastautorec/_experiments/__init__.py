@@ -1,1 +1,0 @@
-"""Experiments: models × data sets × seeds from a declarative file, cached run by run, and reported."""

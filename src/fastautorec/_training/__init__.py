@@ -1,0 +1,1 @@
+"""How an autoencoder is fitted; knows no model and no device."""

@@ -1,0 +1,190 @@
+"""The bytes of model and checkpoint files: NumPy's npz format with a JSON header. Nothing is ever unpickled.
+
+Format 2 keeps texts as bytes (see `fastautorec.data._texts`) and names those arrays in its header; format 1 had them
+as wide as the longest one.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._files import replace_file
+from fastautorec._version import __version__
+from fastautorec.data import _texts as texts
+from fastautorec.exceptions import ModelFileError
+
+MODEL = "model"
+FORMAT_VERSION = 2
+HEADER = "header"
+
+_LOOK = 512  # bytes that tell what a file is
+_ZIP = b"PK\x03\x04"
+_KNOWN = {
+    b"PAR1": "a Parquet file; read_ratings reads ratings",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x1f\x8b": "a gzip file",
+    b"\x89HDF": "an HDF5 file",
+    **{bytes([0x80, number]): "a pickle, and these are never opened" for number in range(2, 6)},
+}
+
+Arrays = dict[str, npt.NDArray[Any] | None]
+
+
+def write(path: Path, header: dict[str, Any], arrays: Arrays, kind: str = MODEL) -> None:
+    """Write header and arrays; the file at ``path`` is replaced in one step, and only once the new one is complete."""
+    plain_arrays = {name: _plain(array) for name, array in arrays.items() if array is not None}
+    packed = {name: texts.pack(array) for name, array in plain_arrays.items() if texts.is_text(array)}
+    stored = {name: np.ascontiguousarray(array) for name, array in (plain_arrays | packed).items()}
+    header = {
+        "format": f"fastautorec {kind}",
+        "format_version": FORMAT_VERSION,
+        "library_version": __version__,
+        **header,
+        "arrays": {name: _digest(stored[name]) if name in stored else None for name in arrays},
+        "texts": list(packed),
+    }
+    text = np.frombuffer(json.dumps(header, default=_json_value).encode(), np.uint8)
+    members: dict[str, Any] = {HEADER: text, **stored}
+    replace_file(path, lambda file: np.savez(file, **members))
+
+
+def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
+    """Return header and arrays, checked against their checksums.
+
+    Raises
+    ------
+    OSError, ModelFileError
+        As `fastautorec.load`.
+    """
+    with _open(path, kind) as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                header = _read_header(path, archive, kind)
+                arrays: Arrays = {
+                    name: None if digest is None else _member(archive, name)
+                    for name, digest in header["arrays"].items()
+                }
+        except (ModelFileError, MemoryError):
+            raise
+        except Exception as error:  # whatever a reader of zip files and arrays may raise on damaged bytes
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise  # a disk that cannot be read, say: the file may be good
+            raise damaged(path, error, kind) from error
+    for name, array in arrays.items():
+        if array is not None and _digest(array) != header["arrays"][name]:
+            raise damaged(path, f"array {name!r} does not match its checksum", kind)
+    try:
+        for name, array in arrays.items():
+            if array is not None and name in header.get("texts", ()):
+                arrays[name] = texts.unpack(array)
+            elif array is not None and texts.is_text(array):  # format 1
+                arrays[name] = texts.as_text(array)
+    except (TypeError, ValueError) as error:
+        raise damaged(path, f"array {name!r}: {error}", kind) from error
+    return header, arrays
+
+
+def _open(path: Path, kind: str) -> IO[bytes]:
+    """Open a file that may be one of ours, or say what it is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no {kind} file at {path}") from None
+    if stat.S_ISDIR(mode):
+        raise _foreign(path, "a folder; Interactions.open reads a folder of interactions", kind)
+    if not stat.S_ISREG(mode):
+        raise _foreign(path, "a pipe or a device, and no regular file", kind)
+    file = path.open("rb")
+    start = file.read(_LOOK)
+    file.seek(0)
+    if not start.startswith(_ZIP[: len(start)]) or not start:
+        file.close()
+        raise _foreign(path, _what_it_is(start), kind)
+    return file
+
+
+def _what_it_is(start: bytes) -> str:
+    """Return in words what a file is that begins with these bytes, and what to do with it."""
+    for beginning, words in _KNOWN.items():
+        if start.startswith(beginning):
+            return words
+    try:
+        text = start.decode("utf-8") if len(start) < _LOOK else start[:-4].decode("utf-8", "ignore")
+    except UnicodeDecodeError:
+        text = "\0"
+    if not start:
+        return "empty"
+    if "\0" in text:
+        return "of some other format"
+    return f"a text file that begins with {text.splitlines()[0][:40]!r}; read_ratings reads ratings"
+
+
+def _foreign(path: Path, words: str, kind: str) -> ModelFileError:
+    return ModelFileError(f"{path} is not a fastautorec {kind} file: it is {words}")
+
+
+def _member(archive: Any, name: str) -> npt.NDArray[Any]:
+    """Return an array of the file; one of Python objects is refused in our words, for NumPy's recommend unpickling."""
+    try:
+        array = archive[name]
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise ValueError(f"{name!r} holds Python objects, which are never read") from None
+        raise
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name!r} is no array")
+    return array
+
+
+def damaged(path: Path, reason: object, kind: str = MODEL) -> ModelFileError:
+    """Return the error for a file that cannot be understood."""
+    return ModelFileError(
+        f"{path} is not a readable {kind} file ({reason}); it may be truncated or damaged: save it again"
+    )
+
+
+def _read_header(path: Path, archive: Any, kind: str) -> dict[str, Any]:
+    header = (
+        json.loads(_member(archive, HEADER).tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
+    )
+    if not isinstance(header, dict) or header.get("format") != f"fastautorec {kind}":
+        source = "model.save(path)" if kind == MODEL else "fit(..., checkpoint=path)"
+        raise ModelFileError(f"{path} is not a fastautorec {kind} file; write one with {source}")
+    version = header.get("format_version")
+    if not isinstance(version, int) or version < 1:
+        raise damaged(path, f"format version {version!r}", kind)
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has {kind} format {version}, written by fastautorec {header.get('library_version')}, but this "
+            f"version ({__version__}) reads formats up to {FORMAT_VERSION}; update fastautorec"
+        )
+    return header
+
+
+def plain(header: dict[str, Any]) -> Any:
+    """Return a header as it will be read back."""
+    return json.loads(json.dumps(header, default=_json_value))
+
+
+def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array without Python objects, which a file could only hold pickled."""
+    return array if array.dtype != object else texts.text_array([str(value) for value in array])
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.random.Generator):
+        return 0  # a generator's state has moved on; the arrays are what counts
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
+
+
+def _digest(array: npt.NDArray[Any]) -> str:
+    shape = f"{array.dtype.str} {array.shape} "
+    return hashlib.sha256(shape.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()

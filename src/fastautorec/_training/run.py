@@ -1,0 +1,118 @@
+"""One call of ``fit``: what it works on, its progress, the records and checkpoints it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend
+from fastautorec._training.bars import open_bar
+from fastautorec._training.checkpoint import Checkpoint
+
+
+class Progress:
+    """A bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
+
+    def __init__(self, title: str, show: bool) -> None:
+        self._title, self._show = title, show
+        self._bar: Any = None  # made at the first step
+        self._training = False
+
+    def step(self, name: str) -> None:
+        """Count one step of an exact solution, unless it is part of an epoch's validation."""
+        if self._training:
+            return
+        if self._bar is None:
+            self._bar = open_bar(self._show, desc=self._title, unit=" steps")
+        self._bar.set_postfix_str(name, refresh=False)
+        self._bar.update()
+
+    def epochs(self, phase: str, users: int, epochs: int) -> None:
+        """Begin a bar over the users of all epochs of a phase."""
+        self._close()
+        self._training = True
+        title, total = f"{self._title} {phase}", users * epochs
+        self._bar = open_bar(self._show, desc=title, total=total, unit=" users", unit_scale=True)
+
+    def users(self, count: int) -> None:
+        """Count trained users."""
+        if self._bar is not None:
+            self._bar.update(count)
+
+    def show(self, **values: Any) -> None:
+        """Show the figures of the last epoch."""
+        text = ", ".join(f"{name} {v:.4g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+class FitRun:
+    """One call of ``fit``: checked data, backend, progress and the records made on the way.
+
+    ``train`` is where the operations want it, ``known`` where the caller gave it.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        train: Csr,
+        validation: Csr | None,
+        callbacks: tuple[Callable[[dict[str, Any]], Any], ...],
+        progress: Progress,
+        checkpoint: Checkpoint | None = None,
+        keep_on_interrupt: bool = False,
+    ) -> None:
+        self.backend, self.validation = backend, validation
+        self.known, self.train = train, backend.put(train)
+        self.history: list[dict[str, Any]] = []
+        self.progress, self.step = progress, progress.step
+        self.checkpoint, self.keep_on_interrupt = checkpoint or Checkpoint(), keep_on_interrupt
+        self._callbacks = callbacks
+        self._started = time.perf_counter()
+
+    @cached_property
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """Users of each item, int64 (n,)."""
+        return self.backend.count_items(self.train)
+
+    def keep_users(self, users: npt.NDArray[np.int64]) -> None:
+        """Train on some of the users only; validation leaves out those without interactions by itself."""
+        self.train = self.train.take_rows(users)
+
+    def record(self, phase: str, epoch: int = 0, seconds: float | None = None, **values: Any) -> bool:
+        """Add a record to ``history_`` and show it to the callbacks; return whether one of them wants to stop.
+
+        ``seconds`` are those since the last record, if not given; values that are None are left out.
+        """
+        if seconds is None:
+            seconds = time.perf_counter() - self._started
+        values = {name: value for name, value in values.items() if value is not None}
+        entry = {"phase": phase, "epoch": epoch, "seconds": seconds, **values}
+        self.history.append(entry)
+        if epoch:
+            self.progress.show(epoch=epoch, **{k: v for k, v in values.items() if k in ("loss", "metric")})
+        answers = [callback(entry) is True for callback in self._callbacks]
+        self._started = time.perf_counter()
+        return any(answers)
+
+    def mark_restored(self, phase: str, epoch: int) -> None:
+        """Mark the record of the state that a phase ended with."""
+        for entry in reversed(self.history):
+            if (entry["phase"], entry["epoch"]) == (phase, epoch) and "metric" in entry:
+                entry["restored"] = True
+                return

@@ -1,0 +1,102 @@
+"""Files that commands read and write."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fastautorec._files import target_of
+from fastautorec.cli._options import EVERY_ROW
+from fastautorec.cli._streams import say
+from fastautorec.data import Interactions, read_ratings, split
+from fastautorec.data._roles import ROLES
+from fastautorec.data._splits import empty_part
+from fastautorec.models import Recommender
+
+WORDS = (*ROLES, "sep", "header")
+
+
+def read(args: argparse.Namespace) -> Interactions:
+    """Read FILE as the options say; what was taken is shown before anything is done with it."""
+    words = {word: getattr(args, word) for word in WORDS}
+    data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **words, verbose=False)
+    for line in data.describe().lines():  # told here, where it does no harm if nobody hears it
+        say(line)
+    return data
+
+
+def limit(args: argparse.Namespace) -> float | None:
+    """Return the threshold that was given."""
+    return None if args.threshold == EVERY_ROW else args.threshold
+
+
+def writable(args: argparse.Namespace, *options: str) -> list[Path | None]:
+    """Return the paths of the files that options name, or None, or raise before any work is done.
+
+    Nothing that is written may be FILE, in the folder FILE, or what another option names.
+    """
+    source = Path(args.file)
+    given = {option: Path(name) for option in options if (name := getattr(args, option)) is not None}
+    for number, (option, path) in enumerate(given.items()):
+        if path.is_dir():
+            raise PermissionError(f"cannot write a file at {path}, which is a folder")
+        target = target_of(path)
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"no folder {target.parent} to write {target.name} to")
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(f"cannot write a file at {path}")
+        if _same(path, source):
+            raise ValueError(f"`--{option}` {path} is FILE, which would be destroyed; name another file")
+        if source.is_dir() and source.resolve() in target.resolve().parents:
+            raise ValueError(f"`--{option}` {path} is in the folder FILE, all of which is read; name a file elsewhere")
+        for other in list(given)[:number]:
+            if _same(path, given[other]):
+                raise ValueError(f"`--{other}` and `--{option}` name one file, {path}; name two")
+    return [given.get(option) for option in options]
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Return whether two names are of one file, which need not be there yet."""
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
+
+
+def order(data: Interactions, by: str | None) -> str:
+    """Return how to split where the user has not said it."""
+    if by == "time" and data.timestamps is None:
+        raise ValueError(
+            "`--by` time needs timestamps, but no column of FILE was taken for them; name it with --timestamp, or use "
+            "--by random"
+        )
+    if by is None:
+        return "random" if data.timestamps is None else "time"
+    return by
+
+
+def split_in(
+    data: Interactions, ratios: Sequence[float], by: str, random_state: int = 0, may_be_empty: Sequence[int] = ()
+) -> tuple[Interactions, ...]:
+    """Split each user's interactions into parts, or say how many they need if one of the parts is empty."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # told below, as an error or not at all
+        parts: tuple[Interactions, ...] = split(data, ratios, by=by, random_state=random_state)
+    if not all(part.nnz for number, part in enumerate(parts) if number not in may_be_empty):
+        text = empty_part(data.user_items.indptr, tuple(ratios))
+        n_parts = len(ratios)
+        if np.diff(data.user_items.indptr).max(initial=0) < n_parts:
+            raise ValueError(
+                f"{text}; no --ratios help here, for {n_parts} parts need {n_parts} interactions of a user"
+            )
+        raise ValueError(f"{text}; give others with --ratios, for example --ratios {' '.join('1' * n_parts)}")
+    return parts
+
+
+def keep_threshold(model: Recommender, args: argparse.Namespace) -> None:
+    """Note in a fitted model what counts as positive, so that its histories are read alike."""
+    model.threshold_ = limit(args)

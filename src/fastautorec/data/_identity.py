@@ -1,0 +1,367 @@
+"""Who is who: where two matrices meet, users and items are compared by id, and aligned or refused.
+
+Nobody knows who the rows of a SciPy matrix are. Interactions that were made without ids are as bare as one: what has no
+ids of its own stays unchecked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from itertools import repeat
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import check_choice, kind
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import check_matching, check_user_items
+from fastautorec.data import _rearranging as rearranging
+from fastautorec.data._naming import same_ids
+from fastautorec.data._texts import is_text
+
+Ids = npt.NDArray[Any]
+Places = npt.NDArray[np.int64]
+
+HASHED = 1 << 16  # ids that are hashed together
+UNKNOWN = ("drop", "keep", "raise")
+MODEL = "the model"
+
+
+class Axis(NamedTuple):
+    """Words for the rows or the columns of a matrix."""
+
+    number: int
+    many: str
+    place: str
+    attribute: str
+    method: str
+
+
+USERS = Axis(0, "users", "row", "user_ids", "with_users")
+ITEMS = Axis(1, "items", "column", "item_ids", "with_items")
+
+
+def own_ids(data: Any, axis: Axis) -> Ids | None:
+    """Return the ids of the users or items, or None for numbers that nobody has given a meaning."""
+    given = getattr(data, "_ids_given", None)
+    ids: Ids | None = getattr(data, axis.attribute) if given is not None and given[axis.number] else None
+    return ids
+
+
+def places(ids: Ids, among: Ids) -> Places:
+    """Return where each id is in ``among``, int64, -1 where it is not; a text is the integer that prints so."""
+    if ids.dtype.kind == among.dtype.kind == "i":
+        order = None if rearranging.ascends(among) else np.argsort(among, kind="stable")
+        ordered = among if order is None else among[order]
+        at = np.searchsorted(ordered, ids)
+        known = at < len(among)
+        known[known] = ordered[at[known]] == ids[known]
+        at[~known] = 0
+        return np.where(known, at if order is None or not len(order) else order[at], -1)
+    these, those = ids.tolist(), among.tolist()
+    if is_text(ids) != is_text(among):
+        these, those = map(str, these), map(str, those)
+    place = dict(zip(those, range(len(among)), strict=True))
+    return np.fromiter(map(place.get, these, repeat(-1)), np.int64, len(ids))
+
+
+def renumbered(data: Any, user_ids: Ids | None = None, item_ids: Ids | None = None) -> Any:
+    """Return interactions with the rows and columns of these ids, those of None as they are; itself if all fit."""
+    wanted = {
+        axis: ids
+        for axis, ids in ((USERS, user_ids), (ITEMS, item_ids))
+        if ids is not None and not same_ids(getattr(data, axis.attribute), ids)
+    }
+    if not wanted:
+        return data
+    moves = {axis: _moves(axis, getattr(data, axis.attribute), ids) for axis, ids in wanted.items()}
+    return data._like(*_moved(data, wanted, moves, data.timestamps), wanted.get(USERS), wanted.get(ITEMS))
+
+
+def _moves(axis: Axis, own: Ids, ids: Ids) -> Places:
+    """Return what `rearranged` asks for: the old row of each new one, or the new column of each old one."""
+    return places(ids, own) if axis is USERS else places(own, ids)
+
+
+def _moved(data: Any, ids: dict[Axis, Ids], moves: dict[Axis, Places], times: Ids | None) -> tuple[Csr, Ids | None]:
+    csr = check_user_items("user_items", data)
+    n_items = len(ids[ITEMS]) if ITEMS in ids else csr.n_cols
+    return rearranging.rearranged(csr, times, moves.get(USERS), moves.get(ITEMS), n_items)
+
+
+# --- where two matrices meet ------------------------------------------------------------------------------------------
+
+
+def aligned(name: str, other: Any, reference_name: str, reference: Any, times: bool = False, way_on: str = "") -> Any:
+    """Return ``other`` with the rows and columns of ``reference``: itself where they are the same or have no ids.
+
+    Parameters
+    ----------
+    name, reference_name : str
+        For the message.
+    other, reference : Interactions or scipy sparse
+    times : bool
+        Whether timestamps are wanted, where something is moved.
+    way_on : str
+        Further arguments of the `align` that the message advises.
+
+    Raises
+    ------
+    ValueError
+        If their users or items are not the same ones, whatever the order.
+    """
+    wanted: dict[Axis, Ids] = {}
+    moves: dict[Axis, Places] = {}
+    for axis in (USERS, ITEMS):
+        own, ids = own_ids(other, axis), own_ids(reference, axis)
+        if own is None or ids is None or same_ids(own, ids):
+            continue
+        move = _permutation(axis, own, ids)
+        if move is None:
+            ready_made = f"far.align({reference_name}, {name}{way_on})"
+            fix = f"{name}.{axis.method}({reference_name}.{axis.attribute}), or {ready_made}"
+            _refuse(axis, name, own, f"`{reference_name}`", ids, fix)
+        wanted[axis], moves[axis] = ids, move
+    if not wanted:
+        return other
+    csr, moved_times = _moved(other, wanted, moves, other.timestamps if times else None)
+    user_ids, item_ids = (wanted.get(axis, getattr(other, axis.attribute)) for axis in (USERS, ITEMS))
+    return other._mapped(csr, user_ids, item_ids, moved_times, other._ids_given)
+
+
+def check_shape(name: str, other: Csr, shape: tuple[int, int], reference_name: str) -> None:
+    """Raise unless ``other`` has the shape of the matrix called ``reference_name``."""
+    check_matching(
+        name, other, shape, reference_name,
+        f"; where rows and columns have ids, make both Interactions(matrix, user_ids, item_ids) and use "
+        f"far.align({reference_name}, {name})",
+    )  # fmt: skip
+
+
+def check_items(name: str, user_items: Any, model_ids: Ids | None) -> None:
+    """Raise unless the columns are the items of a model, in its order: results count its columns."""
+    own = own_ids(user_items, ITEMS)
+    if own is None or model_ids is None or same_ids(own, model_ids):
+        return
+    _refuse(ITEMS, name, own, MODEL, model_ids, f"{name}.with_items(model.item_ids_)")
+
+
+def in_order_of(user_items: Any, model_ids: Ids | None) -> Any:
+    """Return histories with their columns in the order of the model's, for results that count no columns.
+
+    Other items than the model's are left as they are, for `check_items` to refuse.
+    """
+    own = own_ids(user_items, ITEMS)
+    if own is None or model_ids is None or same_ids(own, model_ids):
+        return user_items
+    move = _permutation(ITEMS, own, model_ids)
+    if move is None:
+        return user_items
+    csr, times = _moved(user_items, {ITEMS: model_ids}, {ITEMS: move}, user_items.timestamps)
+    return user_items._mapped(csr, user_items.user_ids, model_ids, times, user_items._ids_given)
+
+
+def rows_in(name: str, user_items: Any, model_ids: Ids | None) -> Places | None:
+    """Return the row that each user has in a model, int64, or None where one side does not know who its rows are.
+
+    Raises
+    ------
+    ValueError
+        For a user whom the model does not know.
+    """
+    own = own_ids(user_items, USERS)
+    if own is None or model_ids is None:
+        return None
+    if same_ids(own, model_ids):
+        return np.arange(len(own))
+    rows = places(own, model_ids)
+    if is_text(own) != is_text(model_ids) or (rows < 0).any():
+        fix = f"{name}.with_users(model.user_ids_) for those that it knows, or fit again to take in new users"
+        _refuse(USERS, name, own, MODEL, model_ids, fix)
+    return rows
+
+
+def fingerprint(data: Any) -> str | None:
+    """Return a hash of the ids of users and items, or None where there are none."""
+    digest = None
+    for axis in (USERS, ITEMS):
+        ids = own_ids(data, axis)
+        if ids is not None:
+            digest = digest or hashlib.sha256()
+            digest.update(f"{axis.many} {len(ids)} {'texts' if is_text(ids) else 'integers'}\0".encode())
+            for start in range(0, len(ids), HASHED):
+                digest.update("\0".join(map(str, ids[start : start + HASHED].tolist())).encode() + b"\0")
+    return None if digest is None else digest.hexdigest()
+
+
+def _permutation(axis: Axis, own: Ids, ids: Ids) -> Places | None:
+    """Return how rows or columns move where distinct ids are the same in another order, or None."""
+    if len(own) != len(ids) or is_text(own) != is_text(ids):
+        return None
+    moves = _moves(axis, own, ids)
+    return None if (moves < 0).any() else moves
+
+
+def _refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str) -> NoReturn:
+    """Raise for ids that are not those of the reference."""
+    if is_text(own) != is_text(ids):
+        mine, theirs = ("texts" if is_text(some) else "integers" for some in (own, ids))
+        raise ValueError(
+            f"the ids of the {axis.many} of `{name}` are {mine}, those of {reference} {theirs}: {axis.place} 0 is "
+            f"{_first(own)}, in {reference} {_first(ids)}; read both alike, convert the ids of one of them "
+            f"(Interactions(data, {axis.attribute}=...)), or use {fix} (an integer is found by the text that it prints "
+            "as)"
+        )
+    unknown, missing = places(own, ids) < 0, places(ids, own) < 0
+    if not unknown.any() and not missing.any():
+        at = int(np.argmax(own != ids))
+        what = f"the {axis.many} of {reference} in another order"
+    else:
+        at = int(np.argmax(unknown if unknown.any() else missing))
+        counts = [
+            f"{int(unknown.sum()):,} of its {len(own):,} are not there" if unknown.any() else "",
+            f"{int(missing.sum()):,} of the {len(ids):,} there are missing" if missing.any() else "",
+        ]
+        what = f"other {axis.many} than {reference} ({', '.join(filter(None, counts))})"
+    if unknown.any() or not missing.any():
+        there = f", in {reference} {ids[at]!s}" if at < len(ids) else ""
+        first = f"{axis.place} {at} is {own[at]!s}{there}"
+    else:
+        first = f"it lacks {ids[at]!s}, {axis.place} {at} of {reference}"
+    raise ValueError(f"`{name}` has {what}: {first}; use {fix}")
+
+
+# --- ready-made splits ------------------------------------------------------------------------------------------------
+
+
+def align(train: Any, *others: Any, unknown: str = "drop") -> tuple[Any, ...]:
+    """Give data sets that were made apart, such as the files of a ready-made split, one numbering of users and items.
+
+    Equal ids are the same user or item. Those of ``train`` keep their rows and columns; the others are moved there.
+
+    Parameters
+    ----------
+    train : Interactions
+        The reference.
+    *others : Interactions
+        Such as validation and test data. Users and items that they lack are empty rows and columns of the result.
+    unknown : {"drop", "keep", "raise"}
+        What to do with users and items of ``others`` that ``train`` does not know. "drop" leaves them out, with a
+        warning that counts them: there is no history to recommend from, and no model to recommend them. "keep" adds
+        them to all results, after those of ``train`` and in the order in which they come: test items that no model can
+        find count as missed. "raise" refuses them.
+
+    Returns
+    -------
+    tuple of Interactions
+        ``train`` and the others, all of one shape and with the same ids; timestamps are kept.
+
+    Raises
+    ------
+    TypeError
+        For anything but Interactions.
+    ValueError
+        If one side has no ids, so that row is compared with row, and the numbers of users or items differ; for an
+        unknown user or item with "raise"; or if nothing is left of one of the others.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> train = far.Interactions.from_dataframe({"who": ["ann", "bob", "bob"], "what": [10, 10, 20]}, "who", "what")
+    >>> test = far.Interactions.from_dataframe({"who": ["bob", "ann"], "what": [30, 20]}, "who", "what")
+    >>> train, test = far.align(train, test, unknown="keep")
+    >>> train.item_ids
+    array([10, 20, 30])
+    >>> test.user_items.toarray()
+    array([[0., 1., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+    check_choice("unknown", unknown, UNKNOWN)
+    everyone = {"train": train} | {f"others[{number}]": other for number, other in enumerate(others)}
+    for name, data in everyone.items():
+        if not hasattr(data, "_ids_given"):
+            raise TypeError(
+                f"`{name}` must be Interactions, which know the ids of their rows and columns, got {kind(data)}; make "
+                "them with Interactions(matrix, user_ids, item_ids)"
+            )
+    everyone = {name: _named(name, data, train) for name, data in everyone.items()}
+    target = [_target(axis, everyone, unknown) for axis in (USERS, ITEMS)]
+    results = [renumbered(data, *target) for data in everyone.values()]
+    _tell_losses(everyone, results)
+    return tuple(results)
+
+
+def _named(name: str, data: Any, train: Any) -> Any:
+    """Return data that have the ids of ``train`` where they have none of their own, row by row."""
+    adopted: dict[str, Ids] = {}
+    for axis in (USERS, ITEMS):
+        own, ids = own_ids(data, axis), own_ids(train, axis)
+        size, wanted = data.shape[axis.number], train.shape[axis.number]
+        if (own is None or ids is None) and size != wanted:
+            bare = name if own is None else "train"
+            raise ValueError(
+                f"`{bare}` must have ids of its {axis.many} to be aligned: there are {size} "
+                f"of them in `{name}` and {wanted} in `train`; give them as Interactions(matrix, user_ids, item_ids)"
+            )
+        if own is None and ids is not None:
+            adopted[axis.attribute] = ids
+    return data._like(check_user_items(name, data), data.timestamps, **adopted) if adopted else data
+
+
+def _target(axis: Axis, everyone: dict[str, Any], unknown: str) -> Ids | None:
+    """Return the ids that all shall have, or None where ``train`` has none."""
+    train, *others = everyone.items()
+    target = own_ids(train[1], axis)
+    if target is None:
+        return None
+    for name, data in others:
+        own = getattr(data, axis.attribute)
+        new = places(own, target) < 0
+        if not new.any() or unknown == "drop":
+            continue
+        if unknown == "raise" or is_text(own) != is_text(target):
+            drop = "unknown='drop'" if is_text(own) != is_text(target) else "unknown='drop' or 'keep'"
+            fix = f"{drop}, or {name}.{axis.method}(train.{axis.attribute})"
+            _refuse(axis, name, own, "`train`", target, fix)
+        target = np.concatenate([target, own[new]])
+    return target
+
+
+def _tell_losses(before: dict[str, Any], after: Sequence[Any]) -> None:
+    """Warn of what was left out; refuse where nothing is left."""
+    told = []
+    for (name, data), result in zip(before.items(), after, strict=True):
+        if data is result:
+            continue
+        lost = {axis.many: _lost(data, result, axis) for axis in (USERS, ITEMS)}
+        if data.nnz and not result.nnz:
+            raise ValueError(
+                f"nothing is left of `{name}`: `train` knows {data.shape[0] - lost['users']:,} of its "
+                f"{data.shape[0]:,} users and {data.shape[1] - lost['items']:,} of its {data.shape[1]:,} items; see "
+                f"that the ids are written alike, such as {_first_ids(data)} here and {_first_ids(after[0])} in `train`"
+            )
+        if any(lost.values()):
+            told.append(
+                f"of `{name}` {lost['users']:,} of {data.shape[0]:,} users and {lost['items']:,} of "
+                f"{data.shape[1]:,} items, with {data.nnz - result.nnz:,} of {data.nnz:,} interactions"
+            )
+    if told:
+        warnings.warn(
+            f"left out what `train` does not know: {'; '.join(told)} (unknown='keep' keeps them)", stacklevel=3
+        )
+
+
+def _lost(data: Any, result: Any, axis: Axis) -> int:
+    old, new = getattr(data, axis.attribute), getattr(result, axis.attribute)
+    return 0 if old is new else int((places(old, new) < 0).sum())
+
+
+def _first_ids(data: Any) -> str:
+    return f"user {_first(data.user_ids)} and item {_first(data.item_ids)}"
+
+
+def _first(ids: Ids) -> str:
+    return repr(ids[:1].tolist()[0]) if len(ids) else "none"

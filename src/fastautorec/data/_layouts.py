@@ -1,0 +1,290 @@
+"""How a rating file is laid out: its format, separator and header, and where user, item, rating and time are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastautorec._checks import check_choice
+from fastautorec.data import _evidence as evidence
+from fastautorec.data import _files as files
+from fastautorec.data import _plain as plain
+from fastautorec.data._roles import UnclearColumnsError, Words, find_roles, looks_like_a_heading, role_of, untyped
+from fastautorec.exceptions import RatingsFileError
+
+FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo", "lists")
+
+_SEPARATORS = ("::", "\t", ",", ";", "|")
+_NETFLIX_HEADING = re.compile(r"[0-9]+:")
+_DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first line
+_LINES, _LENGTHS = 5, 3  # lines of as many lengths, and no share of them alike, are hardly fields with some faults
+_ALIKE = 0.8
+_VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
+_SEPARATE = "separate user and item by ',', tab, ';', '|' or '::', or say sep="
+_NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
+_DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to cut a line of a text file.
+
+    Attributes
+    ----------
+    separator : str
+        Between fields; a blank stands for any run of blanks and tabs.
+    names : tuple of str or None
+        The fields of the first line, if they name the columns.
+    n_fields : int
+        Fields of every line.
+    position : dict
+        Field number of each role that the file has; ``user`` and ``item`` always.
+    evidence : dict
+        How each of them was found: "given", "by name" or "by position".
+    texts : frozenset of str
+        Roles among user, item and timestamp whose first values are not all integers.
+    decimal_comma : bool
+        Whether ratings are written as ``4,5``.
+    numeric : tuple of int
+        Fields without a role that hold numbers in the first lines.
+    preamble : int
+        Lines with text before the first record, header included.
+    """
+
+    separator: str
+    names: tuple[str, ...] | None
+    n_fields: int
+    position: dict[str, int]
+    evidence: dict[str, str]
+    texts: frozenset[str]
+    decimal_comma: bool = False
+    numeric: tuple[int, ...] = ()
+    preamble: int = 0
+
+
+def separator_name(separator: str) -> str:
+    """Return the word for a separator in a message."""
+    return _NAMES.get(separator, repr(separator))
+
+
+def find_format(path: Path, requested: str, words: Words) -> str:
+    """Return which reader takes ``path``: "text", "lists", "parquet" or "netflix"; raise where there is nothing."""
+    check_choice("format", requested, FORMATS)
+    words.check()
+    if not path.exists():
+        raise FileNotFoundError(f"`path` must name a rating file, but {path} does not exist")
+    if path.is_dir():
+        if requested in ("auto", "parquet") and any(path.rglob("*.parquet")):
+            return "parquet"
+        if requested in ("auto", "netflix"):
+            return "netflix"
+        raise IsADirectoryError(f"`path` must name one file for format={requested!r}, got the folder {path}")
+    if not path.is_file():
+        raise ValueError(f"`path` must name a file, but {path} is a pipe or a device")
+    if not path.stat().st_size:
+        raise RatingsFileError(f"{path}: the file is empty; {_DESCRIPTION}")
+    if requested in ("parquet", "netflix", "lists"):
+        return requested
+    if requested == "auto" and not words.given():
+        if files.head(path, 4) == b"PAR1":
+            return "parquet"
+        lines = files.sample_lines(path)
+        if _NETFLIX_HEADING.fullmatch(lines[0].strip()):
+            return "netflix"
+        if words.sep is None and words.header is None and _are_lists(path, lines):
+            return "lists"
+    elif requested == "auto" and files.head(path, 4) == b"PAR1":
+        return "parquet"
+    return "text"
+
+
+def find_layout(path: Path, requested: str, words: Words) -> Layout:
+    """Return the layout of a text file from its first lines and the words of the caller."""
+    lines = files.sample_lines(path)
+    _refuse_other_kinds(path, lines, words)
+    if requested == "auto" and words == Words():
+        _refuse_baskets(path, lines[: evidence.LOOK])
+    declared = _DECLARED.fullmatch(lines[0].strip(" "))
+    if declared:
+        lines = lines[1:] or [""]
+    separator = words.sep or (declared and declared[1].replace("\\t", "\t")) or _find_separator(path, lines, requested)
+    rows = _rows(lines, separator)
+    if len(rows[0]) < 2:
+        named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
+        raise files.line_error(path, 1, lines[0], named, _SEPARATE)
+    header, names, body = False, None, rows
+    try:
+        if header := _has_header(rows, words):
+            names, body = tuple(rows[0]), rows[1:]
+        by_position = not header and not words.given().keys() & {"user", "item"}
+        position, found_by = find_roles(names, len(rows[0]), words)
+        if by_position:
+            evidence.check_positions(body, {role: i for role, i in position.items() if found_by[role] == "by position"})
+        if names is not None and found_by.get("timestamp") == "by name":
+            at = position["timestamp"]
+            evidence.check_hours(untyped(names[at]), at, body)
+    except UnclearColumnsError as error:
+        matrix = header and not words.given() and evidence.looks_like_a_matrix(body, 1)
+        doubt = _doubt(rows, names, words)
+        if "\ufffd" in lines[0]:
+            raise files.line_error(path, 1, lines[0], *plain.NOT_UTF8) from None
+        told = evidence.matrix_text(len(rows[0])) if matrix else f"{error}{doubt}"
+        raise RatingsFileError(f"{path}, line 1: {told}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    comma = separator in (";", "\t", " ", "|") and "rating" in position
+    ratings = [row[position["rating"]] for row in body if len(row) == len(rows[0])] if comma else []
+    return Layout(
+        separator=separator,
+        names=names,
+        n_fields=len(rows[0]),
+        position=position,
+        evidence=found_by,
+        texts=frozenset(
+            role
+            for role in ("user", "item", "timestamp")
+            if role in position and not evidence.are_whole(body, position[role])
+        ),
+        decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        preamble=bool(declared) + header,
+        numeric=tuple(evidence.numeric_columns(body or rows, position)),
+    )
+
+
+def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
+    """Raise for text that is not one of lines of fields."""
+    first = lines[0].strip()
+    if first[:1] in ("{", "["):
+        raise RatingsFileError(
+            f"{path}: begins with {first[0]!r}, as JSON does; load it with a data-frame library, for example "
+            "pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
+        )
+    if first.lower().startswith(("<!doctype", "<html", "<?xml")):
+        raise RatingsFileError(
+            f"{path}: begins with {first[:40]!r}, as a web page does; was the file downloaded whole?"
+        )
+    marks = {line.lstrip()[:1] for line in lines}
+    if words.header is None and first[:1] in ("#", "%") and len(marks) > 1:
+        raise files.line_error(
+            path, 1, lines[0], "looks like a comment", "remove such lines, or say header=False if it is data"
+        )
+
+
+def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
+    """Raise for lines of any number of items: those of one user, or of one basket as shops keep them."""
+    there = [separator for separator in _SEPARATORS if any(separator in line for line in lines)] or [" "]
+    lengths = {separator: Counter(len(row) for row in _rows(lines, separator)) for separator in there}
+    if any(len(some) == 1 and min(some) > 1 for some in lengths.values()):
+        return
+    for separator, some in lengths.items():
+        uneven = max(some.values()) < _ALIKE * sum(some.values())
+        if uneven and sum(some.values()) >= _LINES and len(some) >= _LENGTHS:
+            write = "" if separator == " " else "write blanks between them and "
+            raise RatingsFileError(
+                f"{path}: the lines have {min(some)} to {max(some)} fields, such as {lines[0][:120]!r}; if each holds "
+                f"a user and the items, {write}say format='lists'; "
+                "if each holds a basket without a user, write one line for each pair, with the number of the basket as "
+                "its user"
+            )
+
+
+# -- separator -----------------------------------------------------------------------------------------------------
+
+
+def _find_separator(path: Path, lines: Sequence[str], requested: str) -> str:
+    """Return the separator that gives the same number of fields, and most, in every line of the sample."""
+    known = {"csv": (",", ";"), "tsv": ("\t",)}.get(requested, _SEPARATORS)
+    there = [s for s in known if s in lines[0]] or [s for s in _SEPARATORS if s in lines[0]]
+    if not there:
+        there = [" "] if " " in lines[0].strip() else []
+    if len(there) < 2:
+        if not there:
+            raise files.line_error(path, 1, lines[0], "has one field only", _SEPARATE)
+        return there[0]
+    fields = {s: {len(row) for row in _rows(lines, s)} for s in there}
+    even = {s: min(counts) for s, counts in fields.items() if len(counts) == 1 and min(counts) > 1}
+    best = [s for s in even if even[s] == max(even.values())]
+    if len(best) == 1:
+        return best[0]
+    told = " and ".join(separator_name(s) for s in best or there)
+    why = f"{told} each give {max(even.values())} fields" if best else f"{told} give different numbers of fields"
+    raise RatingsFileError(
+        f"{path}: what separates the fields is not clear: {why} in the first lines, such as {lines[0][:120]!r}; "
+        f"say which, for example sep={(best or there)[0]!r}"
+    )
+
+
+def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
+    """Return the fields of the sampled lines, as far as they are well-formed; at least those of one line."""
+    rows: list[list[str]] = []
+    try:
+        for _, fields in plain.records(lines, separator):
+            stripped = [field.strip(plain.BLANKS) for field in fields]
+            if any(stripped):
+                rows.append(stripped)
+    except plain.LineFault:
+        pass  # the reader will name it
+    return rows or [lines[0].split(separator)]
+
+
+def _are_lists(path: Path, lines: Sequence[str]) -> bool:
+    """Return whether the lines are ``user item item ...``; raise where that is as likely as columns."""
+    rows = [plain.words_of(line) for line in lines]
+    if any(any(not evidence.WHOLE.fullmatch(word) for word in row) for row in rows):
+        return False
+    lengths = {len(row) for row in rows}
+    users = [row[0] for row in rows]
+    if len(rows) > 1 and max(lengths) > 2 and all(row[0] == str(len(row) - 1) for row in rows):
+        raise RatingsFileError(
+            f"{path}: every line, such as {lines[0][:99]!r}, begins with the number of what follows; if these are "
+            "lists, put the user's id in its place and say format='lists', else say sep=' '"
+        )
+    if max(lengths) < 3 or len(set(users)) < len(users):
+        return False
+    if len(lengths) > 1:
+        return True
+    if "\t" in lines[0]:
+        return False
+    raise RatingsFileError(
+        f"{path}: lines such as {lines[0][:120]!r} may be columns or `user item item ...`; say which: sep=' ' or "
+        "format='lists'"
+    )
+
+
+# -- header --------------------------------------------------------------------------------------------------------
+
+
+def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
+    if words.header is not None:
+        return words.header
+    if any(isinstance(value, str) for value in words.given().values()):
+        return True
+    if evidence.counts_columns(rows):
+        raise UnclearColumnsError(
+            f"counts {evidence.shown_row(rows[0])}, as data-frame libraries head columns without names; say "
+            "header=True if it is such a header, or header=False if it is data"
+        )
+    first = rows[0]
+    known = {role[0] for name in first if (role := role_of(untyped(name)))}
+    if {"user", "item"} <= known:
+        return True
+    if any(_VALUE_START.match(field) or evidence.is_value(field) for field in first):
+        return False
+    return _is_over_values(rows) or any(looks_like_a_heading(name) for name in first)
+
+
+def _is_over_values(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether some column holds numbers or times in every line but the first."""
+    body = [row for row in rows[1:] if len(row) == len(rows[0])]
+    return bool(body) and any(all(evidence.is_value(row[i]) for row in body) for i in range(len(rows[0])))
+
+
+def _doubt(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None, words: Words) -> str:
+    """Return how to say that a line taken for a header is none, where that may be."""
+    if names is None or words.header or words.given():
+        return ""
+    plain_header = _is_over_values(rows) and any(looks_like_a_heading(untyped(name)) for name in names)
+    return "" if plain_header else " (or header=False if the first line is no header)"

@@ -1,0 +1,51 @@
+"""Adjacency lists: a line for each user, ``user item item ...``, as LightGCN and others keep them."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastautorec.data import _delimited as delimited
+from fastautorec.data import _files as files
+from fastautorec.data import _plain as plain
+from fastautorec.exceptions import RatingsFileError
+
+
+def read_lists(path: Path) -> dict[str, Any]:
+    """Return user and item of every pair, and as "lonely" the users whose line names no item."""
+    parts: dict[str, list[Any]] = {"user": [], "item": [], "lonely": []}
+    counts = True  # every line so far begins with the number of its items
+    n_lines = 0
+    for offset, block in files.blocks(path, files.BLOCK):
+        try:
+            rows = [plain.words_of(line) for line in plain.text_lines(block)]
+        except plain.LineFault as fault:
+            raise plain.located(path, offset, block, fault) from None
+        rows = [row for row in rows if row]
+        n_lines += len(rows)
+        counts = counts and all(row[0] == str(len(row) - 1) for row in rows)
+        lengths = np.array([len(row) - 1 for row in rows], np.int64)
+        owners = _column([row[0] for row in rows])
+        texts = isinstance(owners, list)
+        named = np.array(owners, object) if texts else owners
+        pairs, lonely = np.repeat(named, lengths), named[lengths == 0]
+        parts["user"].append(pairs.tolist() if texts else pairs)
+        parts["lonely"].append(lonely.tolist() if texts else lonely)
+        parts["item"].append(_column(list(chain.from_iterable(row[1:] for row in rows))))
+    if counts and n_lines > 1:
+        raise RatingsFileError(
+            f"{path}: every line begins with the number of its items where a user is expected; number the users and "
+            "write `user item item ...`"
+        )
+    joined = {role: delimited.join(some, False) for role, some in parts.items()}
+    if not len(joined["item"]):
+        raise RatingsFileError(f"{path}: no item in the file; it must hold lines `user item item ...`")
+    return joined
+
+
+def _column(texts: list[str]) -> Any:
+    numbers = plain.integers(texts)
+    return texts if numbers is None else numbers

@@ -1,0 +1,98 @@
+"""From a rating file to interactions, with an account of what was taken."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastautorec._checks import check_real
+from fastautorec.data import _columns as columns
+from fastautorec.data._description import Source
+from fastautorec.data._interactions import Interactions
+from fastautorec.data._readers import read_columns
+from fastautorec.data._roles import Words, untyped
+from fastautorec.data._texts import is_text
+from fastautorec.exceptions import RatingsFileError
+
+
+def load(
+    path: Path,
+    form: str,
+    threshold: float | None,
+    words: Words,
+    items: Any = None,
+    *,
+    count_ratings: bool = False,
+) -> Interactions:
+    """Read a rating file; see `fastautorec.read_ratings`."""
+    found = read_columns(path, form, words)
+    source, n_rows = found.source, len(found.user)
+    if threshold is not None:
+        if found.rating is None:
+            raise ValueError(f"`threshold` needs ratings, but {path} {_how_to_rate(source)}")
+        with np.errstate(over="ignore"):  # of a threshold that narrow ratings cannot reach
+            low = int(np.count_nonzero(found.rating < check_real("threshold", threshold)))
+        source.dropped.append((low, f"ratings below {threshold:g}"))
+        n_rows -= low
+    if count_ratings and found.rating is not None:
+        values, counts = np.unique(found.rating, return_counts=True)
+        source.ratings = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    try:
+        users = columns.factorize(source.headings["user"], _with_lonely(found.user, found.lonely))
+        items_found = columns.factorize(source.headings["item"], found.item)
+    except ValueError as error:
+        raise RatingsFileError(f"{path}: {error}") from None
+    ids, rows = users
+    ratings, times = None if threshold is None else found.rating, found.timestamp
+    rows = rows[: len(found.item)]
+    del found  # before the matrix takes its memory
+    try:
+        data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    source.repeated = n_rows - data.nnz
+    if items is not None:
+        known = data.with_items(items)
+        if data.nnz and not known.nnz:
+            raise ValueError(f"`items` names none of the items of {path}{_why_none(data.item_ids, known.item_ids)}")
+        source.dropped.append((data.nnz - known.nnz, "items that `items` does not name"))
+        data = known
+    data._source = source
+    return data
+
+
+def _how_to_rate(source: Source) -> str:
+    """Return what to say where ratings are asked for and no column is known to hold them."""
+    if not source.ignored:
+        return "has no column for them; leave `threshold` out"
+    likely = source.ignored if source.numeric is None else source.numeric
+    place = re.fullmatch("column ([0-9]+)", likely[0]) if len(likely) == 1 else None
+    name = (place[1] if place else repr(untyped(likely[0]))) if len(likely) == 1 else "COLUMN"
+    first = ", ".join([*likely, *(other for other in source.ignored if other not in likely)][:10])
+    more = f" and {len(source.ignored) - 10} more" if len(source.ignored) > 10 else ""
+    return f"has no column that is known to hold them; say rating={name} (columns not used: {first}{more})"
+
+
+def _why_none(found: Any, wanted: Any) -> str:
+    """Return in what ids of a file differ from those asked for."""
+    kinds = ["texts" if is_text(ids) else "integers" for ids in (found, wanted)]
+    first, other = (repr(ids.tolist()[0]) for ids in (found, wanted)) if len(wanted) else ("", "")
+    if not other:
+        return ": it is empty"
+    if kinds[0] != kinds[1]:
+        return (
+            f": the ids of the file are {kinds[0]}, such as {first}, and those of `items` {kinds[1]}, such as {other}"
+        )
+    return f": those of the file are such as {first}, those of `items` such as {other}"
+
+
+def _with_lonely(users: Any, lonely: Any) -> Any:
+    """Return the ids of users with items and, behind them, those without."""
+    if lonely is None or not len(lonely):
+        return users
+    if users.dtype.kind == lonely.dtype.kind == "i":
+        return np.concatenate((users, lonely))
+    return np.array([str(user) for user in (*users.tolist(), *lonely.tolist())], object)

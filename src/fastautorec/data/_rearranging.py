@@ -1,0 +1,113 @@
+"""Rows and columns of a canonical matrix in another order, and two matrices joined; times go along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec.data._columns import pair_matrix
+
+Array = npt.NDArray[Any]
+Places = npt.NDArray[np.int64]
+
+BLOCK = BLOCK_ENTRIES // 4  # positions are of eight bytes, and there are several of them for each entry
+
+
+def rearranged(
+    csr: Csr, times: Array | None, rows: Places | None, columns: Places | None, n_cols: int
+) -> tuple[Csr, Array | None]:
+    """Return chosen rows and columns, and the times of what is left.
+
+    Parameters
+    ----------
+    csr : Csr (m, n)
+        Its storage starts at 0.
+    times : (nnz,), optional
+    rows : int64 (m',), optional
+        The old row that each new one is, -1 for an empty one; without them all rows stay as they are.
+    columns : int64 (n,), optional
+        The new column that each old one becomes, -1 for one that is left out; without them all stay.
+    n_cols : int
+        Number of new columns.
+    """
+    starts, lengths = csr.indptr[:-1], csr.row_lengths()
+    if rows is not None:
+        starts, lengths = (np.where(rows < 0, 0, np.append(old, 0)[rows]) for old in (starts, lengths))
+    before = np.concatenate(([0], np.cumsum(lengths)))
+    position = smallest(csr.nnz)
+    shifts = (starts - before[:-1]).astype(position)
+    new_column = np.empty(0, np.int32) if columns is None else columns.astype(np.int32)
+    known = new_column >= 0
+    stays_sorted, complete = ascends(new_column[known]), bool(known.all())
+    parts = []
+    for first, last in row_blocks(before, BLOCK):
+        own, entries = lengths[first:last], np.arange(before[first], before[last], dtype=position)
+        entries += np.repeat(shifts[first:last], own)
+        ids, its = csr.indices.take(entries, mode="clip"), None if times is None else times[entries]
+        if columns is not None:
+            ids = new_column.take(ids)
+            if not complete:
+                kept = ids >= 0
+                own = np.diff(np.concatenate(([0], np.cumsum(kept)))[before[first : last + 1] - before[first]])
+                ids, its = ids[kept], None if its is None else its[kept]
+            if not stays_sorted:
+                ids, its = _sorted_within_rows(ids, its, own, n_cols)
+        parts.append((own, ids, its))
+    counts, indices = ([part[k] for part in parts] for k in (0, 1))
+    indptr = np.concatenate([np.zeros(1, np.int64), *counts]).cumsum()
+    csr = Csr(indptr, np.concatenate([np.empty(0, np.int32), *indices]), None, n_cols)
+    return csr, None if times is None else np.concatenate([times[:0], *(part[2] for part in parts)])
+
+
+def _sorted_within_rows(
+    ids: npt.NDArray[np.int32], times: Array | None, lengths: Places, n_cols: int
+) -> tuple[npt.NDArray[np.int32], Array | None]:
+    """Return the ids in ascending order within each row, and their times; one sort of small keys is the fastest."""
+    numbers = np.arange(len(lengths), dtype=smallest(len(lengths) * n_cols))
+    row = np.repeat(numbers * n_cols, lengths)
+    keys = row + ids
+    if times is None:
+        keys.sort()
+    else:
+        order = np.argsort(keys)
+        keys, times = keys[order], times[order]
+    keys -= row
+    return keys.astype(np.int32, copy=False), times
+
+
+def union(a: Csr, b: Csr, times_a: Array | None, times_b: Array | None) -> tuple[Csr, Array | None]:
+    """Return what is in either of two matrices of one shape; of a pair that is in both, the later time.
+
+    Both have times or neither has, and the storage of both starts at 0.
+    """
+    (m, n), both = a.shape, a.indptr + b.indptr
+    indptr, ids_of, times_of = np.zeros(m + 1, np.int64), [], []
+    for first, last in row_blocks(both, BLOCK):
+        parts = [matrix.rows(first, last).rebased() for matrix in (a, b)]
+        rows = np.concatenate([np.repeat(np.arange(last - first), part.row_lengths()) for part in parts])
+        times = None
+        if times_a is not None and times_b is not None:
+            of_rows = zip((a, b), (times_a, times_b), strict=True)
+            times = np.concatenate([its[matrix.indptr[first] : matrix.indptr[last]] for matrix, its in of_rows])
+        ids = np.concatenate([part.indices for part in parts])
+        own, ids, times = pair_matrix(rows, ids, (last - first, n), times)
+        indptr[first + 1 : last + 1] = indptr[first] + own[1:]
+        ids_of.append(ids)
+        if times is not None:
+            times_of.append(times)
+    indices = np.concatenate(ids_of) if ids_of else np.empty(0, np.int32)
+    joined = np.concatenate(times_of) if times_of else times_a  # without rows there are none to join
+    return Csr(indptr, indices, None, n), joined
+
+
+def smallest(largest: int) -> type[np.signedinteger[Any]]:
+    """Return the type of integers up to ``largest``."""
+    return np.int32 if largest <= np.iinfo(np.int32).max else np.int64
+
+
+def ascends(values: Array) -> bool:
+    """Return whether each value is above the one before."""
+    return bool((values[1:] > values[:-1]).all())

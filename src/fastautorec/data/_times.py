@@ -1,0 +1,221 @@
+"""Columns of times and of other numbers."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec.data import _ids as ids
+from fastautorec.data._arrays import as_array, is_missing, is_polars, shown
+
+Array = npt.NDArray[Any]
+
+NUMBER, MOMENT, DURATION = 1, 2, 3  # kinds of times, of which a column has one
+FIRST, END = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999, in seconds since 1970
+LONGEST = 9e12  # seconds that fit int64 in microseconds
+SECONDS = {
+    "Y": 31_556_952,
+    "M": 2_629_746,
+    "W": 604_800,
+    "D": 86_400,
+    "h": 3600,
+    "m": 60,
+    "s": 1,
+    "ms": 1e-3,
+    "us": 1e-6,
+}
+
+
+def numbers(name: str, column: Any) -> npt.NDArray[np.floating[Any]]:
+    """Return a column of finite numbers as float64 (rows,); narrower floats stay what they are.
+
+    Those are compared in their own type: 3.3 read as float32 is at least 3.3.
+    """
+    given = as_array(name, column)
+    try:
+        narrow = given.dtype in (np.float16, np.float32)
+        values = given if narrow else given.astype(np.float64) if given.dtype.kind not in "mMc" else None
+    except (TypeError, ValueError):
+        values = None
+    if values is None:
+        row, value = next(((row, x) for row, x in enumerate(given) if not _is_number(x)), (0, given[0]))
+        raise ValueError(f"column {name!r} must hold finite numbers, got {shown(value)} in row {row}")
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise ValueError(
+            f"column {name!r} must hold finite numbers, got {values[row]} in row {row}; drop such rows first"
+        )
+    return values
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return not isinstance(value, (np.datetime64, np.timedelta64, complex)) and math.isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def times(name: str, column: Any) -> Array:
+    """Return a column of times as int64 or float64: numbers as they are, all else in seconds.
+
+    Dates and ISO 8601 texts become seconds since 1970, and durations become seconds, whatever the unit of the column.
+    Texts that are all integers stay integers.
+    """
+    if is_polars(column, "String"):
+        if column.null_count():
+            _refuse(name, column.is_null().arg_max(), None)
+        return _text_times(name, column)
+    values = as_array(name, column)
+    kind = values.dtype.kind
+    if kind in "iu":
+        if values.size and int(values.max()) > ids.INT64.max:
+            _refuse(name, int(np.argmax(values > ids.INT64.max)), values.max())
+        return values.astype(np.int64)
+    if kind in "mM":
+        if np.isnat(values).any():
+            row = int(np.argmax(np.isnat(values)))
+            _refuse(name, row, values[row])
+        return _in_seconds(name, values)
+    return _object_times(name, values.tolist()) if kind in "OUT" else _finite(name, values)
+
+
+def _finite(name: str, values: Array) -> Array:
+    good = np.isfinite(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+    if not good.all():
+        _refuse(name, int(np.argmin(good)), values[np.argmin(good)])
+    return values.astype(np.float64)
+
+
+def _in_seconds(name: str, values: Array) -> Array:
+    """Return dates and durations of any unit in seconds; refuse those that only a wrong unit can mean."""
+    kind, (unit, count) = values.dtype.kind, np.datetime_data(values.dtype)
+    counts, scale = values.astype(np.int64), float(count * SECONDS.get(unit, 1e-9))
+    limit = END * 2 if kind == "M" else LONGEST
+    if _within(counts, -limit / scale, limit / scale):
+        seconds = values.astype(f"{kind}8[us]").astype(np.int64) / 1e6
+        if kind == "m" or _within(seconds, FIRST, np.nextafter(END, 0)):
+            return seconds
+        far = (seconds < FIRST) | (seconds >= END)
+    else:
+        far = np.abs(counts * scale) > limit
+    row = int(np.argmax(far))
+    what = "a date in the years 1 to 9999" if kind == "M" else "a duration below 285,000 years"
+    raise ValueError(
+        f"column {name!r} must hold {what} in every row, got {values[row]} in row {row}; its unit, {unit}, looks "
+        "wrong: make it again of the numbers, with the unit that they have"
+    )
+
+
+def _within(values: Array, low: float, high: float) -> bool:
+    return not len(values) or bool(values.min() >= low and values.max() <= high)
+
+
+def parse_time(text: str) -> float:
+    """Return a finite number, or an ISO 8601 date and time (UTC unless it says otherwise), as seconds since 1970."""
+    try:
+        number = float("no number" if "_" in text else text)
+    except ValueError:
+        return _since_1970(datetime.fromisoformat(text.strip().replace("Z", "+00:00")))
+    if not math.isfinite(number):
+        raise ValueError(f"a time must be finite, got {text}")
+    return number
+
+
+def _since_1970(moment: datetime) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _seconds(value: Any) -> float | int | None:
+    """Return one time, or None where it is none; raise where it cannot be."""
+    if isinstance(value, str):
+        return parse_time(value)
+    if isinstance(value, (bool, np.bool_)) or is_missing(value):
+        return None
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, (Real, Decimal)):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return _since_1970(value)
+    if isinstance(value, date):
+        return _since_1970(datetime(value.year, value.month, value.day))
+    return value.total_seconds() if isinstance(value, timedelta) else None
+
+
+def _object_times(name: str, values: list[Any]) -> Array:
+    if set(map(type, values)) <= {str}:
+        return _text_times(name, np.array(values, object))
+    missing = next((row for row, x in enumerate(values) if is_missing(x)), None)
+    if missing is not None:
+        _refuse(name, missing, values[missing])
+    return _each(name, values, np.arange(len(values)))
+
+
+def _text_times(name: str, column: Any) -> Array:
+    distinct, codes = ids.coded(name, column)
+    if distinct.dtype == np.int64:  # there is no row
+        return distinct
+    return _each(name, distinct.tolist(), codes)[codes]
+
+
+def _each(name: str, values: list[Any], codes: Array) -> Array:
+    """Return each value as a time; all of them exact integers where they are integers. Rows hold ``values[codes]``."""
+    try:
+        if all(isinstance(x, Integral) and not isinstance(x, bool) for x in values):
+            return np.array(values, np.int64)
+        if all(isinstance(x, str) and x.strip().removeprefix("-").isdecimal() for x in values):
+            return np.array([int(x) for x in values], np.int64)
+    except OverflowError:
+        pass  # as floats, then
+    result = np.empty(len(values), np.float64)
+    kinds = np.zeros(len(values), np.uint8)  # 0 is none
+    for place, value in enumerate(values):
+        try:
+            seconds = _seconds(value)
+        except (ValueError, OverflowError):
+            seconds = None
+        if seconds is not None:
+            result[place], kinds[place] = seconds, _kind(value)
+    if not kinds.all():
+        row = int(np.argmin(kinds[codes]))
+        _refuse(name, row, values[codes[row]])
+    if (kinds != kinds[0]).any():
+        row = int(np.argmax(kinds[codes] != kinds[codes[0]]))
+        raise ValueError(
+            f"column {name!r} must hold times of one kind, got {shown(values[codes[0]])} in row 0 and "
+            f"{shown(values[codes[row]])} in row {row}; make all of them numbers, or dates, or durations"
+        )
+    return result
+
+
+def _kind(value: Any) -> int:
+    """Return of what kind a time is; a text may be a number or a date."""
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return MOMENT
+        return NUMBER
+    return MOMENT if isinstance(value, date) else DURATION if isinstance(value, timedelta) else NUMBER
+
+
+def _refuse(name: str, row: int, value: Any) -> NoReturn:
+    """Raise for a value that is no time, with the way on."""
+    if is_missing(value) or (isinstance(value, str) and value.strip().lower() in ("nan", "nat", "none", "null", "")):
+        fix = "drop such rows first"
+    elif type(value).__name__ == "Period":
+        fix = "take its start: column.dt.to_timestamp()"
+    elif isinstance(value, str) and value[:1].isdigit():
+        fix = "its parts could mean several days: say which with pandas.to_datetime(column, format=...) or the like"
+    else:
+        fix = "convert the column first, for example with pandas.to_datetime"
+    raise ValueError(
+        f"column {name!r} must hold a time in every row (a finite number, a date, or ISO 8601 text such as "
+        f"2024-02-01), got {shown(value)} in row {row}; {fix}"
+    )

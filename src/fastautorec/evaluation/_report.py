@@ -1,0 +1,319 @@
+"""What an evaluation returns: metrics with 95 % half-widths and per-user values, in a mapping that prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import check_choice, check_cutoffs, check_int
+from fastautorec._compute.protocol import DEFINITIONS, IdArray
+from fastautorec.evaluation._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
+
+HEAD = 10  # popularity and coverage are those of the first ten recommendations
+Z = 1.96  # half-width of a 95 % interval in standard errors
+BLOCK_USERS = 1 << 16  # whose lists are looked up at once
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """One metric over the evaluated users.
+
+    Attributes
+    ----------
+    name : str
+    per_user : ndarray (n_users,), float64
+        In the order of ``Report.users``; read-only.
+    mean : float
+    half_width : float
+        Of the 95 % interval of the mean; NaN where one user does not allow it.
+    """
+
+    name: str
+    per_user: npt.NDArray[np.float64]
+    mean: float
+    half_width: float
+
+    def __repr__(self) -> str:
+        return f"<Metric {self.name} {_interval(self)}>"
+
+
+class Report(Mapping[str, Metric]):
+    """Result of ``evaluate`` or ``evaluate_ranking``: a mapping from metric names to ``Metric``.
+
+    The keys are R-Precision, NDCG, then MAP@K, Precision@K, Recall@K and F1@K for each K of ``k``; with "standard"
+    also NDCG@K, and NDCG is the one of the largest K.
+
+    Attributes
+    ----------
+    definition : str
+    k : tuple of int
+    users : ndarray (n_users,), int64
+        Row numbers of the evaluated users, ascending.
+    n_test_items : ndarray (n_users,), int64
+        Number of test items of each of them.
+    n_users, n_rows : int
+        Number of evaluated users and of all rows.
+    n_without_train, n_without_test : int
+        Users left out: without training items, and with training items but without test items.
+    popularity : Metric
+        Mean training popularity (number of users) of a user's first ten recommendations, or of the first max(k) where
+        that is less; NaN for a user with an empty list, whom the mean leaves out.
+    coverage : float
+        Share of all items that are among those recommendations of at least one user.
+    notes : tuple of str
+        What to know before trusting the figures; empty if there is nothing.
+    ranks : Ranks
+        The place of each test item in its user's list.
+    heads : ndarray (n_users, min(max(k), 100)), int32
+        The first recommendations of each user; -1 is an empty place.
+    item_popularity : ndarray (n_items,), int64
+        Number of users of each item in the training data.
+    history_lengths : ndarray (n_users,), int64
+        Number of training items of each user.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, npt.NDArray[np.float64]],
+        ranks: Ranks,
+        heads: IdArray,
+        *,
+        definition: str,
+        k: tuple[int, ...],
+        users: npt.NDArray[np.int64],
+        item_popularity: npt.NDArray[np.int64],
+        history_lengths: npt.NDArray[np.int64],
+        n_rows: int,
+        n_without_train: int,
+        notes: Sequence[str] = (),
+        row_ids: npt.NDArray[Any] | None = None,
+    ) -> None:
+        self.definition = definition
+        self.k = k
+        self.users = users
+        self.n_test_items = ranks.n_test_items
+        self.n_users = len(users)
+        self.n_rows = n_rows
+        self.n_without_train = n_without_train
+        self.n_without_test = n_rows - n_without_train - len(users)
+        self.ranks, self.heads = ranks, heads
+        self.item_popularity, self.history_lengths = item_popularity, history_lengths
+        for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
+            array.flags.writeable = False
+        self._row_ids = row_ids  # of all users, or None where nobody knows who they are
+        self._notes = tuple(notes)
+        self.notes = (*self._notes, *self._notes_on_length())
+        head = min(HEAD, k[-1])
+        self.popularity = self.popularity_at(head)
+        self.coverage = float((self.times_listed(head) > 0).mean())
+        self._metrics = {name: self._summarise(name, per_user) for name, per_user in values.items()}
+
+    def at(self, k: int | Sequence[int] | None = None, definition: str | None = None) -> Report:
+        """Return the report for other list lengths or the other definition, from the ranks: nothing is scored again.
+
+        Parameters
+        ----------
+        k : int or sequence of int, optional
+            At most the largest one of this report; the same by default.
+        definition : {"standard", "paper"}, optional
+            The same by default.
+
+        Returns
+        -------
+        Report
+            What an evaluation with these options would have returned.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the lists were not kept as long as asked for: ``k`` above the largest one, or "standard" from a "paper"
+            report of users with more test items than the largest ``k``.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> train, test = far.split(far.datasets.load_example(), ratios=(0.8, 0.2), by="random")
+        >>> model = far.Popularity().fit(train)
+        >>> report = far.evaluate(model, train, test, k=50)
+        >>> report.at(k=20)["Recall@20"].mean == far.evaluate(model, train, test, k=20)["Recall@20"].mean
+        True
+        """
+        cutoffs = self.k if k is None else check_cutoffs(k)
+        if definition is None:
+            definition = self.definition
+        check_choice("definition", definition, DEFINITIONS)
+        if cutoffs[-1] > self.k[-1]:
+            raise ValueError(
+                f"`k` must be at most {self.k[-1]}, the length of the lists that this report has kept, got "
+                f"{cutoffs[-1]}; evaluate with the largest k that you need"
+            )
+        lengths = counted_places(self.n_test_items, cutoffs, definition)
+        if definition != self.definition == "paper" and lengths.max() > self.k[-1]:
+            raise ValueError(
+                f"`definition`='standard' needs lists of {lengths.max()} for R-Precision, as many as a user has test "
+                f"items, but this \"paper\" report has kept {self.k[-1]}; evaluate with definition='standard'"
+            )
+        ranks = self.ranks.cut(lengths)
+        return Report(
+            metrics_from_ranks(ranks, cutoffs, definition),
+            ranks,
+            self.heads[:, : cutoffs[-1]],
+            definition=definition,
+            k=cutoffs,
+            users=self.users,
+            item_popularity=self.item_popularity,
+            history_lengths=self.history_lengths,
+            n_rows=self.n_rows,
+            n_without_train=self.n_without_train,
+            notes=self._notes,
+            row_ids=self._row_ids,
+        )
+
+    def first_places(self, k: int) -> IdArray:
+        """Return the first k recommendations of each user, int32 (n_users, k), -1 for an empty place.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``k`` is no integer from 1 to the length of ``heads``.
+        """
+        length, kept = check_int("k", k, 1), self.heads.shape[1]
+        if length > kept:
+            raise ValueError(
+                f"`k` must be at most {kept}, the length of the lists that the report has kept, got {length}; "
+                f"evaluate with the largest k that you need, of which up to {MAX_HEAD} places are kept"
+            )
+        return self.heads[:, :length]
+
+    def popularity_at(self, k: int) -> Metric:
+        """Return the mean training popularity of a user's first k recommendations, NaN for an empty list."""
+        heads = self.first_places(k)
+        with_empty = np.append(self.item_popularity, 0)  # -1 is its last cell
+        mean = np.empty(len(heads))
+        for users in _blocks(len(heads)):
+            with np.errstate(invalid="ignore"):  # 0 / 0
+                mean[users] = with_empty[heads[users]].sum(axis=1) / (heads[users] >= 0).sum(axis=1)
+        return self._summarise(f"Popularity@{k}", mean)
+
+    def times_listed(self, k: int) -> npt.NDArray[np.int64]:
+        """Return how many of the first k places of all lists hold each item, int64 (n_items,)."""
+        heads, counts = self.first_places(k), np.zeros(len(self.item_popularity) + 1, np.int64)
+        for users in _blocks(len(heads)):
+            counts += np.bincount(heads[users].ravel() + 1, minlength=len(counts))
+        return counts[1:]
+
+    def _notes_on_length(self) -> list[str]:
+        """Tell where lists were too short for R-Precision: only ready-made ones are."""
+        short = self.n_test_items > self.ranks.lengths
+        if self.definition == "paper" or not short.any():
+            return []
+        return [
+            f"R-Precision is a lower bound: {short.sum():,} users have more test items than the "
+            f"{self.ranks.lengths[short][0]} places of a list"
+        ]
+
+    def _summarise(self, name: str, per_user: npt.NDArray[np.float64]) -> Metric:
+        per_user.flags.writeable = False
+        missing = np.isnan(per_user)
+        known = per_user[~missing] if missing.any() else per_user
+        # the "paper" divides by all rows of the matrix, users without test items too
+        half = half_width(known, 0, self.n_rows) if self.definition == "paper" else half_width(known)
+        return Metric(name, per_user, float(known.mean()) if len(known) else math.nan, half)
+
+    def __getitem__(self, name: str) -> Metric:
+        try:
+            return self._metrics[name]
+        except KeyError:
+            raise KeyError(f"{name!r} was not measured; the report has {', '.join(self._metrics)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metrics)
+
+    def __len__(self) -> int:
+        return len(self._metrics)
+
+    def __repr__(self) -> str:
+        return f"<Report {self.definition!r}, {self.n_users} users, NDCG {_interval(self['NDCG'])}>"
+
+    def __str__(self) -> str:
+        left_out = f"{self.n_without_train:,} without training items, {self.n_without_test:,} without test items"
+        title = f'{self.n_users:,} users evaluated, "{self.definition}" definition; left out: {left_out}'
+        families = dict.fromkeys(name.partition("@")[0] for name in self if "@" in name)
+        rows = [["", *(f"@{k}" for k in self.k)]]
+        rows += [[family, *(_interval(self[f"{family}@{k}"]) for k in self.k)] for family in families]
+        rows += [[name, _interval(self[name])] for name in self if "@" not in name and name not in families]
+        popularity, place = self.popularity, self.popularity.name.partition("@")[2]
+        rows.append([popularity.name, f"{popularity.mean:,.1f} ±{popularity.half_width:,.1f}"])
+        rows.append([f"Coverage@{place}", f"{self.coverage:.4f}"])
+        return "\n".join([title, *table_lines(rows), *(f"Note: {note}." for note in self.notes)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain Python values, without the per-user arrays; ready for JSON."""
+
+        def figures(metric: Metric) -> dict[str, float]:
+            return {"mean": metric.mean, "half_width": metric.half_width}
+
+        return {
+            "definition": self.definition,
+            "k": list(self.k),
+            "n_users": self.n_users,
+            "n_rows": self.n_rows,
+            "n_without_train": self.n_without_train,
+            "n_without_test": self.n_without_test,
+            "metrics": {name: figures(metric) for name, metric in self.items()},
+            "popularity": {"name": self.popularity.name, **figures(self.popularity)},
+            "coverage": self.coverage,
+            "notes": list(self.notes),
+        }
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame: one row for each metric, columns ``mean`` and ``half_width``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise ImportError("`to_frame` needs pandas; pip install pandas, or use `to_dict`") from error
+        frame = pd.DataFrame.from_dict(self.to_dict()["metrics"], orient="index")
+        return frame.rename_axis("metric")
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the cells as aligned lines: first column to the left, the others to the right."""
+    n_columns = max(map(len, rows))
+    full = [[*row, *[""] * (n_columns - len(row))] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+    lines = []
+    for row in full:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None = None) -> float:
+    """Return the half-width of the 95 % interval of the mean: 1.96 · std(ddof) / √count, NaN for too few values."""
+    if len(values) <= ddof:
+        return math.nan
+    return Z * float(values.std(ddof=ddof)) / math.sqrt(len(values) if count is None else count)
+
+
+def _blocks(users: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK_USERS) for start in range(0, users, BLOCK_USERS))
+
+
+def interval(mean: float, half: float) -> str:
+    """Return a mean and its half-width as text."""
+    return f"{mean:.4f} ±{half:.4f}"
+
+
+def _interval(metric: Metric) -> str:
+    return interval(metric.mean, metric.half_width)

@@ -1,0 +1,1 @@
+"""Experiments: a TOML file in, a folder with a report out."""

@@ -1,0 +1,125 @@
+"""What a search found: the best model, a table of all trials, a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Any
+
+from fastautorec._extras import require
+from fastautorec.evaluation._report import table_lines
+from fastautorec.models import Recommender
+
+SHOWN = 10  # trials in the text
+FIGURES = ("trial", "state", "metric", "epochs", "seconds", "error")  # of every row, beside its parameters
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What `tune` found; printing it gives a table of the best trials.
+
+    Attributes
+    ----------
+    best_model : Recommender
+        Fitted on the training data of the best trial, with validation data.
+    best_params : dict
+        Its parameters out of the search space; ``regularization`` as its fit chose it.
+    best_metric : float
+        Its validation metric.
+    metric : str
+        Name of that metric.
+    trials : list of dict
+        In the order of their start: trial, state ("complete", "pruned" or "failed"), metric (of a pruned trial the last
+        one), epochs that were judged, seconds, error (the message of a failure or None), and the parameters.
+    """
+
+    best_model: Recommender
+    best_params: dict[str, Any]
+    best_metric: float
+    metric: str
+    trials: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def param_names(self) -> list[str]:
+        """Names of the parameters that were searched."""
+        return list(dict.fromkeys(name for row in self.trials for name in row if name not in FIGURES))
+
+    def refit(self, user_items: Any, show_progress: bool = False) -> Recommender:
+        """Return a new model with the best parameters, fitted on other data as long as the best model was.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (m, n)
+            As a rule, training and validation data together.
+        show_progress : bool
+
+        Returns
+        -------
+        Recommender
+        """
+        model = type(self.best_model)(**self.best_model.get_params())
+        if "regularization" in self.best_params:
+            model.set_params(regularization=self.best_params["regularization"])
+        epochs = getattr(self.best_model, "best_epochs_", None)
+        if epochs is not None and self.best_model.get_params()["epochs"] != 0:
+            model.set_params(epochs=[int(number) for number in epochs])
+        return model.fit(user_items, show_progress=show_progress)
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with one row for each trial.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise ImportError("`to_frame` needs pandas; pip install pandas, or use `trials`") from error
+        return pd.DataFrame(self.trials).set_index("trial")
+
+    def __str__(self) -> str:
+        names = self.param_names
+        states = [row["state"] for row in self.trials]
+        counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
+        complete = [row for row in self.trials if row["state"] == "complete"]
+        best = sorted(complete, key=lambda row: (-row["metric"], row["trial"]))[:SHOWN]
+        rows = [["trial", self.metric, *names, "epochs", "seconds"]]
+        for row in best:
+            values = [_text(row.get(name)) for name in names]
+            rows.append(
+                [str(row["trial"]), f"{row['metric']:.4f}", *values, str(row["epochs"]), f"{row['seconds']:.2f}"]
+            )
+        failed = [f"trial {row['trial']} failed: {row['error']}" for row in self.trials if row["state"] == "failed"]
+        title = f"{type(self.best_model).__name__}: {len(states)} trials ({counts}), best {self.metric}"
+        return "\n".join([f"{title} {self.best_metric:.4f}", *table_lines(rows), *failed[:SHOWN]])
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Any:
+        """Draw how the search went, and the metric against each parameter.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write the picture; the suffix tells the format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed: ``pip install 'fastautorec[plot]'``.
+        """
+        require("matplotlib", "plot", "plot")
+        from fastautorec.plots import _search as _tuning_plot  # noqa: PLC0415  needs matplotlib
+
+        figure = _tuning_plot.draw(self.trials, self.param_names, self.metric, type(self.best_model).__name__)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,359 @@
+"""Search for good parameters on validation data: `tune`."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Container, Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastautorec._checks import check_bool, check_int, check_random_state, check_real
+from fastautorec._compute.csr import singular_vectors
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._extras import require
+from fastautorec._training import checkpoint as _checkpoint
+from fastautorec._training.bars import open_bar
+from fastautorec.data import _identity as identity
+from fastautorec.exceptions import DivergedError
+from fastautorec.models import Recommender
+from fastautorec.models._heads import check_metric, check_penalties, held_out_metric
+from fastautorec.tuning._journal import damaged, open_journal
+from fastautorec.tuning._result import TuningResult
+from fastautorec.tuning._sampler import counted_sampler
+from fastautorec.tuning._space import (
+    Space,
+    all_points,
+    check_choices,
+    check_kinds,
+    check_space,
+    chooses_penalty,
+    count_points,
+    distributions,
+)
+
+WARM_UP = 5  # trials, and epochs of each trial, that the default pruner does not touch
+MAX_REPEATS = 3  # proposals in a row that were tried before; then one is drawn blindly
+MAX_BLIND = 100  # of these in a row, where points cannot be counted: then there is nothing new to be found
+MAX_LISTED = 100_000  # points of a space of which those that are left are listed
+
+
+def tune(
+    model: type[Recommender] | Recommender,
+    train: Any,
+    validation: Any,
+    space: Space | None = None,
+    n_trials: int = 30,
+    timeout: float | None = None,
+    *,
+    metric: str = "NDCG",
+    storage: str | PathLike[str] | None = None,
+    study_name: str | None = None,
+    pruner: Any = None,
+    random_state: int | np.random.Generator = 0,
+    show_progress: bool = False,
+) -> TuningResult:
+    """Search for the parameters of a model that do best on validation data, by Optuna's tree of Parzen estimators.
+
+    Models that are trained by epochs report each one to a pruner, which ends trials that fall behind. Where one fit
+    can try several values of ``regularization`` (the AutoRec family, NCE-PLRec), a list of them is tried within each
+    trial and takes no part in the search.
+
+    Parameters
+    ----------
+    model : class or unfitted model
+        What to tune. The parameters of a model that are not searched stay as they are.
+    train, validation : Interactions or scipy sparse (m, n)
+        As for ``fit``: compared by their ids, where both have some.
+    space : dict, optional
+        For each parameter a list of choices, ``(low, high)``, ``(low, high, "log")`` or a distribution of Optuna; two
+        integers make a range of integers. By default the grid of the paper (section 4.2.2), where it has one, without
+        factors that the data do not allow and without the parameters that are set in ``model``.
+    n_trials : int
+        Trials of this call; fewer if all choices have been tried. Choices are not tried twice.
+    timeout : float, optional
+        Seconds after which no trial begins but the first.
+    metric : str
+        What is maximised: a metric of ``evaluate``, such as "NDCG" (lists of 50), "Recall@20". It stops training too.
+    storage : path, optional
+        File that keeps the trials. A later call goes on with them, and several processes may share it at a time. A last
+        line that was cut, as when a process is killed, is dropped with a warning.
+    study_name : str, optional
+        Name of the search in the file, by default the model's class.
+    pruner : optuna.pruners.BasePruner, optional
+        By default the median rule, after five trials and five epochs.
+    random_state : int or numpy.random.Generator
+        Seed of the search; trial i proposes the same after the same earlier trials, interrupted or not. Models keep
+        their own seeds.
+    show_progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    TuningResult
+
+    Raises
+    ------
+    ImportError
+        If Optuna is not installed: ``pip install 'fastautorec[tune]'``.
+    TypeError, ValueError
+        If an argument is not usable, if ``storage`` is no journal of a search, is damaged, or holds another search of
+        that name, or if no trial was completed.
+        A single trial that fails is recorded with its message.
+    FileNotFoundError
+        If there is no folder for ``storage``.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> few = far.datasets.synthetic(300, 100, 3000, random_state=0)
+    >>> train, validation, test = far.split(few, by="random")
+    >>> result = far.tune(far.EASE, train, validation, {"regularization": (1.0, 1000.0, "log")}, n_trials=5)
+    >>> len(result.trials)
+    5
+    >>> model = result.refit(train + validation)
+    """
+    optuna = require("optuna", "tune", "tune")
+    template = model() if isinstance(model, type) else model
+    if not isinstance(template, Recommender):
+        raise TypeError(f"`model` must be a model of fastautorec or its class, got {type(template).__name__}")
+    check_metric(metric)
+    check_int("n_trials", n_trials, 1)
+    if timeout is not None:
+        check_real("timeout", timeout, 0)
+    seed = int(check_random_state(random_state).integers(2**31))
+    name = study_name or type(template).__name__
+    search = _Search(optuna, template, train, validation, space, metric, seed)
+    search.open(storage, name, pruner)
+    search.run(n_trials, timeout, check_bool("show_progress", show_progress))
+    return search.result()
+
+
+class _Search:
+    """One call of `tune`."""
+
+    def __init__(
+        self,
+        optuna: Any,
+        template: Recommender,
+        train: Any,
+        validation: Any,
+        space: Space | None,
+        metric: str,
+        seed: int,
+    ) -> None:
+        validation = identity.aligned("validation", validation, "train", train)
+        own, held_out = check_user_items("train", train, fitting=True), check_user_items("validation", validation)
+        identity.check_shape("validation", held_out, own.shape, "train")
+        self._optuna, self._template, self._train, self._validation = optuna, template, train, validation
+        self._metric, self._seed = metric, seed
+        space = check_space(space, template, singular_vectors(own))
+        self._fixed: dict[str, Any] = {"metric": metric} if "metric" in template.get_params() else {}
+        if chooses_penalty(template) and isinstance(space.get("regularization"), list):
+            penalties = check_choices("regularization", space.pop("regularization"))
+            check_penalties(penalties)
+            self._fixed["regularization"] = penalties
+        self._space = distributions(space, optuna)
+        check_kinds(self._space, template)
+        self._n_points = count_points(self._space)
+        self._identity = _checkpoint.identity(
+            type(template).__name__, {**template.get_params(), **self._fixed}, own, held_out
+        )
+        to_json = optuna.distributions.distribution_to_json
+        self._identity |= {
+            "ids": identity.fingerprint(train),
+            "metric": metric,
+            "space": {name: to_json(kind) for name, kind in self._space.items()},
+        }
+        self._best: tuple[int, float, Recommender] | None = None  # number, value and model of this call's best trial
+
+    def open(self, storage: str | PathLike[str] | None, name: str, pruner: Any) -> None:
+        """Make the study, or open the one in the file."""
+        optuna = self._optuna
+        path = None if storage is None else Path(storage)
+        journal = None if path is None else open_journal(path, optuna)
+        with _quiet(optuna):
+            self._study = optuna.create_study(
+                storage=journal,
+                study_name=name,
+                direction="maximize",
+                sampler=counted_sampler(optuna, self._seed),
+                pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=WARM_UP, n_warmup_steps=WARM_UP),
+                load_if_exists=True,
+            )
+        stored = self._study.user_attrs.get("search")
+        if stored is None:
+            if path is not None and self._study.get_trials(deepcopy=False):
+                raise damaged(path, f"the search {name!r} has trials, but not what was searched")
+            self._study.set_user_attr("search", self._identity)
+            return
+        for what, value in self._identity.items():
+            if stored.get(what) != value:
+                raise ValueError(
+                    f"`storage` holds a search {name!r} that differs in its {what}; use another `study_name` or file"
+                )
+        if path is None:
+            return
+        for trial in self._finished():
+            if trial.state != optuna.trial.TrialState.FAIL and (missing := self._missing(trial)):
+                raise damaged(path, f"trial {trial.number} of {name!r} lacks {', '.join(sorted(missing))}")
+
+    def _missing(self, trial: Any) -> set[str]:
+        """Return the parameters that a trial in the file lacks."""
+        complete = trial.state == self._optuna.trial.TrialState.COMPLETE
+        chosen = {"regularization"} & self._fixed.keys() if complete else set()
+        return (self._space.keys() | chosen) - _params(trial).keys()
+
+    def run(self, n_trials: int, timeout: float | None, show_progress: bool) -> None:
+        """Make trials."""
+        deadline = math.inf if timeout is None else time.perf_counter() + timeout
+        with open_bar(show_progress, total=n_trials, desc=f"tune {type(self._template).__name__}") as bar:
+            for done in range(n_trials):
+                trial = self._propose(deadline) if done == 0 or time.perf_counter() < deadline else None
+                if trial is None:
+                    break
+                self._trial(trial)
+                bar.update()
+                if self._best is not None:
+                    bar.set_postfix_str(f"best {self._metric} {self._best[1]:.4f}", refresh=False)
+
+    def result(self) -> TuningResult:
+        """Return what was found, by this call and by others in the same file."""
+        trials = self._finished()
+        rows = [_row(trial) for trial in trials]
+        complete = [trial for trial in trials if trial.state == self._optuna.trial.TrialState.COMPLETE]
+        if not complete:
+            failed = [row["error"] for row in rows if row["state"] == "failed"]
+            if not failed:
+                raise ValueError(f"the pruner ended all {len(rows)} trials; let it wait for the first ones")
+            raise ValueError(f"no trial was completed, {len(failed)} of {len(rows)} failed; the first one: {failed[0]}")
+        best = max(complete, key=lambda trial: (trial.value, -trial.number))
+        params = _params(best)
+        if self._best is not None and self._best[0] == best.number:
+            model = self._best[2]
+        else:
+            model = self._make(params).fit(self._train, validation=self._validation)
+        return TuningResult(model, params, float(best.value), self._metric, rows)
+
+    # --- one trial ----------------------------------------------------------------------------------------------------
+
+    def _propose(self, deadline: float) -> Any:
+        """Return a trial with new parameters, or None if none are left or there is no time to look for them.
+
+        Trials with the parameters of earlier ones get their results at once.
+        """
+        study, repeats = self._study, 0
+        while repeats < MAX_BLIND:
+            tried = self._tried()
+            if self._n_points is not None and len(tried) >= self._n_points:
+                return None
+            study.sampler.blind = repeats >= MAX_REPEATS
+            study.sampler.points = self._left(tried) if study.sampler.blind else ()
+            trial = study.ask(self._space)
+            earlier = tried.get(_key(trial.params))
+            if earlier is None:
+                return trial
+            trial.set_user_attr("repeats", earlier.number)
+            for step, value in earlier.intermediate_values.items():
+                trial.report(value, step)
+            complete = earlier.state == self._optuna.trial.TrialState.COMPLETE
+            study.tell(trial, earlier.value if complete else None, earlier.state)
+            if time.perf_counter() >= deadline:
+                return None
+            repeats += 1
+        return None
+
+    def _left(self, tried: Container[Any]) -> list[dict[str, Any]]:
+        """Return the points that have not been tried, where there are few enough to list them."""
+        if self._n_points is None or self._n_points > MAX_LISTED:
+            return []
+        return [point for point in all_points(self._space) if _key(point) not in tried]
+
+    def _finished(self) -> list[Any]:
+        """Return the finished trials, without repeats and without those that were interrupted."""
+        states = self._optuna.trial.TrialState
+        finished = self._study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED, states.FAIL))
+        own = [trial for trial in finished if "repeats" not in trial.user_attrs]
+        return [trial for trial in own if trial.state != states.FAIL or "error" in trial.user_attrs]
+
+    def _tried(self) -> dict[tuple[tuple[str, Any], ...], Any]:
+        """Return the finished trials by their parameters."""
+        return {_key(trial.params): trial for trial in self._finished()}
+
+    def _trial(self, trial: Any) -> None:
+        """Fit and judge a model, and tell the study."""
+        study, failed = self._study, self._optuna.trial.TrialState.FAIL
+        try:
+            model = self._make(trial.params)
+            model.fit(self._train, validation=self._validation, callbacks=[self._reporter(trial)])
+            value = held_out_metric(model, self._train, self._validation, self._metric)
+        except self._optuna.TrialPruned:
+            study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
+            return
+        except (ValueError, DivergedError) as error:
+            trial.set_user_attr("error", str(error))
+            study.tell(trial, state=failed)
+            return
+        except BaseException:
+            study.tell(trial, state=failed)
+            raise
+        if (penalty := getattr(model, "regularization_", None)) is not None:
+            trial.set_user_attr("regularization", float(penalty))
+        study.tell(trial, value)
+        if self._best is None or value > self._best[1]:
+            self._best = trial.number, value, model
+
+    def _make(self, params: dict[str, Any]) -> Recommender:
+        return type(self._template)(**{**self._template.get_params(), **self._fixed, **params})
+
+    def _reporter(self, trial: Any) -> Any:
+        """Return a callback that reports the metric of each epoch and raises where the pruner says so."""
+        steps = 0
+
+        def report(record: dict[str, Any]) -> None:
+            nonlocal steps
+            if record["epoch"] and "metric" in record:
+                steps += 1
+                trial.report(record["metric"], steps)
+                if trial.should_prune():
+                    raise self._optuna.TrialPruned
+
+        return report
+
+
+def _key(params: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(params.items()))
+
+
+def _params(trial: Any) -> dict[str, Any]:
+    """Return the parameters of a trial, the penalty that its fit chose among them."""
+    chosen = {name: value for name, value in trial.user_attrs.items() if name == "regularization"}
+    return {**trial.params, **chosen}
+
+
+def _row(trial: Any) -> dict[str, Any]:
+    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    return {
+        "trial": trial.number,
+        "state": states[trial.state.name],
+        "metric": trial.value,
+        "epochs": len(trial.intermediate_values),
+        "seconds": trial.duration.total_seconds(),
+        **_params(trial),
+        "error": trial.user_attrs.get("error"),
+    }
+
+
+@contextlib.contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Keep Optuna from logging what is no warning."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
