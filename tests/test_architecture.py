@@ -22,9 +22,14 @@ from fastautorec._compute.reference import ReferenceBackend
 from fastautorec.reference import pure
 
 PACKAGE = Path(fastautorec.__file__).parent
-DEVICE_FREE = sorted([*PACKAGE.glob("models/*.py"), *PACKAGE.glob("_training.py"), *PACKAGE.glob("_exact.py")])
-OUTSIDE_BACKENDS = sorted(path for path in PACKAGE.rglob("*.py") if "_backends" not in path.parts)
+DEVICE_FREE = sorted([*PACKAGE.glob("models/*.py"), *PACKAGE.glob("_training/*.py")])
+OUTSIDE_BACKENDS = sorted(path for path in PACKAGE.rglob("*.py") if "_compute" not in path.parts)
 BACKEND_NAMES = set(DEVICES) - {"auto"}
+# From the top of the house to its ground: a room imports from those after it only.
+ROOMS = (
+    *("__main__", "cli", "experiments", "tuning", "plots", "io", "baselines", "models", "_training", "evaluation"),
+    *("datasets", "data", "reference", "ops", "_compute", "_files", "_extras", "_checks", "exceptions", "_version"),
+)
 HEAVY = {"cupy", "cupyx", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow", "sklearn", "torch"}
 OPERATIONS = sorted(
     {name for name in vars(Backend) if inspect.isfunction(getattr(Backend, name)) and name[0] != "_"} - {"with_threads"}
@@ -45,8 +50,6 @@ def imported_names(tree):
 
 @pytest.mark.parametrize("path", OUTSIDE_BACKENDS, ids=relative)
 def test_only_backends_import_devices(path):
-    if path.name in ("cli.py", "_blas.py"):  # the doctor reports on every device; threads of BLAS belong to none
-        return
     names = set(imported_names(ast.parse(path.read_text("utf-8"))))
     assert not {
         name for name in names if name.split(".")[0] in ("cupy", "cupyx") or name.startswith("fastautorec._core")
@@ -59,6 +62,29 @@ def test_models_do_not_know_their_device(path):
         if isinstance(node, ast.Compare):
             constants = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
             assert not constants & BACKEND_NAMES, f"line {node.lineno} tests the name of a backend"
+
+
+def room_of(module):
+    return module.split(".")[1] if "." in module else ""
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=relative)
+def test_a_room_imports_from_those_below_it(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+        if modules == ["fastautorec"]:
+            modules = [f"fastautorec.{alias.name}" for alias in node.names]
+        for room in {room_of(module) for module in modules if module.startswith("fastautorec")}:
+            if room not in (own, "_core", "__version__"):
+                assert ROOMS.index(room) > ROOMS.index(own), f"line {node.lineno} imports from {room}"
+
+
+def test_every_room_has_its_place():
+    there = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert there - {"__init__", "__pycache__", "cuda"} == set(ROOMS)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
