@@ -22,6 +22,7 @@ from fastautorec import _core
 from fastautorec._compute.threads import resolve_num_threads
 
 HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs" / "benchmarks"  # where results are published
 SHARED = HERE.parents[1] / "shared" / "data"
 THREADS = resolve_num_threads(None)
 LOAD_BEFORE = os.getloadavg()[0]  # the machine is described at the end, after a load of our own

@@ -1,6 +1,6 @@
 """Accuracy on three data sets: how the defaults were chosen (validation), and what they and tuned models reach (test).
 
-    python -m benchmarks.accuracy            all of it, about ten minutes on two cores; rewrites benchmarks/README.md
+    python -m benchmarks.accuracy    all of it, about ten minutes on two cores; rewrites docs/benchmarks/accuracy.md
     python -m benchmarks.accuracy --validation-only
 
 The Debian data is embedded in the package; MovieLens-1M and the Goodbooks sample are read from ../shared/data beside
@@ -13,17 +13,16 @@ import argparse
 import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 import fastautorec as far
-from benchmarks._common import SHARED
+from benchmarks._common import DOCS, SHARED
 from benchmarks._format import replace, table
 
-README = Path(__file__).with_name("README.md")
+PAGE = DOCS / "accuracy.md"
 MARKERS = "<!-- begin: written by accuracy.py -->", "<!-- end: written by accuracy.py -->"
 
 # Each changes one thing in the defaults of NCEAutoRec. All figures are from validation data.
@@ -126,7 +125,7 @@ SETS: dict[str, Callable[..., Parts]] = {
 
 
 def main() -> None:
-    """Measure and rewrite the README's block."""
+    """Measure and rewrite the block of the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--validation-only", action="store_true", help="the table of defaults only, nothing written")
     options = parser.parse_args()
@@ -136,7 +135,7 @@ def main() -> None:
         return
     for name, load in sets.items():
         block += "\n\n" + test_table(name, *load(TUNING_RATIOS))
-    replace(README, block, MARKERS)
+    replace(PAGE, block, MARKERS)
 
 
 def ndcg(model: far.models.Recommender, seen: sparse.csr_matrix, held_out: sparse.csr_matrix) -> float:
@@ -151,7 +150,7 @@ def validation_table(sets: dict[str, Parts]) -> str:
         cells = [ndcg(far.NCEAutoRec(**params).fit(train), train, valid) for train, valid, _ in sets.values()]
         body.append([label, *(f"{value:.4f}" for value in cells)])
         print(*body[-1], flush=True)
-    return "### Validation NDCG: the defaults, and one change at a time\n\n" + table(["", *sets], body)
+    return "## Validation NDCG: the defaults, and one change at a time\n\n" + table(["", *sets], body)
 
 
 def test_table(name: str, train: sparse.csr_matrix, validation: sparse.csr_matrix, test: sparse.csr_matrix) -> str:
@@ -184,7 +183,7 @@ def test_table(name: str, train: sparse.csr_matrix, validation: sparse.csr_matri
         ])  # fmt: skip
     head = ["", "validation NDCG", "test NDCG", "test R-Precision", "NDCG − EASE, paired 95 %", "popularity", "fit, s"]
     chosen = "\n".join(f"- {label}: `{model}`" for label, (_, _, model, _) in rows.items() if "tuned" in label)
-    return f"### {name}: test\n\n{table(head, body)}\nChosen on validation data:\n\n{chosen}\n"
+    return f"## {name}: test\n\n{table(head, body)}\nChosen on validation data:\n\n{chosen}\n"
 
 
 def best_on_validation(

@@ -1,6 +1,6 @@
 """Accuracy of the trained models on three data sets: the family of the paper in every mode, validated and tested.
 
-    python -m benchmarks.accuracy_trained               a quarter of an hour; rewrites benchmarks/README.md
+    python -m benchmarks.accuracy_trained               a quarter of an hour; rewrites docs/benchmarks/trained.md
     python -m benchmarks.accuracy_trained --set NAME    one data set, nothing written
 
 Each system has the settings of trained_settings.json, found by searches on validation data. Validation data also stop
@@ -18,12 +18,12 @@ from pathlib import Path
 from scipy import sparse
 
 import fastautorec as far
-from benchmarks._common import SHARED
+from benchmarks._common import DOCS, SHARED
 from benchmarks._format import replace, table
 from benchmarks.accuracy import SETS, TUNING_RATIOS, ndcg
 from fastautorec.evaluation import Report
 
-README = Path(__file__).with_name("README.md")
+PAGE = DOCS / "trained.md"
 SETTINGS = Path(__file__).with_name("trained_settings.json")  # by data set and system: class, parameters
 MARKERS = "<!-- begin: written by accuracy_trained.py -->", "<!-- end: written by accuracy_trained.py -->"
 REFERENCES = ("AutoRec", "OHNS-AutoRec")  # that the others are compared with
@@ -33,7 +33,7 @@ Row = tuple[str, far.models.Recommender, float, Report, float]
 
 
 def main() -> None:
-    """Measure and rewrite the README's block."""
+    """Measure and rewrite the block of the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", choices=SETS, help="only this data set; nothing written")
     only = parser.parse_args().set
@@ -41,9 +41,9 @@ def main() -> None:
     for name, load in SETS.items():
         if (only is None or name == only) and (name == "Debian packages" or SHARED.exists()):
             print(name, flush=True)
-            blocks.append(f"### {name}: trained models\n\n{measure(name, *load(TUNING_RATIOS))}")
+            blocks.append(f"## {name}: trained models\n\n{measure(name, *load(TUNING_RATIOS))}")
     if only is None:
-        replace(README, "\n\n".join(blocks), MARKERS)
+        replace(PAGE, "\n\n".join(blocks), MARKERS)
 
 
 def measure(name: str, train: sparse.csr_matrix, validation: sparse.csr_matrix, test: sparse.csr_matrix) -> str:

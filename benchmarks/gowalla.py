@@ -1,6 +1,6 @@
 """Gowalla as split by NGCF and LightGCN: Recall@20 and NDCG@20 of the family beside published figures.
 
-    python -m benchmarks.gowalla     about a quarter of an hour on two cores; rewrites benchmarks/README.md
+    python -m benchmarks.gowalla     about a quarter of an hour on two cores; rewrites docs/benchmarks/gowalla.md
 
 Every tenth interaction of a user is held out of the published training part to choose by. The published test part is
 looked at once, by the models that are chosen. The data is read from ../shared/data beside the repository.
@@ -9,17 +9,16 @@ looked at once, by the models that are chosen. The data is read from ../shared/d
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from scipy import sparse
 
 import fastautorec as far
-from benchmarks._common import gowalla
+from benchmarks._common import DOCS, gowalla
 from benchmarks._format import replace, table
 from fastautorec.evaluation._report import Report
 
-README = Path(__file__).with_name("README.md")
+PAGE = DOCS / "gowalla.md"
 MARKERS = "<!-- begin: written by gowalla.py -->", "<!-- end: written by gowalla.py -->"
 METRICS = "Recall@20", "NDCG@20"
 HELD_OUT = 0.1
@@ -72,7 +71,7 @@ TESTED: dict[str, list[far.models.Recommender]] = {
 
 
 def main() -> None:
-    """Measure and rewrite the README's block."""
+    """Measure and rewrite the block of the page."""
     name, seen, test = gowalla()
     if name != "Gowalla":
         raise SystemExit("the data is missing: it is looked for in ../shared/data/gowalla beside the repository")
@@ -82,7 +81,7 @@ def main() -> None:
         "Validation, by factors:\n\n" + by_factors(train, held_out),
         "Test:\n\n" + tested(seen, test, train, held_out),
     ]
-    replace(README, "\n".join(parts), MARKERS)
+    replace(PAGE, "\n".join(parts), MARKERS)
 
 
 def changes(train: sparse.csr_matrix, held_out: sparse.csr_matrix) -> str:

@@ -1,7 +1,7 @@
 """Turns the results of a run into a report with pictures.
 
 python -m benchmarks.report build/benchmarks/results.json              report.md and pictures beside the results
-python -m benchmarks.report build/benchmarks/results.json --publish    the same into benchmarks/README.md
+python -m benchmarks.report build/benchmarks/results.json --publish    the same into docs/benchmarks/speed.md
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import _plots
-from benchmarks._common import HERE
+from benchmarks._common import DOCS
 from benchmarks._format import duration, replace, table, times, verdict
 from benchmarks._results import Result, Results
 from benchmarks._roofline import FAR, Whole, rates, roofs, wholes
 from benchmarks._targets import TARGETS, Faster, Target, exponent
 
 MARKERS = "<!-- begin: written by report.py -->", "<!-- end: written by report.py -->"
-README = HERE / "README.md"
+PAGE = DOCS / "speed.md"
 BUSY = 0.5  # load per core before the run above which the figures should not be trusted
 SHARES = (0.99, 0.999, 1.0)  # of the best validation NDCG
 
@@ -28,14 +28,14 @@ __all__ = ["duration", "table", "verdict", "write"]  # the benchmark of the GPU 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.report", description="Write the report of a run.")
     parser.add_argument("results", type=Path, help="what python -m benchmarks stored")
-    parser.add_argument("--publish", action="store_true", help="write into benchmarks/README.md too")
+    parser.add_argument("--publish", action="store_true", help="write into docs/benchmarks/speed.md too")
     options = parser.parse_args()
     results = Results.read(options.results)
     print(write(results, options.results.parent))
     if options.publish:
         if results.machine["quick"]:
             parser.error("a trial run is not to be published")
-        replace(README, text_and_pictures(results, HERE), MARKERS)
+        replace(PAGE, text_and_pictures(results, DOCS), MARKERS)
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -64,7 +64,7 @@ def text_and_pictures(results: Results, folder: Path) -> str:
     for title, section in sections:
         text = section(results, folder).strip()
         if text:
-            parts.append(f"### {title}\n\n{text}")
+            parts.append(f"## {title}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 
 

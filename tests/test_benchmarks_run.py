@@ -81,7 +81,7 @@ def test_the_machine_is_named(results):
 def test_the_report_has_every_section_and_picture(folder):
     text = (folder / "report.md").read_text()
     for title in ("Targets", "Time to quality", "Recommending", "Growth of time and memory", "Roofline", "The run"):
-        assert f"\n### {title}\n" in text
+        assert f"\n## {title}\n" in text
     assert "small: a trial of the machinery" in text
     assert text.count("](") == 3
     for picture in ("scaling.png", "quality.png", "roofline.png"):
@@ -96,15 +96,15 @@ def test_a_fresh_process_does_not_count_its_parent(results):
 
 
 def test_a_trial_is_not_published(folder):
-    before = (ROOT / "benchmarks" / "README.md").read_bytes()
+    before = (ROOT / "docs" / "benchmarks" / "speed.md").read_bytes()
     done = run("benchmarks.report", folder / "results.json", "--publish")
     assert done.returncode == 2
     assert "a trial run is not to be published" in done.stderr
-    assert (ROOT / "benchmarks" / "README.md").read_bytes() == before
+    assert (ROOT / "docs" / "benchmarks" / "speed.md").read_bytes() == before
 
 
-def test_the_readme_can_take_a_report():
-    text = (ROOT / "benchmarks" / "README.md").read_text()
+def test_the_page_can_take_a_report():
+    text = (ROOT / "docs" / "benchmarks" / "speed.md").read_text()
     assert all(text.count(marker) == 1 for marker in report.MARKERS)
 
 
