@@ -327,7 +327,7 @@ def test_dense_for_sparse_and_sparse_for_dense(emulation: EmulatedDevice) -> Non
 
 def test_devices_by_name(emulation: EmulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[int] = []
-    monkeypatch.setattr(_backends._cuda, "open_device", lambda ordinal: opened.append(ordinal) or emulation)
+    monkeypatch.setattr(_backends.cuda, "open_device", lambda ordinal: opened.append(ordinal) or emulation)
     for name in ("cuda", "cuda:0", "cuda:1", "cuda:12"):
         _backends.get_backend(name)
     ops.count_items(EmulatedCsr.of(emulation, HOST))

@@ -16,7 +16,7 @@ from fastautorec._compute.cuda.kernels import SHARED, kernel_source
 PACKAGE = Path(fastautorec.__file__).parent
 SOURCES = PACKAGE.parents[1] / "cuda"
 FILES = sorted(path.name for path in SOURCES.glob("*.cu"))
-LAUNCHERS = "\n".join(path.read_text("utf-8") for path in sorted(PACKAGE.glob("_backends/_cuda/*.py")))
+LAUNCHERS = "\n".join(path.read_text("utf-8") for path in sorted(PACKAGE.glob("_compute/cuda/*.py")))
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 MOST_REGISTERS = 128  # two blocks of 256 threads at a time on every multiprocessor
 

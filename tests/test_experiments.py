@@ -182,7 +182,7 @@ def test_a_class_whose_library_is_missing_is_reported(folder, no_figures, monkey
         return far.Popularity
 
     for module in ("runner", "zoo"):
-        monkeypatch.setattr(f"fastautorec.experiments.{module}.find_class", missing)
+        monkeypatch.setattr(f"fastautorec.experiments._{module}.find_class", missing)
     text = DATA + MODELS.partition('[[models]]\nname = "AutoRec"')[0] + '[[models]]\nname = "EASE"\nclass = "EASE"\n'
     output = run(folder, text, status=1)
     assert "fastautorec[some]" in (output / "report.md").read_text("utf-8")

@@ -11,7 +11,8 @@ PROGRAM = """
 import os, signal, sys, threading, time
 import numpy as np
 from scipy import sparse
-from fastautorec import _parallel, ops
+from fastautorec import ops
+from fastautorec._compute import threads as _threads
 
 threads = int(sys.argv[2])
 m, n, per_user = 60_000, 20_000, 100
@@ -23,7 +24,7 @@ left, right = np.ones((40_000, 512), np.float32), np.ones((512, 512), np.float32
 calls = {
     "gram_product": lambda: ops.gram_product(user_items, weight, num_threads=threads),
     "one panel": lambda: [ops.gram_product(user_items, weight[:, :32], num_threads=threads) for _ in range(1000)],
-    "matmul": lambda: [_parallel.matmul(left, right, np.empty_like(left), threads) for _ in range(1000)],
+    "matmul": lambda: [_threads.matmul(left, right, np.empty_like(left), threads) for _ in range(1000)],
     "many draws": lambda: ops.sample_negatives(wide, 2**30, rows=[0], weights=chances, num_threads=threads),
 }
 interrupted_at = []
@@ -91,7 +92,7 @@ def test_keyboard_interrupt_leaves_no_half_model(model, delay):
 
 START_PROGRAM = """
 import sys, threading
-from fastautorec import _parallel
+from fastautorec._compute import threads as _threads
 
 inner = threading.Event.wait
 
@@ -104,9 +105,9 @@ def interrupted(self, timeout=None):
 
 threading.Event.wait = interrupted
 try:
-    _parallel.interruptible(sum, [1, 2])
+    _threads.interruptible(sum, [1, 2])
 except KeyboardInterrupt:
-    print("interrupted", _parallel.interruptible(sum, [1, 2]))
+    print("interrupted", _threads.interruptible(sum, [1, 2]))
 """
 
 

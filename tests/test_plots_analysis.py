@@ -21,7 +21,7 @@ from fastautorec.evaluation import (
     parameter_effect,
     popularity_distribution,
 )
-from fastautorec.plots import _drawing
+from fastautorec.plots import _drawing, _figures
 
 
 def make_reports():
@@ -120,9 +120,9 @@ def test_popularity_curves_have_unit_mass(matplotlib):
 
 
 def test_shades_hold_their_share_of_the_users():
-    levels = plots._levels(PAIR.density)
-    assert len(levels) == len(plots.SHARES) + 1
-    for level, share in zip(levels, plots.SHARES, strict=False):
+    levels = _figures._levels(PAIR.density)
+    assert len(levels) == len(_figures.SHARES) + 1
+    for level, share in zip(levels, _figures.SHARES, strict=False):
         assert PAIR.density[PAIR.density >= level].sum() / PAIR.density.sum() == pytest.approx(share, abs=0.02)
 
 

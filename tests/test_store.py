@@ -9,10 +9,10 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec import evaluation
 from fastautorec._compute import csr as _sparse
 from fastautorec._training import closed_form as _exact
 from fastautorec.data import Interactions, split
+from fastautorec.evaluation import _evaluate
 from fastautorec.exceptions import InteractionsFileError
 
 MODELS = {
@@ -112,7 +112,7 @@ def test_small_and_empty(tmp_path):
 @pytest.mark.parametrize("entries", [1 << 22, 97])
 @pytest.mark.parametrize("name", MODELS)
 def test_models_have_the_same_bits(data, tmp_path, name, entries, monkeypatch):
-    for module in (_sparse, _exact, evaluation):
+    for module in (_sparse, _exact, _evaluate):
         monkeypatch.setattr(module, "BLOCK_ENTRIES", entries)
     parts = split(data, (0.6, 0.2, 0.2))
     for part, where in zip(parts, ("train", "validation", "test"), strict=True):
