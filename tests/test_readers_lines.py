@@ -78,7 +78,7 @@ SEPARATORS = {
     "runs of blanks": ("  1   2  5\n1\t3 4 \n2 2\t 1\n", [(1, 2), (1, 3), (2, 2)]),
     "blanks within csv": ("ann lee,tea\nbob ray,salt\n", [("ann lee", "tea"), ("bob ray", "salt")]),
     "one colon in an id": ("1::a:b::3\n2::c::4\n", [(1, "a:b"), (2, "c")]),
-    "a time with colons": ("1::2::5::1970-01-01 00:01:30\n1::3::4::200\n", [(1, 2), (1, 3)]),
+    "a time with colons": ("1::2::5::1970-01-01 00:01:30\n1::3::4::1970-01-01 00:03:20\n", [(1, 2), (1, 3)]),
 }
 
 

@@ -13,6 +13,7 @@ from fastautorec._checks import check_real
 from fastautorec._compute.csr import Csr, without_copies
 from fastautorec._compute.inputs import check_user_items
 from fastautorec.data import _columns as columns
+from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _naming as naming
 from fastautorec.data._description import Description, Source
 from fastautorec.data._identity import ITEMS, USERS, own_ids
@@ -138,6 +139,8 @@ class Interactions(OnDisk):
         moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
         users = columns.factorize(user, naming.column(df, "user", user))
         items = columns.factorize(item, naming.column(df, "item", item))
+        for role, found in (("user", users), ("item", items)):
+            doubtful.check_gaps(role, *found, "row {}".format)
         return cls._from_columns(users, items, ratings, moments, threshold)
 
     @classmethod

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastautorec._checks import check_real
 from fastautorec.data import _columns as columns
+from fastautorec.data import _doubtful as doubtful
 from fastautorec.data._description import Source
 from fastautorec.data._interactions import Interactions
 from fastautorec.data._readers import read_columns
@@ -43,6 +44,10 @@ def load(
     try:
         users = columns.factorize(source.headings["user"], _with_lonely(found.user, found.lonely))
         items_found = columns.factorize(source.headings["item"], found.item)
+        for role, ids_and_codes in (("user", users), ("item", items_found)):
+            if found.unquoted:
+                doubtful.refuse_quoted_ids(role, ids_and_codes[0])
+            doubtful.check_gaps(role, *ids_and_codes, found.place, f"{path}: ")
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
     ids, rows = users
