@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +118,31 @@ def test_no_ids(ids):
     assert data.with_items(ids).shape == (M, 0)
     assert data.with_users(ids).nnz == data.with_items(ids).nnz == len(data.with_users(ids).timestamps) == 0
     assert data.with_users(ids).with_users(data.user_ids).shape == (M, N)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_ids_that_leave_nothing(stored, tmp_path):
+    data = Interactions(sparse.csr_matrix([[1, 0, 0], [1, 1, 0]]), ["ann", "bob"], ["1", "02", "x"])
+    if stored:
+        data.to_disk(tmp_path / "data")
+        data = Interactions.open(tmp_path / "data")
+    for ask, ids, told in (
+        (
+            data.with_items,
+            [2, 3],
+            "the ids of these data are texts, such as '1', and those of `item_ids` integers, such as 2",
+        ),
+        (data.with_items, ["y"], "those of these data are such as '1', those of `item_ids` such as 'y'"),
+        (data.with_items, ["x", "y"], "of its 3 items, 1 are among `item_ids`, but nothing belongs to them"),
+        (data.with_users, ["Ann", "Bob"], "those of these data are such as 'ann', those of `user_ids` such as 'Ann'"),
+    ):
+        message = f"{ask.__name__} has left none of 3 interactions: {told}"
+        with pytest.warns(UserWarning, match=re.escape(message)) as warned:
+            assert ask(ids).nnz == 0
+        assert [Path(warning.filename).name for warning in warned] == ["test_numbering.py"]
+    assert data.with_items([1]).nnz == 2  # some lost, as documented
+    nothing = Interactions(sparse.csr_matrix((2, 3)), ["ann", "bob"], ["1", "02", "x"])
+    assert nothing.with_items(["y"]).nnz == 0
 
 
 def test_repeated_ids_are_refused():

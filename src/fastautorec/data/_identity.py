@@ -234,6 +234,19 @@ def _refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str)
     raise ValueError(f"`{name}` has {what}: {first}; use {fix}")
 
 
+def differing(axis: Axis, name: str, own: Ids, reference: str, ids: Ids) -> str:
+    """Return in what the ids of two sides differ that have no interaction in common."""
+    common = int((places(ids, own) >= 0).sum())
+    if common:
+        return f"of its {len(own):,} {axis.many}, {common:,} are among {reference}, but nothing belongs to them"
+    mine, theirs = ("texts" if is_text(some) else "integers" for some in (own, ids))
+    if mine == theirs:
+        return f"those of {name} are such as {_first(own)}, those of {reference} such as {_first(ids)}"
+    return (
+        f"the ids of {name} are {mine}, such as {_first(own)}, and those of {reference} {theirs}, such as {_first(ids)}"
+    )
+
+
 # --- ready-made splits ------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -86,8 +87,8 @@ class Numbered:
         Parameters
         ----------
         user_ids : array of integers or strings (m,)
-            Distinct ids. Interactions of other users are left out; an id without interactions is an empty row. Integers
-            find the strings that they print as, and the other way round.
+            Distinct ids. Interactions of other users are left out, with a warning if that leaves none; an id without
+            interactions is an empty row. Integers find the strings that they print as, and the other way round.
 
         Returns
         -------
@@ -108,7 +109,7 @@ class Numbered:
         array([[0., 1.],
                [0., 0.]], dtype=float32)
         """
-        return self._with(identity.USERS, user_ids)
+        return self._warned(identity.USERS, self._with(identity.USERS, user_ids))
 
     def with_items(self, item_ids: Any) -> Self:
         """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
@@ -116,8 +117,8 @@ class Numbered:
         Parameters
         ----------
         item_ids : array of integers or strings (n,)
-            Distinct ids. Interactions with other items are left out; an id without interactions is an empty column.
-            Integers find the strings that they print as, and the other way round.
+            Distinct ids. Interactions with other items are left out, with a warning if that leaves none; an id without
+            interactions is an empty column. Integers find the strings that they print as, and the other way round.
 
         Returns
         -------
@@ -137,7 +138,18 @@ class Numbered:
         >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
         array([[1., 0.]], dtype=float32)
         """
-        return self._with(identity.ITEMS, item_ids)
+        return self._warned(identity.ITEMS, self._with(identity.ITEMS, item_ids))
+
+    def _warned(self, axis: identity.Axis, result: Self) -> Self:
+        """Return interactions with other ids, and warn where that has left nothing of them."""
+        own, ids = getattr(self, axis.attribute), getattr(result, axis.attribute)
+        if self.nnz and not result.nnz and len(ids):
+            warnings.warn(
+                f"{axis.method} has left none of {self.nnz:,} interactions: "
+                + identity.differing(axis, "these data", own, f"`{axis.attribute}`", ids),
+                stacklevel=3,
+            )
+        return result
 
     def _with(self, axis: identity.Axis, ids: Any) -> Self:
         name = axis.attribute
@@ -181,6 +193,11 @@ class Numbered:
     def __radd__(self, other: Any) -> Self:
         """Return the interactions themselves for 0, which `sum` begins with."""
         return self if isinstance(other, int) and other == 0 else self.__add__(other)
+
+    @property
+    def nnz(self) -> int:
+        """Number of interactions."""
+        raise NotImplementedError
 
     def _like(
         self,
