@@ -81,7 +81,7 @@ def find_format(path: Path, requested: str, words: Words) -> str:
     if not path.exists():
         raise FileNotFoundError(f"`path` must name a rating file, but {path} does not exist")
     if path.is_dir():
-        if requested in ("auto", "parquet") and any(path.rglob("*.parquet")):
+        if requested == "parquet" or (requested == "auto" and files.parquet_parts(path)):
             return "parquet"
         if requested in ("auto", "netflix"):
             return "netflix"
