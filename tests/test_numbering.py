@@ -14,6 +14,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import Interactions
+from fastautorec._compute.csr import Csr
 from fastautorec.data import _rearranging as rearranging
 from fastautorec.data import split_users
 from fastautorec.data._identity import places
@@ -167,6 +168,46 @@ def test_places(dtype):
     assert places(ids.astype(dtype), among.astype(dtype)).tolist() == expected
     assert places(ids.astype(str), among.astype(np.int64)).tolist() == expected
     assert places(ids.astype(dtype), among[:0].astype(dtype)).tolist() == [-1] * 120
+
+
+@pytest.mark.parametrize("far_apart", [[], [2**63 - 1], [-(2**63), 2**63 - 1]])
+def test_places_of_integers_far_apart(far_apart):
+    among = np.array([*far_apart, 5, -7, 40, 3])
+    ids = np.array([40, -(2**63), 2**63 - 1, 4, 5, -8, 41, -7])
+    known = among.tolist()
+    assert places(ids, among).tolist() == [known.index(value) if value in known else -1 for value in ids.tolist()]
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("times", [False, True])
+@pytest.mark.parametrize("wide", [False, True])
+def test_rows_and_columns_at_once(wide, times):
+    """Permutations, and what is none, in keys of four and of eight bytes."""
+    rng = np.random.default_rng(5)
+    n_cols = 2**28 if wide else N
+    matrix = sparse.csr_matrix(rng.random((M, N)) < 0.3)
+    csr = Csr(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), None, n_cols)
+    moments = np.arange(csr.nnz) * 1.5 if times else None
+    columns = rng.permutation(N) + n_cols - N
+    for rows in (rng.permutation(M), np.append(rng.permutation(M)[: M - 1], -1), rng.permutation(M)[: M // 2]):
+        for new in (columns, np.where(columns == columns[3], -1, columns)):
+            moved, its = rearranging.rearranged(csr, moments, rows, new, n_cols)
+            expected = [
+                sorted(
+                    (new[item], place)
+                    for place in range(*csr.indptr[row : row + 2])
+                    if new[item := csr.indices[place]] >= 0
+                )
+                if row >= 0
+                else []
+                for row in rows.tolist()
+            ]
+            assert np.diff(moved.indptr).tolist() == list(map(len, expected))
+            assert moved.indices.tolist() == [item for some in expected for item, _ in some]
+            assert moved.indices.dtype == np.int32
+            assert (its is None) == (moments is None)
+            if times:
+                assert its.tolist() == [moments[place] for some in expected for _, place in some]
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
