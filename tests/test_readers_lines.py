@@ -88,6 +88,13 @@ def test_separator_of_most_fields_in_every_line(case, write):
     assert pairs(read_ratings(write(text))) == expected
 
 
+def test_a_byte_order_mark_where_a_block_begins(write, monkeypatch):
+    text = "".join(f"u{row},i\n" for row in range(6)) + "\ufeffu1,i\n"
+    for size in (1 << 22, 5, 10, 30):
+        monkeypatch.setattr(files, "BLOCK", size)
+        assert read_ratings(write(text)).user_ids.tolist() == [*(f"u{row}" for row in range(6)), "\ufeffu1"]
+
+
 def test_lines_before_the_first_record_in_blocks_of_their_own(write, monkeypatch):
     monkeypatch.setattr(files, "BLOCK", 2)
     for text in ("\n\nsep=;\n\n ; \nuser;item\n1;2\n", "\n,\nuser,item\n1,2\n", "sep=,\n1,2\n"):

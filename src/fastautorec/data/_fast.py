@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _columns as columns
+from fastautorec.data._files import BOM
 from fastautorec.data._layouts import Layout
 from fastautorec.data._plain import BLANKS, UNQUOTED, is_date, moments
 
@@ -167,7 +168,7 @@ def is_failure(error: BaseException) -> bool:
 
 
 def _is_clean_text(block: bytes) -> bool:
-    if b"\0" in block:
+    if b"\0" in block or block.startswith(BOM):  # polars would drop a mark that is part of the first field
         return False
     if not block.isascii():
         try:
