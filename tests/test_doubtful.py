@@ -36,7 +36,7 @@ reads = pytest.mark.usefixtures("reader")
 def test_quoted_columns_where_there_is_no_quoting(separator, lines, write):
     path = write("\n".join(lines).replace(" ", separator) + "\n")
     with pytest.raises(
-        RatingsFileError, match=r"has fields in quotation marks, such as .*quote=FALSE in R.*csv\.QUOTE_NO"
+        RatingsFileError, match=r"has .\w+. in quotation marks, which .*in R quote=FALSE.*csv\.QUOTE_NO"
     ):
         read_ratings(path)
 

@@ -25,8 +25,8 @@ GAPS = (
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _ENCLOSED = re.compile(r'"(?:[^"]|"")*"')  # a whole field as csv quotes it
 _FIX_QUOTES = (
-    "write the file without them (quote=FALSE in R, quoting=csv.QUOTE_NONE in Python), or load it with your data-frame "
-    "library and call Interactions.from_dataframe"
+    "write the file without them (in R quote=FALSE, row.names=FALSE, in Python quoting=csv.QUOTE_NONE), or load it "
+    "with your data-frame library and call Interactions.from_dataframe"
 )
 
 
@@ -39,7 +39,7 @@ def refuse_quoted_columns(path: Path, lines: Sequence[str], rows: Sequence[Seque
     columns = ([row[i] for row in body if len(row) > i and row[i]] for i in range(len(rows[0])))
     for fields in (rows[0], *columns):
         if fields and all(_ENCLOSED.fullmatch(field) for field in fields):
-            fault = f"has fields in quotation marks, such as {fields[0]}, which would be part of them here"
+            fault = f"has {fields[0]} in quotation marks, which would be part of each such field here"
             number = 0 if fields is rows[0] else next(i for i, line in enumerate(lines) if fields[0] in line)
             raise RatingsFileError(f"{path}: {fault}, in {lines[number][:120]!r}; {_FIX_QUOTES}")
 
