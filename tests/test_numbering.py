@@ -213,6 +213,25 @@ def test_rows_and_columns_at_once(wide, times):
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
+def test_times_of_another_unit_are_not_added():
+    def data(*times):
+        return Interactions.from_dataframe({"u": ["ann", "bob"], "i": [1, 2], "t": times}, "u", "i", timestamp="t")
+
+    seconds, more, milliseconds = data(1704276000, 1704276001), data(1704276009, 0), data(1704276000123, 1704276000456)
+    told = (
+        "must have times of one unit, got 1704276000123, which looks like milliseconds, where the first is 1704276000"
+    )
+    with pytest.raises(ValueError, match=told):
+        seconds + milliseconds
+    with pytest.raises(ValueError, match="must have times of one unit"):
+        sum([milliseconds, seconds])
+    assert (seconds + more).timestamps.tolist() == [1704276009, 1704276001]
+    assert (more + milliseconds).timestamps.tolist() == [1704276000123, 1704276000456]  # it counts from 0, so who knows
+    assert (seconds + data(1704276003.5, 1704276000.5)).timestamps.tolist() == [1704276003.5, 1704276001]
+    nothing = Interactions(sparse.csr_matrix((2, 2)), ["ann", "bob"], [1, 2], np.zeros(0))
+    assert (seconds + nothing).nnz == 2
+
+
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("times", [False, True])
 def test_sums(stored, times):
