@@ -111,7 +111,8 @@ class Interactions(OnDisk):
             Column of numbers.
         timestamp : str, optional
             Column of numbers, dates, durations, or ISO 8601 texts. Dates become seconds since 1970, durations seconds,
-            whatever the unit of the column; numbers stay as they are.
+            whatever the unit of the column; numbers stay as they are. Numbers that are plainly seconds beside
+            milliseconds, or texts of both numbers and dates, are refused.
         threshold : float, optional
             A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
             positive one. Without it every row is positive, whatever its rating. A pair that occurs several times is
@@ -125,7 +126,12 @@ class Interactions(OnDisk):
         ------
         ValueError
             For a missing column, ``threshold`` without ``rating`` or above all of them, a missing value,
-            or one that is no id, number or time, with its row.
+            or one that is no id, number or time, with its row; or for a text such as ``NULL`` among integer ids.
+
+        Warns
+        -----
+        UserWarning
+            For a text such as ``nan``, ``NULL`` or ``-`` among other texts, which may stand for no id.
 
         Examples
         --------
