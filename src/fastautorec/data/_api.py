@@ -115,8 +115,8 @@ def read_ratings(
     Warns
     -----
     UserWarning
-        For a text among the ids that may stand for no value, such as ``nan``, ``NULL`` or ``-``, with the number of rows
-        that have it and the first line. Where all other ids are integers, it is refused.
+        For a text among the ids that may stand for no value, such as ``nan``, ``NULL`` or ``-``: how many rows have it,
+        and the first line. Where all other ids are integers, it is refused.
 
     Examples
     --------
