@@ -54,10 +54,13 @@ def test_quoted_columns_where_there_is_quoting(separator, write):
 def test_one_item_with_and_without_quotation_marks(separator, late, write, monkeypatch):
     monkeypatch.setattr(files, "BLOCK", 1 << 14)
     lines = ["u0 b"] * late + ["u1 a", 'u2 "a"', "u3 b"]
-    with pytest.raises(RatingsFileError, match="the item 'a' occurs in quotation marks too, and would be another item"):
-        read_ratings(write("\n".join(lines).replace(" ", separator)))
-    lines = ["u0 b"] * late + ["u1 a", '"u1" b', "u3 b"]
-    with pytest.raises(RatingsFileError, match="the user 'u1' occurs in quotation marks too"):
+    with pytest.warns(
+        UserWarning, match="the item 'a' also occurs in quotation marks, as another item; if that is the same"
+    ):
+        data = read_ratings(write("\n".join(lines).replace(" ", separator)))
+    assert pairs(data)[-3:] == [("u1", "a"), ("u2", '"a"'), ("u3", "b")]
+    lines = ["u0 b"] * late + ["u1 a", '"u1" b', "u3 b", "u9 b", '"u9" a']
+    with pytest.warns(UserWarning, match="the user 'u1' and 1 more also occurs in quotation marks, as another user"):
         read_ratings(write("\n".join(lines).replace(" ", separator)))
 
 
@@ -78,7 +81,7 @@ def test_doubled_quotation_marks(write, tmp_path):
 
 @reads
 def test_quoted_users_of_lists(write):
-    with pytest.raises(RatingsFileError, match='the users are in quotation marks, such as "u1"'):
+    with pytest.raises(RatingsFileError, match='the user "u1" is written with quotation marks around it'):
         read_ratings(write('"u1" 1 2 3\n"u2" 4\n'), format="lists")
 
 

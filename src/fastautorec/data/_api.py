@@ -80,8 +80,8 @@ def read_ratings(
         title, a session). False for ``rating`` or ``timestamp`` says that there is none.
     sep : str, optional
         What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
-        nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``: there a file with columns in quotation marks, or an
-        id with and without them, is refused.
+        nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``: there a file with columns in quotation marks is
+        refused.
     header : bool, optional
         Whether the first line names the columns.
     items : array of integers or strings (n,), optional
@@ -116,7 +116,8 @@ def read_ratings(
     -----
     UserWarning
         For a text among the ids that may stand for no value, such as ``nan``, ``NULL`` or ``-``: how many rows have it,
-        and the first line. Where all other ids are integers, it is refused.
+        and the first line. Where all other ids are integers, it is refused. For an id that also occurs in quotation
+        marks, where these are part of it.
 
     Examples
     --------

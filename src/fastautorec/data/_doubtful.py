@@ -44,26 +44,30 @@ def refuse_quoted_columns(path: Path, lines: Sequence[str], rows: Sequence[Seque
             raise RatingsFileError(f"{path}: {fault}, in {lines[number][:120]!r}; {_FIX_QUOTES}")
 
 
-def refuse_quoted_ids(role: str, ids: Ids) -> None:
-    """Raise for ascending ids, read without quoting, of which some are in quotation marks that do not belong to them.
+def check_quoted_ids(role: str, ids: Ids, beginning: str) -> None:
+    """Look at ascending ids, read without quoting, for quotation marks that do not belong to them.
 
-    These are ids that also occur without the marks, or with marks within that are doubled, or all of them.
+    Ids that all stand in marks, or with marks within that are doubled, are refused. Those that also occur without them
+    are warned of: a song and another may be called so.
     """
     if not is_text(ids):
         return
     first, last = (bisect_left(ids, sign) for sign in ('"', "#"))  # "#" follows the mark
     marked = [text for text in ids[first:last].tolist() if len(text) > 2 and _ENCLOSED.fullmatch(text)]
-    if not marked:
-        return
-    if len(marked) == len(ids):
-        told = f"the {role}s are in quotation marks, such as {marked[0]}, which would be part of them here"
-    elif doubled := next((text for text in marked if '""' in text[1:-1]), None):
-        told = f"the {role} {doubled} is written with quotation marks around it, which would be part of it here"
-    elif twin := next((text for text in marked if _place(ids, text[1:-1]) is not None), None):
-        told = f"the {role} {twin[1:-1]!r} occurs in quotation marks too, and would be another {role} there"
-    else:
-        return
-    raise ValueError(f"{told}; {_FIX_QUOTES}")
+    doubled = next((text for text in marked if '""' in text[1:-1]), None)
+    if doubled is not None or (marked and len(marked) == len(ids)):
+        raise ValueError(
+            f"the {role} {doubled or marked[0]} is written with quotation marks around it, which would be part of it "
+            f"here; {_FIX_QUOTES}"
+        )
+    twins = [text for text in marked if _place(ids, text[1:-1]) is not None]
+    if twins:
+        more = f" and {len(twins) - 1:,} more" if len(twins) > 1 else ""
+        warnings.warn(
+            f"{beginning}the {role} {twins[0][1:-1]!r}{more} also occurs in quotation marks, as another {role}; if "
+            f"that is the same one, {_FIX_QUOTES}",
+            stacklevel=3,
+        )
 
 
 def check_gaps(

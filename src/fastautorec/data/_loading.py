@@ -46,7 +46,7 @@ def load(
         items_found = columns.factorize(source.headings["item"], found.item)
         for role, ids_and_codes in (("user", users), ("item", items_found)):
             if found.unquoted:
-                doubtful.refuse_quoted_ids(role, ids_and_codes[0])
+                doubtful.check_quoted_ids(role, ids_and_codes[0], f"{path}: ")
             doubtful.check_gaps(role, *ids_and_codes, found.place, f"{path}: ")
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
