@@ -103,8 +103,16 @@ def test_a_folder_of_a_partition_is_no_word() -> None:
     assert options.on_the_command_line(message) == message
     assert options.on_the_command_line("say sep=") == "say sep= (on the command line: --sep TEXT)"
     assert options.on_the_command_line("sep=' ' or format='lists'") == (
-        "sep=' ' or format='lists' (on the command line: --sep ' ' --file-format 'lists')"
+        "sep=' ' or format='lists' (on the command line: --sep ' ' or --file-format 'lists')"
     )
+    for message, options_told in (
+        ("user='a', item='b', or header=False if", "--user 'a' --item 'b' or --no-header"),
+        ("header=True if it is such a header, or header=False if it is data", "--header or --no-header"),
+        ("say which: item='a' or item='b'; or sep=' '", "--item 'a' or --item 'b' or --sep ' '"),
+        ("say user='for', item='x', user='for' once more, rating=False", "--user 'for' --item 'x' --no-rating"),
+        ("threshold=None takes every row", "--threshold none"),
+    ):
+        assert options.on_the_command_line(message) == f"{message} (on the command line: {options_told})"
 
 
 # --- recommend -------------------------------------------------------------------------------------------------------

@@ -261,7 +261,10 @@ def test_a_file_without_ratings_for_a_model_with_a_threshold(
     clicks.write_text("user,item\nann,i01\nann,i02\n")
     assert main(["fit", str(file), "--model", "ease", "--threshold", "4", "--output", str(path)]) == 0
     capsys.readouterr()
-    assert "--threshold none takes every row" in error_of(capsys, "recommend", clicks, "--model", path)
+    assert error_of(capsys, "recommend", clicks, "--model", path).endswith(
+        f"has no column for them; threshold=None takes every row ({path} was fitted with that threshold) "
+        "(on the command line: --threshold none)"
+    )
     rows, _ = output_of(capsys, "recommend", clicks, "--model", path, "--threshold", "none")
     assert {row["user"] for row in rows} == {"ann"}
 

@@ -125,7 +125,10 @@ def test_the_first_bad_row_is_named():
 
 
 def test_text_ids(width):
-    ids, rows = users(["b", "a", "é", " ", "nan", "None", "1.0", "9148955329465708066"])
+    with pytest.warns(
+        UserWarning, match=r"'nan' \(1 of 8 rows, first in row 4\) and 'None' \(1 of 8 rows, first in row 5"
+    ):
+        ids, rows = users(["b", "a", "é", " ", "nan", "None", "1.0", "9148955329465708066"])
     assert ids.dtype.kind == ("T" if width == "variable" else "U")
     assert ids.tolist() == [" ", "1.0", "9148955329465708066", "None", "a", "b", "nan", "é"]
     assert rows == ["b", "a", "é", " ", "nan", "None", "1.0", "9148955329465708066"]

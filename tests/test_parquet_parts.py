@@ -31,6 +31,32 @@ def test_parts_with_other_endings(save, tmp_path):
     assert pairs(read_ratings(tmp_path / "all")) == [(0, 5), (1, 5), (2, 5), (3, 5)]
 
 
+@pytest.mark.parametrize("ending", ["PARQUET", "parq", "pq"])
+@pytest.mark.parametrize("words", [{}, {"format": "parquet"}])
+def test_a_folder_of_one_other_ending(ending, words, save, tmp_path):
+    save({"user": [3], "item": [5]}, f"one/year=2024/part.{ending}")
+    assert pairs(read_ratings(tmp_path / "one", **words)) == [(3, 5)]
+
+
+def test_parts_that_do_not_count(save, tmp_path):
+    save({"user": [3], "item": [5]}, "one/_temporary/part.parquet")
+    with pytest.raises(FileNotFoundError, match="has none that counts"):
+        read_ratings(tmp_path / "one", format="parquet")
+
+
+def test_parts_with_columns_in_another_order(save, tmp_path):
+    save({"user": [1, 2], "item": [10, 20], "rating": [4, 5]}, "o/a=1/b=2/part-0.parquet")
+    save({"rating": [1, 5], "item": [30, 10], "user": [3, 4]}, "o/b=2/a=1/part-1.parquet")
+    expected = [(1, 10), (2, 20), (4, 10)]
+    assert pairs(read_ratings(tmp_path / "o", threshold=4)) == expected
+    assert pairs(read_ratings(tmp_path / "o", user=0, item="item", rating=2, threshold=4)) == expected
+    save({"rating": [1], "item": [3], "client": [3]}, "o/a=1/b=2/part-9.parquet")
+    with pytest.raises(
+        RatingsFileError, match=r"part-9.parquet: has other columns than part-0.parquet: rating, item, client"
+    ):
+        read_ratings(tmp_path / "o")
+
+
 def test_folders_that_contradict_a_column(save, tmp_path):
     save({"user": [9, 9], "item": [1, 2]}, "good/user=9/part.parquet")
     assert pairs(read_ratings(tmp_path / "good")) == [(9, 1), (9, 2)]

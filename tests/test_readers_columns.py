@@ -336,9 +336,11 @@ def test_no_value_among_integers_is_refused(gap, late, write):
     text = "user,item\n1,2\n" + "3,4\n" * 20_000 * late + f"{gap},7\n5,6\n"
     with pytest.raises(RatingsFileError, match=r"the user ids are integers but for .*, which may stand for no user"):
         read_ratings(write(text))
-    data = read_ratings(write(text.replace("5,6", "ann,6")))
+    with pytest.warns(UserWarning, match=f"first in line {text.count(chr(10)) - 1}\\) may stand for no user"):
+        data = read_ratings(write(text.replace("5,6", "ann,6")))
     assert {gap, "ann"} < set(data.user_ids.tolist())
-    assert pairs(read_ratings(write(f"user,item\n{gap},2\n"))) == [(gap, 2)]
+    with pytest.warns(UserWarning, match="1 of 1 rows, first in line 2"):
+        assert pairs(read_ratings(write(f"user,item\n{gap},2\n"))) == [(gap, 2)]
 
 
 def test_a_user_for_each_line_is_no_index(write):

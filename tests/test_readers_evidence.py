@@ -165,7 +165,7 @@ def test_columns_without_a_role_are_named(write):
     path = write("1,2,x,5\n2,3,y,6\n")
     with pytest.raises(ValueError, match=r"say rating=3 \(columns not used: column 3, column 2\)"):
         read_ratings(path, user=0, item=1, threshold=4)
-    with pytest.raises(ValueError, match="has no column for them; leave `threshold` out"):
+    with pytest.raises(ValueError, match="has no column for them; threshold=None takes every row"):
         read_ratings(write("user,item\n1,2\n"), threshold=4)
 
 

@@ -6,6 +6,7 @@ FASTAUTOREC_FUZZ sets how many files; FASTAUTOREC_TEST_SEED sets which.
 import importlib.util
 import os
 import random
+import warnings
 
 import pytest
 from conftest import SEED
@@ -37,12 +38,17 @@ IDS = (
     ("9223372036854775808", "1", "1_0", "1.0", "٣"),
     ('"Doe, Jane"', '"a""b"', '""', '"x', 'y"', '"1"', '"007"', '"p"q', 'a"b', ' "a, b" ', ' "x'),
     ("a:b", "a::b", "a,b", "a;b", "a\tb", "a|b", ":", ""),
+    ("a", "b", "NULL", "None", "nan"),
+    ("1", "2", "-", "\\N"),
+    ('"a"', '"b"', '"c d"'),
+    ('"a"', "a", '"b"', "b", '"say ""a"""'),
     ("{", "[", "#x", "nan", "NULL", "\x1c5", "\x0b6", "\u200b"),
 )
 RATINGS = (
     ("1", "2", "5"),
     ("4.5", "3", "1e0", "+2", ".5", "5."),
     ("4,5", "3,0", "1"),
+    ("1,000", "2,500", "900"),
     ("255", "100", "90", "0"),
     ("nan", "inf", "1_0", "x", "", "1e400", "0x1", "٣", " 4 ", "-1"),
     ("1000000000", "1000000001"),
@@ -52,6 +58,7 @@ TIMES = (
     ("1700000000000000100", "1700000000000000050"),
     ("2024-01-02", "2024-01-02 10:15:30", "2024-01-02T00:00:00Z", "2024-01-02T00:00:00+02:00"),
     ("0.5", "1", "1e3", "007", "+5", "9223372036854775808"),
+    ("2024-01-02", "20240102", "1700000000", "1700000000123", "1700000001.5", "19991231"),
     ("yesterday", "nan", "inf", "", "1_0", "2024-13-01", "20240102"),
 )
 
@@ -61,7 +68,7 @@ def random_file(rng):
     separator = rng.choice(SEPARATORS)
     n_fields = rng.choice((2, 2, 3, 3, 4, 4, 5))
     kinds = [rng.choice(IDS[: 5 if rng.random() < 0.7 else None]) for _ in range(2)]
-    kinds += [rng.choice(RATINGS[: 3 if rng.random() < 0.7 else None])]
+    kinds += [rng.choice(RATINGS[: 4 if rng.random() < 0.7 else None])]
     kinds += [rng.choice(TIMES[: 3 if rng.random() < 0.7 else None])]
     kinds += [rng.choice(IDS)]
     order = list(range(n_fields)) if rng.random() < 0.8 else rng.sample(range(5), n_fields)
@@ -69,6 +76,9 @@ def random_file(rng):
     if rng.random() < 0.6:
         names = [*rng.choice(HEADINGS).split(" "), "e", "comment"][:5]
         lines.insert(0, separator.join(names[i] for i in order))
+    if rng.random() < 0.08:  # as R and csv.QUOTE_ALL write
+        first = rng.choice((0, 0, 1, len(lines) // 2))
+        lines[first:] = [separator.join(f'"{field}"' for field in line.split(separator)) for line in lines[first:]]
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         at = rng.randrange(len(lines))
         lines[at] = disturbed(rng, lines[at], separator)
@@ -105,12 +115,14 @@ def disturbed(rng, line, separator):
 
 
 def outcome(path, words):
-    """Return what a file gives: ids, pairs and times, or the error."""
-    try:
-        data = read_ratings(path, verbose=False, **words)
-    except (ValueError, TypeError) as error:
-        return type(error).__name__, str(error)
-    return *facts(data), data.describe().lines()
+    """Return what a file gives: ids, pairs and times, and what is said of them; or the error."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            data = read_ratings(path, verbose=False, **words)
+        except (ValueError, TypeError) as error:
+            return type(error).__name__, str(error)
+    return *facts(data), data.describe().lines(), [str(warning.message) for warning in told]
 
 
 def facts(data):
@@ -200,10 +212,11 @@ def random_netflix(rng):
 
 WHOLE = (0, 1, -1, 5, 77, 2**31, 2**40, 2**63 - 1, -(2**63))
 TEXT = ("a", "b", "é", "日本", "007", "-0", "x y", "a,b", "a;b", 'say "a"', "::", "u1", "1.0", "nan", "{", "x" * 40)
-MOMENTS = ([100, 200, 2**40, 2**60 + 1, -5], [0.5, 1.5, 1e9 + 0.25], ["2024-01-02", "2024-01-02T10:15:30"])
+MOMENTS = ([100, 200, 2**40, 2**62 + 1, -5], [0.5, 1.5, 1e9 + 0.25], ["2024-01-02", "2024-01-02T10:15:30"])
 
 
 @pytest.mark.usefixtures("reader")
+@pytest.mark.filterwarnings("ignore:.*may stand for no:UserWarning")
 def test_a_table_is_the_same_from_frame_parquet_and_csv(tmp_path):
     pandas = pytest.importorskip("pandas")
     pyarrow = pytest.importorskip("pyarrow")

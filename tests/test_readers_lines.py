@@ -78,7 +78,7 @@ SEPARATORS = {
     "runs of blanks": ("  1   2  5\n1\t3 4 \n2 2\t 1\n", [(1, 2), (1, 3), (2, 2)]),
     "blanks within csv": ("ann lee,tea\nbob ray,salt\n", [("ann lee", "tea"), ("bob ray", "salt")]),
     "one colon in an id": ("1::a:b::3\n2::c::4\n", [(1, "a:b"), (2, "c")]),
-    "a time with colons": ("1::2::5::1970-01-01 00:01:30\n1::3::4::200\n", [(1, 2), (1, 3)]),
+    "a time with colons": ("1::2::5::1970-01-01 00:01:30\n1::3::4::1970-01-01 00:03:20\n", [(1, 2), (1, 3)]),
 }
 
 
@@ -86,6 +86,13 @@ SEPARATORS = {
 def test_separator_of_most_fields_in_every_line(case, write):
     text, expected = SEPARATORS[case]
     assert pairs(read_ratings(write(text))) == expected
+
+
+def test_a_byte_order_mark_where_a_block_begins(write, monkeypatch):
+    text = "".join(f"u{row},i\n" for row in range(6)) + "\ufeffu1,i\n"
+    for size in (1 << 22, 5, 10, 30):
+        monkeypatch.setattr(files, "BLOCK", size)
+        assert read_ratings(write(text)).user_ids.tolist() == [*(f"u{row}" for row in range(6)), "\ufeffu1"]
 
 
 def test_lines_before_the_first_record_in_blocks_of_their_own(write, monkeypatch):

@@ -19,6 +19,7 @@ TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
 MOST = 1e15  # of a share
 _DASHES = "\0--"  # stands for an id that is "--", which argparse would drop; no word of a command line has a NUL
 _ARGUMENT = re.compile(rf"(?<![\w/.-])({'|'.join([*ROLES, 'sep', 'header', 'format', 'threshold'])})=('[^']*'|\w*)")
+_OR = re.compile(r"\bor\b")
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
 
 
@@ -78,19 +79,27 @@ def on_the_command_line(message: str) -> str:
     >>> on_the_command_line("say which, for example read_ratings(path, user=0, item=1)")
     'say which, for example read_ratings(path, user=0, item=1) (on the command line: --user 0 --item 1)'
     >>> on_the_command_line("leave them out with rating=False, or say header=True")
-    'leave them out with rating=False, or say header=True (on the command line: --no-rating --header)'
+    'leave them out with rating=False, or say header=True (on the command line: --no-rating or --header)'
     >>> on_the_command_line("no such file")
     'no such file'
     """
-    flags = [_flag(*found) for found in _ARGUMENT.findall(message)]
-    return f"{message} (on the command line: {' '.join(dict.fromkeys(flags))})" if flags else message
+    told: set[str] = set()
+    options, end = "", 0
+    for found in _ARGUMENT.finditer(message):
+        flag = _flag(*found.groups())
+        if flag not in told:
+            joint = " or " if _OR.search(message, end, found.start()) else " "
+            options += flag if not told else f"{joint}{flag}"
+            told.add(flag)
+            end = found.end()
+    return f"{message} (on the command line: {options})" if options else message
 
 
 def _flag(name: str, value: str) -> str:
     if value in ("True", "False"):
         return f"--{'no-' if value == 'False' else ''}{name}"
     option = "file-format" if name == "format" else name
-    return f"--{option} {value or 'TEXT'}"
+    return f"--{option} {EVERY_ROW if value == 'None' else value or 'TEXT'}"
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from fastautorec.cli import _files as files
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
 from fastautorec.data import Interactions
+from fastautorec.data import _identity as identity
 from fastautorec.evaluation._report import table_lines
 from fastautorec.io import load
 from fastautorec.models import Recommender
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     data = _read(args, model)
     item_ids = model.item_ids_ if model.item_ids_ is not None else np.arange(model.n_items_)
     rows = np.arange(data.shape[0]) if args.users is None else _rows_of(data, args.users)
-    known = data.with_items(item_ids)
+    known = identity.renumbered(data, item_ids=item_ids)
     if not known.nnz:
         raise ValueError(_nothing_known(data, item_ids, args, bare=model.item_ids_ is None))
     if known.nnz < data.nnz:
@@ -82,8 +83,10 @@ def _read(args: argparse.Namespace, model: Recommender) -> Interactions:
     try:
         return files.read(args)
     except ValueError as error:
-        way_on = f"{args.model} was fitted with that threshold; --threshold {options.EVERY_ROW} takes every row"
-        raise ValueError(f"{error} ({way_on})" if "threshold`" in str(error) else str(error)) from None
+        if "threshold`" not in str(error):
+            raise
+        told = "" if "threshold=None" in str(error) else f"; --threshold {options.EVERY_ROW} takes every row"
+        raise ValueError(f"{error} ({args.model} was fitted with that threshold{told})") from None
 
 
 def _rows_of(data: Interactions, labels: Sequence[str]) -> npt.NDArray[np.int64]:

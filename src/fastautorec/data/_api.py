@@ -80,7 +80,8 @@ def read_ratings(
         title, a session). False for ``rating`` or ``timestamp`` says that there is none.
     sep : str, optional
         What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
-        nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``.
+        nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``: there a file with columns in quotation marks is
+        refused.
     header : bool, optional
         Whether the first line names the columns.
     items : array of integers or strings (n,), optional
@@ -95,8 +96,8 @@ def read_ratings(
         A column of ids is int64 if each of them is an integer as it would be printed, else all are strings: 007 is no
         integer. Both ascending. Blanks around a field are ignored. A pair that occurs several times counts once, at its
         latest time. Times are numbers, which stay as they are, or dates in the forms of ISO 8601, such as 2024-02-01,
-        2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become seconds since 1970. The method ``describe`` tells
-        what was read and how.
+        2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become seconds since 1970; not both in one file, nor
+        plainly seconds beside milliseconds. The method ``describe`` tells what was read and how.
 
     Raises
     ------
@@ -110,6 +111,13 @@ def read_ratings(
         ``threshold`` or ``items`` that leaves nothing.
     ImportError
         For Parquet where neither polars nor pyarrow is installed.
+
+    Warns
+    -----
+    UserWarning
+        For a text among the ids that may stand for no value, such as ``nan``, ``NULL`` or ``-``: how many rows have it,
+        and the first line. Where all other ids are integers, it is refused. For an id that also occurs in quotation
+        marks, where these are part of it.
 
     Examples
     --------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,21 @@ from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.data._fast import FastReader
 from fastautorec.data._layouts import Layout
+from fastautorec.data._times import mixed_units
 from fastautorec.exceptions import RatingsFileError
 
-_GAPS = frozenset(("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N", "-"))
 _AHEAD = 8  # blocks at most that are read side by side
-_LOOK = 1 << 12  # ids looked at in one go
 
 
-def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
-    """Return the column of each role of a text file: int64, float64, or texts (polars column or object array)."""
+def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, Any], Callable[[int], str]]:
+    """Return the column of each role of a text file, and what names the line of a row, such as "line 3".
+
+    Columns are int64, float64, or texts (polars column or object array).
+    """
     reader, fast = plain.PlainReader(layout), FastReader(layout) if polars else None
     parts: dict[str, list[Any]] = {role: [] for role in layout.position}
-    pending, fault = b"", None
+    begins: list[tuple[int, int]] = []  # the first row of each block that was read, and the bytes before it
+    pending, fault, n_rows = b"", None, 0
     preamble = layout.preamble
     for start, data, ahead in _read_ahead(path, fast):
         block, offset = pending + data if pending else data, start - len(pending)
@@ -43,6 +48,8 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
         pending, fault = b"", None
         if fast is not None:
             fast.remember(found)
+        begins.append((n_rows, offset))
+        n_rows += len(found["user"])
         for role, part in found.items():
             if len(part):
                 parts[role].append(part)
@@ -52,9 +59,17 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> dict[str, Any]:
         raise RatingsFileError(
             f"{path}: no rating in the file; it must hold lines of user, item[, rating[, timestamp]]"
         )
-    for role in ("user", "item"):
-        _refuse_gaps(path, role, parts[role])
-    return {role: join(parts.pop(role), polars) for role in layout.position}
+    columns = {role: join(parts.pop(role), polars) for role in layout.position}
+
+    def record(row: int) -> tuple[int, str]:
+        first, offset = begins[bisect_right(begins, row, key=itemgetter(0)) - 1]
+        return _record(path, layout, offset, row - first)
+
+    mixed = mixed_units(columns["timestamp"]) if "timestamp" in columns else None
+    if mixed is not None:
+        row, what = mixed
+        raise files.line_error(path, *record(row), f"has the time {what}", "bring all to one unit")
+    return columns, lambda row: f"line {record(row)[0]}"
 
 
 def _read_ahead(path: Path, fast: FastReader | None) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
@@ -88,30 +103,20 @@ def join(parts: list[Any], polars: bool) -> Any:
     return column if pl.String in kinds else column.to_numpy()
 
 
-def _refuse_gaps(path: Path, role: str, parts: list[Any]) -> None:
-    """Raise if a column of integers is one of texts only for what stands for no value, such as NULL."""
-    gap, whole = "", False
-    for part in parts:
-        if isinstance(part, np.ndarray) or not _holds_texts(part):
-            whole = True
-            continue
-        for start in range(0, len(part), _LOOK):
-            texts = list(part[start : start + _LOOK])
-            gaps = _GAPS.intersection(texts)
-            others = texts if not gaps else [text for text in texts if text not in _GAPS]
-            if plain.integers(others) is None:
-                return  # texts indeed
-            gap = gap or min(gaps, default="")
-            whole = whole or bool(others)
-    if gap and whole:
-        raise RatingsFileError(
-            f"{path}: the {role} ids are integers but for {gap!r}, which may stand for no {role}; remove such lines, "
-            "or load the file with your data-frame library and call Interactions.from_dataframe"
-        )
+def _record(path: Path, layout: Layout, offset: int, number: int) -> tuple[int, str]:
+    """Return the line, from 1, in which a record begins, by its number behind ``offset`` bytes; and its first line."""
+    lines: list[str] = []
 
+    def following() -> Iterator[str]:
+        for start, data in files.blocks(path, files.BLOCK):
+            if start + len(data) > offset:
+                for line in plain.text_lines(data[max(offset - start, 0) :]):
+                    lines.append(line)
+                    yield line
 
-def _holds_texts(part: Any) -> bool:
-    return isinstance(part, list) or str(part.dtype) == "String"
+    found = (line for line, fields in plain.records(following(), layout.separator) if not plain.is_blank(fields))
+    line = next(islice(found, number, None))
+    return files.lines_before(path, offset) + line + 1, lines[line]
 
 
 def _skip_lines(block: bytes, separator: str, left: int) -> tuple[int, int]:

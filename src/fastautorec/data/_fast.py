@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _columns as columns
+from fastautorec.data._files import BOM
 from fastautorec.data._layouts import Layout
-from fastautorec.data._plain import BLANKS, UNQUOTED, moments
+from fastautorec.data._plain import BLANKS, UNQUOTED, is_date, moments
 
 _PIECE = 1 << 18  # bytes whose masks stay in the cache
 _NEWLINE, _QUOTE, _ZERO, _NINE = b'\n"09'
@@ -127,7 +128,7 @@ class FastReader:
                 column = column.str.strip_chars(BLANKS)
                 if (column == "").any():
                     return None
-                found[role] = _times(column) if role == "timestamp" else self._ids(role, column)
+                found[role] = self._times(column) if role == "timestamp" else self._ids(role, column)
                 if found[role] is None:
                     return None
         return None if self._repeats_header(found) else found
@@ -140,6 +141,17 @@ class FastReader:
             if not numbers.null_count():
                 return numbers
         return column
+
+    def _times(self, column: Any) -> Any:
+        """Return texts as times, None if one is no time or of another kind than those of the first lines."""
+        texts, codes = columns.factorize("timestamp", column)
+        distinct, dates = texts.tolist(), self._layout.dates
+        if dates is not None and any(is_date(text) != dates for text in distinct):
+            return None
+        try:
+            return moments(distinct)[codes]
+        except ValueError:
+            return None
 
     def _repeats_header(self, found: dict[str, Any]) -> bool:
         import polars as pl  # noqa: PLC0415
@@ -156,7 +168,7 @@ def is_failure(error: BaseException) -> bool:
 
 
 def _is_clean_text(block: bytes) -> bool:
-    if b"\0" in block:
+    if b"\0" in block or block.startswith(BOM):  # polars would drop a mark that is part of the first field
         return False
     if not block.isascii():
         try:
@@ -210,12 +222,3 @@ def _has_odd_integers(block: bytes, data: Bytes, delimiters: list[int]) -> bool:
 def _is_odd(first: bytes, second: bytes) -> bool:
     """Return whether an integer that begins so may print in another way."""
     return (first == b"0" and second.isdigit()) or (first == b"-" and second == b"0") or first in _ODD_SIGNS
-
-
-def _times(column: Any) -> Any:
-    """Return texts as times, None if one is no time."""
-    texts, codes = columns.factorize("timestamp", column)
-    try:
-        return moments(texts.tolist())[codes]
-    except ValueError:
-        return None

@@ -27,6 +27,19 @@ _PACKED = {
     b"7z\xbc\xaf": "a 7z archive",
 }
 
+_PARQUET = (".parquet", ".parq", ".pq")  # in small or capital letters
+
+
+def parquet_parts(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder and its folders, without those that are hidden or begin with "_"."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in _PARQUET
+        and path.is_file()
+        and not any(name.startswith(("_", ".")) for name in path.relative_to(folder).parts)
+    ]
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:

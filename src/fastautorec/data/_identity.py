@@ -19,6 +19,7 @@ from fastautorec._checks import check_choice, kind
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_matching, check_user_items
 from fastautorec.data import _rearranging as rearranging
+from fastautorec.data._ids import MAX_SPARE
 from fastautorec.data._naming import same_ids
 from fastautorec.data._texts import is_text
 
@@ -54,18 +55,25 @@ def own_ids(data: Any, axis: Axis) -> Ids | None:
 def places(ids: Ids, among: Ids) -> Places:
     """Return where each id is in ``among``, int64, -1 where it is not; a text is the integer that prints so."""
     if ids.dtype.kind == among.dtype.kind == "i":
-        order = None if rearranging.ascends(among) else np.argsort(among, kind="stable")
-        ordered = among if order is None else among[order]
-        at = np.searchsorted(ordered, ids)
-        known = at < len(among)
-        known[known] = ordered[at[known]] == ids[known]
-        at[~known] = 0
-        return np.where(known, at if order is None or not len(order) else order[at], -1)
+        return _integer_places(ids, among)
     these, those = ids.tolist(), among.tolist()
     if is_text(ids) != is_text(among):
         these, those = map(str, these), map(str, those)
     place = dict(zip(those, range(len(among)), strict=True))
     return np.fromiter(map(place.get, these, repeat(-1)), np.int64, len(ids))
+
+
+def _integer_places(ids: Ids, among: Ids) -> Places:
+    low, high = (int(among.min()), int(among.max())) if len(among) else (0, 0)
+    if high - low <= 4 * (len(ids) + len(among)) + MAX_SPARE:  # a table of the range replaces the search
+        table: Places = np.full(high - low + 2, -1)
+        table[among - low] = np.arange(len(among))
+        inside = (ids >= low) & (ids <= high)
+        return table.take(ids - low if inside.all() else np.where(inside, ids - low, -1))
+    order = np.argsort(among, kind="stable")
+    at = np.searchsorted(among, ids, sorter=order)
+    at = order[np.minimum(at, len(among) - 1)]
+    return np.where(among[at] == ids, at, -1)
 
 
 def renumbered(data: Any, user_ids: Ids | None = None, item_ids: Ids | None = None) -> Any:
@@ -232,6 +240,19 @@ def _refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str)
     else:
         first = f"it lacks {ids[at]!s}, {axis.place} {at} of {reference}"
     raise ValueError(f"`{name}` has {what}: {first}; use {fix}")
+
+
+def differing(axis: Axis, name: str, own: Ids, reference: str, ids: Ids) -> str:
+    """Return in what the ids of two sides differ that have no interaction in common."""
+    common = int((places(ids, own) >= 0).sum())
+    if common:
+        return f"of its {len(own):,} {axis.many}, {common:,} are among {reference}, but nothing belongs to them"
+    mine, theirs = ("texts" if is_text(some) else "integers" for some in (own, ids))
+    if mine == theirs:
+        return f"those of {name} are such as {_first(own)}, those of {reference} such as {_first(ids)}"
+    return (
+        f"the ids of {name} are {mine}, such as {_first(own)}, and those of {reference} {theirs}, such as {_first(ids)}"
+    )
 
 
 # --- ready-made splits ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from fastautorec._checks import check_real
 from fastautorec._compute.csr import Csr, without_copies
 from fastautorec._compute.inputs import check_user_items
 from fastautorec.data import _columns as columns
+from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _naming as naming
 from fastautorec.data._description import Description, Source
 from fastautorec.data._identity import ITEMS, USERS, own_ids
@@ -110,7 +111,8 @@ class Interactions(OnDisk):
             Column of numbers.
         timestamp : str, optional
             Column of numbers, dates, durations, or ISO 8601 texts. Dates become seconds since 1970, durations seconds,
-            whatever the unit of the column; numbers stay as they are.
+            whatever the unit of the column; numbers stay as they are. Numbers that are plainly seconds beside
+            milliseconds, or texts of both numbers and dates, are refused.
         threshold : float, optional
             A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
             positive one. Without it every row is positive, whatever its rating. A pair that occurs several times is
@@ -124,7 +126,12 @@ class Interactions(OnDisk):
         ------
         ValueError
             For a missing column, ``threshold`` without ``rating`` or above all of them, a missing value,
-            or one that is no id, number or time, with its row.
+            or one that is no id, number or time, with its row; or for a text such as ``NULL`` among integer ids.
+
+        Warns
+        -----
+        UserWarning
+            For a text such as ``nan``, ``NULL`` or ``-`` among other texts, which may stand for no id.
 
         Examples
         --------
@@ -138,6 +145,8 @@ class Interactions(OnDisk):
         moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
         users = columns.factorize(user, naming.column(df, "user", user))
         items = columns.factorize(item, naming.column(df, "item", item))
+        for role, found in (("user", users), ("item", items)):
+            doubtful.check_gaps(role, *found, "row {}".format)
         return cls._from_columns(users, items, ratings, moments, threshold)
 
     @classmethod

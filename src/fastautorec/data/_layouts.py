@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastautorec._checks import check_choice
+from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
@@ -48,6 +49,8 @@ class Layout:
         Roles among user, item and timestamp whose first values are not all integers.
     decimal_comma : bool
         Whether ratings are written as ``4,5``.
+    dates : bool or None
+        Whether times are dates, and not numbers; None where the first lines do not tell.
     numeric : tuple of int
         Fields without a role that hold numbers in the first lines.
     preamble : int
@@ -61,6 +64,7 @@ class Layout:
     evidence: dict[str, str]
     texts: frozenset[str]
     decimal_comma: bool = False
+    dates: bool | None = None
     numeric: tuple[int, ...] = ()
     preamble: int = 0
 
@@ -77,7 +81,7 @@ def find_format(path: Path, requested: str, words: Words) -> str:
     if not path.exists():
         raise FileNotFoundError(f"`path` must name a rating file, but {path} does not exist")
     if path.is_dir():
-        if requested in ("auto", "parquet") and any(path.rglob("*.parquet")):
+        if requested == "parquet" or (requested == "auto" and files.parquet_parts(path)):
             return "parquet"
         if requested in ("auto", "netflix"):
             return "netflix"
@@ -115,6 +119,8 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     if len(rows[0]) < 2:
         named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
         raise files.line_error(path, 1, lines[0], named, _SEPARATE)
+    if separator in plain.UNQUOTED:
+        doubtful.refuse_quoted_columns(path, lines, rows)
     header, names, body = False, None, rows
     try:
         if header := _has_header(rows, words):
@@ -137,6 +143,8 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         raise ValueError(f"{path}: {error}") from None
     comma = separator in (";", "\t", " ", "|") and "rating" in position
     ratings = [row[position["rating"]] for row in body if len(row) == len(rows[0])] if comma else []
+    doubtful.refuse_thousands(path, ratings)
+    times = [row[position["timestamp"]] for row in body if len(row) == len(rows[0])] if "timestamp" in position else []
     return Layout(
         separator=separator,
         names=names,
@@ -149,6 +157,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             if role in position and not evidence.are_whole(body, position[role])
         ),
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + header,
         numeric=tuple(evidence.numeric_columns(body or rows, position)),
     )

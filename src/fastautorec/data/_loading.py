@@ -10,11 +10,12 @@ import numpy as np
 
 from fastautorec._checks import check_real
 from fastautorec.data import _columns as columns
+from fastautorec.data import _doubtful as doubtful
+from fastautorec.data import _identity as identity
 from fastautorec.data._description import Source
 from fastautorec.data._interactions import Interactions
 from fastautorec.data._readers import read_columns
 from fastautorec.data._roles import Words, untyped
-from fastautorec.data._texts import is_text
 from fastautorec.exceptions import RatingsFileError
 
 
@@ -43,6 +44,10 @@ def load(
     try:
         users = columns.factorize(source.headings["user"], _with_lonely(found.user, found.lonely))
         items_found = columns.factorize(source.headings["item"], found.item)
+        for role, ids_and_codes in (("user", users), ("item", items_found)):
+            if found.unquoted:
+                doubtful.check_quoted_ids(role, ids_and_codes[0], f"{path}: ")
+            doubtful.check_gaps(role, *ids_and_codes, found.place, f"{path}: ")
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
     ids, rows = users
@@ -55,9 +60,12 @@ def load(
         raise ValueError(f"{path}: {error}") from None
     source.repeated = n_rows - data.nnz
     if items is not None:
-        known = data.with_items(items)
+        known = data._with(identity.ITEMS, items)
         if data.nnz and not known.nnz:
-            raise ValueError(f"`items` names none of the items of {path}{_why_none(data.item_ids, known.item_ids)}")
+            why = "it is empty"
+            if len(known.item_ids):
+                why = identity.differing(identity.ITEMS, "the file", data.item_ids, "`items`", known.item_ids)
+            raise ValueError(f"`items` names none of the items of {path}: {why}")
         source.dropped.append((data.nnz - known.nnz, "items that `items` does not name"))
         data = known
     data._source = source
@@ -67,26 +75,13 @@ def load(
 def _how_to_rate(source: Source) -> str:
     """Return what to say where ratings are asked for and no column is known to hold them."""
     if not source.ignored:
-        return "has no column for them; leave `threshold` out"
+        return "has no column for them; threshold=None takes every row"
     likely = source.ignored if source.numeric is None else source.numeric
     place = re.fullmatch("column ([0-9]+)", likely[0]) if len(likely) == 1 else None
     name = (place[1] if place else repr(untyped(likely[0]))) if len(likely) == 1 else "COLUMN"
     first = ", ".join([*likely, *(other for other in source.ignored if other not in likely)][:10])
     more = f" and {len(source.ignored) - 10} more" if len(source.ignored) > 10 else ""
     return f"has no column that is known to hold them; say rating={name} (columns not used: {first}{more})"
-
-
-def _why_none(found: Any, wanted: Any) -> str:
-    """Return in what ids of a file differ from those asked for."""
-    kinds = ["texts" if is_text(ids) else "integers" for ids in (found, wanted)]
-    first, other = (repr(ids.tolist()[0]) for ids in (found, wanted)) if len(wanted) else ("", "")
-    if not other:
-        return ": it is empty"
-    if kinds[0] != kinds[1]:
-        return (
-            f": the ids of the file are {kinds[0]}, such as {first}, and those of `items` {kinds[1]}, such as {other}"
-        )
-    return f": those of the file are such as {first}, those of `items` such as {other}"
 
 
 def _with_lonely(users: Any, lonely: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec.data import _identity as identity
 from fastautorec.data import _naming as naming
 from fastautorec.data import _rearranging as rearranging
+from fastautorec.data._times import mixed_units
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -86,8 +88,8 @@ class Numbered:
         Parameters
         ----------
         user_ids : array of integers or strings (m,)
-            Distinct ids. Interactions of other users are left out; an id without interactions is an empty row. Integers
-            find the strings that they print as, and the other way round.
+            Distinct ids. Interactions of other users are left out, with a warning if that leaves none; an id without
+            interactions is an empty row. Integers find the strings that they print as, and the other way round.
 
         Returns
         -------
@@ -108,7 +110,7 @@ class Numbered:
         array([[0., 1.],
                [0., 0.]], dtype=float32)
         """
-        return self._with(identity.USERS, user_ids)
+        return self._warned(identity.USERS, self._with(identity.USERS, user_ids))
 
     def with_items(self, item_ids: Any) -> Self:
         """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
@@ -116,8 +118,8 @@ class Numbered:
         Parameters
         ----------
         item_ids : array of integers or strings (n,)
-            Distinct ids. Interactions with other items are left out; an id without interactions is an empty column.
-            Integers find the strings that they print as, and the other way round.
+            Distinct ids. Interactions with other items are left out, with a warning if that leaves none; an id without
+            interactions is an empty column. Integers find the strings that they print as, and the other way round.
 
         Returns
         -------
@@ -137,7 +139,18 @@ class Numbered:
         >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
         array([[1., 0.]], dtype=float32)
         """
-        return self._with(identity.ITEMS, item_ids)
+        return self._warned(identity.ITEMS, self._with(identity.ITEMS, item_ids))
+
+    def _warned(self, axis: identity.Axis, result: Self) -> Self:
+        """Return interactions with other ids, and warn where that has left nothing of them."""
+        own, ids = getattr(self, axis.attribute), getattr(result, axis.attribute)
+        if self.nnz and not result.nnz and len(ids):
+            warnings.warn(
+                f"{axis.method} has left none of {self.nnz:,} interactions: "
+                + identity.differing(axis, "these data", own, f"`{axis.attribute}`", ids),
+                stacklevel=3,
+            )
+        return result
 
     def _with(self, axis: identity.Axis, ids: Any) -> Self:
         name = axis.attribute
@@ -172,15 +185,29 @@ class Numbered:
                 f"`a` and `b` must both have timestamps or neither, but only `{has}` has; give `{lacks}` some, or take "
                 f"Interactions({has}.user_items, {has}.user_ids, {has}.item_ids), which has none"
             )
+        self._refuse_other_unit(other)
         user_ids, item_ids = (
             None if self._ids_given[axis.number] else identity.own_ids(other, axis)
             for axis in (identity.USERS, identity.ITEMS)
         )
         return self._like(*rearranging.union(mine, its, self.timestamps, other.timestamps), user_ids, item_ids)
 
+    def _refuse_other_unit(self, other: Numbered) -> None:
+        """Raise if the times of one side are clearly of another unit than those of the other."""
+        both = [times for times in (self.timestamps, other.timestamps) if times is not None and len(times)]
+        ends = np.array([end for times in both for end in (times.min(), times.max())])
+        mixed = mixed_units(ends) if len(both) == 2 else None
+        if mixed is not None:
+            raise ValueError(f"`a` and `b` must have times of one unit, got {mixed[1]}; bring all to one unit")
+
     def __radd__(self, other: Any) -> Self:
         """Return the interactions themselves for 0, which `sum` begins with."""
         return self if isinstance(other, int) and other == 0 else self.__add__(other)
+
+    @property
+    def nnz(self) -> int:
+        """Number of interactions."""
+        raise NotImplementedError
 
     def _like(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _columns as columns
+from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.data._fast import is_failure
 from fastautorec.data._roles import Roles, UnclearColumnsError, Words, find_roles
@@ -20,7 +21,6 @@ Array = npt.NDArray[Any]
 
 PYARROW = importlib.util.find_spec("pyarrow") is not None
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-_ENDINGS = (".parquet", ".parq", ".pq")  # in small or capital letters
 
 
 def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:
@@ -31,7 +31,7 @@ def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any]
     schemas = [(part, _names(part, polars), folders) for part, folders in parts]
     first, names, folders = schemas[0]
     for part, others, other_folders in schemas[1:]:
-        if others != names or list(other_folders) != list(folders):
+        if {*others} != {*names} or {*other_folders} != {*folders}:  # in any order
             raise RatingsFileError(
                 f"{part}: has other columns than {first.name}: {', '.join([*others, *other_folders])}"
             )
@@ -64,11 +64,9 @@ def _parts(path: Path) -> list[tuple[Path, dict[str, str]]]:
     if path.is_file():
         return [(path, {})]
     found = []
-    for part in sorted(one for one in path.rglob("*") if one.suffix.lower() in _ENDINGS):
-        folders = part.relative_to(path).parts[:-1]
-        if part.is_file() and not any(name.startswith(("_", ".")) for name in (*folders, part.name)):
-            pairs = (folder.partition("=") for folder in folders)
-            found.append((part, {unquote(key): unquote(value) for key, equals, value in pairs if equals}))
+    for part in files.parquet_parts(path):
+        pairs = (folder.partition("=") for folder in part.relative_to(path).parts[:-1])
+        found.append((part, {unquote(key): unquote(value) for key, equals, value in pairs if equals}))
     if not found:
         raise FileNotFoundError(f"`path` must hold *.parquet files, the folder {path} has none that counts")
     return found

@@ -172,16 +172,17 @@ class PlainReader:
         done: dict[str, list[Any]] = {role: [] for role in layout.position}
         at_user, at_item = layout.position["user"], layout.position["item"]
         at_rating, at_time = layout.position.get("rating", -1), layout.position.get("timestamp", -1)
+        dates = layout.dates
         users, items, ratings, moments = (texts.get(role, []) for role in ROLES)
         heading = (None, None) if layout.names is None else (layout.names[at_user], layout.names[at_item])
         for number, fields in records(lines, layout.separator, layout.n_fields):
             if len(fields) != layout.n_fields:
-                if _is_blank(fields):
+                if is_blank(fields):
                     continue
                 raise LineFault(number, f"must have {layout.n_fields} fields, has {len(fields)}", self._fix_number())
             user, item = fields[at_user].strip(BLANKS), fields[at_item].strip(BLANKS)
             if not user or not item:
-                if _is_blank(fields):
+                if is_blank(fields):
                     continue
                 raise LineFault(number, "has no item id" if user else "has no user id")
             if "\n" in user or "\n" in item:
@@ -194,7 +195,7 @@ class PlainReader:
                 ratings.append(self._rating(number, fields[at_rating].strip(BLANKS)))
             if at_time >= 0:
                 text = fields[at_time].strip(BLANKS)
-                if not (text.isdecimal() and text.isascii()):
+                if dates or not (text.isdecimal() and text.isascii()):
                     self._check_moment(number, text)
                 moments.append(text)
             if len(users) == _CHUNK:
@@ -228,6 +229,13 @@ class PlainReader:
             raise LineFault(
                 number, "must have a number or an ISO 8601 date as its time", fix + self._or("timestamp")
             ) from None
+        if self._layout.dates is not None and is_date(text) != self._layout.dates:
+            kinds = ("a number", "a date")
+            raise LineFault(
+                number,
+                f"has {kinds[is_date(text)]} as its time where lines before have {kinds[self._layout.dates]}",
+                "write all times alike" + self._or("timestamp"),
+            )
 
     def _or(self, role: str) -> str:
         """Return the way out where a column may hold something else than taken for."""
@@ -241,13 +249,18 @@ class PlainReader:
         return f"{FIX_LINE} (fields are separated by {separator!r}{quote})"
 
 
+def is_date(text: str) -> bool:
+    """Return whether a time is a date, and not a number."""
+    return _DATE.match(text) is not None
+
+
 def moment(text: str) -> int | float:
     """Return a number as it is, or an ISO 8601 date and time as seconds since 1970; raise ValueError for others."""
     if _WHOLE.fullmatch(text) and len(text) <= 20 and -(2**63) <= int(text) < 2**63:
         return int(text)
     if NUMBER.fullmatch(text):
         value = float(text)
-    elif _DATE.match(text):
+    elif is_date(text):
         value = parse_time(text)
     else:
         value = math.nan
@@ -294,5 +307,6 @@ def _move(texts: dict[str, list[Any]], done: dict[str, list[Any]]) -> None:
         values.clear()
 
 
-def _is_blank(fields: Sequence[str]) -> bool:
+def is_blank(fields: Sequence[str]) -> bool:
+    """Return whether a record holds nothing, and is passed over."""
     return not any(field.strip(BLANKS) for field in fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from fastautorec.data import _evidence as evidence
 from fastautorec.data import _lists as lists
 from fastautorec.data import _netflix as netflix
 from fastautorec.data import _parquet as parquet
+from fastautorec.data import _plain as plain
 from fastautorec.data._description import Source
 from fastautorec.data._layouts import find_format, find_layout, separator_name
 from fastautorec.data._roles import ROLES, Words
@@ -33,12 +35,16 @@ class Columns(NamedTuple):
     timestamp: Any
     lonely: Any  # users who are named without any item; None where a file cannot name such
     source: Source
+    unquoted: bool  # whether quotation marks are part of the ids
+    place: Callable[[int], str]  # names a row for a message
 
 
 def read_columns(path: Path, requested: str, words: Words) -> Columns:
     """Read a rating file of any format; see `fastautorec.read_ratings`."""
     kind = find_format(path, requested, words)
     found: dict[str, Any]
+    unquoted = False
+    place: Callable[[int], str] = "row {}".format
     if kind == "parquet":
         found, roles, names = parquet.read_parquet(path, words, _POLARS)
         source = Source(str(path), "parquet", None, len(names), _headings(names, roles.position), roles.evidence)
@@ -49,9 +55,11 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
     elif kind == "lists":
         found = lists.read_lists(path)
         source = Source(str(path), "lists", "blanks", None, {"user": "the first", "item": "each other"}, {})
+        unquoted = True
     else:
         layout = find_layout(path, requested, words)
-        found = delimited.read_delimited(path, layout, _POLARS)
+        found, place = delimited.read_delimited(path, layout, _POLARS)
+        unquoted = layout.separator in plain.UNQUOTED
         headings = _headings(layout.names, layout.position)
         form = "decimal comma" if layout.decimal_comma else ""
         separator = separator_name(layout.separator)
@@ -69,7 +77,11 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         raise RatingsFileError(f"{path}: {error}") from None
     if "rating" in found:
         _drop_never_play_again(found, requested, source)
-    return Columns(**{role: found.get(role) for role in (*ROLES, "lonely")}, source=source)
+        if source.dropped:
+            place = "row {}".format  # rows have other numbers now
+    return Columns(
+        **{role: found.get(role) for role in (*ROLES, "lonely")}, source=source, unquoted=unquoted, place=place
+    )
 
 
 def _heading(names: Any, i: int) -> str:

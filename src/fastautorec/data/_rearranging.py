@@ -33,13 +33,17 @@ def rearranged(
     n_cols : int
         Number of new columns.
     """
+    new_column = np.empty(0, np.int32) if columns is None else columns.astype(np.int32)
     starts, lengths = csr.indptr[:-1], csr.row_lengths()
     if rows is not None:
+        if columns is not None and csr.nnz <= BLOCK and _are_all(rows, csr.shape[0]) and new_column.min(initial=0) >= 0:
+            ids = new_column.take(csr.indices[: csr.nnz])  # one sort does without gathering the rows
+            ids, times = _sorted_within_rows(ids, times, lengths, n_cols, rows)
+            return Csr(np.concatenate(([0], np.cumsum(lengths[rows]))), ids, None, n_cols), times
         starts, lengths = (np.where(rows < 0, 0, np.append(old, 0)[rows]) for old in (starts, lengths))
     before = np.concatenate(([0], np.cumsum(lengths)))
     position = smallest(csr.nnz)
     shifts = (starts - before[:-1]).astype(position)
-    new_column = np.empty(0, np.int32) if columns is None else columns.astype(np.int32)
     known = new_column >= 0
     stays_sorted, complete = ascends(new_column[known]), bool(known.all())
     parts = []
@@ -62,19 +66,31 @@ def rearranged(
     return csr, None if times is None else np.concatenate([times[:0], *(part[2] for part in parts)])
 
 
+def _are_all(rows: Places, n_rows: int) -> bool:
+    """Return whether distinct rows, or -1, are all that there are."""
+    return len(rows) == n_rows and bool((rows >= 0).all())
+
+
 def _sorted_within_rows(
-    ids: npt.NDArray[np.int32], times: Array | None, lengths: Places, n_cols: int
+    ids: npt.NDArray[np.int32], times: Array | None, lengths: Places, n_cols: int, rows: Places | None = None
 ) -> tuple[npt.NDArray[np.int32], Array | None]:
-    """Return the ids in ascending order within each row, and their times; one sort of small keys is the fastest."""
-    numbers = np.arange(len(lengths), dtype=smallest(len(lengths) * n_cols))
-    row = np.repeat(numbers * n_cols, lengths)
-    keys = row + ids
+    """Return the ids in ascending order within each row, and their times; one sort of small keys is the fastest.
+
+    With ``rows`` (m,), the rows come in that order, of which each is one.
+    """
+    first = np.arange(len(lengths), dtype=smallest(len(lengths) * n_cols)) * n_cols  # key of each row
+    own = first
+    if rows is not None:
+        own = np.empty_like(first)
+        own[rows] = first
+    keys = np.repeat(own, lengths)
+    keys += ids
     if times is None:
         keys.sort()
     else:
         order = np.argsort(keys)
         keys, times = keys[order], times[order]
-    keys -= row
+    keys -= np.repeat(first, lengths if rows is None else lengths[rows])
     return keys.astype(np.int32, copy=False), times
 
 

@@ -30,6 +30,14 @@ SECONDS = {
     "ms": 1e-3,
     "us": 1e-6,
 }
+# What numbers of each unit are, in the years 1980 to 2099.
+UNITS = {
+    "days such as 20240131": (19_800_101, 20_991_232),
+    **{
+        unit: (315_532_800 * scale, 4_102_444_800 * scale)
+        for unit, scale in (("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
+    },
+}
 
 
 def numbers(name: str, column: Any) -> npt.NDArray[np.floating[Any]]:
@@ -67,6 +75,38 @@ def times(name: str, column: Any) -> Array:
     Dates and ISO 8601 texts become seconds since 1970, and durations become seconds, whatever the unit of the column.
     Texts that are all integers stay integers.
     """
+    values = _times(name, column)
+    mixed = mixed_units(values)
+    if mixed is not None:
+        row, what = mixed
+        raise ValueError(f"column {name!r} must hold times of one unit, got {what} in row {row}; bring all to one unit")
+    return values
+
+
+def mixed_units(values: Array) -> tuple[int, str] | None:
+    """Return the first row whose unit is not that of row 0, and what is there, if each row is clearly of some unit.
+
+    Numbers that count from anywhere else are not: no such column leaves out all that lies between two units.
+    """
+    if not values.size:
+        return None
+    low, high = values.min(), values.max()
+    if next((unit for unit, (first, end) in UNITS.items() if first <= low < end), None) is None:
+        return None
+    its = next((unit for unit, (first, end) in UNITS.items() if first <= values[0] < end), None)
+    if its is None or UNITS[its][0] <= low <= high < UNITS[its][1]:
+        return None
+    known = np.zeros(len(values), bool)
+    for first, end in UNITS.values():
+        known |= (values >= first) & (values < end)
+    if not known.all():
+        return None
+    row = int(np.argmax((values < UNITS[its][0]) | (values >= UNITS[its][1])))
+    unit = next(unit for unit, (first, end) in UNITS.items() if first <= values[row] < end)
+    return row, f"{values[row]}, which looks like {unit}, where the first is {values[0]}, like {its},"
+
+
+def _times(name: str, column: Any) -> Array:
     if is_polars(column, "String"):
         if column.null_count():
             _refuse(name, column.is_null().arg_max(), None)

@@ -1,0 +1,126 @@
+"""Fields that are hardly meant as they are written: in quotation marks, for no value, or in two readings."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec.data import _plain as plain
+from fastautorec.data._texts import is_text
+from fastautorec.exceptions import RatingsFileError
+
+Ids = npt.NDArray[Any]
+
+GAPS = (
+    *("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "NONE", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N"),
+    "-",
+)
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+_ENCLOSED = re.compile(r'"(?:[^"]|"")*"')  # a whole field as csv quotes it
+_FIX_QUOTES = (
+    "write the file without them (in R quote=FALSE, row.names=FALSE, in Python quoting=csv.QUOTE_NONE), or load it "
+    "with your data-frame library and call Interactions.from_dataframe"
+)
+
+
+def refuse_quoted_columns(path: Path, lines: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Raise for lines without quoting where all of a column, or all of the first line, is in quotation marks.
+
+    Whoever wrote them meant quoting. A title with quotation marks among others without stays as it is.
+    """
+    body = rows[1:] or rows
+    columns = ([row[i] for row in body if len(row) > i and row[i]] for i in range(len(rows[0])))
+    for fields in (rows[0], *columns):
+        if fields and all(_ENCLOSED.fullmatch(field) for field in fields):
+            fault = f"has {fields[0]} in quotation marks, which would be part of each such field here"
+            number = 0 if fields is rows[0] else next(i for i, line in enumerate(lines) if fields[0] in line)
+            raise RatingsFileError(f"{path}: {fault}, in {lines[number][:120]!r}; {_FIX_QUOTES}")
+
+
+def check_quoted_ids(role: str, ids: Ids, beginning: str) -> None:
+    """Look at ascending ids, read without quoting, for quotation marks that do not belong to them.
+
+    Ids that all stand in marks, or with marks within that are doubled, are refused. Those that also occur without them
+    are warned of: a song and another may be called so.
+    """
+    if not is_text(ids):
+        return
+    first, last = (bisect_left(ids, sign) for sign in ('"', "#"))  # "#" follows the mark
+    marked = [text for text in ids[first:last].tolist() if len(text) > 2 and _ENCLOSED.fullmatch(text)]
+    doubled = next((text for text in marked if '""' in text[1:-1]), None)
+    if doubled is not None or (marked and len(marked) == len(ids)):
+        raise ValueError(
+            f"the {role} {doubled or marked[0]} is written with quotation marks around it, which would be part of it "
+            f"here; {_FIX_QUOTES}"
+        )
+    twins = [text for text in marked if _place(ids, text[1:-1]) is not None]
+    if twins:
+        more = f" and {len(twins) - 1:,} more" if len(twins) > 1 else ""
+        warnings.warn(
+            f"{beginning}the {role} {twins[0][1:-1]!r}{more} also occurs in quotation marks, as another {role}; if "
+            f"that is the same one, {_FIX_QUOTES}",
+            stacklevel=3,
+        )
+
+
+def check_gaps(
+    role: str, ids: Ids, codes: npt.NDArray[np.int32], place: Callable[[int], str], beginning: str = ""
+) -> None:
+    """Warn of ascending ids that may stand for no value; raise for them where all others are integers.
+
+    Parameters
+    ----------
+    role : {"user", "item"}
+    ids : (n,)
+    codes : int32 (rows,)
+        The id of each row.
+    place : callable
+        Returns how to name a row.
+    beginning : str
+        Of the warning.
+    """
+    if not is_text(ids) or not len(ids):
+        return
+    gaps = {gap: code for gap in GAPS if (code := _place(ids, gap)) is not None}
+    if not gaps:
+        return
+    others = [text for text in ids.tolist() if text not in gaps] if len(gaps) < len(ids) else []
+    told = []
+    for gap, code in gaps.items():
+        rows = codes == code
+        count, first = int(np.count_nonzero(rows)), place(int(np.argmax(rows)))
+        told.append(f"{gap!r} ({count:,} of {len(codes):,} rows, first in {first})")
+    if others and plain.integers(others) is not None:
+        raise ValueError(
+            f"the {role} ids are integers but for {' and '.join(told)}, which may stand for no {role}; remove such "
+            "rows, or give them an id"
+        )
+    warnings.warn(
+        f"{beginning}among the {role} ids, {' and '.join(told)} may stand for no {role}, but counts as one; remove "
+        "such rows if it does",
+        stacklevel=3,
+    )
+
+
+def _place(ids: Ids, text: str) -> int | None:
+    """Return where a text is among ascending ones; NumPy 2.4 cannot search texts of variable width."""
+    at = bisect_left(ids, text)
+    return at if at < len(ids) and ids[at] == text else None
+
+
+def refuse_thousands(path: Path, ratings: Sequence[str]) -> None:
+    """Raise where commas in ratings may be decimal commas or set off thousands."""
+    commas = [text for text in ratings if "," in text]
+    if commas and all(_THOUSANDS.fullmatch(text) for text in commas):
+        number = commas[0].replace(",", "")
+        raise RatingsFileError(
+            f"{path}: ratings such as {commas[0]!r} may be {number} or {commas[0].replace(',', '.')}; write them "
+            "without the comma or with a decimal point, or leave them out with rating=False"
+        )
