@@ -78,7 +78,7 @@ FITTING = {
     "addresses": "10.0.0.1,a\n10.0.0.2,b\n",
     "versions": "1.2.3,2.1.10-b\n1.2.4,1.0.0\n",
     "few lines": lines(lambda k: f"u{k},{k % 7},5", 19),
-    "numbers of days": "1,2,20240101\n2,3,20240102\n",
+    "numbers of days": "1,2,5,20240101\n2,3,4,20240102\n",
     "no rating in one line": "1,2,3,2024-01-01\n1,3,4,2024-01-02T08:00:00Z\n",
 }
 

@@ -110,19 +110,26 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     declared = _DECLARED.fullmatch(lines[0].strip(" "))
     if declared:
         lines = lines[1:] or [""]
+    _refuse_preamble(path, lines[: evidence.LOOK], words)
     separator = words.sep or (declared and declared[1].replace("\\t", "\t")) or _find_separator(path, lines, requested)
     rows = _rows(lines, separator)
     if len(rows[0]) < 2:
         named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
         raise files.line_error(path, 1, lines[0], named, _SEPARATE)
-    header, names, body = False, None, rows
+    header, names, body = None, None, rows
     try:
-        if header := _has_header(rows, words):
+        header = _has_header(rows, words)
+        if header is None and not _breaks_off(lines[: evidence.LOOK], separator, len(rows[0])):
+            evidence.ask_for_header(rows[0], words)
+        if header:
             names, body = tuple(rows[0]), rows[1:]
         by_position = not header and not words.given().keys() & {"user", "item"}
         position, found_by = find_roles(names, len(rows[0]), words)
         if by_position:
-            evidence.check_positions(body, {role: i for role, i in position.items() if found_by[role] == "by position"})
+            if words.header is None:
+                evidence.refuse_sizes(body)
+            open_roles = {role: i for role, i in position.items() if found_by[role] == "by position"}
+            evidence.check_positions(body, open_roles, separator)
         if names is not None and found_by.get("timestamp") == "by name":
             at = position["timestamp"]
             evidence.check_hours(untyped(names[at]), at, body)
@@ -149,7 +156,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             if role in position and not evidence.are_whole(body, position[role])
         ),
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
-        preamble=bool(declared) + header,
+        preamble=bool(declared) + bool(header),
         numeric=tuple(evidence.numeric_columns(body or rows, position)),
     )
 
@@ -166,11 +173,40 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
         raise RatingsFileError(
             f"{path}: begins with {first[:40]!r}, as a web page does; was the file downloaded whole?"
         )
+    if first.lower().startswith("%%matrixmarket"):
+        raise RatingsFileError(
+            f"{path}: begins with {first[:60]!r}, so it is a matrix in SciPy's reach: "
+            "Interactions(scipy.io.mmread(path).tocsr())"
+        )
     marks = {line.lstrip()[:1] for line in lines}
     if words.header is None and first[:1] in ("#", "%") and len(marks) > 1:
         raise files.line_error(
             path, 1, lines[0], "looks like a comment", "remove such lines, or say header=False if it is data"
         )
+
+
+def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
+    """Raise if the lines have the same number of fields but for the first ones, which may be a title or sizes."""
+    found: tuple[int, int, int] | None = None  # fields, and of the first line; number of the first lines
+    for separator in [words.sep] if words.sep else [*_SEPARATORS, " "]:
+        lengths = [len(row) for row in _rows(lines, separator)]
+        others = [i for i, length in enumerate(lengths) if length != lengths[-1]]
+        before = len(others)
+        if lengths[-1] < 2 or (found and found[0] >= lengths[-1]):
+            continue
+        if others == [] or (others == list(range(before)) and 2 * before < len(lengths) - 1 + (before == 1)):
+            found = (lengths[-1], lengths[0], before)
+    if found is None or not found[2]:
+        return
+    n_fields, own, before = found
+    raise files.line_error(
+        path,
+        1,
+        lines[0],
+        f"has {own} field{'s' * (own > 1)} where the lines below have {n_fields}",
+        f"remove the first {'line' if before == 1 else f'{before} lines'} if {'it is' if before == 1 else 'they are'} "
+        "a title or sizes; a header must name every column",
+    )
 
 
 def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
@@ -230,6 +266,15 @@ def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
     return rows or [lines[0].split(separator)]
 
 
+def _breaks_off(lines: Sequence[str], separator: str, n_fields: int) -> bool:
+    """Return whether the sampled lines have a fault that the reader will name."""
+    try:
+        list(plain.records(lines, separator, n_fields))
+    except plain.LineFault:
+        return True
+    return any("\0" in line for line in lines)
+
+
 def _are_lists(path: Path, lines: Sequence[str]) -> bool:
     """Return whether the lines are ``user item item ...``; raise where that is as likely as columns."""
     rows = [plain.words_of(line) for line in lines]
@@ -257,7 +302,8 @@ def _are_lists(path: Path, lines: Sequence[str]) -> bool:
 # -- header --------------------------------------------------------------------------------------------------------
 
 
-def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
+def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool | None:
+    """Return whether the first line names the columns; None where nothing tells."""
     if words.header is not None:
         return words.header
     if any(isinstance(value, str) for value in words.given().values()):
@@ -268,12 +314,18 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
             "header=True if it is such a header, or header=False if it is data"
         )
     first = rows[0]
+    values = [bool(_VALUE_START.match(field)) or evidence.is_value(field) for field in first]
     known = {role[0] for name in first if (role := role_of(untyped(name)))}
     if {"user", "item"} <= known:
         return True
-    if any(_VALUE_START.match(field) or evidence.is_value(field) for field in first):
+    if not any(values) and _is_over_values(rows):
+        return True
+    if evidence.is_among_others(rows):
         return False
-    return _is_over_values(rows) or any(looks_like_a_heading(name) for name in first)
+    headings = [looks_like_a_heading(name) for name in first]
+    if not any(values) and any(headings):
+        return True
+    return False if any(values) and not any(headings) else None
 
 
 def _is_over_values(rows: Sequence[Sequence[str]]) -> bool:

@@ -137,9 +137,17 @@ def place(role: str, value: str | int, names: Sequence[str] | None, n_fields: in
         if known.count(value) == 1:
             return known.index(value)
     there = "it has no header" if names is None else f"it has {shown(names)}"
-    twice = names is not None and (value in names or value in plain)
-    rule = "a column name that occurs once" if twice else "a column of the file"
-    raise ValueError(f"`{role}` must name {rule}, got {value!r}; {there}")
+    twice = [] if names is None else [i for i in range(n_fields) if value in (names[i], plain[i])]
+    if twice:
+        places = " or ".join(f"{role}={i}" for i in twice)
+        raise ValueError(f"`{role}` must name a column name that occurs once, got {value!r}; {there}; say {places}")
+    raise ValueError(f"`{role}` must name a column of the file, got {value!r}; {there}")
+
+
+def word_for(names: Sequence[str], i: int) -> str:
+    """Return how a caller writes a column: by its name, or by its position where others have that name too."""
+    name = untyped(names[i])
+    return repr(name) if name and [untyped(other) for other in names].count(name) == 1 else str(i)
 
 
 def untyped(name: str) -> str:
@@ -177,7 +185,7 @@ def _by_name(names: Sequence[str], roles: Sequence[str], taken: set[int]) -> dic
         rivals = _rivals(names, ranks)
         if len(rivals) > 1:
             several = " and ".join(repr(names[i]) for i in rivals)
-            words = [f"{role}={untyped(names[i])!r}" for i in rivals]
+            words = [f"{role}={word_for(names, i)}" for i in rivals]
             none = [] if role in ("user", "item") else [f"{role}=False"]
             raise UnclearColumnsError(f"{several} may each be the {role}; say which: {' or '.join([*words, *none])}")
         found[role] = rivals[0]
@@ -216,7 +224,7 @@ def _require(names: Sequence[str], found: Mapping[str, int]) -> None:
     if lists and "item" in missing:
         raise UnclearColumnsError(f"{lists[0]!r} holds a list in each row; read_ratings takes one item in a row")
     example = ", ".join(
-        f"{role}={untyped(names[found[role]])!r}" if role in found else f"{role}=COLUMN" for role in ("user", "item")
+        f"{role}={word_for(names, found[role])}" if role in found else f"{role}=COLUMN" for role in ("user", "item")
     )
     known = "".join(f" (only {role}: {names[found[role]]})" for role in ("user", "item") if role in found)
     raise UnclearColumnsError(

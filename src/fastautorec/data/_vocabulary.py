@@ -122,3 +122,12 @@ OTHER = {
     *("rank", "label", "comment", "quantity", "count", "plays", "weight", "event", "type", "genre", "price", "text"),
     *("vote", "votes", "liked", "category", "amount", "cid", "grade", "menge", "preis"),
 }
+# What people do with items: values of a column that is neither the user nor the item.
+EVENTS = {
+    *("view", "views", "viewed", "pageview", "pv", "click", "clicks", "clicked", "tap", "impression", "show", "seen"),
+    *("cart", "addtocart", "addcart", "removefromcart", "removecart", "basket", "addtobasket", "checkout", "wishlist"),
+    *("purchase", "purchased", "transaction", "buy", "bought", "order", "ordered", "sale", "return", "returned"),
+    *("like", "liked", "likes", "dislike", "disliked", "love", "fav", "favorite", "favourite", "save", "bookmark"),
+    *("rate", "rated", "rating", "review", "reviewed", "comment", "share", "shared", "follow", "unfollow", "search"),
+    *("play", "played", "listen", "listened", "skip", "skipped", "watch", "watched", "read", "download", "visit"),
+}
