@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from fastautorec.data import _plain as plain
-from fastautorec.data._roles import ROLES, UnclearColumnsError, Words, word_for
-from fastautorec.data._vocabulary import EVENTS
+from fastautorec.data._roles import UnclearColumnsError, Words, untyped, word_for, words_in
+from fastautorec.data._vocabulary import UNRATED
 
 Rows = Sequence[Sequence[str]]
 
@@ -20,12 +19,10 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 _DIGITS = re.compile(r"[0-9]+")
 _COUNTED = re.compile(r"[^\W\d]+[ .-]?[0-9]+")  # such as user1 and node_2
 _UNNAMED = re.compile(r"[@/\\&=+?!,;]")  # signs that no column is named with
-_LARGE = 10**8  # a number as large is hardly a rating
 _YEARS = (631_152_000, 2_051_222_400)  # 1990 to 2034 in seconds
-_FEW = 5  # lines of which a pattern may be chance, but is worth to be asked for
-_MANY = 20  # lines of which a pattern is hardly chance
-_HUNDRED = 100  # lines that tell whether a column has few values
-_KINDS = 10  # values that a column of kinds has at most
+FEW = 5  # lines of which a pattern may be chance, but is worth to be asked for
+MANY = 20  # lines of which a pattern is hardly chance
+KINDS = 10  # values that a column of kinds has at most
 LOOK = 400  # lines that tell enough
 _WIDE = 8  # columns of numbers from which on a table is rather a matrix
 
@@ -68,20 +65,20 @@ def are_whole(rows: Rows, position: int) -> bool:
 def times_column(rows: Rows) -> int | None:
     """Return the first column that looks like times: dates, or seconds or parts of them of the years from 1990 on."""
     columns = range(len(rows[0]))
-    return next((i for test in (_are_dates, _are_moments) for i in columns if test(_column(rows, i))), None)
+    return next((i for test in (are_dates, are_moments) for i in columns if test(column(rows, i))), None)
 
 
 # -- the first line ------------------------------------------------------------------------------------------------
 
 
 def is_among_others(rows: Rows) -> bool:
-    """Return whether the first line is like those below it: it has a value of its column, or one of the same form.
+    """Return whether a text of the first line is like those below it: one of them, or one of their form.
 
     A line that is the same as the first tells nothing: the header of a second file may stand there.
     """
     first, body = rows[0], [row for row in rows[1:LOOK] if len(row) == len(rows[0]) and row != rows[0]]
-    columns = [[row[i] for row in body] for i in range(len(first))]
-    return any(field in column or _is_alike(field, column) for field, column in zip(first, columns, strict=True))
+    columns = {i: [row[i] for row in body] for i, field in enumerate(first) if field and not is_value(field)}
+    return any(first[i] in column or _is_alike(first[i], column) for i, column in columns.items())
 
 
 def _is_alike(field: str, others: Sequence[str]) -> bool:
@@ -117,7 +114,7 @@ def ask_for_header(first: Sequence[str], words: Words) -> None:
 def refuse_sizes(rows: Rows) -> None:
     """Raise if the first line may hold the numbers of users, of items and of entries."""
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
-    if len(even) <= (_FEW if len(rows[0]) > 2 else _MANY) or not all(are_whole(even, i) for i in range(len(rows[0]))):
+    if len(even) <= (FEW if len(rows[0]) > 2 else MANY) or not all(are_whole(even, i) for i in range(len(rows[0]))):
         return
     sizes, below = _whole(even[0]), [_whole(row) for row in even[1:]]
     highest = [max(values) for values in zip(*below, strict=True)]
@@ -131,120 +128,6 @@ def refuse_sizes(rows: Rows) -> None:
         )
 
 
-# -- columns by position -------------------------------------------------------------------------------------------
-
-
-def check_positions(rows: Rows, position: Mapping[str, int], separator: str) -> None:
-    """Raise if the columns of a file without a header do not look like what they are taken for by their position.
-
-    Parameters
-    ----------
-    rows : lists of fields
-        The first lines.
-    position : dict
-        Column of each role that was found by position.
-    separator : str
-
-    Raises
-    ------
-    UnclearColumnsError
-        With the words to say.
-    """
-    even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
-    n_fields = len(even[0])
-    if n_fields > len(ROLES):
-        if looks_like_a_matrix(even, 1):
-            raise UnclearColumnsError(matrix_text(n_fields))
-        raise UnclearColumnsError(
-            f"has {n_fields} fields and no header that names user and item, got {shown_row(even[0])}; "
-            f"{say_columns(n_fields, times_column(even))}"
-        )
-    columns = [_column(even, number) for number in range(n_fields)]
-    if _are_marks(columns):
-        raise UnclearColumnsError(f"{matrix_text(n_fields)}; if they are none, {say_columns(n_fields)}")
-    for role, i in position.items():
-        fault, told = _unlike(role, i, columns)
-        if fault:
-            if role == "timestamp" and separator == "," and all(len(value) < 3 for value in columns[i]):
-                told += ". Is it the part behind a decimal comma? Then write a point, or separate the columns by ';'"
-            raise UnclearColumnsError(f"no header, and column {i} holds {fault}, where the {role} is expected; {told}")
-        index = _index(columns) if role == "user" and i == 0 and n_fields > 2 else ""
-        if index:
-            raise UnclearColumnsError(
-                f"no header, and column 0 {index} while column 1 repeats, so column 0 may be an index and no user; "
-                f"{say_columns(n_fields)}"
-            )
-
-
-def _unlike(role: str, i: int, columns: Sequence[Sequence[str]]) -> tuple[str, str]:
-    """Return what a column holds that is not its role, and what to say; empty texts where it may be its role."""
-    values, n_fields = columns[i], len(columns)
-    say = say_columns(n_fields)
-    if role != "timestamp":
-        rival = any(_are_dates(other) or _are_moments(other) for other in columns[i + 1 :])
-        if _are_dates(values) or (_are_moments(values) and (role == "rating" or (n_fields > 2 and not rival))):
-            return f"what looks like times, such as {values[0]}", say_columns(n_fields, i)
-    if role in ("user", "item"):
-        if _are_fractions(values):
-            return f"numbers with fractions, such as {values[0]}", say
-        if all(_letters(value) in EVENTS for value in values):
-            return f"kinds of events, such as {values[0]!r}", say
-        if _are_kinds(i, 2 if role == "user" else 1, columns):
-            return f"a few values in turn, such as {values[0]!r}, and a later column has many", say
-        return "", ""
-    test = is_number if role == "rating" else is_value
-    texts = [value for value in values if value and not test(value)]
-    if 2 * len(texts) > len(values):
-        return f"text, such as {texts[0]!r}", say
-    if role == "rating" and all(WHOLE.fullmatch(value) and int(value) >= _LARGE for value in values):
-        return f"numbers as large as {values[0]}", say
-    if role == "timestamp" and (fault := _no_order(i, columns)):
-        return fault, f"say timestamp={i} if they are the times or the order of the interactions, or timestamp=False"
-    return "", ""
-
-
-def _are_marks(columns: Sequence[Sequence[str]]) -> bool:
-    """Return whether a table holds zeros and ones only, or behind what may name its rows."""
-    are = [set(column) <= {"0", "1"} for column in columns]
-    if len({value for column in columns[1:] for value in column}) < 2:
-        return False
-    enough = _MANY if len(columns) == 2 else 2 if are[0] else _FEW
-    return all(are[1:]) and (are[0] or len(columns) > 2) and len(columns[0]) >= enough
-
-
-def _are_kinds(i: int, others: int, columns: Sequence[Sequence[str]]) -> bool:
-    """Return whether a column has few values in turn, and as many later columns as are to be found may be ids."""
-    values = columns[i]
-    few = len(set(values))
-    turns = sum(one != other for one, other in pairwise(values))
-    if len(values) < _HUNDRED or few > _KINDS or turns < 2 * few:
-        return False
-    many = [len(set(column)) >= 5 * few and not _are_numbers_in_time(column) for column in columns[i + 1 :]]
-    return sum(many) >= others
-
-
-def _are_numbers_in_time(values: Sequence[str]) -> bool:
-    return _are_fractions(values) or _are_dates(values) or _are_moments(values)
-
-
-def _no_order(i: int, columns: Sequence[Sequence[str]]) -> str:
-    """Return what a column holds that is hardly a time nor an order; empty where it may be."""
-    numbers = [float(value) for value in columns[i] if plain.NUMBER.fullmatch(value)]
-    if len(numbers) < len(columns[i]) or _are_dates(columns[i]) or _are_moments(columns[i]):
-        return ""
-    if max(numbers) < 100:
-        return f"numbers below 100, such as {columns[i][0]}"
-    if min(numbers) < 0 or _are_fractions(columns[i]):
-        return f"numbers that are negative or have fractions, such as {min(columns[i], key=float)}"
-    of_item: dict[str, set[str]] = {}
-    for item, value in zip(columns[1], columns[i], strict=True):
-        of_item.setdefault(item, set()).add(value)
-    again = len(columns[1]) - len(of_item)
-    if again >= _MANY and all(len(values) == 1 for values in of_item.values()):
-        return f"the same number in all lines of an item, such as {columns[i][0]}, as a year or a price"
-    return ""
-
-
 def counts_columns(rows: Rows) -> bool:
     """Return whether the first line is 0, 1, 2, ... as data-frame libraries head columns without names."""
     first = list(rows[0])
@@ -254,7 +137,7 @@ def counts_columns(rows: Rows) -> bool:
         return True
     users = [row[0] for row in rows[1:]]
     ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=int) == users
-    return len(users) >= _MANY and first[0] not in users and not ascending  # else rather the pair of 0 and 1
+    return len(users) >= MANY and first[0] not in users and not ascending  # else rather the pair of 0 and 1
 
 
 def looks_like_a_matrix(rows: Rows, first: int) -> bool:
@@ -262,6 +145,55 @@ def looks_like_a_matrix(rows: Rows, first: int) -> bool:
     if len(rows) == 0 or len(rows[0]) - first < _WIDE:
         return False
     return all(all(not field or is_number(field) for field in row[first:]) for row in rows)
+
+
+def counted_at(rows: Rows) -> int | None:
+    """Return the field, 0 or 1, that holds the number of fields behind it in every line; None where it may be chance.
+
+    The second one has it only behind users that are all different; where all lines have as many fields, that takes
+    four of them and three lines.
+    """
+    ragged = len({len(row) for row in rows}) > 1
+    if ragged and all(row and row[0] == str(len(row) - 1) for row in rows):
+        return 0
+    second = all(len(row) > 1 and row[1] == str(len(row) - 2) for row in rows)
+    different = len({row[0] for row in rows if row}) == len(rows)
+    return 1 if second and different and (ragged or (len(rows[0]) > 3 and len(rows) > 2)) else None
+
+
+def counted_text(i: int) -> str:
+    """Return what to say of lines whose first or second field is the number of those behind it."""
+    what = "put the user's id in its place" if i == 0 else "remove that number"
+    return (
+        f"every line has the number of what follows as its {'second' if i else 'first'} field; if these are lists of "
+        f"items, {what}, write blanks between the fields and say format='lists'"
+    )
+
+
+def melt_hint(rows: Rows) -> str:
+    """Return what to add to an error where columns of small numbers may be a matrix, though not a wide one."""
+    texts = [field for row in rows for field in row[1:] if field]
+    small = bool(texts) and all(plain.NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
+    return "; if each column is an item, write one line for each pair, as pandas.melt does" * (
+        small and len(rows[0]) > 3
+    )
+
+
+def check_whole_columns(rows: Rows, position: Mapping[str, int], names: Sequence[str] | None) -> None:
+    """Raise if a column holds in none of the first lines what it is taken for: then no line is to be corrected."""
+    for role, i in position.items():
+        values = column(rows[:LOOK], i)
+        test = {"rating": is_number, "timestamp": is_value}.get(role, bool)
+        if len(values) < 3 or any(map(test, values)):
+            continue
+        name = f"column {i}" if names is None else repr(untyped(names[i]))
+        held = next(filter(None, values), "")
+        what = f"no {'number' if role == 'rating' else 'time'}, but {held!r} and the like," if held else "nothing"
+        out = f"leave it out with {role}=False, or " if role in ("rating", "timestamp") else ""
+        raise UnclearColumnsError(
+            f"{name}, taken as the {role}, holds {what} in all of the first {len(values)} lines; {out}say which column "
+            f"it is: {role}=COLUMN"
+        )
 
 
 def matrix_text(n_fields: int) -> str:
@@ -272,16 +204,26 @@ def matrix_text(n_fields: int) -> str:
     )
 
 
-def numeric_columns(rows: Rows, taken: Mapping[str, int]) -> list[int]:
+def numeric_columns(rows: Rows, n_fields: int, taken: Mapping[str, int]) -> list[int]:
     """Return which columns without a role hold numbers."""
-    columns = {i: _column(rows[:LOOK], i) for i in range(len(rows[0])) if i not in taken.values()}
-    return [i for i, values in columns.items() if values and all(is_number(value) for value in values if value)]
+    columns = {i: column(rows[:LOOK], i) for i in range(n_fields) if i not in taken.values()}
+    return [i for i, values in columns.items() if any(values) and all(is_number(value) for value in values if value)]
+
+
+def rated_columns(rows: Rows, numeric: Sequence[int], names: Sequence[str] | None) -> list[int]:
+    """Return which columns of numbers look like ratings: few of a small range, under a name that tells no other."""
+    found = []
+    for i in numeric:
+        numbers = {float(value.replace(",", ".")) for value in column(rows[:LOOK], i) if value}
+        if len(numbers) <= MANY and min(numbers) >= -KINDS and max(numbers) <= 100:
+            found.append(i)
+    return [i for i in found if names is None or UNRATED.isdisjoint(words_in(names[i]))]
 
 
 def check_hours(name: str, at: int, rows: Rows) -> None:
     """Raise if a column of times holds the hours of a day."""
-    values = [value for value in _column(rows, at) if value]
-    few = len(values) >= _MANY and len(set(values)) < len(values)
+    values = [value for value in column(rows, at) if value]
+    few = len(values) >= MANY and len(set(values)) < len(values)
     if few and all(WHOLE.fullmatch(value) and 0 <= int(value) < 24 for value in values):
         raise UnclearColumnsError(
             f"{name!r} holds whole numbers from 0 to 23, which may be hours of a day; say timestamp={name!r} if they "
@@ -295,7 +237,7 @@ def shown_row(row: Sequence[str]) -> str:
     return repr(text if len(text) <= 100 else text[:97] + "...")
 
 
-def _column(rows: Rows, i: int) -> list[str]:
+def column(rows: Rows, i: int) -> list[str]:
     return [row[i] for row in rows if len(row) > i]
 
 
@@ -303,42 +245,24 @@ def _whole(fields: Sequence[str]) -> list[int]:
     return [int(field) for field in fields]
 
 
-def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.lower())
-
-
-def _are_fractions(values: Sequence[str]) -> bool:
+def are_fractions(values: Sequence[str]) -> bool:
     """Return whether all values are numbers, and all are written with a point or one has digits behind it."""
     if not values or not all(plain.NUMBER.fullmatch(value) for value in values):
         return False
     return all("." in value for value in values) or any("." in value and float(value) % 1 for value in values)
 
 
-def _are_dates(values: Sequence[str]) -> bool:
+def are_dates(values: Sequence[str]) -> bool:
     """Return whether all values are dates, also such as 20240229, or the times of a day."""
     return bool(values) and (
         all(is_date(value) or _CLOCK.fullmatch(value) for value in values) or all(map(_DAY.fullmatch, values))
     )
 
 
-def _are_moments(values: Sequence[str]) -> bool:
+def are_moments(values: Sequence[str]) -> bool:
     """Return whether all values are seconds, or parts of them, within the years that ratings come from."""
     if not values or not all(_SECONDS.fullmatch(value) for value in values):
         return False
     low, high = _YEARS
     numbers = [int(value.partition(".")[0]) for value in values]
     return any(all(low * unit <= number < high * unit for number in numbers) for unit in (1, 10**3, 10**6, 10**9))
-
-
-def _index(columns: Sequence[Sequence[str]]) -> str:
-    """Return what makes the first column look like an index while the next one repeats; else nothing."""
-    first, second = columns[:2]
-    if len(set(second)) == len(second) or len(set(first)) < len(first) or len(first) < _FEW:
-        return ""
-    numbers = [int(value) for value in first] if all(map(WHOLE.fullmatch, first)) else []
-    if numbers and numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-        return "counts the lines"
-    if len(first) < _MANY:
-        return ""
-    fits = len(columns) > 3 and (_are_dates(columns[3]) or _are_moments(columns[3]))  # user, item, rating, time
-    return "" if fits and (not numbers or sorted(numbers) != numbers) else "is another one in each line"

@@ -12,6 +12,7 @@ from fastautorec._checks import check_choice
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
+from fastautorec.data import _positions as positions
 from fastautorec.data._roles import UnclearColumnsError, Words, find_roles, looks_like_a_heading, role_of, untyped
 from fastautorec.exceptions import RatingsFileError
 
@@ -50,6 +51,8 @@ class Layout:
         Whether ratings are written as ``4,5``.
     numeric : tuple of int
         Fields without a role that hold numbers in the first lines.
+    rated : tuple of int
+        Those of them that look like ratings.
     preamble : int
         Lines with text before the first record, header included.
     """
@@ -62,6 +65,7 @@ class Layout:
     texts: frozenset[str]
     decimal_comma: bool = False
     numeric: tuple[int, ...] = ()
+    rated: tuple[int, ...] = ()
     preamble: int = 0
 
 
@@ -129,21 +133,24 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             if words.header is None:
                 evidence.refuse_sizes(body)
             open_roles = {role: i for role, i in position.items() if found_by[role] == "by position"}
-            evidence.check_positions(body, open_roles, separator)
+            positions.check_positions(body, open_roles, separator)
         if names is not None and found_by.get("timestamp") == "by name":
             at = position["timestamp"]
             evidence.check_hours(untyped(names[at]), at, body)
+        evidence.check_whole_columns(body, position, names)
     except UnclearColumnsError as error:
         matrix = header and not words.given() and evidence.looks_like_a_matrix(body, 1)
         doubt = _doubt(rows, names, words)
         if "\ufffd" in lines[0]:
             raise files.line_error(path, 1, lines[0], *plain.NOT_UTF8) from None
         told = evidence.matrix_text(len(rows[0])) if matrix else f"{error}{doubt}"
+        told += evidence.melt_hint(body) if header and not (matrix or words.given()) else ""
         raise RatingsFileError(f"{path}, line 1: {told}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     comma = separator in (";", "\t", " ", "|") and "rating" in position
     ratings = [row[position["rating"]] for row in body if len(row) == len(rows[0])] if comma else []
+    numeric = tuple(evidence.numeric_columns(body or rows, len(rows[0]), position))
     return Layout(
         separator=separator,
         names=names,
@@ -157,7 +164,8 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         ),
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
         preamble=bool(declared) + bool(header),
-        numeric=tuple(evidence.numeric_columns(body or rows, position)),
+        numeric=numeric,
+        rated=tuple(evidence.rated_columns(body or rows, numeric, names)),
     )
 
 
@@ -187,18 +195,20 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
 
 def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
     """Raise if the lines have the same number of fields but for the first ones, which may be a title or sizes."""
-    found: tuple[int, int, int] | None = None  # fields, and of the first line; number of the first lines
-    for separator in [words.sep] if words.sep else [*_SEPARATORS, " "]:
+    known = [words.sep] if words.sep else [" ", *(s for s in _SEPARATORS if s in lines[-1])]
+    found: list[tuple[int, int, int]] = []  # fields of most lines and of the first, and the number of the first lines
+    for separator in known:
         lengths = [len(row) for row in _rows(lines, separator)]
-        others = [i for i, length in enumerate(lengths) if length != lengths[-1]]
-        before = len(others)
-        if lengths[-1] < 2 or (found and found[0] >= lengths[-1]):
-            continue
-        if others == [] or (others == list(range(before)) and 2 * before < len(lengths) - 1 + (before == 1)):
-            found = (lengths[-1], lengths[0], before)
-    if found is None or not found[2]:
+        before = sum(length != lengths[-1] for length in lengths)
+        if not before and lengths[-1] > 1 and (separator != " " or not any(s in lines[0] for s in _SEPARATORS)):
+            return
+        if separator == " " and len(known) > 1 and not words.sep:
+            continue  # blanks separate only where nothing else does
+        if lengths[-1] not in lengths[:before] and lengths[-1] > 1 and max(2 * before, 2) < len(lengths):
+            found.append((lengths[-1], lengths[0], before))
+    if not found:
         return
-    n_fields, own, before = found
+    n_fields, own, before = max(found)
     raise files.line_error(
         path,
         1,
@@ -215,6 +225,10 @@ def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
     lengths = {separator: Counter(len(row) for row in _rows(lines, separator)) for separator in there}
     if any(len(some) == 1 and min(some) > 1 for some in lengths.values()):
         return
+    for separator in there:
+        counted = evidence.counted_at(_rows(lines, separator))
+        if counted is not None:
+            raise RatingsFileError(f"{path}: {evidence.counted_text(counted)}")
     for separator, some in lengths.items():
         uneven = max(some.values()) < _ALIKE * sum(some.values())
         if uneven and sum(some.values()) >= _LINES and len(some) >= _LENGTHS:
@@ -282,6 +296,8 @@ def _are_lists(path: Path, lines: Sequence[str]) -> bool:
         return False
     lengths = {len(row) for row in rows}
     users = [row[0] for row in rows]
+    if evidence.counted_at(rows) == 1:
+        raise RatingsFileError(f"{path}: {evidence.counted_text(1)}, else sep=' '")
     if len(rows) > 1 and max(lengths) > 2 and all(row[0] == str(len(row) - 1) for row in rows):
         raise RatingsFileError(
             f"{path}: every line, such as {lines[0][:99]!r}, begins with the number of what follows; if these are "
@@ -325,7 +341,7 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool | None:
     headings = [looks_like_a_heading(name) for name in first]
     if not any(values) and any(headings):
         return True
-    return False if any(values) and not any(headings) else None
+    return False if first[0] and any(values) and not any(headings) else None
 
 
 def _is_over_values(rows: Sequence[Sequence[str]]) -> bool:

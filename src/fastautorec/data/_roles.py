@@ -64,7 +64,7 @@ def role_of(name: str) -> tuple[str, int] | None:
         for role, names in table.items():
             if plain in names:
                 return role, rank
-    words = _words(name)
+    words = words_in(name)
     noun = _noun(name)
     for role, names in NOUNS.items():
         if noun in names:
@@ -75,7 +75,7 @@ def role_of(name: str) -> tuple[str, int] | None:
 
 def looks_like_a_heading(name: str) -> bool:
     """Return whether a text is rather the name of a column than a value in it."""
-    words = _words(name)
+    words = words_in(name)
     if any(character.isdigit() for character in name) or not words:
         return False
     return role_of(name) is not None or words[-1] in MERE or (len(words) == 1 and words[0] in OTHER)
@@ -162,14 +162,15 @@ def shown(names: Sequence[str], most: int = 20) -> str:
     return ", ".join(listed[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _words(name: str) -> list[str]:
+def words_in(name: str) -> list[str]:
+    """Return the words that a name is made of, in small letters."""
     spaced = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", untyped(name))
     return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
 def _noun(name: str) -> str:
     """Return what a name is about: its last word that is no mere "id" or "name"."""
-    return next((word for word in reversed(_words(name)) if word not in MERE), "")
+    return next((word for word in reversed(words_in(name)) if word not in MERE), "")
 
 
 def _by_name(names: Sequence[str], roles: Sequence[str], taken: set[int]) -> dict[str, int]:

@@ -131,3 +131,24 @@ EVENTS = {
     *("rate", "rated", "rating", "review", "reviewed", "comment", "share", "shared", "follow", "unfollow", "search"),
     *("play", "played", "listen", "listened", "skip", "skipped", "watch", "watched", "read", "download", "visit"),
 }
+# Words in the names of columns of numbers that are no ratings of an item by a user.
+UNRATED = {
+    *("average", "avg", "mean", "median", "predicted", "sum", "total", "count", "counts", "num", "number", "no", "nr"),
+    *(
+        "price",
+        "cost",
+        "amount",
+        "discount",
+        "zip",
+        "zipcode",
+        "year",
+        "month",
+        "day",
+        "week",
+        "weekday",
+        "hour",
+        "age",
+    ),
+    *("id", "ids", "code", "index", "idx", "rank", "position", "order", "length", "duration", "runtime", "size"),
+    *("risk", "credit", "lat", "lon", "lng", "latitude", "longitude", "weight", "gender", "sex", "preis", "prix"),
+}
