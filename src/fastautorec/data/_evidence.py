@@ -15,7 +15,8 @@ WHOLE = re.compile(r"-?[0-9]+")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _CLOCK = re.compile(r"[0-2]?[0-9]:[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?")
 _DAY = re.compile(r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")  # such as 20240229
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
+_SECONDS = re.compile(r"[0-9]{1,19}(\.[0-9]*)?")
+_SIZE = re.compile(r"[0-9]{1,19}")
 _DIGITS = re.compile(r"[0-9]+")
 _COUNTED = re.compile(r"[^\W\d]+[ .-]?[0-9]+")  # such as user1 and node_2
 _UNNAMED = re.compile(r"[@/\\&=+?!,;]")  # signs that no column is named with
@@ -114,17 +115,21 @@ def ask_for_header(first: Sequence[str], words: Words) -> None:
 def refuse_sizes(rows: Rows) -> None:
     """Raise if the first line may hold the numbers of users, of items and of entries."""
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
-    if len(even) <= (FEW if len(rows[0]) > 2 else MANY) or not all(are_whole(even, i) for i in range(len(rows[0]))):
+    sizes, below, n_fields = even[0], even[1:], len(rows[0])
+    if n_fields > 3 or len(below) < (FEW if n_fields == 3 else MANY):
         return
-    sizes, below = _whole(even[0]), [_whole(row) for row in even[1:]]
-    highest = [max(values) for values in zip(*below, strict=True)]
-    entries = sizes[2:3]
-    counted = all(number >= len(below) and number > highest[2] for number in entries)
-    descending = below[0][:2] == highest[:2]
-    if counted and not descending and all(size >= high for size, high in zip(sizes[:2], highest, strict=False)):
+    if not all(map(_SIZE.fullmatch, [*sizes, *column(below, 0), *column(below, 1)])):
+        return
+    highest = [max(int(row[i]) for row in below) for i in (0, 1)]
+    largest = all(int(size) >= high for size, high in zip(sizes, highest, strict=False))
+    descending = [int(field) for field in below[0][:2]] == highest
+    entries = n_fields == 2 or (
+        int(sizes[2]) >= len(below) and all(is_number(row[2]) and int(sizes[2]) > _number(row[2]) for row in below)
+    )
+    if largest and entries and not descending:
         raise UnclearColumnsError(
             f"the first line, {shown_row(rows[0])}, is as large as any below it, so it may hold the numbers of users "
-            "and items; remove it, or, if it is data, say which columns are which: read_ratings(path, user=0, item=1)"
+            "and items; remove it, or say header=False if it is data"
         )
 
 
@@ -214,7 +219,7 @@ def rated_columns(rows: Rows, numeric: Sequence[int], names: Sequence[str] | Non
     """Return which columns of numbers look like ratings: few of a small range, under a name that tells no other."""
     found = []
     for i in numeric:
-        numbers = {float(value.replace(",", ".")) for value in column(rows[:LOOK], i) if value}
+        numbers = {_number(value) for value in column(rows[:LOOK], i) if value}
         if len(numbers) <= MANY and min(numbers) >= -KINDS and max(numbers) <= 100:
             found.append(i)
     return [i for i in found if names is None or UNRATED.isdisjoint(words_in(names[i]))]
@@ -241,8 +246,8 @@ def column(rows: Rows, i: int) -> list[str]:
     return [row[i] for row in rows if len(row) > i]
 
 
-def _whole(fields: Sequence[str]) -> list[int]:
-    return [int(field) for field in fields]
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
 
 
 def are_fractions(values: Sequence[str]) -> bool:

@@ -93,7 +93,7 @@ def _unlike(role: str, i: int, columns: Sequence[Sequence[str]]) -> tuple[str, s
         if all(_letters(value) in EVENTS for value in values):
             return f"kinds of events, such as {values[0]!r}", say
         if _are_kinds(i, 2 if role == "user" else 1, columns):
-            return f"a few values in turn, such as {values[0]!r}, and a later column has many", say
+            return f"a few values in turn, such as {values[0]!r}, while the next column has many", say
         return "", ""
     test = is_number if role == "rating" else is_value
     texts = [value for value in values if value and not test(value)]
@@ -108,26 +108,25 @@ def _unlike(role: str, i: int, columns: Sequence[Sequence[str]]) -> tuple[str, s
 
 def _are_marks(columns: Sequence[Sequence[str]]) -> bool:
     """Return whether a table holds zeros and ones only, or behind what may name its rows."""
-    are = [set(column) <= {"0", "1"} for column in columns]
-    if len({value for column in columns[1:] for value in column}) < 2:
+    are = [set(values) <= {"0", "1"} for values in columns]
+    if len({value for values in columns[1:] for value in values}) < 2:
         return False
     enough = MANY if len(columns) == 2 else 2 if are[0] else FEW
     return all(are[1:]) and (are[0] or len(columns) > 2) and len(columns[0]) >= enough
 
 
 def _are_kinds(i: int, others: int, columns: Sequence[Sequence[str]]) -> bool:
-    """Return whether a column has few values in turn, and as many later columns as are to be found may be ids."""
+    """Return whether a column has few values in turn, and the next ones, of the users and items, have many."""
     values = columns[i]
     few = len(set(values))
     turns = sum(one != other for one, other in pairwise(values))
     if len(values) < _HUNDRED or few > KINDS or turns < 2 * few:
         return False
-    many = [len(set(column)) >= 5 * few and not _are_numbers_in_time(column) for column in columns[i + 1 :]]
-    return sum(many) >= others
-
-
-def _are_numbers_in_time(values: Sequence[str]) -> bool:
-    return are_fractions(values) or are_dates(values) or are_moments(values)
+    following = columns[i + 1 : i + 1 + others]
+    return len(following) == others and all(
+        len(set(other)) >= 5 * few and not any(test(other) for test in (are_fractions, are_dates, are_moments))
+        for other in following
+    )
 
 
 def _no_order(i: int, columns: Sequence[Sequence[str]]) -> str:
