@@ -131,6 +131,10 @@ OUT_OF_ORDER = {
     "event second": (lambda rng: f"{rng(90)},{'abc'[rng(3) - 1]},{rng(300)}", "column 1 holds a few values in turn"),
     "rating second": (lambda rng: f"{rng(90)},{rng(5)},{rng(300)}", "column 1 holds a few values in turn"),
     "rating first": (lambda rng: f"{rng(5)},{rng(90)},{rng(300)}", "column 0 holds a few values in turn"),
+    "a zip code": (
+        lambda rng: f"{(u := rng(30))},{rng(90)},{rng(5)},{55000 + u}",
+        "column 3 holds the same number in a",
+    ),
     "a year": (lambda rng: f"{rng(90)},{(i := rng(30))},{rng(5)},{1950 + i}", "column 3 holds the same number in all"),
 }
 

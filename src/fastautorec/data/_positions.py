@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -138,13 +139,17 @@ def _no_order(i: int, columns: Sequence[Sequence[str]]) -> str:
         return f"numbers below 100, such as {columns[i][0]}"
     if min(numbers) < 0 or are_fractions(columns[i]):
         return f"numbers that are negative or have fractions, such as {min(columns[i], key=float)}"
-    of_item: dict[str, set[str]] = {}
-    for item, value in zip(columns[1], columns[i], strict=True):
-        of_item.setdefault(item, set()).add(value)
-    again = len(columns[1]) - len(of_item)
-    if again >= MANY and all(len(values) == 1 for values in of_item.values()):
-        return f"the same number in all lines of an item, such as {columns[i][0]}, as a year or a price"
+    for owner, ids in (("an item", columns[1]), ("a user", columns[0])):
+        if _are_properties(columns[i], ids):
+            return f"the same number in all lines of {owner}, such as {columns[i][0]}, as a year or a price"
     return ""
+
+
+def _are_properties(values: Sequence[str], ids: Sequence[str]) -> bool:
+    """Return whether each of several ids that come again always has the same value."""
+    counts, held = Counter(ids), len(set(zip(ids, values, strict=True)))
+    several = sum(count > 1 for count in counts.values()) >= FEW and len(ids) - len(counts) >= MANY
+    return several and held == len(counts)
 
 
 def _letters(text: str) -> str:
