@@ -172,6 +172,7 @@ SIZES = {
     "of ratings": ("40 3000 300\n", lambda rng: f"{rng(40)} {rng(3000)} {rng(5)}"),
     "of ratings with fractions": ("40,3000,300\n", lambda rng: f"{rng(40)},{rng(3000)},{rng(9) / 2}"),
     "of a larger file": ("40,3000,100000\n", lambda rng: f"{rng(40) - 1},{rng(3000) - 1},{rng(5)}"),
+    "of few ratings": ("40,3000,3\n", lambda rng: f"{rng(40)},{rng(3000)},{rng(5)}"),
     "of pairs": ("40\t3000\n", lambda rng: f"{rng(40)}\t{rng(3000)}"),
 }
 
@@ -179,7 +180,7 @@ SIZES = {
 @pytest.mark.parametrize("case", SIZES)
 def test_a_first_line_of_sizes(case, write):
     sizes, form = SIZES[case]
-    body = random_lines(form)
+    body = random_lines(form, 3 if ",3\n" in sizes else 300)
     path = write(sizes + body)
     with pytest.raises(
         RatingsFileError, match=r"the first line, '40, 3000.*may hold the numbers of users and items; r"
@@ -228,6 +229,10 @@ TITLES = {
     "two lines": (
         "Report for May\nby Ann\nuser,item\n1,2\n3,4\n",
         "has 1 field .*remove the first 2 lines if they are",
+    ),
+    "above one line": (
+        "Report\n1;2\n",
+        "has 1 field where the lines below have 2, got 'Report'; remove the first line",
     ),
     "above data": ("Report for May\n1;2\n3;4\n", "has 1 field where the lines below have 2, got 'Report for May'"),
     "a blank line": ("Report\n\nuser\titem\n1\t2\n", "has 1 field where the lines below have 2, got 'Report'; remove"),

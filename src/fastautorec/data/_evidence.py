@@ -116,15 +116,18 @@ def refuse_sizes(rows: Rows) -> None:
     """Raise if the first line may hold the numbers of users, of items and of entries."""
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
     sizes, below, n_fields = even[0], even[1:], len(rows[0])
-    if n_fields > 3 or len(below) < (FEW if n_fields == 3 else MANY):
+    exact = sizes[2:3] == [str(len(below))]
+    if n_fields > 3 or len(below) < (3 if exact else FEW if n_fields == 3 else MANY):
         return
     if not all(map(_SIZE.fullmatch, [*sizes, *column(below, 0), *column(below, 1)])):
         return
     highest = [max(int(row[i]) for row in below) for i in (0, 1)]
     largest = all(int(size) >= high for size, high in zip(sizes, highest, strict=False))
     descending = [int(field) for field in below[0][:2]] == highest
-    entries = n_fields == 2 or (
-        int(sizes[2]) >= len(below) and all(is_number(row[2]) and int(sizes[2]) > _number(row[2]) for row in below)
+    entries = (
+        n_fields == 2
+        or exact
+        or (int(sizes[2]) >= len(below) and all(is_number(row[2]) and int(sizes[2]) > _number(row[2]) for row in below))
     )
     if largest and entries and not descending:
         raise UnclearColumnsError(

@@ -204,7 +204,8 @@ def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
             return
         if separator == " " and len(known) > 1 and not words.sep:
             continue  # blanks separate only where nothing else does
-        if lengths[-1] not in lengths[:before] and lengths[-1] > 1 and max(2 * before, 2) < len(lengths):
+        most = max(2 * before, 2) < len(lengths) or set(lengths[:before]) == {1}
+        if most and lengths[-1] > 1 and lengths[-1] not in lengths[:before]:
             found.append((lengths[-1], lengths[0], before))
     if not found:
         return
