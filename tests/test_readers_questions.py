@@ -291,6 +291,12 @@ def test_an_id_column_without_ids(write):
 def test_a_matrix_that_is_not_wide(write):
     with pytest.raises(RatingsFileError, match=r"only user: user.*; if each column is an item, .*pandas\.melt does"):
         read_ratings(write("user,Matrix,Up,Alien\n1,5,3,\n2,,1,4\n"))
+    for head, gap in (("user,", ""), ("name,", "-"), (",", "nan")):
+        numbers = ",".join(f"{number}" for number in range(101, 110)) + "\n"
+        body = "".join(f"{k},5,{gap},3,4,{gap},1,2,{gap},5\n" for k in range(6))
+        for header in (head + numbers, "who,a,b,c,d,e,f,g,h,j\n"):
+            with pytest.raises(RatingsFileError, match=r"has 10 columns of numbers, which looks .*pandas\.melt does"):
+                read_ratings(write(header + body))
     with pytest.raises(RatingsFileError, match=r"item=COLUMN\)$"):
         read_ratings(write("user,height,year,price\n1,180,1999,12.5\n"))
 

@@ -25,6 +25,7 @@ FEW = 5  # lines of which a pattern may be chance, but is worth to be asked for
 MANY = 20  # lines of which a pattern is hardly chance
 KINDS = 10  # values that a column of kinds has at most
 LOOK = 400  # lines that tell enough
+_GAPS = ("", "nan", "na", "null", "-")  # where a matrix has no value
 _WIDE = 8  # columns of numbers from which on a table is rather a matrix
 
 
@@ -152,7 +153,7 @@ def looks_like_a_matrix(rows: Rows, first: int) -> bool:
     """Return whether all columns from ``first`` on hold numbers or nothing, and there are many."""
     if len(rows) == 0 or len(rows[0]) - first < _WIDE:
         return False
-    return all(all(not field or is_number(field) for field in row[first:]) for row in rows)
+    return all(all(field.lower() in _GAPS or is_number(field) for field in row[first:]) for row in rows)
 
 
 def counted_at(rows: Rows) -> int | None:
@@ -180,7 +181,7 @@ def counted_text(i: int) -> str:
 
 def melt_hint(rows: Rows) -> str:
     """Return what to add to an error where columns of small numbers may be a matrix, though not a wide one."""
-    texts = [field for row in rows for field in row[1:] if field]
+    texts = [field for row in rows for field in row[1:] if field.lower() not in _GAPS]
     small = bool(texts) and all(plain.NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
     return "; if each column is an item, write one line for each pair, as pandas.melt does" * (
         small and len(rows[0]) > 3

@@ -139,12 +139,13 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             evidence.check_hours(untyped(names[at]), at, body)
         evidence.check_whole_columns(body, position, names)
     except UnclearColumnsError as error:
-        matrix = header and not words.given() and evidence.looks_like_a_matrix(body, 1)
+        headed = header is not False and not words.given()  # or perhaps so
+        matrix = headed and evidence.looks_like_a_matrix(rows[1:], 1)
         doubt = _doubt(rows, names, words)
         if "\ufffd" in lines[0]:
             raise files.line_error(path, 1, lines[0], *plain.NOT_UTF8) from None
         told = evidence.matrix_text(len(rows[0])) if matrix else f"{error}{doubt}"
-        told += evidence.melt_hint(body) if header and not (matrix or words.given()) else ""
+        told += evidence.melt_hint(rows[1:]) if headed and not matrix else ""
         raise RatingsFileError(f"{path}, line 1: {told}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
