@@ -19,7 +19,8 @@ _SECONDS = re.compile(r"[0-9]{1,19}(\.[0-9]*)?")
 _SIZE = re.compile(r"[0-9]{1,19}")
 _DIGITS = re.compile(r"[0-9]+")
 _COUNTED = re.compile(r"[^\W\d]+[ .-]?[0-9]+")  # such as user1 and node_2
-_UNNAMED = re.compile(r"[@/\\&=+?!,;]")  # signs that no column is named with
+_SIGNS = re.compile(r"[\W_]")
+_UNNAMED = "@/\\&=+?!,;"  # signs that no column is named with
 _YEARS = (631_152_000, 2_051_222_400)  # 1990 to 2034 in seconds
 FEW = 5  # lines of which a pattern may be chance, but is worth to be asked for
 MANY = 20  # lines of which a pattern is hardly chance
@@ -80,24 +81,30 @@ def is_among_others(rows: Rows) -> bool:
     """
     first, body = rows[0], [row for row in rows[1:LOOK] if len(row) == len(rows[0]) and row != rows[0]]
     columns = {i: [row[i] for row in body] for i, field in enumerate(first) if field and not is_value(field)}
-    return any(first[i] in column or _is_alike(first[i], column) for i, column in columns.items())
-
-
-def _is_alike(field: str, others: Sequence[str]) -> bool:
-    """Return whether a text has the form of ids that all others of its column have too, and names of columns have not.
-
-    That is signs such as ``@`` or ``/``, or digits in a text that is as long as another; for a word and a number, as
-    in ``user1``, that word, for columns are named so too.
-    """
-    if not others:
-        return False
-    if any(all(sign in other for other in others) for sign in _UNNAMED.findall(field)):
+    if any(first[i] in column for i, column in columns.items()):
         return True
-    if not all(map(_DIGITS.search, [field, *others])):
+    forms = [_has_form(first[i], column) for i, column in columns.items() if column]
+    return True in forms and False not in forms
+
+
+def _has_form(field: str, others: Sequence[str]) -> bool | None:
+    """Return whether a text has the form of ids that the others of its column have; None where they have none.
+
+    The form is that all have a sign such as ``@`` or ``/``, which no name of a column has, or that all have digits. A
+    text with digits must have the length and the signs of another one; a word and a number, as ``user1``, must have its
+    word, for columns are named so too.
+    """
+    shared = set.intersection(*({sign for sign in other if sign in _UNNAMED} for other in others))
+    if shared:
+        return not shared.isdisjoint(field)
+    if not all(map(_DIGITS.search, others)):
+        return None
+    if not _DIGITS.search(field):
         return False
     if _COUNTED.fullmatch(field):
         return _DIGITS.sub("0", field) in {_DIGITS.sub("0", other) for other in others}
-    return len(field) in map(len, others)
+    signs = set(_SIGNS.findall(field))
+    return any(len(field) == len(other) and signs <= set(other) for other in others)
 
 
 def ask_for_header(first: Sequence[str], words: Words) -> None:
