@@ -88,23 +88,24 @@ def is_among_others(rows: Rows) -> bool:
 
 
 def _has_form(field: str, others: Sequence[str]) -> bool | None:
-    """Return whether a text has the form of ids that the others of its column have; None where they have none.
+    """Return whether a text has the form of ids that the others of its column have; None where that is not clear.
 
     The form is that all have a sign such as ``@`` or ``/``, which no name of a column has, or that all have digits. A
     text with digits must have the length and the signs of another one; a word and a number, as ``user1``, must have its
     word, for columns are named so too.
     """
+    unlike = None if len(others) < 3 else False
     shared = set.intersection(*({sign for sign in other if sign in _UNNAMED} for other in others))
     if shared:
-        return not shared.isdisjoint(field)
+        return unlike if shared.isdisjoint(field) else True
     if not all(map(_DIGITS.search, others)):
         return None
     if not _DIGITS.search(field):
-        return False
+        return unlike
     if _COUNTED.fullmatch(field):
-        return _DIGITS.sub("0", field) in {_DIGITS.sub("0", other) for other in others}
+        return _DIGITS.sub("0", field) in {_DIGITS.sub("0", other) for other in others} or None
     signs = set(_SIGNS.findall(field))
-    return any(len(field) == len(other) and signs <= set(other) for other in others)
+    return any(len(field) == len(other) and signs <= set(other) for other in others) or None
 
 
 def ask_for_header(first: Sequence[str], words: Words) -> None:
