@@ -85,9 +85,9 @@ def test_other_formats(write):
         "ratings.txt: netflix: user → user, item → item, rating → rating, timestamp → timestamp",
         "1 users, 1 items, 1 interactions, 2005-09-06 to 2005-09-06",
     ]
-    text = read_ratings(write("1,2,3,40\n1,3,3,50\n")).describe().lines()
+    text = read_ratings(write("1,2,3,400\n1,3,3,500\n")).describe().lines()
     assert text[0].endswith("column 0 → user, column 1 → item, column 2 → rating, column 3 → timestamp (by position)")
-    assert text[1] == "1 users, 2 items, 2 interactions, times 40 to 50"
+    assert text[1] == "1 users, 2 items, 2 interactions, times 400 to 500"
 
 
 def test_data_that_come_from_elsewhere(write):

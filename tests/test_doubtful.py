@@ -30,7 +30,6 @@ reads = pytest.mark.usefixtures("reader")
         ["user item rating", '"u1" i1 4', '"u2" i2 5'],
         ['"user" "item" "rating"', '"u1" "i1" 4', '"u2" "i2" 5'],
         ['"u1" "i1" "4"', '"u2" "i2" "5"'],
-        ['"user" "item" "rating"', '"1" "u1" "i1" 4', '"2" "u2" "i2" 5'],  # write.table numbers the rows
     ],
 )
 def test_quoted_columns_where_there_is_no_quoting(separator, lines, write):
@@ -42,6 +41,16 @@ def test_quoted_columns_where_there_is_no_quoting(separator, lines, write):
 
 
 @reads
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_row_names_of_r(separator, write):
+    text = '"user" "item" "rating"\n"1" "u1" "i1" 4\n"2" "u2" "i2" 5\n'.replace(" ", separator)
+    with pytest.raises(
+        RatingsFileError, match=r"has 3 fields where the lines below have 4.*row\.names=FALSE, quote=FALSE"
+    ):
+        read_ratings(write(text))
+
+
+@reads
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_quoted_columns_where_there_is_quoting(separator, write):
     text = '"user","item","rating"\n"u1","a","4"\n"u2","b","5"\n'.replace(",", separator)
@@ -49,17 +58,17 @@ def test_quoted_columns_where_there_is_quoting(separator, write):
 
 
 @reads
-@pytest.mark.parametrize("late", [0, 3000])
+@pytest.mark.parametrize("late", [0, 1000])
 @pytest.mark.parametrize("separator", SEPARATORS)
 def test_one_item_with_and_without_quotation_marks(separator, late, write, monkeypatch):
     monkeypatch.setattr(files, "BLOCK", 1 << 14)
-    lines = ["u0 b"] * late + ["u1 a", 'u2 "a"', "u3 b"]
+    lines = ["u0 b", "u0 c"] * late + ["u1 a", 'u2 "a"', "u3 b"]
     with pytest.warns(
         UserWarning, match="the item 'a' also occurs in quotation marks, as another item; if that is the same"
     ):
         data = read_ratings(write("\n".join(lines).replace(" ", separator)))
     assert pairs(data)[-3:] == [("u1", "a"), ("u2", '"a"'), ("u3", "b")]
-    lines = ["u0 b"] * late + ["u1 a", '"u1" b', "u3 b", "u9 b", '"u9" a']
+    lines = ["u0 b", "u0 c"] * late + ["u1 a", '"u1" b', "u3 b", "u9 b", '"u9" a']
     with pytest.warns(UserWarning, match="the user 'u1' and 1 more also occurs in quotation marks, as another user"):
         read_ratings(write("\n".join(lines).replace(" ", separator)))
 

@@ -278,7 +278,7 @@ def test_wrong_words(write):
 
 def test_ready_made_parts_have_one_numbering(write):
     train = read_ratings(write("a,p\na,q\nb,q\nb,r\nc,p\nc,r\n", "train.csv"))
-    test = read_ratings(write("a,r\nb,p\nd,s\n", "test.csv"), items=train.item_ids)
+    test = read_ratings(write("a,r\nb,p\nd,s\n", "test.csv"), items=train.item_ids, header=False)
     assert test.item_ids.tolist() == train.item_ids.tolist() == ["p", "q", "r"]
     assert pairs(test) == [("a", "r"), ("b", "p")]
     assert test.describe().lines()[1].endswith("; 1 rows left out for items that `items` does not name")

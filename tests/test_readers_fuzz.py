@@ -17,6 +17,7 @@ from fastautorec.data import _files as files
 from fastautorec.data import _netflix as netflix
 from fastautorec.data import _readers as readers
 from fastautorec.data import read_ratings
+from fastautorec.exceptions import RatingsFileError
 
 FILES = int(os.environ.get("FASTAUTOREC_FUZZ", "600"))
 HAVE_POLARS = importlib.util.find_spec("polars") is not None
@@ -26,7 +27,7 @@ HEADINGS = (
     "user item rating timestamp", "user_id item_id rating timestamp", "userId movieId rating time", "client sku x y",
     "movieId viewer rating date", " user_id content_id rating", "user_id:token item_id:token rating:float time:float",
     "rating user_id content when", "title user_id a b", "customer item sku fecha", "0 1 2 3",
-    "u i r t", "User-ID ISBN Book-Rating z", "who what how when",
+    "u i r t", "User-ID ISBN Book-Rating z", "who what how when", "acheteur livre note quand", "node1 node2 x y",
 )  # fmt: skip
 IDS = (
     ("1", "2", "3", "10", "77"),
@@ -86,7 +87,18 @@ def random_file(rng):
         lines.insert(rng.randrange(len(lines) + 1), rng.choice(("", " ", separator, lines[0], "\t", separator * 3)))
     if rng.random() < 0.05:
         lines.insert(
-            0, rng.choice((f"sep={separator}", f'"sep={separator}"', "sep=;", "# a comment", "<!doctype html>"))
+            0,
+            rng.choice(
+                (
+                    f"sep={separator}",
+                    f'"sep={separator}"',
+                    "sep=;",
+                    "# a comment",
+                    "<!doctype html>",
+                    "Report for May",
+                    "9 9 9",
+                )
+            ),
         )
     end = rng.choice(("\n", "\n", "\n", "\r\n", "\r"))
     text = end.join(lines) + rng.choice(("", end, end + end))
@@ -179,6 +191,49 @@ def counted(read, taken):
         return found
 
     return counting
+
+
+NAMES = (
+    "acheteur",
+    "livre",
+    "source",
+    "target",
+    "from",
+    "to",
+    "node1",
+    "node2",
+    "用户",
+    "商品",
+    "md5_user",
+    "id 1",
+    "w",
+)
+FORMS = (
+    lambda rng: "".join(rng.choice("abcdefg") for _ in range(rng.randrange(1, 8))),
+    lambda rng: f"{rng.choice(('u', 'user_', 'n', ''))}{rng.randrange(50)}",
+    lambda rng: f"{rng.randrange(16**8):08x}",
+    lambda rng: f"/{rng.choice('pqr')}/{rng.randrange(99)}",
+    lambda rng: f"{rng.choice(('ann', 'bob', 'cy'))}@{rng.choice('xyz')}.org",
+    lambda rng: f"B{rng.randrange(36**5)}{rng.choice('ABC')}",
+)
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_header_of_unknown_words_is_never_data(tmp_path):
+    rng, path = random.Random(SEED), tmp_path / "file.txt"
+    asked = 0
+    for number in range(FILES):
+        header, forms = rng.sample(NAMES, 2), rng.choices(FORMS, k=2)
+        separator = rng.choice((",", "\t", ";", "|"))
+        body = [separator.join(form(rng) for form in forms) for _ in range(rng.randrange(1, 30))]
+        path.write_text("\n".join((separator.join(header), *body)), encoding="utf-8")
+        try:
+            data = read_ratings(path, verbose=False)
+        except RatingsFileError as error:
+            asked += "nothing tells whether the first line" in str(error)
+            continue
+        assert header[0] not in data.user_ids.tolist(), f"file {number} of seed {SEED}: {path.read_text('utf-8')!r}"
+    assert asked > FILES / 4
 
 
 NETFLIX_ODD = (

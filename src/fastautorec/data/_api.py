@@ -58,7 +58,7 @@ def read_ratings(
         ``"auto"`` tells the format from the file. The others say what to expect:
 
         - ``"csv"``, ``"tsv"``: columns with a header that names them, or without one user, item[, rating[, timestamp]]
-          in this order
+          in this order; where the first lines do not look like it, the columns are asked for
         - ``"lists"``: lines ``user item item ...`` separated by blanks; users without items are kept
         - ``"movielens"``: ``u.data`` (tab), ``ratings.dat`` (``::``) or ``ratings.csv``
         - ``"goodbooks"``: ``ratings.csv`` of Goodbooks-10k
@@ -83,7 +83,9 @@ def read_ratings(
         nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``: there a file with columns in quotation marks is
         refused.
     header : bool, optional
-        Whether the first line names the columns.
+        Whether the first line names the columns. Above numbers and dates its texts do; above texts alone it is data
+        where one of its texts comes again in the column, or has the form of the others there, such as u1 above u2;
+        else the question is left to the caller.
     items : array of integers or strings (n,), optional
         Ids that number the columns, such as ``train.item_ids`` where ``path`` is the test part of ready-made data, or
         the ``item_ids_`` of a model. Other items are left out.

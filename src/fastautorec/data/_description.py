@@ -41,6 +41,8 @@ class Source:
         Columns that have no role.
     numeric : list of str or None
         Those of them that hold numbers in the first lines; None where nobody looked.
+    rated : list of str
+        Those of them that look like ratings.
     notes : list of str
         What the reader should know besides.
     dropped : list of (int, str)
@@ -60,6 +62,7 @@ class Source:
     form: str = ""
     ignored: list[str] = field(default_factory=list)
     numeric: list[str] | None = None
+    rated: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     dropped: list[tuple[int, str]] = field(default_factory=list)
     repeated: int = 0

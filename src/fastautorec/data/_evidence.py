@@ -6,17 +6,27 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fastautorec.data import _plain as plain
-from fastautorec.data._roles import ROLES, UnclearColumnsError
+from fastautorec.data._roles import UnclearColumnsError, Words, untyped, word_for, words_in
+from fastautorec.data._vocabulary import UNRATED
 
 Rows = Sequence[Sequence[str]]
 
 WHOLE = re.compile(r"-?[0-9]+")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
-_LARGE = 10**8  # a number as large is hardly a rating
-_YEARS = (946_684_800, 2_051_222_400)  # 2000 to 2034 in seconds
-_FEW = 5  # lines of which a pattern may be chance, but is worth to be asked for
-_MANY = 20  # lines of which a pattern is hardly chance
+_CLOCK = re.compile(r"[0-2]?[0-9]:[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?")
+_DAY = re.compile(r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")  # such as 20240229
+_SECONDS = re.compile(r"[0-9]{1,19}(\.[0-9]*)?")
+_SIZE = re.compile(r"[0-9]{1,19}")
+_DIGITS = re.compile(r"[0-9]+")
+_COUNTED = re.compile(r"[^\W\d]+[ .-]?[0-9]+")  # such as user1 and node_2
+_SIGNS = re.compile(r"[\W_]")
+_UNNAMED = "@/\\&=+?!,;"  # signs that no column is named with
+_YEARS = (631_152_000, 2_051_222_400)  # 1990 to 2034 in seconds
+FEW = 5  # lines of which a pattern may be chance, but is worth to be asked for
+MANY = 20  # lines of which a pattern is hardly chance
+KINDS = 10  # values that a column of kinds has at most
 LOOK = 400  # lines that tell enough
+_GAPS = ("", "nan", "na", "null", "-")  # where a matrix has no value
 _WIDE = 8  # columns of numbers from which on a table is rather a matrix
 
 
@@ -56,65 +66,82 @@ def are_whole(rows: Rows, position: int) -> bool:
 
 
 def times_column(rows: Rows) -> int | None:
-    """Return the first column that looks like times: dates, or seconds or milliseconds of the years from 2000 on."""
+    """Return the first column that looks like times: dates, or seconds or parts of them of the years from 1990 on."""
     columns = range(len(rows[0]))
-    return next((i for test in (_are_dates, _are_moments) for i in columns if test(_column(rows, i))), None)
+    return next((i for test in (are_dates, are_moments) for i in columns if test(column(rows, i))), None)
 
 
-def check_positions(rows: Rows, position: Mapping[str, int]) -> None:
-    """Raise if the columns of a file without a header do not look like what they are taken for by their position.
+# -- the first line ------------------------------------------------------------------------------------------------
 
-    Parameters
-    ----------
-    rows : lists of fields
-        The first lines.
-    position : dict
-        Column of each role that was found by position.
 
-    Raises
-    ------
-    UnclearColumnsError
-        With the words to say.
+def is_among_others(rows: Rows) -> bool:
+    """Return whether a text of the first line is like those below it: one of them, or one of their form.
+
+    A line that is the same as the first tells nothing: the header of a second file may stand there.
     """
+    first, body = rows[0], [row for row in rows[1:LOOK] if len(row) == len(rows[0]) and row != rows[0]]
+    columns = {i: [row[i] for row in body] for i, field in enumerate(first) if field and not is_value(field)}
+    if any(first[i] in column for i, column in columns.items()):
+        return True
+    forms = [_has_form(first[i], column) for i, column in columns.items() if column]
+    return True in forms and False not in forms
+
+
+def _has_form(field: str, others: Sequence[str]) -> bool | None:
+    """Return whether a text has the form of ids that the others of its column have; None where that is not clear.
+
+    The form is that all have a sign such as ``@`` or ``/``, which no name of a column has, or that all have digits. A
+    text with digits must have the length and the signs of another one; a word and a number, as ``user1``, must have its
+    word, for columns are named so too.
+    """
+    unlike = None if len(others) < 3 else False
+    shared = set.intersection(*({sign for sign in other if sign in _UNNAMED} for other in others))
+    if shared:
+        return unlike if shared.isdisjoint(field) else True
+    if not all(map(_DIGITS.search, others)):
+        return None
+    if not _DIGITS.search(field):
+        return unlike
+    if _COUNTED.fullmatch(field):
+        return _DIGITS.sub("0", field) in {_DIGITS.sub("0", other) for other in others} or None
+    signs = set(_SIGNS.findall(field))
+    return any(len(field) == len(other) and signs <= set(other) for other in others) or None
+
+
+def ask_for_header(first: Sequence[str], words: Words) -> None:
+    """Raise for a first line that may name the columns or be data."""
+    if words.given():
+        told = "say header=True if it does, or header=False if it is data"
+    else:
+        user, item = (word_for(first, i) for i in (0, 1))
+        told = (
+            "say header=False if it is data; if it names them, say which are user and item, for example "
+            f"read_ratings(path, user={user}, item={item})"
+        )
+    raise UnclearColumnsError(f"nothing tells whether the first line, {shown_row(first)}, names the columns; {told}")
+
+
+def refuse_sizes(rows: Rows) -> None:
+    """Raise if the first line may hold the numbers of users, of items and of entries."""
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
-    n_fields = len(even[0])
-    if n_fields > len(ROLES):
-        if looks_like_a_matrix(even, 1):
-            raise UnclearColumnsError(matrix_text(n_fields))
-        raise UnclearColumnsError(
-            f"has {n_fields} fields and no header that names user and item, got {shown_row(even[0])}; "
-            f"{say_columns(n_fields, times_column(even))}"
-        )
-    for role, i in position.items():
-        _check_column(role, i, [_column(even, number) for number in range(n_fields)])
-    index = _index([_column(even, i) for i in range(n_fields)]) if position.get("user") == 0 and n_fields > 2 else ""
-    if index:
-        raise UnclearColumnsError(
-            f"no header, and column 0 {index} while column 1 repeats, so column 0 may be an index and no user; "
-            f"{say_columns(n_fields)}"
-        )
-
-
-def _check_column(role: str, i: int, columns: Sequence[Sequence[str]]) -> None:
-    values, n_fields, there = columns[i], len(columns), f"no header, and column {i} holds"
-    if role != "timestamp":
-        rival = any(_are_dates(other) or _are_moments(other) for other in columns[i + 1 :])
-        if _are_dates(values) or (_are_moments(values) and (role == "rating" or (n_fields > 2 and not rival))):
-            raise UnclearColumnsError(
-                f"{there} what looks like times, such as {values[0]}, where the {role} is expected; "
-                f"{say_columns(n_fields, i)}"
-            )
-    if role in ("user", "item"):
+    sizes, below, n_fields = even[0], even[1:], len(rows[0])
+    exact = sizes[2:3] == [str(len(below))]
+    if n_fields > 3 or len(below) < (3 if exact else FEW if n_fields == 3 else MANY):
         return
-    test = is_number if role == "rating" else is_value
-    texts = [value for value in values if value and not test(value)]
-    if 2 * len(texts) > len(values):
+    if not all(map(_SIZE.fullmatch, [*sizes, *column(below, 0), *column(below, 1)])):
+        return
+    highest = [max(int(row[i]) for row in below) for i in (0, 1)]
+    largest = all(int(size) >= high for size, high in zip(sizes, highest, strict=False))
+    descending = [int(field) for field in below[0][:2]] == highest
+    entries = (
+        n_fields == 2
+        or exact
+        or (int(sizes[2]) >= len(below) and all(is_number(row[2]) and int(sizes[2]) > _number(row[2]) for row in below))
+    )
+    if largest and entries and not descending:
         raise UnclearColumnsError(
-            f"{there} text, such as {texts[0]!r}, where the {role} is expected; {say_columns(n_fields)}"
-        )
-    if role == "rating" and all(WHOLE.fullmatch(value) and int(value) >= _LARGE for value in values):
-        raise UnclearColumnsError(
-            f"{there} numbers as large as {values[0]}, where the rating is expected; {say_columns(n_fields)}"
+            f"the first line, {shown_row(rows[0])}, is as large as any below it, so it may hold the numbers of users "
+            "and items; remove it, or say header=False if it is data"
         )
 
 
@@ -127,14 +154,63 @@ def counts_columns(rows: Rows) -> bool:
         return True
     users = [row[0] for row in rows[1:]]
     ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=int) == users
-    return len(users) >= _MANY and first[0] not in users and not ascending  # else rather the pair of 0 and 1
+    return len(users) >= MANY and first[0] not in users and not ascending  # else rather the pair of 0 and 1
 
 
 def looks_like_a_matrix(rows: Rows, first: int) -> bool:
     """Return whether all columns from ``first`` on hold numbers or nothing, and there are many."""
     if len(rows) == 0 or len(rows[0]) - first < _WIDE:
         return False
-    return all(all(not field or is_number(field) for field in row[first:]) for row in rows)
+    return all(all(field.lower() in _GAPS or is_number(field) for field in row[first:]) for row in rows)
+
+
+def counted_at(rows: Rows) -> int | None:
+    """Return the field, 0 or 1, that holds the number of fields behind it in every line; None where it may be chance.
+
+    The second one has it only behind users that are all different; where all lines have as many fields, that takes
+    four of them and three lines.
+    """
+    ragged = len({len(row) for row in rows}) > 1
+    if ragged and all(row and row[0] == str(len(row) - 1) for row in rows):
+        return 0
+    second = all(len(row) > 1 and row[1] == str(len(row) - 2) for row in rows)
+    different = len({row[0] for row in rows if row}) == len(rows)
+    return 1 if second and different and (ragged or (len(rows[0]) > 3 and len(rows) > 2)) else None
+
+
+def counted_text(i: int) -> str:
+    """Return what to say of lines whose first or second field is the number of those behind it."""
+    what = "put the user's id in its place" if i == 0 else "remove that number"
+    return (
+        f"every line has the number of what follows as its {'second' if i else 'first'} field; if these are lists of "
+        f"items, {what}, write blanks between the fields and say format='lists'"
+    )
+
+
+def melt_hint(rows: Rows) -> str:
+    """Return what to add to an error where columns of small numbers may be a matrix, though not a wide one."""
+    texts = [field for row in rows for field in row[1:] if field.lower() not in _GAPS]
+    small = bool(texts) and all(plain.NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
+    return "; if each column is an item, write one line for each pair, as pandas.melt does" * (
+        small and len(rows[0]) > 3
+    )
+
+
+def check_whole_columns(rows: Rows, position: Mapping[str, int], names: Sequence[str] | None) -> None:
+    """Raise if a column holds in none of the first lines what it is taken for: then no line is to be corrected."""
+    for role, i in position.items():
+        values = column(rows[:LOOK], i)
+        test = {"rating": is_number, "timestamp": is_value}.get(role, bool)
+        if len(values) < 3 or any(map(test, values)):
+            continue
+        name = f"column {i}" if names is None else repr(untyped(names[i]))
+        held = next(filter(None, values), "")
+        what = f"no {'number' if role == 'rating' else 'time'}, but {held!r} and the like," if held else "nothing"
+        out = f"leave it out with {role}=False, or " if role in ("rating", "timestamp") else ""
+        raise UnclearColumnsError(
+            f"{name}, taken as the {role}, holds {what} in all of the first {len(values)} lines; {out}say which column "
+            f"it is: {role}=COLUMN"
+        )
 
 
 def matrix_text(n_fields: int) -> str:
@@ -145,16 +221,26 @@ def matrix_text(n_fields: int) -> str:
     )
 
 
-def numeric_columns(rows: Rows, taken: Mapping[str, int]) -> list[int]:
+def numeric_columns(rows: Rows, n_fields: int, taken: Mapping[str, int]) -> list[int]:
     """Return which columns without a role hold numbers."""
-    columns = {i: _column(rows[:LOOK], i) for i in range(len(rows[0])) if i not in taken.values()}
-    return [i for i, values in columns.items() if values and all(is_number(value) for value in values if value)]
+    columns = {i: column(rows[:LOOK], i) for i in range(n_fields) if i not in taken.values()}
+    return [i for i, values in columns.items() if any(values) and all(is_number(value) for value in values if value)]
+
+
+def rated_columns(rows: Rows, numeric: Sequence[int], names: Sequence[str] | None) -> list[int]:
+    """Return which columns of numbers look like ratings: few of a small range, under a name that tells no other."""
+    found = []
+    for i in numeric:
+        numbers = {_number(value) for value in column(rows[:LOOK], i) if value}
+        if len(numbers) <= MANY and min(numbers) >= -KINDS and max(numbers) <= 100:
+            found.append(i)
+    return [i for i in found if names is None or UNRATED.isdisjoint(words_in(names[i]))]
 
 
 def check_hours(name: str, at: int, rows: Rows) -> None:
     """Raise if a column of times holds the hours of a day."""
-    values = [value for value in _column(rows, at) if value]
-    few = len(values) >= _MANY and len(set(values)) < len(values)
+    values = [value for value in column(rows, at) if value]
+    few = len(values) >= MANY and len(set(values)) < len(values)
     if few and all(WHOLE.fullmatch(value) and 0 <= int(value) < 24 for value in values):
         raise UnclearColumnsError(
             f"{name!r} holds whole numbers from 0 to 23, which may be hours of a day; say timestamp={name!r} if they "
@@ -168,32 +254,32 @@ def shown_row(row: Sequence[str]) -> str:
     return repr(text if len(text) <= 100 else text[:97] + "...")
 
 
-def _column(rows: Rows, i: int) -> list[str]:
+def column(rows: Rows, i: int) -> list[str]:
     return [row[i] for row in rows if len(row) > i]
 
 
-def _are_dates(values: Sequence[str]) -> bool:
-    return bool(values) and all(is_date(value) for value in values)
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
 
 
-def _are_moments(values: Sequence[str]) -> bool:
-    """Return whether all values are seconds or milliseconds within the years that ratings come from."""
-    if not values or not all(WHOLE.fullmatch(value) for value in values):
+def are_fractions(values: Sequence[str]) -> bool:
+    """Return whether all values are numbers, and all are written with a point or one has digits behind it."""
+    if not values or not all(plain.NUMBER.fullmatch(value) for value in values):
+        return False
+    return all("." in value for value in values) or any("." in value and float(value) % 1 for value in values)
+
+
+def are_dates(values: Sequence[str]) -> bool:
+    """Return whether all values are dates, also such as 20240229, or the times of a day."""
+    return bool(values) and (
+        all(is_date(value) or _CLOCK.fullmatch(value) for value in values) or all(map(_DAY.fullmatch, values))
+    )
+
+
+def are_moments(values: Sequence[str]) -> bool:
+    """Return whether all values are seconds, or parts of them, within the years that ratings come from."""
+    if not values or not all(_SECONDS.fullmatch(value) for value in values):
         return False
     low, high = _YEARS
-    numbers = [int(value) for value in values]
-    return any(all(low * unit <= number < high * unit for number in numbers) for unit in (1, 1000))
-
-
-def _index(columns: Sequence[Sequence[str]]) -> str:
-    """Return what makes the first column look like an index while the next one repeats; else nothing."""
-    first, second = columns[:2]
-    if len(set(second)) == len(second) or len(set(first)) < len(first) or len(first) < _FEW:
-        return ""
-    numbers = [int(value) for value in first] if all(map(WHOLE.fullmatch, first)) else []
-    if numbers and numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-        return "counts the lines"
-    if len(first) < _MANY:
-        return ""
-    fits = len(columns) > 3 and (_are_dates(columns[3]) or _are_moments(columns[3]))  # user, item, rating, time
-    return "" if fits and (not numbers or sorted(numbers) != numbers) else "is another one in each line"
+    numbers = [int(value.partition(".")[0]) for value in values]
+    return any(all(low * unit <= number < high * unit for number in numbers) for unit in (1, 10**3, 10**6, 10**9))

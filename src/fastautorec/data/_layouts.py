@@ -13,7 +13,16 @@ from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
-from fastautorec.data._roles import UnclearColumnsError, Words, find_roles, looks_like_a_heading, role_of, untyped
+from fastautorec.data import _positions as positions
+from fastautorec.data._roles import (
+    Roles,
+    UnclearColumnsError,
+    Words,
+    find_roles,
+    looks_like_a_heading,
+    role_of,
+    untyped,
+)
 from fastautorec.exceptions import RatingsFileError
 
 FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo", "lists")
@@ -53,6 +62,8 @@ class Layout:
         Whether times are dates, and not numbers; None where the first lines do not tell.
     numeric : tuple of int
         Fields without a role that hold numbers in the first lines.
+    rated : tuple of int
+        Those of them that look like ratings.
     preamble : int
         Lines with text before the first record, header included.
     """
@@ -66,6 +77,7 @@ class Layout:
     decimal_comma: bool = False
     dates: bool | None = None
     numeric: tuple[int, ...] = ()
+    rated: tuple[int, ...] = ()
     preamble: int = 0
 
 
@@ -114,6 +126,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     declared = _DECLARED.fullmatch(lines[0].strip(" "))
     if declared:
         lines = lines[1:] or [""]
+    _refuse_preamble(path, lines[: evidence.LOOK], words)
     separator = words.sep or (declared and declared[1].replace("\\t", "\t")) or _find_separator(path, lines, requested)
     rows = _rows(lines, separator)
     if len(rows[0]) < 2:
@@ -121,36 +134,22 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         raise files.line_error(path, 1, lines[0], named, _SEPARATE)
     if separator in plain.UNQUOTED:
         doubtful.refuse_quoted_columns(path, lines, rows)
-    header, names, body = False, None, rows
-    try:
-        if header := _has_header(rows, words):
-            names, body = tuple(rows[0]), rows[1:]
-        by_position = not header and not words.given().keys() & {"user", "item"}
-        position, found_by = find_roles(names, len(rows[0]), words)
-        if by_position:
-            evidence.check_positions(body, {role: i for role, i in position.items() if found_by[role] == "by position"})
-        if names is not None and found_by.get("timestamp") == "by name":
-            at = position["timestamp"]
-            evidence.check_hours(untyped(names[at]), at, body)
-    except UnclearColumnsError as error:
-        matrix = header and not words.given() and evidence.looks_like_a_matrix(body, 1)
-        doubt = _doubt(rows, names, words)
-        if "\ufffd" in lines[0]:
-            raise files.line_error(path, 1, lines[0], *plain.NOT_UTF8) from None
-        told = evidence.matrix_text(len(rows[0])) if matrix else f"{error}{doubt}"
-        raise RatingsFileError(f"{path}, line 1: {told}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    comma = separator in (";", "\t", " ", "|") and "rating" in position
-    ratings = [row[position["rating"]] for row in body if len(row) == len(rows[0])] if comma else []
+    names, roles = _find_columns(path, lines, rows, separator, words)
+    body, position = rows[names is not None :], roles.position
+
+    def values(role: str) -> list[str]:
+        return [row[position[role]] for row in body if len(row) == len(rows[0])] if role in position else []
+
+    ratings = values("rating") if separator in (";", "\t", " ", "|") else []
     doubtful.refuse_thousands(path, ratings)
-    times = [row[position["timestamp"]] for row in body if len(row) == len(rows[0])] if "timestamp" in position else []
+    times = values("timestamp")
+    numeric = tuple(evidence.numeric_columns(body or rows, len(rows[0]), position))
     return Layout(
         separator=separator,
         names=names,
         n_fields=len(rows[0]),
         position=position,
-        evidence=found_by,
+        evidence=roles.evidence,
         texts=frozenset(
             role
             for role in ("user", "item", "timestamp")
@@ -158,9 +157,49 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         ),
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
         dates=plain.is_date(times[0]) if times else None,
-        preamble=bool(declared) + header,
-        numeric=tuple(evidence.numeric_columns(body or rows, position)),
+        preamble=bool(declared) + (names is not None),
+        numeric=numeric,
+        rated=tuple(evidence.rated_columns(body or rows, numeric, names)),
     )
+
+
+def _find_columns(
+    path: Path, lines: Sequence[str], rows: Sequence[list[str]], separator: str, words: Words
+) -> tuple[tuple[str, ...] | None, Roles]:
+    """Return the names in the first line, if it holds them, and where the roles are; raise where that is not clear."""
+    header: bool | None = None
+    names: tuple[str, ...] | None = None
+    body = rows
+    try:
+        header = _has_header(rows, words)
+        if header is None and not _breaks_off(lines[: evidence.LOOK], separator, len(rows[0])):
+            evidence.ask_for_header(rows[0], words)
+        if header:
+            names, body = tuple(rows[0]), rows[1:]
+        by_position = not header and not words.given().keys() & {"user", "item"}
+        roles = find_roles(names, len(rows[0]), words)
+        position, found_by = roles
+        if by_position:
+            if words.header is None:
+                evidence.refuse_sizes(body)
+            open_roles = {role: i for role, i in position.items() if found_by[role] == "by position"}
+            positions.check_positions(body, open_roles, separator)
+        if names is not None and found_by.get("timestamp") == "by name":
+            at = position["timestamp"]
+            evidence.check_hours(untyped(names[at]), at, body)
+        evidence.check_whole_columns(body, position, names)
+    except UnclearColumnsError as error:
+        headed = header is not False and not words.given()  # or perhaps so
+        matrix = headed and evidence.looks_like_a_matrix(rows[1:], 1)
+        doubt = _doubt(rows, names, words)
+        if "\ufffd" in lines[0]:
+            raise files.line_error(path, 1, lines[0], *plain.NOT_UTF8) from None
+        told = evidence.matrix_text(len(rows[0])) if matrix else f"{error}{doubt}"
+        told += evidence.melt_hint(rows[1:]) if headed and not matrix else ""
+        raise RatingsFileError(f"{path}, line 1: {told}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return names, roles
 
 
 def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
@@ -175,11 +214,43 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
         raise RatingsFileError(
             f"{path}: begins with {first[:40]!r}, as a web page does; was the file downloaded whole?"
         )
+    if first.lower().startswith("%%matrixmarket"):
+        raise RatingsFileError(
+            f"{path}: begins with {first[:60]!r}, so it is a matrix in SciPy's reach: "
+            "Interactions(scipy.io.mmread(path).tocsr())"
+        )
     marks = {line.lstrip()[:1] for line in lines}
     if words.header is None and first[:1] in ("#", "%") and len(marks) > 1:
         raise files.line_error(
             path, 1, lines[0], "looks like a comment", "remove such lines, or say header=False if it is data"
         )
+
+
+def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
+    """Raise if the lines have the same number of fields but for the first ones, which may be a title or sizes."""
+    known = [words.sep] if words.sep else [" ", *(s for s in _SEPARATORS if s in lines[-1])]
+    found: list[tuple[int, int, int]] = []  # fields of most lines and of the first, and the number of the first lines
+    for separator in known:
+        lengths = [len(row) for row in _rows(lines, separator)]
+        before = sum(length != lengths[-1] for length in lengths)
+        if not before and lengths[-1] > 1 and (separator != " " or not any(s in lines[0] for s in _SEPARATORS)):
+            return
+        if separator == " " and len(known) > 1 and not words.sep:
+            continue  # blanks separate only where nothing else does
+        most = max(2 * before, 2) < len(lengths) or set(lengths[:before]) == {1}
+        if most and lengths[-1] > 1 and lengths[-1] not in lengths[:before]:
+            found.append((lengths[-1], lengths[0], before))
+    if not found:
+        return
+    n_fields, own, before = max(found)
+    lines_of_title = "line if it is" if before == 1 else f"{before} lines if they are"
+    fix = f"remove the first {lines_of_title} a title or sizes; a header must name every column"
+    if before == 1 and own == n_fields - 1:
+        fix += (
+            "; R leaves out the name of its row names, and write.table(..., row.names=FALSE, quote=FALSE) writes none"
+        )
+    count = f"{own} field{'s' * (own > 1)}"
+    raise files.line_error(path, 1, lines[0], f"has {count} where the lines below have {n_fields}", fix)
 
 
 def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
@@ -188,6 +259,10 @@ def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
     lengths = {separator: Counter(len(row) for row in _rows(lines, separator)) for separator in there}
     if any(len(some) == 1 and min(some) > 1 for some in lengths.values()):
         return
+    for separator in there:
+        counted = evidence.counted_at(_rows(lines, separator))
+        if counted is not None:
+            raise RatingsFileError(f"{path}: {evidence.counted_text(counted)}")
     for separator, some in lengths.items():
         uneven = max(some.values()) < _ALIKE * sum(some.values())
         if uneven and sum(some.values()) >= _LINES and len(some) >= _LENGTHS:
@@ -239,6 +314,15 @@ def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
     return rows or [lines[0].split(separator)]
 
 
+def _breaks_off(lines: Sequence[str], separator: str, n_fields: int) -> bool:
+    """Return whether the sampled lines have a fault that the reader will name."""
+    try:
+        list(plain.records(lines, separator, n_fields))
+    except plain.LineFault:
+        return True
+    return any("\0" in line for line in lines)
+
+
 def _are_lists(path: Path, lines: Sequence[str]) -> bool:
     """Return whether the lines are ``user item item ...``; raise where that is as likely as columns."""
     rows = [plain.words_of(line) for line in lines]
@@ -246,6 +330,8 @@ def _are_lists(path: Path, lines: Sequence[str]) -> bool:
         return False
     lengths = {len(row) for row in rows}
     users = [row[0] for row in rows]
+    if evidence.counted_at(rows) == 1:
+        raise RatingsFileError(f"{path}: {evidence.counted_text(1)}, else sep=' '")
     if len(rows) > 1 and max(lengths) > 2 and all(row[0] == str(len(row) - 1) for row in rows):
         raise RatingsFileError(
             f"{path}: every line, such as {lines[0][:99]!r}, begins with the number of what follows; if these are "
@@ -266,7 +352,8 @@ def _are_lists(path: Path, lines: Sequence[str]) -> bool:
 # -- header --------------------------------------------------------------------------------------------------------
 
 
-def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
+def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool | None:
+    """Return whether the first line names the columns; None where nothing tells."""
     if words.header is not None:
         return words.header
     if any(isinstance(value, str) for value in words.given().values()):
@@ -277,12 +364,18 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool:
             "header=True if it is such a header, or header=False if it is data"
         )
     first = rows[0]
+    values = [bool(_VALUE_START.match(field)) or evidence.is_value(field) for field in first]
     known = {role[0] for name in first if (role := role_of(untyped(name)))}
     if {"user", "item"} <= known:
         return True
-    if any(_VALUE_START.match(field) or evidence.is_value(field) for field in first):
+    if not any(values) and _is_over_values(rows):
+        return True
+    if evidence.is_among_others(rows):
         return False
-    return _is_over_values(rows) or any(looks_like_a_heading(name) for name in first)
+    headings = [looks_like_a_heading(name) for name in first]
+    if not any(values) and any(headings):
+        return True
+    return False if first[0] and any(values) and not any(headings) else None
 
 
 def _is_over_values(rows: Sequence[Sequence[str]]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastautorec.data import _delimited as delimited
+from fastautorec.data import _evidence as evidence
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.exceptions import RatingsFileError
@@ -18,6 +19,8 @@ def read_lists(path: Path) -> dict[str, Any]:
     """Return user and item of every pair, and as "lonely" the users whose line names no item."""
     parts: dict[str, list[Any]] = {"user": [], "item": [], "lonely": []}
     counts = True  # every line so far begins with the number of its items
+    second = True  # or has it behind its user
+    widths: set[int] = set()
     n_lines = 0
     for offset, block in files.blocks(path, files.BLOCK):
         try:
@@ -27,6 +30,8 @@ def read_lists(path: Path) -> dict[str, Any]:
         rows = [row for row in rows if row]
         n_lines += len(rows)
         counts = counts and all(row[0] == str(len(row) - 1) for row in rows)
+        second = second and all(len(row) > 1 and row[1] == str(len(row) - 2) for row in rows)
+        widths.update(map(len, rows))
         lengths = np.array([len(row) - 1 for row in rows], np.int64)
         owners = _column([row[0] for row in rows])
         texts = isinstance(owners, list)
@@ -40,6 +45,8 @@ def read_lists(path: Path) -> dict[str, Any]:
             f"{path}: every line begins with the number of its items where a user is expected; number the users and "
             "write `user item item ...`"
         )
+    if second and len(widths) > 1:
+        raise RatingsFileError(f"{path}: {evidence.counted_text(1)}")
     joined = {role: delimited.join(some, False) for role, some in parts.items()}
     if not len(joined["item"]):
         raise RatingsFileError(f"{path}: no item in the file; it must hold lines `user item item ...`")

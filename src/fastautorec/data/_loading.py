@@ -76,12 +76,14 @@ def _how_to_rate(source: Source) -> str:
     """Return what to say where ratings are asked for and no column is known to hold them."""
     if not source.ignored:
         return "has no column for them; threshold=None takes every row"
-    likely = source.ignored if source.numeric is None else source.numeric
-    place = re.fullmatch("column ([0-9]+)", likely[0]) if len(likely) == 1 else None
-    name = (place[1] if place else repr(untyped(likely[0]))) if len(likely) == 1 else "COLUMN"
+    likely = source.numeric or []
+    one = source.rated[0] if len(source.rated) == 1 else ""
+    place = re.fullmatch("column ([0-9]+)", one)
+    name = place[1] if place else repr(untyped(one)) if one else "COLUMN"
+    maybe = "; say" if source.rated else "; if another one does, say"
     first = ", ".join([*likely, *(other for other in source.ignored if other not in likely)][:10])
     more = f" and {len(source.ignored) - 10} more" if len(source.ignored) > 10 else ""
-    return f"has no column that is known to hold them; say rating={name} (columns not used: {first}{more})"
+    return f"has no column that is known to hold them{maybe} rating={name} (columns not used: {first}{more})"
 
 
 def _with_lonely(users: Any, lonely: Any) -> Any:

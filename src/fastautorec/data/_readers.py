@@ -66,6 +66,7 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         source = Source(str(path), "text", separator, layout.n_fields, headings, layout.evidence, form)
         source.ignored = _others(layout.names, layout.n_fields, layout.position)
         source.numeric = [_heading(layout.names, i) for i in layout.numeric]
+        source.rated = [_heading(layout.names, i) for i in layout.rated]
     try:
         for role, convert in (("rating", columns.numbers), ("timestamp", columns.times)):
             if role in found and kind == "parquet":  # the others are converted line by line

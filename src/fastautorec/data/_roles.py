@@ -64,7 +64,7 @@ def role_of(name: str) -> tuple[str, int] | None:
         for role, names in table.items():
             if plain in names:
                 return role, rank
-    words = _words(name)
+    words = words_in(name)
     noun = _noun(name)
     for role, names in NOUNS.items():
         if noun in names:
@@ -75,7 +75,7 @@ def role_of(name: str) -> tuple[str, int] | None:
 
 def looks_like_a_heading(name: str) -> bool:
     """Return whether a text is rather the name of a column than a value in it."""
-    words = _words(name)
+    words = words_in(name)
     if any(character.isdigit() for character in name) or not words:
         return False
     return role_of(name) is not None or words[-1] in MERE or (len(words) == 1 and words[0] in OTHER)
@@ -137,9 +137,17 @@ def place(role: str, value: str | int, names: Sequence[str] | None, n_fields: in
         if known.count(value) == 1:
             return known.index(value)
     there = "it has no header" if names is None else f"it has {shown(names)}"
-    twice = names is not None and (value in names or value in plain)
-    rule = "a column name that occurs once" if twice else "a column of the file"
-    raise ValueError(f"`{role}` must name {rule}, got {value!r}; {there}")
+    twice = [] if names is None else [i for i in range(n_fields) if value in (names[i], plain[i])]
+    if twice:
+        places = " or ".join(f"{role}={i}" for i in twice)
+        raise ValueError(f"`{role}` must name a column name that occurs once, got {value!r}; {there}; say {places}")
+    raise ValueError(f"`{role}` must name a column of the file, got {value!r}; {there}")
+
+
+def word_for(names: Sequence[str], i: int) -> str:
+    """Return how a caller writes a column: by its name, or by its position where others have that name too."""
+    name = untyped(names[i])
+    return repr(name) if name and [untyped(other) for other in names].count(name) == 1 else str(i)
 
 
 def untyped(name: str) -> str:
@@ -154,14 +162,15 @@ def shown(names: Sequence[str], most: int = 20) -> str:
     return ", ".join(listed[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _words(name: str) -> list[str]:
+def words_in(name: str) -> list[str]:
+    """Return the words that a name is made of, in small letters."""
     spaced = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", untyped(name))
     return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
 def _noun(name: str) -> str:
     """Return what a name is about: its last word that is no mere "id" or "name"."""
-    return next((word for word in reversed(_words(name)) if word not in MERE), "")
+    return next((word for word in reversed(words_in(name)) if word not in MERE), "")
 
 
 def _by_name(names: Sequence[str], roles: Sequence[str], taken: set[int]) -> dict[str, int]:
@@ -177,7 +186,7 @@ def _by_name(names: Sequence[str], roles: Sequence[str], taken: set[int]) -> dic
         rivals = _rivals(names, ranks)
         if len(rivals) > 1:
             several = " and ".join(repr(names[i]) for i in rivals)
-            words = [f"{role}={untyped(names[i])!r}" for i in rivals]
+            words = [f"{role}={word_for(names, i)}" for i in rivals]
             none = [] if role in ("user", "item") else [f"{role}=False"]
             raise UnclearColumnsError(f"{several} may each be the {role}; say which: {' or '.join([*words, *none])}")
         found[role] = rivals[0]
@@ -216,7 +225,7 @@ def _require(names: Sequence[str], found: Mapping[str, int]) -> None:
     if lists and "item" in missing:
         raise UnclearColumnsError(f"{lists[0]!r} holds a list in each row; read_ratings takes one item in a row")
     example = ", ".join(
-        f"{role}={untyped(names[found[role]])!r}" if role in found else f"{role}=COLUMN" for role in ("user", "item")
+        f"{role}={word_for(names, found[role])}" if role in found else f"{role}=COLUMN" for role in ("user", "item")
     )
     known = "".join(f" (only {role}: {names[found[role]]})" for role in ("user", "item") if role in found)
     raise UnclearColumnsError(

@@ -122,3 +122,33 @@ OTHER = {
     *("rank", "label", "comment", "quantity", "count", "plays", "weight", "event", "type", "genre", "price", "text"),
     *("vote", "votes", "liked", "category", "amount", "cid", "grade", "menge", "preis"),
 }
+# What people do with items: values of a column that is neither the user nor the item.
+EVENTS = {
+    *("view", "views", "viewed", "pageview", "pv", "click", "clicks", "clicked", "tap", "impression", "show", "seen"),
+    *("cart", "addtocart", "addcart", "removefromcart", "removecart", "basket", "addtobasket", "checkout", "wishlist"),
+    *("purchase", "purchased", "transaction", "buy", "bought", "order", "ordered", "sale", "return", "returned"),
+    *("like", "liked", "likes", "dislike", "disliked", "love", "fav", "favorite", "favourite", "save", "bookmark"),
+    *("rate", "rated", "rating", "review", "reviewed", "comment", "share", "shared", "follow", "unfollow", "search"),
+    *("play", "played", "listen", "listened", "skip", "skipped", "watch", "watched", "read", "download", "visit"),
+}
+# Words in the names of columns of numbers that are no ratings of an item by a user.
+UNRATED = {
+    *("average", "avg", "mean", "median", "predicted", "sum", "total", "count", "counts", "num", "number", "no", "nr"),
+    *(
+        "price",
+        "cost",
+        "amount",
+        "discount",
+        "zip",
+        "zipcode",
+        "year",
+        "month",
+        "day",
+        "week",
+        "weekday",
+        "hour",
+        "age",
+    ),
+    *("id", "ids", "code", "index", "idx", "rank", "position", "order", "length", "duration", "runtime", "size"),
+    *("risk", "credit", "lat", "lon", "lng", "latitude", "longitude", "weight", "gender", "sex", "preis", "prix"),
+}
