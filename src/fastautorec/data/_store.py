@@ -184,7 +184,7 @@ def map_array(folder: int, name: str, described: dict[str, Any], token: str | No
         _require(dtype.str == described["dtype"] and not dtype.hasobject, f"array {name!r} has another type")
         _require(len(shape) == 1, f"array {name!r} has another shape")
         right = size == start + shape[0] * dtype.itemsize and start % dtype.alignment == 0
-        _require(right, f"array {name!r} has not the size that its head tells")
+        _require(right and dtype.itemsize > 0, f"array {name!r} has not the size that its head tells")
         mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
     array: Array = np.ndarray(shape, dtype, mapped, start)
     return array
