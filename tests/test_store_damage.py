@@ -21,8 +21,8 @@ ITEMS, NNZ = 60, 3000
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(mapped, "PART", 256)  # so that there are some
     monkeypatch.setattr(mapped, "CACHED", 100)
-    data = far.datasets.synthetic(200, ITEMS, NNZ, random_state=0)
-    far.Interactions(data).to_disk(tmp_path / "data")
+    matrix = far.datasets.synthetic(200, ITEMS, NNZ, random_state=0)
+    far.Interactions(matrix, timestamps=np.arange(NNZ)).to_disk(tmp_path / "data")
     return tmp_path / "data"
 
 
@@ -111,7 +111,7 @@ def _entries(folder, rows):
     return np.concatenate([np.arange(indptr[row], indptr[row + 1]) for row in rows])
 
 
-@pytest.mark.parametrize("name", ["indptr", "indices"])
+@pytest.mark.parametrize("name", ["indptr", "indices", "user_ids", "timestamps"])
 def test_a_file_that_was_cut_while_it_was_open(folder, name):
     program = f"""
 import os, sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ class MappedCsr(Csr):
 
     _checks: _Checks
 
-    def __init__(self, path: Path, indptr: npt.NDArray[np.int64], ids: Ids, n_cols: int) -> None:
-        checks = _Checks(path, indptr, ids, n_cols)
+    def __init__(self, path: Path, arrays: Mapping[str, npt.NDArray[Any]], n_cols: int) -> None:
+        """Take the arrays of a folder, of which ``indptr`` and ``indices`` are the matrix; all files are watched."""
+        checks = _Checks(path, arrays, n_cols)
         # a frozen class lets nothing be assigned
         self.__dict__.update(data=None, n_cols=n_cols, users=None, _checks=checks)
 
@@ -86,10 +88,10 @@ class MappedCsr(Csr):
 class _Checks:
     """What of a matrix was found right so far; two threads may find the same."""
 
-    def __init__(self, path: Path, indptr: npt.NDArray[np.int64], ids: Ids, n_cols: int) -> None:
-        self.path, self.indptr, self.ids, self.n_cols = path, indptr, ids, n_cols
-        self.files = [(name, _file_of(array), array.nbytes) for name, array in (("indptr", indptr), ("indices", ids))]
-        self.right = np.zeros(-(-len(ids) // PART), np.bool_)
+    def __init__(self, path: Path, arrays: Mapping[str, npt.NDArray[Any]], n_cols: int) -> None:
+        self.path, self.indptr, self.ids, self.n_cols = path, arrays["indptr"], arrays["indices"], n_cols
+        self.files = [(name, _file_of(array), array.nbytes) for name, array in arrays.items()]
+        self.right = np.zeros(-(-len(self.ids) // PART), np.bool_)
         self.pointers_are_right = self.all_right = False
 
     def parts_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
