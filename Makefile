@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native test-gpu lint bench bench-compare bench-gpu cuda-version clean
+.PHONY: help demo test test-native test-grid test-all test-gpu lint bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,9 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bi
 
 help:
 	@echo "make demo       train on the embedded data and show what comes out"
-	@echo "make test       run all tests (Python and native)"
+	@echo "make test       native and Python tests: a part of every grid, in less than 4 minutes of one processor"
+	@echo "make test-grid  the rest: whole grids, and every model on the emulated CUDA device"
+	@echo "make test-all   both"
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
 	@echo "make lint       ruff, mypy, clang-format"
 	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
@@ -59,6 +61,12 @@ demo: $(VENV)/installed
 
 test: $(VENV)/dev test-native
 	$(BIN)/python -m pytest
+
+# What is left out of make test, so that nothing runs twice.
+test-grid: $(VENV)/dev
+	$(BIN)/python -m pytest -m "grid and not gpu"
+
+test-all: test test-grid
 
 test-native: $(VENV)/python
 	@$(BIN)/python -m pip install --quiet cmake ninja

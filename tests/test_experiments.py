@@ -47,6 +47,7 @@ class Links(HTMLParser):
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 def test_the_shipped_example_at_small_size(folder):
     pytest.importorskip("matplotlib", reason="figures are an extra")
     output = folder / "out"
