@@ -76,11 +76,11 @@ test-all: test test-grid
 coverage:
 	@$(MAKE) --no-print-directory $(COVERAGE)/venv/dev VENV=$(COVERAGE)/venv \
 	  BUILD="-Cbuild-dir=$(COVERAGE)/core -Ccmake.define.FASTAUTOREC_COVERAGE=ON"
-	$(COVERAGE)/venv/bin/python -m pip install --quiet "coverage[toml]" gcovr
+	$(COVERAGE)/venv/bin/python -m pip install --quiet "coverage[toml]" "gcovr>=8.4"
 	@find $(COVERAGE)/core -name '*.gcda' -delete
 	$(COVERAGE)/venv/bin/python -m coverage run -m pytest -m "not gpu"
 	$(COVERAGE)/venv/bin/python -m coverage report
-	$(COVERAGE)/venv/bin/gcovr --root . --filter cpp/src --filter cpp/include $(COVERAGE)/core
+	$(COVERAGE)/venv/bin/gcovr --merge-lines --root . --filter cpp/src --filter cpp/include $(COVERAGE)/core
 
 test-native: $(VENV)/python
 	@$(BIN)/python -m pip install --quiet cmake ninja
