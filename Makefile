@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native test-gpu lint bench bench-compare bench-gpu cuda-version clean
+.PHONY: help demo test test-native test-grid test-all coverage test-gpu lint bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,11 +11,17 @@ CUDA ?= $(if $(DRIVER),$(shell test $(DRIVER) -ge 580 && echo 13 || echo 12))
 OTHER_CUDA = $(filter-out $(CUDA),12 13)
 SANITIZER_12 := nvidia-cuda-sanitizer-api-cu12
 SANITIZER_13 := nvidia-cuda-sanitizer-api
+COVERAGE := $(CURDIR)/build/coverage
+# Options of the build, for pip.
+BUILD :=
 SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bindings cuda -type f)
 
 help:
 	@echo "make demo       train on the embedded data and show what comes out"
-	@echo "make test       run all tests (Python and native)"
+	@echo "make test       native and Python tests: a part of every grid, within 4 minutes of processor time"
+	@echo "make test-grid  the rest: whole grids, and every model on the emulated CUDA device"
+	@echo "make test-all   both"
+	@echo "make coverage   all tests, and which lines of Python and C++ they reach (minutes)"
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
 	@echo "make lint       ruff, mypy, clang-format"
 	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
@@ -36,11 +42,11 @@ $(VENV)/python: Makefile
 # The build tools live in .venv too, so that rebuilding after a change takes seconds.
 $(VENV)/installed: $(VENV)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet "scikit-build-core>=0.10" "pybind11>=2.13" cmake ninja
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[plot]"
+	$(BIN)/python -m pip install --quiet --no-build-isolation $(BUILD) --editable ".[plot]"
 	@touch $@
 
 $(VENV)/dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-build-isolation $(BUILD) --editable ".[dev]"
 	@touch $@
 
 $(VENV)/bench: $(VENV)/dev
@@ -59,6 +65,22 @@ demo: $(VENV)/installed
 
 test: $(VENV)/dev test-native
 	$(BIN)/python -m pytest
+
+# What is left out of make test, so that nothing runs twice.
+test-grid: $(VENV)/dev
+	$(BIN)/python -m pytest -m "grid and not gpu"
+
+test-all: test test-grid
+
+# An environment of its own, whose native core counts its lines; that makes it slow, and so does counting in Python.
+coverage:
+	@$(MAKE) --no-print-directory $(COVERAGE)/venv/dev VENV=$(COVERAGE)/venv \
+	  BUILD="-Cbuild-dir=$(COVERAGE)/core -Ccmake.define.FASTAUTOREC_COVERAGE=ON"
+	$(COVERAGE)/venv/bin/python -m pip install --quiet "coverage[toml]" "gcovr>=8.4"
+	@find $(COVERAGE)/core -name '*.gcda' -delete
+	$(COVERAGE)/venv/bin/python -m coverage run -m pytest -m "not gpu"
+	$(COVERAGE)/venv/bin/python -m coverage report
+	$(COVERAGE)/venv/bin/gcovr --merge-lines --root . --filter cpp/src --filter cpp/include $(COVERAGE)/core
 
 test-native: $(VENV)/python
 	@$(BIN)/python -m pip install --quiet cmake ninja

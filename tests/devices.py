@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from cuda_emulation import EmulatedCsr, EmulatedDevice
+from lanes import marked
 from scipy import sparse
 
 from fastautorec._compute import get_backend
@@ -21,7 +22,8 @@ from fastautorec._compute.operations import Operations
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import Backend
 
-CUDA = ("cuda-emulated", pytest.param("cuda", marks=pytest.mark.gpu))
+EMULATED = marked("cuda-emulated")  # test_cuda_*.py have a part of it in the fast lane
+CUDA = (EMULATED, pytest.param("cuda", marks=pytest.mark.gpu))
 DENSE = ("matmul", "cross_product", "activation_backward", "add_up", "sum_of_squares")
 OPERATIONS = tuple(name for name, value in vars(Backend).items() if inspect.isfunction(value) and name[0] != "_")
 

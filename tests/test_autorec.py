@@ -32,6 +32,7 @@ class TestExactStart(ModelContract):
         return far.AutoRec(**{**TRAINED, "init": "svd", "activation": "identity", **params})
 
 
+@pytest.mark.grid
 class TestClosedForm(ModelContract):
     def make(self, **params: Any) -> far.AutoRec:
         return far.AutoRec(**{"factors": 8, "init": "svd", "epochs": 0, **params})

@@ -69,7 +69,7 @@ class BaselineContract(ModelContract):
 
 class TestBPR(BaselineContract):
     def make(self, **params: Any) -> BPR:
-        return BPR(**{"factors": 8, "epochs": 5, **params})
+        return BPR(**{"factors": 8, "epochs": 5, "num_threads": 1, **params})
 
     def test_training_users_have_their_vectors_in_any_row(self, train: sparse.csr_matrix) -> None:  # noqa: F811
         model = self.make(popularity=0).fit(train)
@@ -111,7 +111,7 @@ class TestWRMF(BaselineContract):
     answers_strangers_by_popularity = True
 
     def make(self, **params: Any) -> WRMF:
-        return WRMF(**{"factors": 8, "regularization": 1.0, "epochs": 5, **params})
+        return WRMF(**{"factors": 8, "regularization": 1.0, "epochs": 5, "num_threads": 1, **params})
 
     @pytest.mark.parametrize("budget", [1, 20_000, 1 << 22])
     def test_fold_in_solves_the_normal_equations(

@@ -61,6 +61,7 @@ def results(raw):
 # --- everything runs --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 def test_every_table_is_there(results):
     tables = {result.key[0] for result in results}
     assert tables == {
@@ -72,12 +73,14 @@ def test_every_table_is_there(results):
     assert set(results.durations) == {path.name for path in (ROOT / "benchmarks").glob("bench_*.py")}
 
 
+@pytest.mark.grid
 def test_the_machine_is_named(results):
     assert results.machine["quick"]
     assert len(results.machine["signature"]) == 12
     assert results.machine["packages"]["numpy"] == np.__version__
 
 
+@pytest.mark.grid
 def test_the_report_has_every_section_and_picture(folder):
     text = (folder / "report.md").read_text()
     for title in ("Targets", "Time to quality", "Recommending", "Growth of time and memory", "Roofline", "The run"):
@@ -89,12 +92,14 @@ def test_the_report_has_every_section_and_picture(folder):
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.grid
 def test_a_fresh_process_does_not_count_its_parent(results):
     peaks = [result.info["peak"] for result in results if result.key[0] == "shapes"]
     assert len(peaks) == 6
     assert max(peaks) < 300e6
 
 
+@pytest.mark.grid
 def test_a_trial_is_not_published(folder):
     before = (ROOT / "docs" / "benchmarks" / "speed.md").read_bytes()
     done = run("benchmarks.report", folder / "results.json", "--publish")
@@ -111,6 +116,7 @@ def test_the_page_can_take_a_report():
 # --- two runs ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 def test_a_run_equals_itself(folder):
     done = run("benchmarks.compare", folder / "results.json", folder / "results.json")
     assert done.returncode == 0, done.stderr
@@ -119,6 +125,7 @@ def test_a_run_equals_itself(folder):
     assert "Only in" not in done.stdout
 
 
+@pytest.mark.grid
 def test_what_changed_comes_worst_first(raw, results):
     changed = json.loads(json.dumps(raw))
     kernels = [entry for entry in changed["benchmarks"] if entry["extra_info"]["table"] == "kernels"]
@@ -199,6 +206,7 @@ def test_the_best_peer_counts():
     assert better(of(fit("ours", ndcg=0.25))) is None
 
 
+@pytest.mark.grid
 def test_every_target_finds_its_figure(results):
     """But those of batches that a trial leaves out, and of PyTorch where it is missing."""
     missing = {target.what for target in TARGETS if target.figure(results) is None}

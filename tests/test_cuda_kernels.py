@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cuda_emulation.build import KERNEL
 from cuda_emulation.nvrtc import CompilationError, Nvrtc, usage
+from lanes import keeping
 
 import fastautorec
 from fastautorec._compute.cuda.kernels import SHARED, kernel_source
@@ -40,7 +41,7 @@ def faults(log: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", keeping([75, 120], ARCHITECTURES))
 @pytest.mark.parametrize("file", FILES)
 def test_compiles_without_spills(nvrtc, file, architecture):
     log = nvrtc.compile(kernel_source(file), architecture)

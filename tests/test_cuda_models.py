@@ -10,6 +10,7 @@ import pytest
 from autoencoders import HELD_OUT, TRAIN, make
 from cuda_emulation import EmulatedArray, EmulatedCsr, EmulatedDevice
 from devices import host
+from lanes import keeping
 
 import fastautorec as far
 from fastautorec._training import epochs as _training
@@ -28,8 +29,10 @@ MODELS: dict[str, Any] = {
 }
 TRAINED = ("AutoRec", "OHNSAutoRec", "NSAutoRec", "NCEAutoRec trained")
 
-every_model = pytest.mark.parametrize("name", MODELS)
-every_trained_model = pytest.mark.parametrize("name", TRAINED)
+FEW = ("NCEAutoRec", "AutoRec")
+
+every_model = pytest.mark.parametrize("name", keeping(FEW, MODELS))
+every_trained_model = pytest.mark.parametrize("name", keeping(["AutoRec"], TRAINED))
 
 
 def fitted(name: str, device: str, **params: Any) -> Any:
@@ -163,8 +166,9 @@ def test_a_file_is_read_anywhere(emulation: EmulatedDevice, name: str, tmp_path:
     agree(loaded.to("cuda"), loaded.to("cpu"), 2e-5)
 
 
-@pytest.mark.parametrize("there", ["cpu", "cuda"])
-@pytest.mark.parametrize("here", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    ("here", "there"), keeping([("cuda", "cpu")], [("cpu", "cpu"), ("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
+)
 def test_a_checkpoint_goes_on_anywhere(emulation: EmulatedDevice, here: str, there: str, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.npz"
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.grid
+
 TESTS = Path(__file__).parent
 FLAGS = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-sections=cuda_shared"
 
@@ -103,6 +105,7 @@ def test_faults_are_found(sanitized, kernel, message):
 
 def test_kernels_stay_within_their_arrays(sanitized):
     selected = "cuda-emulated and not task"  # inputs of more rows than a task reach nothing else and take long
-    tests = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", selected, "test_backends.py"]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not gpu", "-k", selected]
+    tests = [sys.executable, "-m", "pytest", *options, "test_backends.py"]
     run = subprocess.run(tests, env=sanitized, cwd=TESTS, capture_output=True, text=True, check=False)
     assert run.returncode == 0, (run.stdout + run.stderr)[-5000:]

@@ -44,16 +44,9 @@ class Links(HTMLParser):
         self.links += [value for name, value in attributes if name in ("src", "href", "data", "srcset")]
 
 
-# --- the whole -------------------------------------------------------------------------------------------------------
-
-
-def test_the_shipped_example_at_small_size(folder):
-    pytest.importorskip("matplotlib", reason="figures are an extra")
-    output = folder / "out"
-    assert main(["experiment", "example", "--users", "1050", "--output", str(output)]) == 0
+def check_pages(output, title):
+    """Check that the page fetches nothing and has every picture, each as PNG and SVG; return its text."""
     page = (output / "report.html").read_text("utf-8")
-    for words in ("Debian packages", "NCE-AutoRec", "Settings", "Times", "Failures", "Environment", "processor"):
-        assert words in page
     parser = Links()
     parser.feed(page)
     assert "script" not in parser.tags
@@ -64,7 +57,21 @@ def test_the_shipped_example_at_small_size(folder):
     assert page.count("<img") == len(pictures)
     for path in (output / "figures").glob("*.svg"):
         assert ET.parse(path).getroot().tag.endswith("svg")
-    assert (output / "report.md").read_text("utf-8").startswith("# Debian packages")
+    assert (output / "report.md").read_text("utf-8").startswith(f"# {title}")
+    return page
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.grid
+def test_the_shipped_example_at_small_size(folder):
+    pytest.importorskip("matplotlib", reason="figures are an extra")
+    output = folder / "out"
+    assert main(["experiment", "example", "--users", "1050", "--output", str(output)]) == 0
+    page = check_pages(output, "Debian packages")
+    for words in ("Debian packages", "NCE-AutoRec", "Settings", "Times", "Failures", "Environment", "processor"):
+        assert words in page
 
 
 def test_per_user_figures_are_those_of_evaluate(folder, no_figures):
@@ -137,7 +144,9 @@ def test_modes_and_sweeps_are_drawn(folder):
     pytest.importorskip("matplotlib", reason="figures are an extra")
     joint = "[[models]]\nname = 'NCE-AutoRec, joint'\nclass = 'NCEAutoRec'\nparams = { mode = 'joint', factors = 8 }\n"
     text = DATA + joint + joint.replace("joint", "full") + "[models.sweep]\nbeta = [0.5, 1.0]\n"
-    names = {path.stem for path in (run(folder, text) / "figures").glob("*.png")}
+    output = run(folder, text)
+    check_pages(output, "test")
+    names = {path.stem for path in (output / "figures").glob("*.png")}
     assert {"few-books-modes", "few-books-effect-beta"} <= names
 
 

@@ -48,11 +48,13 @@ def of(rows: list[Row], section: str) -> dict[str, Row]:
     return {row.name: row for row in rows if row.section.startswith(section)}
 
 
+@pytest.mark.grid
 def test_answers_are_checked_first(rows):
     assert [row.section for row in rows[:5]] == ["Answers"] * 5
     assert "the bits of the CPU" in rows[4].remarks
 
 
+@pytest.mark.grid
 def test_every_target_has_its_row(rows):
     found = of(rows, "Jobs")
     targets = {name.partition(" (")[0]: row.at_most for name, row in found.items() if row.at_most}
@@ -72,6 +74,7 @@ def test_every_target_has_its_row(rows):
     assert fits == ["interactions on the host", "interactions on the device"] * 4
 
 
+@pytest.mark.grid
 def test_the_peer_is_named_or_missed(rows):
     for name, row in of(rows, "Jobs").items():
         if name.startswith("epoch"):
@@ -87,6 +90,7 @@ def test_without_torch_there_is_no_peer(monkeypatch):
     assert first.remarks == "PyTorch is not installed"
 
 
+@pytest.mark.grid
 def test_every_kernel_has_a_time_and_its_operation_a_floor(rows):
     found = of(rows, "Operations")
     assert set(OPERATIONS) <= set(found)
@@ -95,6 +99,7 @@ def test_every_kernel_has_a_time_and_its_operation_a_floor(rows):
     assert "mse_head, a step, TF32" in found
 
 
+@pytest.mark.grid
 def test_the_profile_of_an_epoch_adds_up(rows):
     for precision in ("float32", "TF32"):
         (section,) = {row.section for row in rows if row.section.startswith("One epoch") and precision in row.section}
@@ -103,6 +108,7 @@ def test_the_profile_of_an_epoch_adds_up(rows):
         assert found["`step_rows_kernel`"].remarks.startswith("8 launches")  # two heads, encoder, its bias; 2 batches
 
 
+@pytest.mark.grid
 def test_one_table(rows):
     text = markdown({"GPU": "none"}, rows)
     lines = text.splitlines()

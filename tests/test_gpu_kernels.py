@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 KERNELS = {name for path in (ROOT / "cuda").glob("*.cu") for _, name in KERNEL.findall(path.read_text("utf-8"))}
 
 
+@pytest.mark.grid
 def test_every_kernel_is_launched():
     backend = emulated_backend()
     gpu_kernels.launch_all(backend)

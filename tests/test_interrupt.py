@@ -1,4 +1,7 @@
-"""Ctrl-C during a long call stops it within a second and leaves the library usable."""
+"""Ctrl-C during a long call stops it within a second of processor time and leaves the library usable.
+
+Processor time, because on a busy machine a second of the clock says nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from lanes import keeping
 
 PROGRAM = """
 import os, signal, sys, threading, time
@@ -14,7 +18,7 @@ from scipy import sparse
 from fastautorec import ops
 from fastautorec._compute import threads as _threads
 
-threads = int(sys.argv[2])
+threads = int(sys.argv[1])
 m, n, per_user = 60_000, 20_000, 100
 ids = (np.arange(per_user) * (n // per_user) + np.arange(m)[:, None] % (n // per_user)).astype(np.int32).ravel()
 user_items = sparse.csr_matrix((np.ones(ids.size, np.float32), ids, np.arange(m + 1) * per_user), shape=(m, n))
@@ -27,32 +31,31 @@ calls = {
     "matmul": lambda: [_threads.matmul(left, right, np.empty_like(left), threads) for _ in range(1000)],
     "many draws": lambda: ops.sample_negatives(wide, 2**30, rows=[0], weights=chances, num_threads=threads),
 }
-interrupted_at = []
 
 def interrupt():
-    interrupted_at.append(time.monotonic())
+    global interrupted_at
+    interrupted_at = time.process_time()
     os.kill(os.getpid(), signal.SIGINT)
 
-threading.Timer(0.3, interrupt).start()
-try:
-    calls[sys.argv[1]]()
-except KeyboardInterrupt:
-    print("seconds", time.monotonic() - interrupted_at[0])
-assert ops.count_items(user_items, num_threads=threads).sum() == m * per_user
-assert ops.encode(user_items[:100], weight[:, :8], num_threads=threads).max() == per_user
-print("usable")
+for name, call in calls.items():
+    threading.Timer(0.3, interrupt).start()
+    try:
+        call()
+    except KeyboardInterrupt:
+        seconds = time.process_time() - interrupted_at
+        assert seconds < 1, f"{name} went on for {seconds} s"
+        print(name)
+    assert ops.count_items(user_items, num_threads=threads).sum() == m * per_user
+    assert ops.encode(user_items[:100], weight[:, :8], num_threads=threads).max() == per_user
 """
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("call", ["gram_product", "one panel", "matmul", "many draws"])
-def test_keyboard_interrupt(call, threads):
-    command = [sys.executable, "-c", PROGRAM, call, str(threads)]
+@pytest.mark.parametrize("threads", keeping([2], [1, 2]))
+def test_keyboard_interrupt(threads):
+    command = [sys.executable, "-c", PROGRAM, str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert float(first.removeprefix("seconds ")) < 1
-    assert second == "usable"
+    assert done.stdout.splitlines() == ["gram_product", "one panel", "matmul", "many draws"]
 
 
 FIT_PROGRAM = """
@@ -64,7 +67,7 @@ model = {"nce": far.NCEAutoRec(factors=1500), "ease": far.EASE()}[sys.argv[1]]
 interrupted_at = []
 
 def interrupt():
-    interrupted_at.append(time.monotonic())
+    interrupted_at.append(time.process_time())
     os.kill(os.getpid(), signal.SIGINT)
 
 timer = threading.Timer(float(sys.argv[2]), interrupt)
@@ -74,13 +77,15 @@ try:
     timer.cancel()
     print("finished")
 except KeyboardInterrupt:
-    print("seconds", time.monotonic() - interrupted_at[0])
+    print("seconds", time.process_time() - interrupted_at[0])
     assert not any(name.endswith("_") for name in vars(model)), "half a model"
 """
 
 
-@pytest.mark.parametrize("delay", [0.3, 0.6, 0.9])
-@pytest.mark.parametrize("model", ["nce", "ease"])
+CASES = [(model, delay) for model in ("nce", "ease") for delay in (0.3, 0.6, 0.9)]
+
+
+@pytest.mark.parametrize(("model", "delay"), keeping([("nce", 0.9), ("ease", 0.3)], CASES))
 def test_keyboard_interrupt_leaves_no_half_model(model, delay):
     command = [sys.executable, "-c", FIT_PROGRAM, model, str(delay)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

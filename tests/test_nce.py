@@ -25,6 +25,7 @@ class TestRelu(ModelContract):
         assert not (hidden[:, :4] * hidden[:, 4:]).any()
 
 
+@pytest.mark.grid
 class TestTanhPowerTarget(ModelContract):
     def make(self, **params: Any) -> far.NCEAutoRec:
         settings = {"factors": 8, "activation": "tanh", "target": "power", "beta": 0.25, "normalize": None}
@@ -34,11 +35,13 @@ class TestTanhPowerTarget(ModelContract):
 TRAINED = {"factors": 8, "epochs": 3, "learning_rate": 0.01, "batch_size": 50}
 
 
+@pytest.mark.grid
 class TestJoint(ModelContract):
     def make(self, **params: Any) -> far.NCEAutoRec:
         return far.NCEAutoRec(**{**TRAINED, "mode": "joint", "embedding_weight": 0.5, **params})
 
 
+@pytest.mark.grid
 class TestAlternating(ModelContract):
     def make(self, **params: Any) -> far.NCEAutoRec:
         return far.NCEAutoRec(**{**TRAINED, "mode": "alternating", "init": "random", "activation": "tanh", **params})
@@ -49,11 +52,13 @@ class TestLimited(ModelContract):
         return far.NCEAutoRec(**{**TRAINED, "mode": "limited", "activation": "relu", **params})
 
 
+@pytest.mark.grid
 class TestFull(ModelContract):
     def make(self, **params: Any) -> far.NCEAutoRec:
         return far.NCEAutoRec(**{**TRAINED, "mode": "full", "init": "random", "solver": "gradient", **params})
 
 
+@pytest.mark.grid
 class TestPaper(ModelContract):
     def make(self, **params: Any) -> far.NCEAutoRec:
         return far.NCEAutoRec.paper(**{"factors": 8, "epochs": 2, "batch_size": 50, **params})
@@ -184,7 +189,7 @@ BAD_PARAMS = [
 
 
 @pytest.mark.parametrize(("params", "error", "message"), BAD_PARAMS)
-@pytest.mark.parametrize("device", ["cpu", "reference"])
+@pytest.mark.parametrize("device", ["cpu"])
 def test_bad_parameters(train: sparse.csr_matrix, params: dict, error: type, message: str, device: str) -> None:  # noqa: F811
     with pytest.raises(error, match=message):
         far.NCEAutoRec(**{"factors": 8, "device": device, **params}).fit(train)
@@ -207,7 +212,7 @@ BAD_FIT = [
 
 
 @pytest.mark.parametrize(("matrix", "error", "message"), BAD_FIT)
-@pytest.mark.parametrize("device", ["cpu", "reference"])
+@pytest.mark.parametrize("device", ["cpu"])
 def test_bad_training_data(matrix: Any, error: type, message: str, device: str) -> None:
     with pytest.raises(error, match=message):
         far.NCEAutoRec(factors=1, device=device).fit(matrix)
@@ -240,11 +245,21 @@ BAD_CALLS = [
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD_CALLS)
-@pytest.mark.parametrize("device", ["cpu", "reference"])
+@pytest.mark.parametrize("device", ["cpu"])
 def test_bad_calls(train: sparse.csr_matrix, call: Any, error: type, message: str, device: str) -> None:  # noqa: F811
     model = far.NCEAutoRec(factors=8, device=device).fit(train)
     with pytest.raises(error, match=message):
         call(model, train)
+
+
+def test_the_reference_refuses_the_same(train: sparse.csr_matrix) -> None:  # noqa: F811
+    for parameters in BAD_PARAMS:
+        if "device" not in parameters[0]:
+            test_bad_parameters(train, *parameters, "reference")
+    for matrix in BAD_FIT:
+        test_bad_training_data(*matrix, "reference")
+    for call in BAD_CALLS:
+        test_bad_calls(train, *call, "reference")
 
 
 def test_odd_but_valid_matrices_mean_the_same(train: sparse.csr_matrix) -> None:  # noqa: F811

@@ -40,11 +40,13 @@ class TestJoint(ModelContract):
         return far.NSAutoRec(**{**TRAINED, "mode": "joint", "embedding_weight": 0.5, **params})
 
 
+@pytest.mark.grid
 class TestAlternating(ModelContract):
     def make(self, **params: Any) -> far.NSAutoRec:
         return far.NSAutoRec(**{**TRAINED, "mode": "alternating", "out": "tanh", **params})
 
 
+@pytest.mark.grid
 class TestLimited(ModelContract):
     def make(self, **params: Any) -> far.NSAutoRec:
         return far.NSAutoRec(**{**TRAINED, "mode": "limited", "exclude_positives": True, **params})

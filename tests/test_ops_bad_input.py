@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from scipy import sparse
 
 from fastautorec import ops
+from fastautorec._compute import get_backend
+from fastautorec._compute.operations import Operations
 
 GOOD = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 0]], np.float32))
 HIDDEN, DECODER = np.ones((2, 1), np.float32), np.array([[0.5], [0], [1.5]], np.float32)
@@ -228,20 +231,31 @@ BAD_INPUT = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "error", "message"),
-    [
-        pytest.param(name, *fault, id=f"{name}: {re.sub('[^a-z_A-Z ]', '', fault[2])[:60]}")
-        for name, faults in BAD_INPUT.items()
-        for fault in faults
-    ],
-)
-def test_bad_input(operations, name, arguments, error, message):
+FAULTS = [
+    pytest.param(name, *fault, id=f"{name}: {re.sub('[^a-z_A-Z ]', '', fault[2])[:60]}")
+    for name, faults in BAD_INPUT.items()
+    for fault in faults
+]
+
+
+def refuse(operations, name, arguments, error, message):
+    """Check that an operation raises just that."""
     keywords = arguments[-1] if isinstance(arguments[-1], dict) else {}
     positional = arguments[:-1] if keywords else arguments
     with pytest.raises(error, match=message) as caught:
         getattr(operations, name)(*positional, **keywords)
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(("name", "arguments", "error", "message"), FAULTS)
+def test_bad_input(name, arguments, error, message):
+    refuse(Operations(get_backend("cpu", 2)), name, arguments, error, message)
+
+
+def test_every_backend_refuses_the_same(operations):
+    for fault in FAULTS:
+        with contextlib.suppress(pytest.skip.Exception):  # an argument that no device can hold
+            refuse(operations, *fault.values)
 
 
 @pytest.mark.parametrize("num_threads", [0, -1])

