@@ -1,0 +1,239 @@
+"""What all groups share: cases with a seed each, children that are always ended, and the line that counts them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pickle
+import resource
+import select
+import shutil
+import signal
+import struct
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+PATIENCE = 60.0  # seconds; what takes longer hangs
+MEMORY = 8 << 30  # bytes of addresses of a child, beyond which something asks for far too much
+LENGTH = struct.Struct("q")
+
+Case = Callable[[Random, int, Path], "int | None"]  # (random numbers, number, folder) -> how many cases it was
+
+
+class FaultError(AssertionError):
+    """The library did what it must not do."""
+
+
+def require(condition: object, text: str) -> None:
+    """Raise FaultError with a text unless a condition holds."""
+    if not condition:
+        raise FaultError(text)
+
+
+def run_group(name: str, seed: int, seconds: float, only: int | None = None) -> int:
+    """Run the cases of a group until the time is over, print one line, and return 1 if there was a fault.
+
+    Case ``number`` draws from a generator of its own, so that it can be repeated alone.
+    """
+    warnings.simplefilter("ignore")  # of forks beside threads, cut journals and the like
+    module = importlib.import_module(f"faults.{name}")
+    cases = faults = number = 0
+    first = ""
+    with tempfile.TemporaryDirectory(prefix=f"faults-{name}-", dir=_place()) as root:
+        shared, own = Path(root, "shared"), Path(root, "case")
+        shared.mkdir()
+        case: Case = module.prepare(shared)
+        started = time.monotonic()
+        number = only or 0
+        while True:
+            own.mkdir()
+            try:
+                cases += case(Random(f"{name} {seed} {number}"), number, own) or 1
+            except Exception as error:
+                cases += 1
+                faults += 1
+                if not first:
+                    first = f"  first: case {number}: {_told(error)}\n"
+                    first += f"  again: PYTHONPATH=tests python -m faults {name} --seed {seed} --case {number}"
+                elif "FAULTS_ALL" in os.environ:
+                    print(f"  case {number}: {_told(error)}", flush=True)
+            shutil.rmtree(own)
+            number += 1
+            if only is not None or time.monotonic() - started > seconds:
+                break
+    print(f"{name}: {cases:,} cases, {faults} faults, seed {seed}, {time.monotonic() - started:.0f} s", flush=True)
+    if first:
+        print(first, flush=True)
+    return int(faults > 0)
+
+
+def _place() -> str | None:
+    """Return where folders are made: in memory, unless TMPDIR says otherwise, for syncing a disk takes long."""
+    return "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, FaultError) else "".join(traceback.format_exception(error))
+
+
+# --- children -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a child ended: the value of its work, or the error that it raised, or the signal that ended it."""
+
+    signal: int = 0
+    value: Any = None
+    error: BaseException | None = None
+    trace: str = ""
+
+
+def fork(work: Callable[[], Any], kill_after: float | None = None, seconds: float = PATIENCE) -> Ending:
+    """Do some work in a forked child, which is killed after ``kill_after`` seconds, if given.
+
+    Raises
+    ------
+    FaultError
+        If the child does not end in time, or by a signal that nobody has sent.
+    """
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        _work(work, writer)
+    os.close(writer)
+    killed = False
+    try:
+        content = _read(reader, seconds if kill_after is None else kill_after)
+        killed = content is None and kill_after is not None
+        require(content is not None or killed, f"a child does not end within {seconds} s")
+    finally:
+        os.close(reader)
+        if content is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # what it has started
+    code = os.waitstatus_to_exitcode(status)
+    if content:
+        return pickle.loads(content)
+    require(code == -signal.SIGKILL, f"a child ended with {code} and without a word")
+    return Ending(signal=signal.SIGKILL)
+
+
+def value_of(work: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Return what some work returns in a forked child; FaultError if it raises anything, crashes or hangs."""
+    ending = fork(work, seconds=seconds)
+    require(not ending.signal, "a child was killed, by the system perhaps for its memory")
+    require(ending.error is None, ending.trace)
+    return ending.value
+
+
+def _work(work: Callable[[], Any], writer: int) -> None:
+    """Work, tell how it ended, and end; never returns."""
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nowhere, number)
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if soft == resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        try:
+            ending = Ending(value=work())
+        except BaseException as error:
+            sys.settrace(None)
+            ending = Ending(error=error, trace=traceback.format_exc())
+        try:
+            content = pickle.dumps(ending)
+        except Exception:  # an error that cannot be pickled
+            content = pickle.dumps(Ending(error=RuntimeError(repr(ending.error)), trace=ending.trace))
+        with os.fdopen(writer, "wb") as file:
+            file.write(LENGTH.pack(len(content)) + content)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _read(reader: int, seconds: float) -> bytes | None:
+    """Return what a child tells; nothing if it dies before it has; None if the time is over."""
+    deadline, content = time.monotonic() + seconds, b""
+    while len(content) < LENGTH.size or len(content) < LENGTH.size + LENGTH.unpack_from(content)[0]:
+        ready, _, _ = select.select([reader], [], [], max(deadline - time.monotonic(), 0))
+        if not ready:
+            return None
+        part = os.read(reader, 1 << 16)
+        if not part:
+            return b""
+        content += part
+    return content[LENGTH.size :]
+
+
+# --- moments --------------------------------------------------------------------------------------------------------
+
+EVENTS = {
+    *("open", "shutil.rmtree", "tempfile.mkdtemp", "mmap.__new__"),
+    *(f"os.{name}" for name in ("rename", "remove", "rmdir", "mkdir", "truncate", "chmod", "symlink", "scandir")),
+}
+
+
+def at_event(n: int | None, act: Callable[[], None] = lambda: None) -> list[int]:
+    """Act at the n-th file event of this process, for the rest of its life; return a list whose length counts them."""
+    seen: list[int] = []
+
+    def note(event: str, _: Any) -> None:
+        if event in EVENTS:
+            seen.append(1)
+            if len(seen) == n:
+                act()
+
+    def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **words: Any) -> Any:
+            note("open", args)
+            return function(*args, **words)
+
+        return call
+
+    os.fsync, os.fdopen = wrapped(os.fsync), wrapped(os.fdopen)  # which no hook is told of
+    sys.addaudithook(note)
+    return seen
+
+
+@contextlib.contextmanager
+def at_line(folders: tuple[str, ...], n: int | None, act: Callable[[], None]) -> Iterator[list[int]]:
+    """Act at the n-th line of code in some folders; the list that this yields counts the lines."""
+    seen = [0]
+
+    def line(frame: Any, event: str, _: Any) -> Any:
+        if event == "line":
+            seen[0] += 1
+            if seen[0] == n:
+                act()
+        return line
+
+    def call(frame: Any, event: str, _: Any) -> Any:
+        return line if frame.f_code.co_filename.startswith(folders) else None
+
+    sys.settrace(call)
+    try:
+        yield seen
+    finally:
+        sys.settrace(None)
+
+
+def kill_self() -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
