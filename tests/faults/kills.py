@@ -1,9 +1,10 @@
-"""A process is killed while it writes: the old or the new version is whole, the next run works, nothing stays behind."""
+"""A process is killed while it writes: the old or the new version is whole, the next run works, nothing is left."""
 
 from __future__ import annotations
 
-import importlib
+import shutil
 import time
+import zipfile
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,10 +13,7 @@ import fastautorec
 from faults.harness import Case, at_event, at_line, fork, kill_self, value_of
 from faults.writers import Writer, all_writers
 
-CODE = (
-    str(Path(fastautorec.__file__).parent),
-    *(importlib.import_module(name).__file__ for name in ("shutil", "zipfile")),
-)
+CODE = (str(Path(fastautorec.__file__).parent), shutil.__file__, zipfile.__file__)
 
 
 def prepare(shared: Path) -> Case:

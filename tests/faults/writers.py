@@ -20,6 +20,7 @@ from fastautorec.experiments import _drawings as drawings
 from faults.harness import require, value_of
 
 TIMES = re.compile(r"[\d.]+")  # which differ each time
+SPACE = {"regularization": [1.0, 10.0, 100.0]}
 DAYS = 2 * 24 * 3600.0  # after which a file with a temporary name is nobody's
 
 
@@ -176,11 +177,10 @@ class Journal(Writer):
     """A search is what all of its trials say: after a kill the same call completes it."""
 
     name = "journal"
-    space = {"regularization": [1.0, 10.0, 100.0]}
 
     def _tune(self, folder: Path) -> Any:
         # A study cannot be pruned of trials that were killed; so more are asked for than there are points.
-        return far.tune(far.EASE, small(1), small(2), self.space, n_trials=9, storage=folder / self.name)
+        return far.tune(far.EASE, small(1), small(2), SPACE, n_trials=9, storage=folder / self.name)
 
     def write_old(self, folder: Path) -> None:
         far.tune(far.EASE, small(1), small(2), self.space, n_trials=1, storage=folder / self.name)
