@@ -24,6 +24,14 @@ from typing import Any
 
 PATIENCE = 60.0  # seconds; what takes longer hangs
 MEMORY = 8 << 30  # bytes of addresses of a child, beyond which something asks for far too much
+SLOW = (
+    "optuna",
+    "optuna.storages.journal",
+    "pandas",
+    "polars",
+    "pyarrow.parquet",
+    "fastautorec.cli",
+)  # to import, in each child
 LENGTH = struct.Struct("q")
 
 Case = Callable[[Random, int, Path], "int | None"]  # (random numbers, number, folder) -> how many cases it was
@@ -45,6 +53,9 @@ def run_group(name: str, seed: int, seconds: float, only: int | None = None) -> 
     Case ``number`` draws from a generator of its own, so that it can be repeated alone.
     """
     warnings.simplefilter("ignore")  # of forks beside threads, cut journals and the like
+    for slow in SLOW:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(slow)
     module = importlib.import_module(f"faults.{name}")
     cases = faults = number = 0
     first = ""
