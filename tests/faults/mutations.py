@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 import fastautorec as far
 from fastautorec import InteractionsFileError, ModelFileError, RatingsFileError
@@ -157,7 +158,13 @@ def _kinds(shared: Path) -> list[Kind]:
     config = shared / "config"
     config.mkdir()
     shutil.copy(made[Experiment].shared / "few.npz", config)
-    (config / "few.toml").write_text((path(Experiment) / "experiment.toml").read_text())
+    parts = far.split(small(1), by="random")
+    names = dict(zip(("train", "validation", "test"), ("a.npz", "b.npz", "c.npz"), strict=True))
+    for name, part in zip(names.values(), parts, strict=True):
+        sparse.save_npz(config / name, part)
+    words = ", ".join(f'{part} = "{name}"' for part, name in names.items())
+    more = f'[[datasets]]\nname = "Parts"\nsource = "parts"\npath = "."\nparts = {{ {words} }}\n'
+    (config / "few.toml").write_text((path(Experiment) / "experiment.toml").read_text() + more)
     model, stored = (ModelFileError,), (InteractionsFileError,)
     return [
         Kind("model", path(Save), content(Save), model),
@@ -216,5 +223,5 @@ def _read_ratings(polars: bool, path: Path) -> None:
 
 
 def _run_config(path: Path) -> None:
-    words = ["experiment", str(path / "few.toml"), "--data", str(path), "--output", str(path / "out")]
+    words = ["experiment", str(path / "few.toml"), "--data", str(path), "--output", str(path.parent / "out")]
     require(main(words) in (0, 1, 2), "another exit status")
