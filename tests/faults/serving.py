@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -59,9 +60,7 @@ def _other_catalogue(folder: Path, rng: Random) -> None:
     data = [small(version, n_items=size) for version, size in enumerate(SIZES)]
     histories = [small(9, n_items=size) for size in SIZES]
     kind = rng.choice((far.Popularity(), far.EASE(), far.NCEAutoRec(factors=4)))
-    expected = [
-        type(kind)(**kind.get_params()).fit(one).recommend(row, N=5) for one, row in zip(data, histories, strict=True)
-    ]
+    expected = [_lists(_new(kind).fit(one), own) for one, own in zip(data, histories, strict=True)]
     kind.fit(data[0])
 
     def ask(row: Any) -> Any:
@@ -100,7 +99,7 @@ def _load(
                 if found is not None and not any(_same(found, one, u) for one in versions):
                     wrong.append(f"user {u}: {found} is of no version")
         except BaseException as error:
-            wrong.append(repr(error))
+            wrong.append("".join(traceback.format_exception(error)))
 
     def change() -> None:
         try:
