@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dis
+import faulthandler
 import importlib
+import linecache
 import os
 import pickle
 import resource
@@ -22,7 +25,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-PATIENCE = 60.0  # seconds; what takes longer hangs
+PATIENCE = 15.0  # seconds; what takes longer hangs
 MEMORY = 8 << 30  # bytes of addresses of a child, beyond which something asks for far too much
 SLOW = (
     "optuna",
@@ -119,28 +122,32 @@ def fork(work: Callable[[], Any], kill_after: float | None = None, seconds: floa
     """
     reader, writer = os.pipe()
     sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        _work(work, writer)
-    os.close(writer)
-    killed = False
-    try:
+    with tempfile.TemporaryFile() as log:
+        child = os.fork()
+        if child == 0:
+            _work(work, writer, log.fileno())
+        os.close(writer)
         content = _read(reader, seconds if kill_after is None else kill_after)
-        killed = content is None and kill_after is not None
-        require(content is not None or killed, f"a child does not end within {seconds} s")
-    finally:
         os.close(reader)
+        hangs = content is None and kill_after is None
+        if hangs:
+            os.kill(child, signal.SIGUSR1)  # has it tell where it is
+            time.sleep(1)
         if content is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # what it has started
-    code = os.waitstatus_to_exitcode(status)
-    if content:
-        return pickle.loads(content)
-    require(code == -signal.SIGKILL, f"a child ended with {code} and without a word")
-    return Ending(signal=signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(status)
+        if not hangs and content:
+            return pickle.loads(content)
+        if not hangs and code == -signal.SIGKILL:
+            return Ending(signal=signal.SIGKILL)
+        log.seek(0)
+        said = log.read().decode(errors="replace")
+        how = f"does not end within {seconds:g} s" if hangs else f"ended with {code}"
+        raise FaultError(f"a child {how}:\n{said}")
 
 
 def value_of(work: Callable[[], Any], seconds: float = PATIENCE) -> Any:
@@ -151,14 +158,16 @@ def value_of(work: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     return ending.value
 
 
-def _work(work: Callable[[], Any], writer: int) -> None:
+def _work(work: Callable[[], Any], writer: int, log: int) -> None:
     """Work, tell how it ended, and end; never returns."""
     status = 1
     try:
         os.setpgid(0, 0)
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(nowhere, number)
+        for number, target in enumerate((nowhere, nowhere, log)):
+            os.dup2(target, number)
+        faulthandler.enable(2)
+        faulthandler.register(signal.SIGUSR1, 2, all_threads=True)
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         if soft == resource.RLIM_INFINITY:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
@@ -229,7 +238,7 @@ def at_line(folders: tuple[str, ...], n: int | None, act: Callable[[], None]) ->
     seen = [0]
 
     def line(frame: Any, event: str, _: Any) -> Any:
-        if event == "line":
+        if event == "line" and not _leaves_with(frame):
             seen[0] += 1
             if seen[0] == n:
                 act()
@@ -243,6 +252,14 @@ def at_line(folders: tuple[str, ...], n: int | None, act: Callable[[], None]) ->
         yield seen
     finally:
         sys.settrace(None)
+
+
+def _leaves_with(frame: Any) -> bool:
+    """Return whether a line is the end of a `with` block, before the call that ends it: Python takes no signal there."""
+    code = frame.f_code
+    if dis.opname[code.co_code[frame.f_lasti]] != "LOAD_CONST":
+        return False
+    return linecache.getline(code.co_filename, frame.f_lineno).lstrip().startswith("with ")
 
 
 def kill_self() -> None:

@@ -16,6 +16,7 @@ from scipy import sparse
 import fastautorec as far
 from fastautorec._training import archive as _model_file
 from fastautorec.cli import main
+from fastautorec.cli._main import INTERRUPTED
 from fastautorec.experiments import _drawings as drawings
 from faults.harness import require, value_of
 
@@ -51,11 +52,22 @@ def digest_of_model(model: Any) -> str:
     return digest.hexdigest()
 
 
+class RefusedError(Exception):
+    """A command has told an error by its exit status."""
+
+
+def _command(*words: object) -> None:
+    status = main([str(word) for word in words])
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    if status:
+        raise RefusedError(f"{words[0]} ended with {status}")
+
+
 class Writer:
     """One way to write something; made once, used for many cases."""
 
     name = "file"  # that appears in the folder of a case
-    more: tuple[str, ...] = ()  # that stay there as well
 
     def __init__(self, shared: Path) -> None:
         self.shared = shared
@@ -89,14 +101,15 @@ class Writer:
         else:
             require(self.content(folder) in self.contents, f"{self!r}: neither the old nor the new version is there")
 
-    def check_again(self, folder: Path) -> None:
-        """Raise FaultError unless it can be written now, and what was left over is gone."""
-        for path in [path for path in folder.rglob("*") if path.name.startswith(".")]:
-            os.utime(path, (time.time() - DAYS,) * 2)
+    def check_again(self, folder: Path, left: bool = True) -> None:
+        """Raise FaultError unless it can be written now, and what was left over is gone: later, if ``left``, or now."""
+        if left:
+            for path in [path for path in folder.rglob("*") if path.name.startswith(".")]:
+                os.utime(path, (time.time() - DAYS,) * 2)
         self.write(folder)
         require(self.content(folder) == self.contents[1], f"{self!r}: written again, it is not the new version")
-        left = {path.name for path in folder.iterdir()} - {self.name, *self.more}
-        require(not left, f"{self!r}: {sorted(left)} is left over")
+        more = {path.name for path in folder.iterdir()} - {self.name}
+        require(not more, f"{self!r}: {sorted(more)} is left over")
 
     def __repr__(self) -> str:
         return type(self).__name__
@@ -124,7 +137,7 @@ class CommandFit(Save):
             rows, columns = small(seed).nonzero()
             lines = [f"u{u},i{i}\n" for u, i in zip(rows.tolist(), columns.tolist(), strict=True)]
             path.write_text("user,item\n" + "".join(lines))
-        require(main(["fit", str(path), "--model", "ease", "--output", str(folder / self.name)]) == 0, "fit failed")
+        _command("fit", path, "--model", "ease", "--output", folder / self.name)
 
     def write_old(self, folder: Path) -> None:
         self._fit(folder, 1)
@@ -193,7 +206,8 @@ class Journal(Writer):
         result = self._tune(folder)
         return repr((result.best_params, result.best_metric))
 
-    def check_again(self, folder: Path) -> None:
+    def check_again(self, folder: Path, left: bool = True) -> None:
+        del left
         for path in folder.glob("*.lock*"):  # Optuna takes a lock that is older than half a minute
             os.utime(path, (time.time() - DAYS,) * 2, follow_symlinks=False)
         self.write(folder)
@@ -229,9 +243,10 @@ class Experiment(Writer):
             np.savez(self.shared / "few.npz", user=rows, item=columns)
         config = self.shared / f"{os.getpid()}.toml"
         config.write_text(f'name = "few"\ntitle = "{note}"\n' + CONFIG)
-        words = ["experiment", str(config), "--data", str(self.shared), "--output", str(folder / self.name)]
-        require(main(words) == 0, "experiment failed")
-        config.unlink()
+        try:
+            _command("experiment", config, "--data", self.shared, "--output", folder / self.name)
+        finally:
+            config.unlink()
 
     def write_old(self, folder: Path) -> None:
         self._run(folder, "old")
@@ -259,10 +274,10 @@ class Experiment(Writer):
                 found = [TIMES.sub("", one.read_text()) for one in (path, *kept)]
                 require(found[0] in found[1:], f"{self!r}: {name} is neither the old nor the new file")
 
-    def check_again(self, folder: Path) -> None:
-        super().check_again(folder)
-        left = [path.name for path in (folder / self.name).rglob("*") if path.name.endswith((".tmp", ".unfinished"))]
-        require(not left, f"{self!r}: {left} is left over")
+    def check_again(self, folder: Path, left: bool = True) -> None:
+        super().check_again(folder, left)
+        more = [path.name for path in (folder / self.name).rglob("*") if path.name.endswith((".tmp", ".unfinished"))]
+        require(not more, f"{self!r}: {more} is left over")
 
 
 WRITERS = (Save, CommandFit, FitWithCheckpoint, ToDisk, WriteBlocks, Journal, Experiment)
