@@ -25,7 +25,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-PATIENCE = 15.0  # seconds; what takes longer hangs
+PATIENCE = 60.0  # seconds; what takes longer hangs
 MEMORY = 8 << 30  # bytes of addresses of a child, beyond which something asks for far too much
 SLOW = (
     "optuna",
@@ -255,7 +255,7 @@ def at_line(folders: tuple[str, ...], n: int | None, act: Callable[[], None]) ->
 
 
 def _leaves_with(frame: Any) -> bool:
-    """Return whether a line is the end of a `with` block, before the call that ends it: Python takes no signal there."""
+    """Return whether a line is the end of a `with` block, before its last call: Python takes no signal there."""
     code = frame.f_code
     if dis.opname[code.co_code[frame.f_lasti]] != "LOAD_CONST":
         return False

@@ -28,20 +28,6 @@ from fastautorec._compute.csr import Csr, ids_ascend
 _PLAIN_FORMATS = ("coo", "csc", "csr")  # of SciPy, with the values in ``data[:nnz]``
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, fitting: bool = False) -> Csr:
     """Check a binary user-item matrix and return it as a canonical Csr view, sharing memory where it can.
 
@@ -327,5 +313,3 @@ def _finite_float32(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float
     if not good.all():
         refuse_infinite(name, values[~good][0])
     return result
-
-
