@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -65,11 +66,11 @@ def _open(path: Path, digests: set[str], verify: bool) -> None:
         require(digest_of_data(data) in digests, f"open {number} gives none of the versions")
 
 
-def _start(work: object) -> int:
+def _start(work: Callable[[], None]) -> int:
     child = os.fork()
     if child == 0:
         try:
-            work()  # type: ignore[operator]
+            work()
         finally:
             os._exit(1)
     return child
