@@ -206,10 +206,13 @@ class Journal(Writer):
         result = self._tune(folder)
         return repr((result.best_params, result.best_metric))
 
-    def check_again(self, folder: Path, left: bool = True) -> None:
-        del left
+    def check(self, folder: Path, over: bool) -> None:
         for path in folder.glob("*.lock*"):  # Optuna takes a lock that is older than half a minute
             os.utime(path, (time.time() - DAYS,) * 2, follow_symlinks=False)
+        super().check(folder, over)
+
+    def check_again(self, folder: Path, left: bool = True) -> None:
+        del left  # Optuna's own files may stay
         self.write(folder)
 
 
