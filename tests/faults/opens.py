@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -24,15 +25,17 @@ def prepare(shared: Path) -> Case:
         path = shared / "data"
         seeds = [rng.random() for _ in range(2)]
         value_of(lambda: _write(path, 0))  # where an earlier case was stopped in the middle
-        writers = [_start(lambda seed=seed: _overwrite(path, Random(seed))) for seed in seeds]
+        log = folder / "errors"
+        writers = [_start(lambda seed=seed: _overwrite(path, Random(seed)), log) for seed in seeds]
         try:
             value_of(lambda: _open(path, digests, verify=rng.random() < 0.3))
         finally:
             for writer in writers:
                 os.kill(writer, signal.SIGKILL)
                 os.waitpid(writer, 0)
-        for path in shared.glob(".data.*"):  # of the killed writers
-            os.utime(path, (0, 0))
+        require(not log.exists(), f"a writer failed: {log.read_text() if log.exists() else ''}")
+        for left in shared.glob(".data.*"):  # of the killed writers
+            os.utime(left, (0, 0))
         return TOGETHER
 
     return case
@@ -66,11 +69,13 @@ def _open(path: Path, digests: set[str], verify: bool) -> None:
         require(digest_of_data(data) in digests, f"open {number} gives none of the versions")
 
 
-def _start(work: Callable[[], None]) -> int:
+def _start(work: Callable[[], None], log: Path) -> int:
     child = os.fork()
     if child == 0:
         try:
             work()
+        except BaseException:
+            log.write_text(traceback.format_exc())
         finally:
             os._exit(1)
     return child
