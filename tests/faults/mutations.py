@@ -205,21 +205,28 @@ def _write_ratings(shared: Path) -> None:
     rng = np.random.default_rng(1)
     ratings, times = rng.integers(1, 6, len(rows)), rng.integers(10**9, 2 * 10**9, len(rows))
     users, items = [f"user {u}" for u in rows], [f"item {i}" for i in columns]
-    parquet.write_table(
-        pa.table({"user": users, "item": items, "rating": ratings, "timestamp": times}), folder / "ratings.parquet"
-    )
+    table = pa.table({"user": users, "item": items, "rating": ratings, "timestamp": times})
+    parquet.write_table(table, folder / "ratings.parquet")
+    for part in range(2):
+        (folder / "parts" / f"month={part}").mkdir(parents=True)
+        parquet.write_table(table[200 * part : 200 * part + 200], folder / "parts" / f"month={part}" / "0.parquet")
     every = list(zip(rows.tolist(), columns.tolist(), ratings.tolist(), times.tolist(), strict=True))
     (folder / "ratings.csv").write_text(
         "user,item,rating,timestamp\n" + "".join(f"{u},{i},{r},{t}\n" for u, i, r, t in every)
     )
+    matrix = small(1)
+    rows_of = [(u, matrix[u].indices.tolist()) for u in range(matrix.shape[0])]
+    (folder / "lists.txt").write_text("".join(f"{u} {' '.join(map(str, own))}\n" for u, own in rows_of))
+    films = [f"{u}:\n" + "".join(f"{i},3,2005-09-06\n" for i in own) for u, own in rows_of]
+    (folder / "netflix.txt").write_text("".join(films))
     (folder / "ratings.dat").write_text("".join(f"{u}::{i}::{r}::{t}\n" for u, i, r, t in every))
     (folder / "quoted.tsv").write_text("who\twhat\n" + "".join(f'"u ""{u}"""\t"i {i}"\n' for u, i, _, _ in every))
 
 
 def _read_ratings(polars: bool, path: Path) -> None:
     readers._POLARS = polars
-    columns = {"user": "who", "item": "what"} if path.name == "quoted.tsv" else {}
-    far.read_ratings(path, **columns, verbose=False)
+    words = {"quoted.tsv": {"user": "who", "item": "what"}, "lists.txt": {"format": "lists"}}.get(path.name, {})
+    far.read_ratings(path, **words, verbose=False)
 
 
 def _run_config(path: Path) -> None:
