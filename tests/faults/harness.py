@@ -35,6 +35,7 @@ SLOW = (
     "pyarrow.parquet",
     "fastautorec.cli",
 )  # to import, in each child
+FIRST = 100_000
 LENGTH = struct.Struct("q")
 
 Case = Callable[[Random, int, Path], "int | None"]  # (random numbers, number, folder) -> how many cases it was
@@ -60,14 +61,14 @@ def run_group(name: str, seed: int, seconds: float, only: int | None = None) -> 
         with contextlib.suppress(ImportError):
             importlib.import_module(slow)
     module = importlib.import_module(f"faults.{name}")
-    cases = faults = number = 0
+    cases = faults = 0
     first = ""
     with tempfile.TemporaryDirectory(prefix=f"faults-{name}-", dir=_place()) as root:
         shared, own = Path(root, "shared"), Path(root, "case")
         shared.mkdir()
         case: Case = module.prepare(shared)
         started = time.monotonic()
-        number = only or 0
+        number = Random(seed).randrange(FIRST) if only is None else only  # so that short runs see all kinds in time
         while True:
             own.mkdir()
             try:

@@ -30,6 +30,7 @@ COMMANDS = {  # words, the file that is written, and whether there is nothing el
 }
 OUTPUT = {"": None, ">&-": 2, ">/dev/full": 2, "| gone": BROKEN}  # what becomes of text on it, and the exit status
 ERRORS = ("", "2>&-", "2>/dev/full")
+STRIDE = 7  # so that a short run sees some of each
 WAYS = [(output, error, stdin) for output in OUTPUT for error in ERRORS for stdin in ("", "<&-")]
 
 
@@ -43,7 +44,7 @@ def prepare(shared: Path) -> Case:
     def case(rng: Random, number: int, folder: Path) -> None:
         name = list(COMMANDS)[number % len(COMMANDS)]
         turn = number // len(COMMANDS)
-        output, error, stdin = WAYS[turn] if turn < len(WAYS) else rng.choice(WAYS)
+        output, error, stdin = WAYS[turn * STRIDE % len(WAYS)]
         unbuffered = str(rng.choice(("", "1")))
         text, written, only_text = COMMANDS[name]
         names = {
