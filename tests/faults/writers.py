@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +189,13 @@ class WriteBlocks(ToDisk):
         far.Interactions.write(folder / self.name, named(2).blocks(25), overwrite=True)
 
 
+with contextlib.suppress(ImportError):
+    from optuna.storages import journal
+
+    # the lock of a killed process is waited for half a minute, which is too long here
+    journal.JournalFileSymlinkLock = partial(journal.JournalFileSymlinkLock, grace_period=0.2)
+
+
 class Journal(Writer):
     """A search is what all of its trials say: after a kill the same call completes it."""
 
@@ -205,11 +214,6 @@ class Journal(Writer):
     def content(self, folder: Path) -> str:
         result = self._tune(folder)
         return repr((result.best_params, result.best_metric))
-
-    def check(self, folder: Path, over: bool) -> None:
-        for path in folder.glob("*.lock*"):  # Optuna takes a lock that is older than half a minute
-            os.utime(path, (time.time() - DAYS,) * 2, follow_symlinks=False)
-        super().check(folder, over)
 
     def check_again(self, folder: Path, left: bool = True) -> None:
         del left  # Optuna's own files may stay
