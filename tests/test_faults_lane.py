@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import types
 from pathlib import Path
@@ -50,6 +51,44 @@ def test_events_and_lines_are_counted_and_hit(tmp_path):
 
     assert value_of(lambda: lines(None, kill_self)) == 7
     assert fork(lambda: lines(5, kill_self)).signal == signal.SIGKILL
+
+
+class StopError(Exception):
+    pass
+
+
+def stop():
+    raise StopError
+
+
+def test_the_end_of_a_block_is_no_line_of_its_own():
+    """Python takes no signal there, and none is made up: what the block has taken is given back."""
+    lock = threading.Lock()
+
+    def returns():
+        with lock:
+            return len("value")
+
+    def raises():
+        with lock:
+            int("value")
+
+    def passes():
+        with lock:
+            len("value")
+
+    for work in (returns, raises, passes):
+        stopped = 0
+        for n in range(1, 4):
+            try:
+                with at_line((__file__,), n, stop):
+                    work()
+            except StopError:
+                stopped += 1
+            except ValueError:
+                pass
+            assert not lock.locked(), (work, n)
+        assert stopped == 2
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -255,10 +255,18 @@ def at_line(folders: tuple[str, ...], n: int | None, act: Callable[[], None]) ->
         sys.settrace(None)
 
 
+ENDS_OF_WITH = {
+    "LOAD_CONST",
+    "SWAP",
+    "PUSH_EXC_INFO",
+    "WITH_EXCEPT_START",
+}  # also with a value or an error
+
+
 def _leaves_with(frame: Any) -> bool:
     """Return whether a line is the end of a `with` block, before its last call: Python takes no signal there."""
     code = frame.f_code
-    if dis.opname[code.co_code[frame.f_lasti]] != "LOAD_CONST":
+    if dis.opname[code.co_code[frame.f_lasti]] not in ENDS_OF_WITH:
         return False
     return linecache.getline(code.co_filename, frame.f_lineno).lstrip().startswith("with ")
 
