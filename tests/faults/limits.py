@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from fastautorec.data import _readers as readers
 from faults.harness import MEMORY, Case, require, value_of
 from faults.interrupts import MODELS
 from faults.writers import RefusedError, Writer, all_writers, digest_of_model, small
@@ -83,6 +84,7 @@ def _mount(folder: Path, flags: int, size: int) -> None:
 def _memory(writer: Writer, folder: Path, rng: Random) -> None:
     """So many bytes of addresses more than there are: for a writer, or for a fit, each with one thread."""
     os.environ["FASTAUTOREC_NUM_THREADS"] = "1"
+    readers._POLARS = False  # polars ends a process that runs out of memory
     with Path("/proc/self/statm").open() as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     more = int(2 ** rng.uniform(12, 26))
