@@ -106,6 +106,7 @@ def _memory(writer: Writer, folder: Path, rng: Random) -> None:
 
 
 def _descriptors(writer: Writer, folder: Path, rng: Random) -> None:
+    readers._POLARS = False  # polars does not start in this process again, if it once could not for want of them
     writer.begin(folder, True)
     most = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
     with _Limit(resource.RLIMIT_NOFILE, most + rng.randint(0, 6)):

@@ -23,6 +23,7 @@ from fastautorec.experiments import _drawings as drawings
 from faults.harness import require, value_of
 
 TIMES = re.compile(r"[\d.]+")  # which differ each time
+FAILED = re.compile(r" runs, \d+ failed")
 SPACE = {"regularization": [1.0, 10.0, 100.0]}
 drawings.can_draw = lambda: False  # takes seconds
 DAYS = 2 * 24 * 3600.0  # after which a file with a temporary name is nobody's
@@ -268,6 +269,9 @@ class Experiment(Writer):
     def check(self, folder: Path, over: bool) -> None:
         """Each file is an old one or a new one; the folder is filled one by one."""
         out = folder / self.name
+        report = out / "report.md"
+        if report.exists() and FAILED.search(report.read_text()):
+            return  # a model for which the system had too little: it is told, and the others go on
         for path in out.rglob("*"):
             if path.is_dir() or path.name == ".lock" or path.name.endswith((".tmp", ".unfinished")):
                 continue
