@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,91 @@ def test_a_full_disk_names_the_file(model: far.Popularity, tmp_path: Path, monke
         model.save(tmp_path / "model.npz")
     assert caught.value.filename == str(tmp_path / "model.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- memory before trust --------------------------------------------------------------------------------------------
+
+CLAIMED = 300 << 20  # bytes of the array that a small file claims to hold
+
+
+def repacked(path: Path, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+    """Write a file again with another member."""
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for member, old in members.items():
+            archive.writestr(member, content if member == f"{name}.npy" else old)
+
+
+def head_alone(length: int) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": (length,)})
+    return stream.getvalue()
+
+
+def compressed(path: Path, name: str) -> None:
+    repacked(path, name, head_alone(CLAIMED) + bytes(CLAIMED), zipfile.ZIP_DEFLATED)
+
+
+def head_that_lies(path: Path, name: str) -> None:
+    repacked(path, name, head_alone(CLAIMED))
+
+
+def directory_that_lies(path: Path, name: str) -> None:
+    head_that_lies(path, name)
+    content = path.read_bytes()
+    directory = content.rindex(b"PK\1\2", 0, content.rindex(f"{name}.npy".encode()))
+    size = (CLAIMED + len(head_alone(CLAIMED))).to_bytes(4, "little")
+    path.write_bytes(content[: directory + 20] + size * 2 + content[directory + 28 :])
+
+
+def texts_of_no_width(path: Path, name: str) -> None:
+    repacked(path, name, head_alone(CLAIMED).replace(b"'|u1'", b"'<U0'"))
+
+
+LIES = {
+    compressed: "'header.npy' is compressed",
+    head_that_lies: "has not the size that its head tells",
+    directory_that_lies: "its members are larger than the file",
+    texts_of_no_width: "has not the size that its head tells",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("name", ["header", "decoder_"])
+@pytest.mark.parametrize("kind", ["model", "checkpoint", "run"])
+def test_a_small_file_takes_little_memory(lie: Any, name: str, kind: str, tmp_path: Path) -> None:
+    path, data = tmp_path / "x.npz", far.datasets.synthetic(50, 20, 300, random_state=0)
+    arrays: dict[str, Any] = {"decoder_": np.zeros((20, 4))}
+    _model_file.write(path, {"values": {}}, arrays, kind)
+    reads = {
+        "model": lambda: far.load(path),
+        "checkpoint": lambda: far.NSAutoRec(factors=4, epochs=1).fit(data, resume=path),
+        "run": lambda: _model_file.read(path, "run"),
+    }
+    lie(path, name)
+    assert path.stat().st_size < 1 << 20
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match=LIES[lie]):
+            reads[kind]()
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_members_that_share_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    _model_file.write(path, {}, {f"a{number}": np.zeros(1 << 18) for number in range(2)})
+    content = path.read_bytes()
+    first, second = (content.rindex(b"PK\1\2", 0, content.rindex(f"a{number}.npy".encode())) for number in range(2))
+    shared = content[first + 42 : first + 46]  # where the member is
+    path.write_bytes(content[: second + 42] + shared + content[second + 46 :])
+    with pytest.raises(ModelFileError):
+        far.load(path)
+
+
+def test_archives_of_others_are_not_called_damaged(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", users=np.zeros(1000))
+    with pytest.raises(ModelFileError, match=r"is not a fastautorec model file; write one with model\.save"):
+        far.load(tmp_path / "x.npz")

@@ -9,7 +9,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
+import os
 import stat
+import zipfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -131,16 +134,30 @@ def _foreign(path: Path, words: str, kind: str) -> ModelFileError:
     return ModelFileError(f"{path} is not a fastautorec {kind} file: it is {words}")
 
 
+def _check_sizes(archive: Any) -> None:
+    """Raise ValueError where members could take more memory than the file has bytes."""
+    members = archive.zip.infolist()
+    for info in members:
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise ValueError(f"{info.filename!r} is compressed, which files of this library never are")
+    if sum(info.file_size for info in members) > os.fstat(archive.zip.fp.fileno()).st_size:
+        raise ValueError("its members are larger than the file")
+
+
 def _member(archive: Any, name: str) -> npt.NDArray[Any]:
-    """Return an array of the file; one of Python objects is refused in our words, for NumPy's recommend unpickling."""
-    try:
-        array = archive[name]
-    except ValueError as error:
-        if "pickle" in str(error):
-            raise ValueError(f"{name!r} holds Python objects, which are never read") from None
-        raise
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{name!r} is no array")
+    """Return an array of the file, which takes no more memory than it takes there."""
+    member = f"{name}.npy"
+    if member not in archive.zip.namelist():
+        raise ValueError(f"{name!r} is no array" if name in archive.zip.namelist() else f"{name!r} is not there")
+    with archive.zip.open(member) as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        start = file.tell()
+    if dtype.hasobject:  # in our words, for NumPy's recommend unpickling
+        raise ValueError(f"{name!r} holds Python objects, which are never read")
+    if not dtype.itemsize or start + math.prod(shape) * dtype.itemsize != archive.zip.getinfo(member).file_size:
+        raise ValueError(f"{name!r} has not the size that its head tells")
+    array: npt.NDArray[Any] = archive[member]
     return array
 
 
@@ -152,9 +169,10 @@ def damaged(path: Path, reason: object, kind: str = MODEL) -> ModelFileError:
 
 
 def _read_header(path: Path, archive: Any, kind: str) -> dict[str, Any]:
-    header = (
-        json.loads(_member(archive, HEADER).tobytes().decode()) if HEADER in getattr(archive, "files", ()) else None
-    )
+    header = None
+    if HEADER in getattr(archive, "files", ()):
+        _check_sizes(archive)
+        header = json.loads(_member(archive, HEADER).tobytes().decode())
     if not isinstance(header, dict) or header.get("format") != f"fastautorec {kind}":
         source = "model.save(path)" if kind == MODEL else "fit(..., checkpoint=path)"
         raise ModelFileError(f"{path} is not a fastautorec {kind} file; write one with {source}")

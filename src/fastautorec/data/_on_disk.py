@@ -18,6 +18,7 @@ from fastautorec.data import _naming as naming
 from fastautorec.data import _store as store
 from fastautorec.data._identity import ITEMS, USERS, in_order_of, own_ids
 from fastautorec.data._numbered import Numbered
+from fastautorec.data._store_writer import Writer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,7 +57,7 @@ class OnDisk(Numbered):
         ...     packages.to_disk(folder + "/packages")
         ...     model = far.NCEAutoRec(factors=16).fit(far.Interactions.open(folder + "/packages"))
         """
-        with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
+        with Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
             writer.append_ids("user_ids", self.user_ids[:0])
             for csr, rows, times in self._parts(None):
                 writer.append(csr, self.user_ids[rows], times)
@@ -108,7 +109,7 @@ class OnDisk(Numbered):
         >>> train.shape == data.shape
         True
         """
-        with store.Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
+        with Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
             first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
             users_given = False
             for number, given in enumerate(blocks):

@@ -1,0 +1,211 @@
+"""Replacing a folder in one step: by exchange where the system can, and with nothing left of writers that were killed.
+
+A folder is filled beside its target as `.NAME.TOKEN.tmp`, under a lock that ends with its process. What is found there
+without a lock belongs to nobody, and the next writer of that name removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastautorec._files import STALE_SECONDS
+
+MODE = 0o777  # of a new folder, less what the umask takes away
+UNFINISHED, REPLACED = ".tmp", ".old"
+TRIES = 100  # until somebody else leaves the name alone
+
+_TOKEN = 4  # bytes
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux
+_NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
+_MOVED = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # somebody else had the name or gave it
+
+
+class NewFolder:
+    """A folder that gets its name when it is complete; to be closed, which removes what has not got it.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is until then.
+    handle : int
+        Of the folder, whatever its name.
+    """
+
+    def __init__(self, target: Path, mark: str) -> None:
+        """Make an empty folder; the file ``mark`` in it will say that it is complete."""
+        self._target, self._mark = target, mark
+        self._kept = stat.S_IMODE(target.stat().st_mode) if target.is_dir() else None
+        _remove_leftovers(target, mark)
+        self.path, self.handle = _locked_folder(target, MODE if self._kept is None else self._kept | stat.S_IRWXU)
+
+    def take_name(self, check: Callable[[], object]) -> None:
+        """Sync the folder and give it its name; ``check`` raises if it may not replace what is there."""
+        if self._kept is not None:
+            self.path.chmod(self._kept)
+        os.fsync(self.handle)
+        for _ in range(TRIES):
+            check()
+            try:
+                self._take_name()
+                break
+            except OSError as error:
+                if error.errno not in _MOVED:
+                    raise
+        else:
+            raise OSError(f"{self._target} is replaced again and again by others; have one writer at a time")
+        sync(self._target.parent)
+        _remove_leftovers(self._target, self._mark)
+
+    def _take_name(self) -> None:
+        if not os.path.lexists(self._target):
+            self.path.rename(self._target)
+        elif not exchange(self.path, self._target):
+            aside = self.path.with_suffix(REPLACED)
+            try:
+                self._target.rename(aside)
+                self.path.rename(self._target)
+            except BaseException:
+                if aside.is_dir() and not os.path.lexists(self._target):
+                    aside.rename(self._target)
+                raise
+
+    def close(self) -> None:
+        """Remove what has no name: the unfinished folder, or the one that it has replaced."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.handle)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Exchange what two names lead to, in one step; False if system or file system cannot.
+
+    Raises
+    ------
+    OSError
+        If it failed otherwise.
+    """
+    call = _renameat2()
+    if call is None:
+        return False
+    if call(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(second))
+
+
+@cache
+def _renameat2() -> Any:
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):  # another system, or an old library
+        return None
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    return call
+
+
+def versions_beside(target: Path, mark: str) -> list[Path]:
+    """Return complete folders that a writer of this name has left, or is about to give the name to; new ones first."""
+    found = []
+    for path in sorted(_own(target), key=lambda path: path.suffix == REPLACED):
+        within = path / "old"  # where earlier versions put the replaced one
+        found += [folder for folder in (path, within) if (folder / mark).is_file()]
+    return found
+
+
+def sync(folder: Path) -> None:
+    """Have a folder's list of names on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_at(handle: int, path: Path) -> bool:
+    """Return whether a path leads to the folder of a handle."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _locked_folder(target: Path, mode: int) -> tuple[Path, int]:
+    while True:
+        path = target.parent / f".{target.name}.{secrets.token_hex(_TOKEN)}{UNFINISHED}"
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode)
+            try:
+                lock = _lock(path)
+            except BaseException:
+                path.rmdir()
+                raise
+            if lock is not None:  # otherwise another writer took it for a leftover
+                return path, lock[0]
+
+
+def _lock(folder: Path) -> tuple[int, bool] | None:
+    """Return a handle of a folder and whether it is locked, or None if another process has locked or moved it."""
+    import fcntl  # noqa: PLC0415  not on Windows
+
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_at(handle, folder):
+            return handle, True
+    except BlockingIOError:
+        pass
+    except OSError:  # a file system without locks
+        return handle, False
+    os.close(handle)
+    return None
+
+
+def _own(target: Path) -> Iterator[Path]:
+    name, ends = re.escape(target.name), f"{UNFINISHED}|{REPLACED}".replace(".", r"\.")
+    own = re.compile(rf"\.{name}\.[a-z0-9_]{{{2 * _TOKEN}}}({ends})")
+    try:
+        with os.scandir(target.parent) as entries:
+            names = [
+                entry.path for entry in entries if own.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            ]
+    except OSError:
+        names = []
+    yield from map(Path, names)
+
+
+def _remove_leftovers(target: Path, mark: str) -> None:
+    """Remove what killed writers have left; not what is complete as long as there is nothing at the target."""
+    only = {path for found in versions_beside(target, mark) for path in (found, found.parent)}
+    for path in _own(target):
+        if path in only and not os.path.lexists(target):
+            continue
+        with contextlib.suppress(OSError):
+            lock = _lock(path)
+            if lock is None:
+                continue
+            try:
+                if lock[1] or _is_old(path):
+                    shutil.rmtree(path)
+            finally:
+                os.close(lock[0])
+
+
+def _is_old(folder: Path) -> bool:
+    times = [path.stat().st_mtime for path in (folder, *folder.iterdir())]
+    return time.time() - max(times) > STALE_SECONDS

@@ -1,0 +1,219 @@
+"""Writing interactions to disk, block by block: what `fastautorec.data._store` reads."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec import _folders
+from fastautorec._compute.csr import Csr
+from fastautorec._version import __version__
+from fastautorec.data import _texts as texts
+from fastautorec.data._columns import sorted_unique
+from fastautorec.data._store import (
+    FORMAT,
+    FORMAT_VERSION,
+    HEAD,
+    HEADER,
+    MATRIX,
+    Array,
+    StoredIds,
+    chunk_length,
+    is_store,
+    map_array,
+)
+
+
+class Writer:
+    """Writes a folder block by block; a context manager that leaves either the whole folder or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        A symbolic link stays, and what it leads to is replaced.
+    overwrite : bool
+        Replace a folder of interactions that is there.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self._path, self._overwrite = path, overwrite
+        self._target = Path(os.path.realpath(path) if path.is_symlink() else path.absolute())
+        self._require_room()
+        if not self._target.parent.is_dir():
+            raise FileNotFoundError(f"`path`={str(path)!r} is in a folder that does not exist; create it first")
+
+    def _require_room(self) -> None:
+        """Raise unless there is nothing at the path that has to stay."""
+        if os.path.lexists(self._target) and not (self._overwrite and is_store(self._target)):
+            fix = (
+                "it holds no interactions: name another" if self._overwrite else "name another, or pass overwrite=True"
+            )
+            raise FileExistsError(f"`path`={str(self._path)!r} exists already; {fix}")
+
+    def __enter__(self) -> Writer:
+        self._token = secrets.token_hex(8)
+        self._texts: dict[str, bool] = {}  # whether ids are texts, once it is known
+        self._empty: dict[str, bool] = {}  # the same of arrays without ids
+        self._columns: dict[str, _Column] = {}
+        self._users = self._nnz = 0
+        with _told(self._path):
+            self._folder = _folders.NewFolder(self._target, HEADER)
+        try:
+            for name, dtype in MATRIX:
+                self._column(name, dtype)
+            self._append("indptr", np.zeros(1, np.int64))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def append(self, csr: Csr, user_ids: Array | None, timestamps: Array | None) -> None:
+        """Write the next users; ``user_ids`` are their row numbers if not given."""
+        own, m = csr.rebased(), csr.shape[0]
+        self._append("indptr", own.indptr[1:] + self._nnz)
+        self._append("indices", own.indices)
+        if timestamps is not None:
+            if "timestamps" not in self._columns:
+                self._column("timestamps", timestamps.dtype)
+            self._append("timestamps", timestamps)
+        ids = np.arange(self._users, self._users + m) if user_ids is None else user_ids
+        self.append_ids("user_ids", ids)
+        self._users, self._nnz = self._users + m, self._nnz + own.nnz
+
+    def append_ids(self, name: str, ids: Array) -> None:
+        """Write ids; if there never are any, the first empty array tells their type."""
+        is_text = texts.is_text(ids)
+        if not len(ids):
+            self._empty.setdefault(name, is_text)
+            return
+        if name not in self._texts:
+            self._texts[name] = is_text
+            self._column(name, np.uint8 if is_text else np.int64)
+        if self._texts[name] != is_text:
+            raise ValueError("`blocks` must have user ids of one kind, got integers and strings; convert them first")
+        for start in range(0, len(ids), texts.BLOCK):
+            part = ids[start : start + texts.BLOCK]
+            self._append(name, texts.pack(part) if is_text else part)
+
+    def _column(self, name: str, dtype: npt.DTypeLike) -> None:
+        with _told(self._path):
+            self._columns[name] = _Column(self._folder.path / f"{name}.npy", np.dtype(dtype), self._token)
+
+    def _append(self, name: str, values: Array) -> None:
+        with _told(self._path):
+            self._columns[name].append(values)
+
+    def finish(self, item_ids: Array, ids_given: tuple[bool, bool]) -> None:
+        """Write the ids and the header, sync everything, and give the folder its name."""
+        self.append_ids("item_ids", item_ids)
+        for name in ("user_ids", "item_ids"):
+            if name not in self._columns:
+                self._texts[name] = self._empty.get(name, False)
+                self._column(name, np.uint8 if self._texts[name] else np.int64)
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "library_version": __version__,
+            "token": self._token,
+            "shape": [self._users, len(item_ids)],
+            "nnz": self._nnz,
+            "ids_given": list(ids_given),
+        }
+        with _told(self._path):
+            described = {
+                name: column.finish() | {"texts": self._texts.get(name, False)}
+                for name, column in self._columns.items()
+            }
+            stored = map_array(self._folder.handle, "user_ids", described["user_ids"], self._token)
+            _refuse_repeated(StoredIds(self._path, stored, self._users, self._texts.get("user_ids", False)).load())
+            with (self._folder.path / HEADER).open("w", encoding="utf-8") as file:
+                json.dump(header | {"arrays": described}, file, indent=1)
+                _sync(file)
+            self._folder.take_name(self._require_room)
+
+    def __exit__(self, *_: object) -> None:
+        for column in self._columns.values():
+            column.close()
+        self._folder.close()
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Have troubles of the file system name the folder that was asked for, not the one that was being filled."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+class _Column:
+    """A one-dimensional .npy file that grows; its length is filled in at the end."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], token: str) -> None:
+        self._dtype, self._token, self._length, self._hash = dtype, token, 0, hashlib.sha256()
+        self._file = path.open("wb")
+        self._write_head()
+
+    def append(self, values: Array) -> None:
+        if not np.can_cast(values.dtype, self._dtype, "safe"):
+            raise ValueError(
+                f"`blocks` must have timestamps of one type, got {self._dtype}, then {values.dtype}; convert them first"
+            )
+        length = chunk_length(self._dtype)
+        for start in range(0, len(values), length):
+            part = np.ascontiguousarray(values[start : start + length], self._dtype)
+            content = part.tobytes()
+            self._file.write(content)
+            self._hash.update(content)
+        self._length += len(values)
+
+    def finish(self) -> dict[str, Any]:
+        """Complete the file and return what the header says of it."""
+        self._file.seek(0)
+        self._write_head()
+        _sync(self._file)
+        self._file.close()
+        return {"dtype": self._dtype.str, "sha256": self._hash.hexdigest()}
+
+    def close(self) -> None:
+        """Close the file of a writer that may have failed: what was not written then stays so."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _write_head(self) -> None:
+        """Write the head of an .npy file, format 1.0, with the token as a comment; of the same size for any length."""
+        head = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._length,)}
+        magic = np.lib.format.magic(1, 0)
+        size = HEAD - len(magic) - 2
+        text = f"{head} # {self._token}".encode().ljust(size - 1) + b"\n"
+        if len(text) > size:
+            raise ValueError(f"the head of an array does not fit {HEAD} bytes: {head}")
+        self._file.write(magic + size.to_bytes(2, "little") + text)
+
+
+def _refuse_repeated(user_ids: Array) -> None:
+    if len(sorted_unique(user_ids)) < len(user_ids):
+        ordered = np.sort(user_ids)
+        twice = ordered[1:][ordered[1:] == ordered[:-1]][:1].tolist()[0]
+        raise ValueError(
+            f"`blocks` must have user ids that are distinct over all blocks, got {twice!r} more than once; blocks that "
+            "are SciPy matrices have their rows numbered"
+        )
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
