@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native test-grid test-all coverage test-gpu lint bench bench-compare bench-gpu cuda-version clean
+.PHONY: help demo test test-native test-grid test-all test-faults coverage test-gpu lint bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,6 +22,7 @@ help:
 	@echo "make test-grid  the rest: whole grids, and every model on the emulated CUDA device"
 	@echo "make test-all   both"
 	@echo "make coverage   all tests, and which lines of Python and C++ they reach (minutes)"
+	@echo "make test-faults SECONDS=600 SEED=1    kills, damaged files, full disks, signals: for as long as asked"
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
 	@echo "make lint       ruff, mypy, clang-format"
 	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
@@ -87,6 +88,10 @@ test-native: $(VENV)/python
 	$(BIN)/cmake -S . -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DFASTAUTOREC_WERROR=$(if $(CI),ON,OFF) >/dev/null
 	$(BIN)/cmake --build build/native
 	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+SECONDS ?= 120
+test-faults: $(VENV)/dev
+	PYTHONPATH=tests $(BIN)/python -m faults $(GROUPS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 cuda-version:
 	@case "$(CUDA)" in \

@@ -25,6 +25,7 @@ from fastautorec.exceptions import BackendUnavailableError
 from fastautorec.models import _session
 from fastautorec.reference.pure import PureBackend
 
+collect_ignore = ["faults"]  # a lane of its own: make test-faults
 SEED = int(os.environ.get("FASTAUTOREC_TEST_SEED", "20200803"))
 
 hypothesis.settings.register_profile("fastautorec", deadline=None, print_blob=True)

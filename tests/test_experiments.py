@@ -256,6 +256,40 @@ def test_a_split_that_was_made_before(folder, no_figures):
         assert (mine != given).nnz == 0
 
 
+DAMAGES = {
+    "cut": lambda content: content[: len(content) // 2],
+    "changed": lambda content: content[:200] + b"\xff" * 20 + content[220:],
+    "empty": lambda content: b"",
+    "a text": lambda content: b"user,item\n1,2\n",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("source", ["arrays", "parts"])
+def test_files_of_arrays_that_are_damaged(folder, capsys, damage, source):
+    from scipy import sparse
+
+    text = DATA
+    if source == "parts":
+        for name, part in zip("abc", far.split(far.datasets.synthetic(80, 40, 1200), by="random"), strict=True):
+            sparse.save_npz(folder / f"{name}.npz", part, compressed=False)
+        text = text.replace('source = "arrays"\npath = "few.npz"', 'source = "parts"\npath = "."')
+        text = text.replace('by = "random"', "")
+        text += 'parts = { train = "a.npz", validation = "b.npz", test = "c.npz" }\n'
+    path = folder / ("few.npz" if source == "arrays" else "b.npz")
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    (folder / "test.toml").write_text(text + MODELS)
+    message = error_of(capsys, "experiment", folder / "test.toml", "--output", folder / "out")
+    assert f"Few books: {path.name} cannot be read as a file of arrays" in message.replace(f"{folder}/", "")
+
+
+def test_a_file_of_other_arrays(folder, capsys):
+    np.savez(folder / "few.npz", users=[1, 2], items=[1, 2])
+    (folder / "test.toml").write_text(DATA + MODELS)
+    message = error_of(capsys, "experiment", folder / "test.toml", "--output", folder / "out")
+    assert "it holds users, items, but no arrays `user` and `item`" in message
+
+
 # --- options ---------------------------------------------------------------------------------------------------------
 
 

@@ -146,6 +146,13 @@ def test_flipped_bytes_are_refused_or_read(save, write, capfd):
     capfd.readouterr()  # where polars tells of its panics
 
 
+def test_a_text_that_is_not_utf_8(save):
+    path = save({"user": ["ab", "cd", "ab"], "item": [1, 2, 3]})
+    path.write_bytes(path.read_bytes().replace(b"cd", b"c\xff"))
+    with pytest.raises(RatingsFileError, match=r"ratings\.parquet: not a readable Parquet file"):
+        read_ratings(path)
+
+
 class PanicException(BaseException):
     """What polars raises where its own code fails."""
 

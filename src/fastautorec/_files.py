@@ -62,6 +62,11 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         raise
 
 
+def replace_content(path: Path, content: str | bytes) -> None:
+    """Give a file this content, text in UTF-8, in one step; see `replace_file`."""
+    replace_file(path, lambda file: file.write(content.encode() if isinstance(content, str) else content))
+
+
 def _write_and_rename(target: Path, write: Callable[[IO[bytes]], Any]) -> None:
     kept = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     _remove_stale(target)

@@ -98,7 +98,9 @@ def _table(path: Path, names: list[str], polars: bool) -> Any:
             return pl.read_parquet(path, columns=names, glob=False, hive_partitioning=False)
         from pyarrow import parquet  # noqa: PLC0415
 
-        return parquet.ParquetFile(path).read(columns=names)
+        read = parquet.ParquetFile(path).read(columns=names)
+        read.validate(full=True)  # texts that are not UTF-8 would fail later, when nobody knows the file
+        return read
 
     frame = _guarded(path, table)
     for name in names:

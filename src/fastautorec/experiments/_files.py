@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._files import replace_content, replace_file
 from fastautorec.data._texts import is_text, text_array
 from fastautorec.experiments._runner import Results, Row
 
@@ -19,20 +21,20 @@ Columns = dict[str, npt.NDArray[Any]]
 
 def write_per_user(results: Results, folder: Path) -> Path:
     """Write one row for each data set, model, seed and user, as Parquet where pyarrow is installed, else as CSV."""
-    blocks = _blocks(results)
+    path, other, write = folder / "per_user.parquet", folder / "per_user.csv", _write_parquet
     if importlib.util.find_spec("pyarrow") is None:
-        path, other = folder / "per_user.csv", folder / "per_user.parquet"
-        _write_csv(path, blocks)
+        path, other, write = other, path, _write_csv
+    if any(outcome.rows for outcome in results.outcomes):
+        replace_file(path, lambda file: write(file, _blocks(results)))
     else:
-        path, other = folder / "per_user.parquet", folder / "per_user.csv"
-        _write_parquet(path, blocks)
+        path.unlink(missing_ok=True)
     other.unlink(missing_ok=True)  # of an earlier run
     return path
 
 
 def write_summary(results: Results, path: Path) -> None:
     """Write mean, half-width and spread between seeds, one row for each data set, model and metric."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with io.StringIO() as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["dataset", "model", "seeds", "metric", "mean", "half_width", "std_between_seeds"])
         for outcome in results.outcomes:
@@ -42,6 +44,7 @@ def write_summary(results: Results, path: Path) -> None:
                     spread = float(means[:, place].std(ddof=1)) if len(means) > 1 else ""
                     figures = [metric.mean, metric.half_width, spread]
                     writer.writerow([outcome.dataset.name, row.entry.name, len(means), name, *figures])
+        replace_content(path, file.getvalue())
 
 
 def _means_by_seed(row: Row) -> npt.NDArray[np.float64]:
@@ -72,13 +75,14 @@ def _blocks(results: Results) -> Iterator[Columns]:
                 }
 
 
-def _write_csv(path: Path, blocks: Iterator[Columns]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        for place, columns in enumerate(blocks):
-            if not place:
-                writer.writerow(columns)
-            writer.writerows(zip(*(_values(column) for column in columns.values()), strict=True))
+def _write_csv(file: IO[bytes], blocks: Iterator[Columns]) -> None:
+    text = io.TextIOWrapper(file, "utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    for place, columns in enumerate(blocks):
+        if not place:
+            writer.writerow(columns)
+        writer.writerows(zip(*(_values(column) for column in columns.values()), strict=True))
+    text.detach()  # it is closed by its owner
 
 
 def _values(column: npt.NDArray[Any]) -> Sequence[Any]:
@@ -86,7 +90,7 @@ def _values(column: npt.NDArray[Any]) -> Sequence[Any]:
     return values
 
 
-def _write_parquet(path: Path, blocks: Iterator[Columns]) -> None:
+def _write_parquet(file: IO[bytes], blocks: Iterator[Columns]) -> None:
     import pyarrow as pa  # noqa: PLC0415  an extra
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -96,7 +100,7 @@ def _write_parquet(path: Path, blocks: Iterator[Columns]) -> None:
             block = pa.table(
                 {name: pa.array(_values(column) if is_text(column) else column) for name, column in columns.items()}
             )
-            writer = parquet.ParquetWriter(path, block.schema) if writer is None else writer
+            writer = parquet.ParquetWriter(file, block.schema) if writer is None else writer
             writer.write_table(block)
     finally:
         if writer is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastautorec import __version__
 from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._files import replace_content
 from fastautorec.experiments import _drawings as drawings
 from fastautorec.experiments import _html as html
 from fastautorec.experiments import _tables as tables
@@ -30,7 +31,7 @@ def write_report(results: Results, folder: Path) -> Path:
     for name in ("tables", "figures"):
         (folder / name).mkdir(exist_ok=True)
     experiment = results.experiment
-    (folder / "experiment.toml").write_text(experiment.text, "utf-8")
+    replace_content(folder / "experiment.toml", experiment.text)
     write_per_user(results, folder)
     write_summary(results, folder / "summary.csv")
     sections = [Section("Data", _data(results))]
@@ -44,9 +45,9 @@ def write_report(results: Results, folder: Path) -> Path:
         Section("Environment", html.table(environment(), texts=True)),
         Section("Experiment file", html.folded("what was run", experiment.text)),
     ]
-    (folder / "report.md").write_text("\n".join(markdown), "utf-8")
+    replace_content(folder / "report.md", "\n".join(markdown))
     path = folder / REPORT
-    path.write_text(html.page(experiment.title, _lead(results), sections), "utf-8")
+    replace_content(path, html.page(experiment.title, _lead(results), sections))
     return path
 
 
@@ -105,8 +106,8 @@ def _outcome(results: Results, outcome: Outcome, folder: Path, slug: str, markdo
     blocks, markdown_blocks = [], [f"\n## {tables.escape_markdown(name)}\n"]
     for kind, title, content, texts in _tables(results, outcome):
         stem = folder / "tables" / f"{slug}{kind}"
-        stem.with_name(f"{stem.name}.md").write_text(tables.markdown(content), "utf-8")
-        stem.with_name(f"{stem.name}.tex").write_text(tables.latex(content, f"{title}, {name}"), "utf-8")
+        replace_content(stem.with_name(f"{stem.name}.md"), tables.markdown(content))
+        replace_content(stem.with_name(f"{stem.name}.tex"), tables.latex(content, f"{title}, {name}"))
         blocks.append(html.heading(title) + html.table(content, texts))
         markdown_blocks += [f"### {title}\n", tables.markdown(content)]
     markdown.extend(markdown_blocks)
@@ -115,7 +116,7 @@ def _outcome(results: Results, outcome: Outcome, folder: Path, slug: str, markdo
     blocks.append(html.heading("Figures"))
     for drawing in drawings.draw(outcome, experiment.drawn):
         for suffix, content_bytes in (("png", drawing.png), ("svg", drawing.svg)):
-            (folder / "figures" / f"{slug}-{drawing.name}.{suffix}").write_bytes(content_bytes)
+            replace_content(folder / "figures" / f"{slug}-{drawing.name}.{suffix}", content_bytes)
         blocks.append(html.figure(drawing.svg, drawing.caption))
     return "".join(blocks)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -135,8 +137,10 @@ def _read(dataset: Dataset, folder: Path) -> Interactions:
     if dataset.source == "ratings":
         words = {word: value for word in WORDS if (value := getattr(dataset, word)) is not None}
         return read_ratings(path, dataset.format, dataset.threshold, **words)
-    with np.load(path, allow_pickle=False) as arrays:
+    with _arrays(dataset, path) as file, np.load(file, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in ("user", "item", "rating", "timestamp") if name in arrays.files}
+        if not {"user", "item"} <= columns.keys():
+            raise ValueError(f"it holds {', '.join(arrays.files) or 'nothing'}, but no arrays `user` and `item`")
     names = {name: name for name in columns}
     try:
         return Interactions.from_dataframe(columns, **names, threshold=dataset.threshold)
@@ -157,11 +161,30 @@ def _split(dataset: Dataset, data: Interactions) -> list[sparse.csr_matrix]:
 
 
 def _read_parts(dataset: Dataset, folder: Path) -> list[sparse.csr_matrix]:
-    parts = [sparse.csr_matrix(sparse.load_npz(folder / dataset.path / name)) for name in dataset.parts]
+    parts = []
+    for name in dataset.parts:
+        path = folder / dataset.path / name
+        with _arrays(dataset, path) as file:
+            parts.append(Interactions(sparse.csr_matrix(sparse.load_npz(file))).user_items)
     if len({part.shape for part in parts}) > 1:
         shapes = ", ".join(f"{name} {part.shape}" for name, part in zip(dataset.parts, parts, strict=True))
         raise ValueError(f"{dataset.name}: the parts must have one shape, got {shapes}")
-    return [Interactions(part).user_items for part in parts]
+    return parts
+
+
+@contextlib.contextmanager
+def _arrays(dataset: Dataset, path: Path) -> Iterator[IO[bytes]]:
+    """Open a file; whatever NumPy and SciPy raise on damaged bytes becomes an error of it, other trouble passes."""
+    try:
+        with path.open("rb") as file:  # NumPy leaves one open that it cannot read
+            yield file
+    except Exception as error:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)):
+            raise
+        raise ValueError(
+            f"{dataset.name}: {path} cannot be read as a file of arrays ({type(error).__name__}: {error}); it may be "
+            "incomplete or damaged"
+        ) from error
 
 
 def _files(dataset: Dataset) -> Iterable[File]:
