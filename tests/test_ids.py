@@ -373,3 +373,19 @@ def test_items_that_are_no_numbers(items, message):
     ):
         with pytest.raises(TypeError, match=message):
             call()
+
+
+def test_a_column_of_which_polars_panics(monkeypatch):
+    pl = pytest.importorskip("polars")
+
+    class PanicException(BaseException):
+        """As polars raises where it cannot start its threads."""
+
+    def panic(name, column):
+        raise PanicException("could not spawn threads")
+
+    monkeypatch.setattr("fastautorec.data._ids._factorize_polars", panic)
+    frame = pl.DataFrame({"u": ["b", "a", "b"], "i": ["x", "y", "z"]})
+    data = far.Interactions.from_dataframe(frame, "u", "i")
+    assert data.user_ids.tolist() == ["a", "b"]
+    assert data.user_items.toarray().tolist() == [[0, 1, 0], [1, 0, 1]]

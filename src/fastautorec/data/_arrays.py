@@ -71,3 +71,8 @@ def shown(value: Any) -> str:
         value = value.item()
     plain = isinstance(value, (str, int, float, bytes)) or is_missing(value)
     return reprlib.repr(value) if plain else f"{reprlib.repr(value)} ({kind(value)})"
+
+
+def is_polars_failure(error: BaseException) -> bool:
+    """Return whether polars could not do something: its panics are no `Exception`."""
+    return type(error).__name__ == "PanicException" or type(error).__module__.startswith("polars")

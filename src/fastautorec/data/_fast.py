@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _columns as columns
+from fastautorec.data._arrays import is_polars_failure
 from fastautorec.data._files import BOM
 from fastautorec.data._layouts import Layout
 from fastautorec.data._plain import BLANKS, UNQUOTED, is_date, moments
@@ -108,7 +109,7 @@ class FastReader:
                 quote_char='"' if quotes else None,
             )
         except BaseException as error:
-            if is_failure(error):
+            if is_polars_failure(error):
                 return None
             raise
         frame = frame.select(pl.col(name).alias(role) for role, name in names.items())
@@ -160,11 +161,6 @@ class FastReader:
         if names is None or any(found[role].dtype != pl.String for role in ("user", "item")):
             return False
         return bool(((found["user"] == names[position["user"]]) & (found["item"] == names[position["item"]])).any())
-
-
-def is_failure(error: BaseException) -> bool:
-    """Return whether polars could not read something: its panics are no `Exception`."""
-    return type(error).__name__ == "PanicException" or type(error).__module__.startswith("polars")
 
 
 def _is_clean_text(block: bytes) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _texts as texts
-from fastautorec.data._arrays import as_array, is_missing, is_polars, shown
+from fastautorec.data._arrays import as_array, is_missing, is_polars, is_polars_failure, shown
 
 Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int32]
@@ -53,7 +53,12 @@ def factorize(name: str, column: Any) -> tuple[Array, Codes]:
 def coded(name: str, column: Any) -> tuple[Array, Codes]:
     """Return the same for a column in which an empty text is one like any other."""
     if is_polars(column, "String"):
-        return _factorize_polars(name, column)
+        try:
+            return _factorize_polars(name, column)
+        except BaseException as error:  # without threads or descriptors to be had, polars panics from then on
+            if not is_polars_failure(error):
+                raise
+            column = column.to_list()
     # NumPy would turn the list ["a", 2] into strings without a word.
     values = as_array(name, np.array(column, object) if isinstance(column, (list, tuple)) else column)
     if values.dtype.kind in "iu":

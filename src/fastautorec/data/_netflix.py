@@ -12,7 +12,7 @@ import numpy as np
 
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
-from fastautorec.data._fast import is_failure
+from fastautorec.data._arrays import is_polars_failure
 from fastautorec.exceptions import RatingsFileError
 
 _BLOCK = 1 << 26  # bytes of text parsed at a time
@@ -86,7 +86,7 @@ def _by_polars(paths: list[Path]) -> dict[str, Any] | None:
     except ValueError:
         return None
     except BaseException as error:
-        if is_failure(error):
+        if is_polars_failure(error):
             return None
         raise
     frame = pl.concat(parts)

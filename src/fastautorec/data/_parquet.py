@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fastautorec.data import _columns as columns
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
-from fastautorec.data._fast import is_failure
+from fastautorec.data._arrays import is_polars_failure
 from fastautorec.data._roles import Roles, UnclearColumnsError, Words, find_roles
 from fastautorec.exceptions import RatingsFileError
 
@@ -136,7 +136,7 @@ def _guarded(path: Path, read: Any) -> Any:
         if type(error).__name__ == "DuplicateError":
             raise _named_alike(path) from None
         passing = isinstance(error, OSError) and error.errno is not None
-        if passing or not (isinstance(error, (ValueError, OSError, NotImplementedError)) or is_failure(error)):
+        if passing or not (isinstance(error, (ValueError, OSError, NotImplementedError)) or is_polars_failure(error)):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RatingsFileError(f"{path}: not a readable Parquet file ({reason}); was it cut off on the way?") from error
