@@ -15,7 +15,7 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.top_lists import top_lists
 from fastautorec.evaluation import evaluate_ranking
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "ml-1m-nceplrec"
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "ml-1m-nceplrec"
 FACTORS = {"NCE-PLRec": 100, "PureSVD": 50}
 K = (5, 10, 15, 20, 50)
 METRICS = ["R-Precision", "NDCG", *(f"{family}@{k}" for family in ("MAP", "Precision", "Recall") for k in K)]

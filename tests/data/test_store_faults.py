@@ -129,7 +129,7 @@ def stopped(path, other):
 Path.rename = stopped
 store(1).to_disk(sys.argv[1], overwrite=True)
 """
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", program, str(path)], cwd=here, timeout=60, check=False)
     assert done.returncode == 1
     left = names(path.parent)
@@ -241,7 +241,7 @@ for limit in (0, 100, 200_000):
 """
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
-        cwd=Path(__file__).parent, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stderr == "{'full': 6}\n" * 3
 

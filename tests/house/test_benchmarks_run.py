@@ -16,7 +16,7 @@ from scipy import sparse
 pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark; pip install 'fastautorec[dev]'")
 pytest.importorskip("matplotlib", reason="the report has pictures; pip install 'fastautorec[plot]'")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 if (ROOT / "benchmarks").is_dir():
     sys.path.append(str(ROOT))
 else:

@@ -17,7 +17,7 @@ from fastautorec.data import _store as store
 from fastautorec.data import _texts as texts
 from fastautorec.exceptions import InteractionsFileError, ModelFileError
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text("utf-8"))
 
 

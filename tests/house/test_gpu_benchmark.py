@@ -18,7 +18,7 @@ from cuda_emulation.build import KERNEL
 import fastautorec as far
 from fastautorec._compute.cuda.backend import CudaBackend
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))
 pytest.importorskip("benchmarks.gpu", reason="the benchmarks are in the repository only")
 

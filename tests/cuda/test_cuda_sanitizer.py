@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.grid
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 FLAGS = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-sections=cuda_shared"
 
 TOYS = """
@@ -106,6 +106,6 @@ def test_faults_are_found(sanitized, kernel, message):
 def test_kernels_stay_within_their_arrays(sanitized):
     selected = "cuda-emulated and not task"  # inputs of more rows than a task reach nothing else and take long
     options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not gpu", "-k", selected]
-    tests = [sys.executable, "-m", "pytest", *options, "test_backends.py"]
+    tests = [sys.executable, "-m", "pytest", *options, "compute/test_backends.py"]
     run = subprocess.run(tests, env=sanitized, cwd=TESTS, capture_output=True, text=True, check=False)
     assert run.returncode == 0, (run.stdout + run.stderr)[-5000:]

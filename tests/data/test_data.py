@@ -11,7 +11,7 @@ from scipy import sparse
 
 from fastautorec.data import Interactions, split, split_users
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 EMPTY = pytest.mark.filterwarnings("ignore:part . of . is empty")  # which is told, and right
 

@@ -7,8 +7,8 @@ import struct
 from typing import Any
 
 import pytest
+from drawn import DRAW, REPORTS, make_history
 from lanes import keeping
-from test_plots_analysis import DRAW, REPORTS, make_history
 
 import fastautorec as far
 from fastautorec import evaluation, plots

@@ -13,7 +13,7 @@ import pytest
 from cuda_emulation.build import KERNEL
 from devices import emulated_backend
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KERNELS = {name for path in (ROOT / "cuda").glob("*.cu") for _, name in KERNEL.findall(path.read_text("utf-8"))}
 
 

@@ -14,7 +14,7 @@ from fastautorec.experiments._zoo import class_names
 DATASET = '[[datasets]]\nname = "few"\nsource = "example"\nby = "random"\n'
 MODEL = '[[models]]\nname = "POP"\nclass = "Popularity"\n'
 PUBLISHED = "[[published]]\ndataset = 'few'\nsource = 'x'\nmetrics = ['NDCG']\n[published.rows]\n"
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def read(text):
