@@ -85,13 +85,13 @@ def test_an_exact_start_is_the_closed_form(case: str, device: str) -> None:
 def test_training_goes_on_with_the_penalty_of_the_exact_head(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the exact solution the gradient of the penalised objective of its head is 0, so that one step stays there."""
     seen: list[Any] = []
-    inner = _training.Trainer.epoch
+    inner = _training.EpochLoop.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append({name: (p.decay, p.last_decay) for name, p in self._parameters.items()})
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "epoch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "epoch", watched)
     params = {"init": "svd", "dropout": 0.0, "regularization": 0.3, "intercept_penalty": 0.5, "batch_size": None}
     model = make(case, **params, optimizer="sgd", learning_rate=1e-4, epochs=1, device="reference").fit(TRAIN)
     h = model.embed(TRAIN).astype(float)
@@ -165,13 +165,13 @@ def test_one_seed_one_result() -> None:
 
 def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     seen: list[np.ndarray] = []
-    inner = _training.Trainer._batch
+    inner = _training.EpochLoop._batch
 
     def watched(self: Any, phase: Any, batch: Any, totals: Any) -> None:
         seen.append(batch.to_scipy().toarray())
         inner(self, phase, batch, totals)
 
-    monkeypatch.setattr(_training.Trainer, "_batch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "_batch", watched)
     return seen
 
 
@@ -224,13 +224,13 @@ def test_partial_fit_of_the_closed_form(case: str) -> None:
 def test_partial_fit_counts_all_users(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One new user neither makes the target of Eq. 16 empty nor multiplies the penalty by m."""
     seen: list[Any] = []
-    inner = _training.Trainer.epoch
+    inner = _training.EpochLoop.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append(self)
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "epoch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "epoch", watched)
     model = make("NCEAutoRec joint", weight_decay=5.0, epochs=1, device=device).fit(TRAIN)
     model.partial_fit(NEW[:1])
     first, then = seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_something_left
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.sampling import Sampler
+from fastautorec._compute.sampling import Sampler, make_sampler, popularity_weights
 
 
 class Loss(Protocol):
@@ -39,6 +40,9 @@ class Loss(Protocol):
         epoch: int,
     ) -> Any:
         """Step ``head`` by ``scale`` times its gradient, add that of ``hidden`` to ``grad_hidden``, return the loss."""
+
+
+LossOf = Callable[[npt.NDArray[np.int64], int, int], Loss]  # made of item counts, the number of users, and a seed
 
 
 @dataclass(frozen=True)
@@ -150,3 +154,41 @@ class NegativeSampling:
         exclude = batch if self.exclude_positives else None
         negatives, counts = backend.sample_negatives(self.sampler, users, exclude, self.seed, epoch)
         return backend.ns_head(hidden, head, batch, negatives, counts, self.out, scale, grad_hidden)
+
+
+# --- what the models' objectives name: losses of item counts among so many users, and of a seed -----------------------
+
+
+def squared_error(counts: npt.NDArray[np.int64], users: int, seed: int) -> SquaredError:
+    """Return the squared error to the interactions (Eq. 8)."""
+    return SquaredError()
+
+
+def weighted_error(
+    counts: npt.NDArray[np.int64],
+    users: int,
+    seed: int,
+    *,
+    target: str,
+    beta: float,
+    numerator: str,
+    user_weight: float,
+) -> SquaredError:
+    """Return the squared error to the de-popularised target (Eq. 16 and 17)."""
+    return SquaredError(item_weights(counts, users, target, beta, numerator), user_weight)
+
+
+def negative_sampling(
+    counts: npt.NDArray[np.int64],
+    users: int,
+    seed: int,
+    *,
+    negatives: int,
+    power: float,
+    exclude_positives: bool,
+    out: str,
+) -> NegativeSampling:
+    """Return the loss of Eq. 7, with negatives drawn by popularity."""
+    sampler = make_sampler(popularity_weights(counts, power), negatives)
+    start = SquaredError(item_weights(counts, users), user_weight=0.5)
+    return NegativeSampling(sampler, out, exclude_positives, seed, start)

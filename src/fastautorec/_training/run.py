@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,22 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.bars import open_bar
 from fastautorec._training.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds of the random streams, the same for all models and modes of one ``random_state``."""
+
+    weights: int
+    order: int
+    dropout: int
+    negatives: int
+    masks: int
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Seeds:
+        """Return seeds drawn from a generator."""
+        return cls(*(int(seed) for seed in rng.integers(2**63, size=5)))
 
 
 class Progress:
@@ -81,7 +98,7 @@ class FitRun:
         self.known, self.train = train, backend.put(train)
         self.history: list[dict[str, Any]] = []
         self.progress, self.step = progress, progress.step
-        self.checkpoint, self.keep_on_interrupt = checkpoint or Checkpoint(), keep_on_interrupt
+        self.checkpoint, self.keep_on_interrupt = checkpoint, keep_on_interrupt
         self._callbacks = callbacks
         self._started = time.perf_counter()
 

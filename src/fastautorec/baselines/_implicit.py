@@ -16,10 +16,10 @@ from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.run import FitRun
+from fastautorec._training.validation import check_metric, validation_metric
 from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.exceptions import DivergedError
 from fastautorec.models._base import Recommender
-from fastautorec.models._heads import check_metric, validation_metric
 
 DEVICES = ("auto", "cpu")
 

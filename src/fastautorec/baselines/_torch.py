@@ -20,12 +20,12 @@ from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.threads import resolve_num_threads
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.run import FitRun
+from fastautorec._training.validation import check_metric, validation_metric
 from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.baselines._extras import require
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
 from fastautorec.models._base import Recommender
-from fastautorec.models._heads import check_metric, validation_metric
 from fastautorec.models._memory_plan import Plan
 
 DEVICES = ("auto", "cpu", "cuda")

@@ -15,8 +15,9 @@ from fastautorec._checks import check_bool, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import check_user_items
-from fastautorec._compute.protocol import Backend
+from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._training import archive as _model_file
+from fastautorec._training.closed_form import Encoder, contiguous
 from fastautorec._training.run import FitRun, Progress
 from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
@@ -252,6 +253,14 @@ class Recommender(Answering):
         backend = self._backend()
         with backend.active():
             return backend.inputs.user_items(name, user_items, self.n_items_)
+
+    def _units(self, encoder: Encoder, user_items: Any) -> FloatArray:
+        """Return the hidden units of histories, without the column of an intercept."""
+        history, backend = self._check_history(self._in_order(user_items)), self._backend()
+        with backend.active():
+            hidden = encoder.hidden(backend, encoder.inputs(backend.put(history).rows(0, history.shape[0])))
+            units = contiguous(hidden[:, : encoder.weight.shape[1]])
+            return units if backend.inputs.on_device(user_items) else backend.to_host(units)
 
     def _in_order(self, user_items: Any) -> Any:
         """Return histories with the columns of the model, for results that count no columns."""
