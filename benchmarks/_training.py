@@ -14,7 +14,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._training.fit import AutoencoderFit
 from fastautorec._training.losses import NegativeSampling
-from fastautorec._training.run import FitRun, Progress, Seeds
+from fastautorec._training.run import FitRun, ProgressBar, Seeds
 
 if TYPE_CHECKING:
     from benchmarks import dense_torch
@@ -37,7 +37,7 @@ class Training:
         self.model, self.train = model, train
         held_out = None if validation is None else check_user_items("validation", validation)
         checked = check_user_items("train", train, fitting=True)
-        self.run = FitRun(get_backend(), checked, held_out, (), Progress("", show=False))
+        self.run = FitRun(get_backend(), checked, held_out, (), ProgressBar("", show=False))
         self.fit = AutoencoderFit(self.run, model._objective(), model._options(), Seeds.drawn(np.random.default_rng(0)))
         self.phases = list(model._objective().phases)
 

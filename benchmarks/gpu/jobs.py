@@ -17,7 +17,7 @@ from fastautorec._compute.sampling import make_sampler, popularity_weights
 from fastautorec._compute.top_lists import tile_shape
 from fastautorec._training.fit import AutoencoderFit
 from fastautorec._training.network import Network
-from fastautorec._training.run import FitRun, Progress, Seeds
+from fastautorec._training.run import FitRun, ProgressBar, Seeds
 
 SAME = {False: 1e-3, True: 2e-2}  # relative difference of results in float32, and with products in TF32
 LISTED = 50
@@ -56,7 +56,7 @@ class Epochs:
     def __init__(self, backend: Any, model: far.NCEAutoRec, train: sparse.csr_matrix) -> None:
         self.model, self.train, self.backend = model, train, backend
         checked = backend.inputs.user_items("train", train, fitting=True)
-        self.run = FitRun(backend, checked, None, (), Progress("", show=False))
+        self.run = FitRun(backend, checked, None, (), ProgressBar("", show=False))
         self.fit = AutoencoderFit(self.run, model._objective(), model._options(), Seeds.drawn(np.random.default_rng(0)))
         (self.phase,) = model._objective().phases
 

@@ -19,8 +19,7 @@ from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import interruptible
-from fastautorec._compute.tiles import over_tiles
+from fastautorec._compute.threads import interruptible, over_tiles
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun

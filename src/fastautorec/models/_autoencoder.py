@@ -30,7 +30,7 @@ from fastautorec._training import checkpoint as _checkpoint
 from fastautorec._training.closed_form import Encoder, check_penalties
 from fastautorec._training.epochs import MODES, SCHEDULES, Options
 from fastautorec._training.fit import Objective, fit_autoencoder, go_on
-from fastautorec._training.run import FitRun, Progress, Seeds
+from fastautorec._training.run import FitRun, ProgressBar, Seeds
 from fastautorec._training.validation import check_metric, validation_metric
 from fastautorec.models._base import Recommender
 from fastautorec.models._memory_plan import Plan, plan_of_training
@@ -233,7 +233,7 @@ class Autoencoder(Recommender):
         if learning_rate is not None:
             model.learning_rate = check_real("learning_rate", learning_rate, 0, above=True)
         backend, seeds = model._backend(), Seeds.drawn(copy.deepcopy(check_random_state(model.random_state)))
-        with backend.active(), Progress(type(self).__name__, show=False) as progress:
+        with backend.active(), ProgressBar(type(self).__name__, show=False) as progress:
             run = FitRun(backend, train, None, (), progress)
             self.__dict__.update(go_on(run, model._objective(), model._options(), seeds, epochs, vars(model)))
         return self

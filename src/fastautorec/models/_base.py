@@ -18,7 +18,7 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._training import archive as _model_file
 from fastautorec._training.closed_form import Encoder, contiguous
-from fastautorec._training.run import FitRun, Progress
+from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
 from fastautorec.data._splits import who_has_enough
@@ -119,7 +119,7 @@ class Recommender(Answering):
                     "each user's interactions with split(data). For ratios such as 0.8, 0.2 "
                     f"{who_has_enough(own + other, (0.8, 0.2))}"
                 )
-        with Progress(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
+        with ProgressBar(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
             run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
             self._adapt_to(singular_vectors(train))
             users = int(np.count_nonzero(train.row_lengths()))

@@ -9,8 +9,17 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr, LazyRows
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.strangers import Knowing, popularity_scorer, strangers
-from fastautorec._compute.top_lists import DotScorer, Lists, MaskedScorer, Scorer, copying_pays, top_lists
+from fastautorec._compute.top_lists import (
+    DotScorer,
+    Knowing,
+    Lists,
+    MaskedScorer,
+    Scorer,
+    copying_pays,
+    popularity_scorer,
+    strangers,
+    top_lists,
+)
 
 
 class Fitted(Knowing, Protocol):

@@ -9,8 +9,7 @@ import numpy as np
 
 from fastautorec._checks import Default, adapted, check_choice, check_int, check_random_state, check_real
 from fastautorec._compute.protocol import NUMERATORS, FloatArray
-from fastautorec._compute.strangers import constant_scorer
-from fastautorec._compute.top_lists import DotScorer
+from fastautorec._compute.top_lists import DotScorer, constant_scorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun

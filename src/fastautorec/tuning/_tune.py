@@ -17,8 +17,8 @@ from fastautorec._compute.csr import singular_vectors
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._extras import require
 from fastautorec._training import checkpoint as _checkpoint
-from fastautorec._training.bars import open_bar
 from fastautorec._training.closed_form import check_penalties
+from fastautorec._training.run import open_bar
 from fastautorec._training.validation import check_metric, held_out_metric
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import DivergedError
