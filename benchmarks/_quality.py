@@ -63,9 +63,9 @@ def ours(model: Any, train: Matrix, validation: Matrix, sizes: Sizes) -> Curve:
     """Fit a model, and note its validation metric wherever the head that recommends is judged."""
     curve, clock, phases = Curve(), Clock(), len(model._objective().phases)
 
-    def timed(*args: Any) -> float:
+    def timed(*args: Any, **kwargs: Any) -> float:
         with clock.pause():
-            return validation_metric(*args)
+            return validation_metric(*args, **kwargs)
 
     def note(record: dict[str, Any]) -> bool:
         if record["epoch"]:

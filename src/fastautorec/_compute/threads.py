@@ -208,6 +208,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:
     """Write ``a @ b`` to ``out`` in blocks of rows of ``a``."""
+    if len(a) <= BLOCK_ROWS:
+        with single_threaded_blas:
+            np.matmul(a, b, out=out)
+        return out
 
     def multiply(start: int, stop: int) -> None:
         np.matmul(a[start:stop], b, out=out[start:stop])

@@ -231,6 +231,60 @@ def joined(backend: Backend, lists: list[Lists], n_top: int) -> Lists:
     return found, scores
 
 
+def lists_of(
+    scorer: Scorer,
+    backend: Backend,
+    history: Csr,
+    n_top: int,
+    known: bool,
+    allowed: npt.NDArray[np.bool_] | None,
+    on_device: bool,
+) -> Lists:
+    """Return ids and scores (q, n_top) of the best items by one scorer.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    backend : Backend
+        Active.
+    history : Csr (q, n)
+        On the host, or on the device.
+    n_top : int
+    known : bool
+        Whether items of the history may be listed.
+    allowed : bool (n,) or None
+        Whether an item may be listed.
+    on_device : bool
+        Whether the result stays there.
+    """
+    there = backend.put(history)
+    exclude: Csr | LazyRows | None = None if known else there
+    chosen = None
+    if allowed is not None:
+        candidates = np.flatnonzero(allowed).astype(np.int32)
+        if copying_pays(len(candidates), history.shape[0], history.n_cols):
+            chosen = backend.to_device(candidates)
+            scorer = scorer.take(chosen)
+            exclude = None if known else _columns(history.to_host(), candidates)
+        else:
+            scorer = MaskedScorer(scorer, np.flatnonzero(~allowed))
+    shape, memory = (history.shape[0], n_top), backend if on_device else backend.host
+    ids, scores = memory.new(shape, np.int32), memory.new(shape, np.float32)
+
+    def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
+        named = best if chosen is None else np.where(best < 0, np.int32(-1), chosen[best])
+        ids[start:stop] = named if on_device else backend.to_host(named)
+        scores[start:stop] = values if on_device else backend.to_host(values)
+
+    top_lists(backend, scorer, there, lambda _start, _stop: n_top, exclude, store)
+    return ids, scores
+
+
+def _columns(matrix: Csr, items: IdArray) -> LazyRows:
+    shape = matrix.shape[0], len(items)
+    return LazyRows(shape, lambda start, stop: matrix.rows(start, stop).columns(items), matrix.indptr)
+
+
 # --- histories that say nothing to a model: who they are, and what they get -------------------------------------------
 
 

@@ -19,7 +19,7 @@ from fastautorec._training.run import FitRun
 from fastautorec._training.validation import check_metric, validation_metric
 from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.exceptions import DivergedError
-from fastautorec.models._base import Recommender
+from fastautorec.models._recommender import Recommender
 
 DEVICES = ("auto", "cpu")
 

@@ -25,8 +25,8 @@ from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.baselines._extras import require
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
-from fastautorec.models._base import Recommender
 from fastautorec.models._memory_plan import Plan
+from fastautorec.models._recommender import Recommender
 
 DEVICES = ("auto", "cpu", "cuda")
 TORCH_BYTES = 64 << 20  # measured

@@ -176,7 +176,7 @@ def warn_of_one_direction(vectors: FloatArray, regularization: float, num_thread
             f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "
             f"`regularization`={regularization:g} is too strong for so few interactions; use a smaller one, such as "
             f"{regularization / 50:g}",
-            stacklevel=6,  # the line that calls fit
+            stacklevel=5,  # the line that calls fit
         )
 
 

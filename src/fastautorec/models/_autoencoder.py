@@ -32,8 +32,8 @@ from fastautorec._training.epochs import MODES, SCHEDULES, Options
 from fastautorec._training.fit import Objective, fit_autoencoder, go_on
 from fastautorec._training.run import FitRun, ProgressBar, Seeds
 from fastautorec._training.validation import check_metric, validation_metric
-from fastautorec.models._base import Recommender
 from fastautorec.models._memory_plan import Plan, plan_of_training
+from fastautorec.models._recommender import Recommender
 
 if TYPE_CHECKING:
     from typing_extensions import Self

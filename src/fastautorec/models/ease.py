@@ -11,8 +11,8 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.threads import run_blocks, spd_inverse
 from fastautorec._training.run import FitRun
-from fastautorec.models._base import Recommender
 from fastautorec.models._memory_plan import Plan, device_parts
+from fastautorec.models._recommender import Recommender
 
 COUNT_ROWS = 128  # of the item-item matrix in one piece of work
 

@@ -14,8 +14,8 @@ from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun
 from fastautorec._training.validation import validation_metric
-from fastautorec.models._base import Recommender
 from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
+from fastautorec.models._recommender import Recommender
 
 PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
 PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
