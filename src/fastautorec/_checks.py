@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
 MAX_COUNT = 2**24  # integers up to here are exact in float32
 
 
@@ -171,6 +172,19 @@ def check_random_state(random_state: object) -> np.random.Generator:
     if isinstance(random_state, np.random.Generator):
         return random_state
     return np.random.default_rng(small_seed("random_state", check_int("random_state", random_state, 0)))
+
+
+def check_metric(metric: object) -> None:
+    """Raise unless ``metric`` is the name of a metric that `evaluate` reports."""
+    if not isinstance(metric, str):
+        raise TypeError(f"`metric` must be the name of a metric, got {type(metric).__name__}")
+    family, at, cutoff = metric.partition("@")
+    good = metric in ("NDCG", "R-Precision") if not at else (family in METRICS and cutoff.isdigit() and int(cutoff) > 0)
+    if not good:
+        raise ValueError(
+            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join(METRICS)} with a list length, such as "
+            f"'Recall@20', got {metric!r}"
+        )
 
 
 def check_cutoffs(k: object) -> tuple[int, ...]:

@@ -101,10 +101,6 @@ class Options:
     epochs: tuple[int, ...]  # of each phase
     patience: int
 
-    def encoder(self, weight: FloatArray, bias: FloatArray | None) -> Encoder:
-        """Return an encoder of this kind."""
-        return Encoder(weight, bias, self.activation, self.normalize, self.intercept)
-
 
 @dataclass
 class LoopState:

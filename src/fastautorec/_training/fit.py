@@ -233,7 +233,7 @@ class AutoencoderFit:
         rank = options.factors // 2 if pairs else options.factors
         power = self._objective.spectrum_power
         weight = svd_encoder(run, target, rank, options.factors, power, rng, any_basis=linear)
-        weight /= typical_size(run.backend, options.encoder(weight, None), run.train)
+        weight /= typical_size(run.backend, self._encoder_of(weight, None), run.train)
         weight = np.hstack([weight, -weight]) if pairs else weight
         run.record(EMBEDDING)
         self.network = Network(weight, run.backend.zeros(1, options.factors), {})
@@ -265,7 +265,11 @@ class AutoencoderFit:
         return solution
 
     def _encoder(self) -> Encoder:
-        return self._options.encoder(self.network.encoder, self.network.bias[0])
+        return self._encoder_of(self.network.encoder, self.network.bias[0])
+
+    def _encoder_of(self, weight: FloatArray, bias: FloatArray | None) -> Encoder:
+        options = self._options
+        return Encoder(weight, bias, options.activation, options.normalize, options.intercept)
 
     # --- training -----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from typing import Any
 from fastautorec._training.run import FitRun
 from fastautorec.evaluation import evaluate
 
-METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
 SELECTION_LENGTH = 50  # of the lists whose NDCG or R-Precision chooses
 
 
@@ -26,16 +25,3 @@ def held_out_metric(model: Any, train: Any, held_out: Any, metric: str) -> float
     length = min(int(cutoff) if cutoff else SELECTION_LENGTH, model.n_items_)
     report = evaluate(model, train, held_out, k=(length,))
     return float(report[f"{family}@{length}" if at else metric].mean)
-
-
-def check_metric(metric: object) -> None:
-    """Raise unless ``metric`` is the name of a metric of the evaluation module."""
-    if not isinstance(metric, str):
-        raise TypeError(f"`metric` must be the name of a metric, got {type(metric).__name__}")
-    family, at, cutoff = metric.partition("@")
-    good = metric in ("NDCG", "R-Precision") if not at else (family in METRICS and cutoff.isdigit() and int(cutoff) > 0)
-    if not good:
-        raise ValueError(
-            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join(METRICS)} with a list length, such as "
-            f"'Recall@20', got {metric!r}"
-        )

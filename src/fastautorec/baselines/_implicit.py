@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._checks import check_choice, check_int, check_random_state, check_real
+from fastautorec._checks import check_choice, check_int, check_metric, check_random_state, check_real
 from fastautorec._compute import get_backend
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.run import FitRun
-from fastautorec._training.validation import check_metric, validation_metric
+from fastautorec._training.validation import validation_metric
 from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.exceptions import DivergedError
 from fastautorec.models._recommender import Recommender

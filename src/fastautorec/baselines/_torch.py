@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import check_choice, check_int, check_random_state, check_rate, check_real
+from fastautorec._checks import check_choice, check_int, check_metric, check_random_state, check_rate, check_real
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.threads import resolve_num_threads
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.run import FitRun
-from fastautorec._training.validation import check_metric, validation_metric
+from fastautorec._training.validation import validation_metric
 from fastautorec.baselines._epochs import check_single_phase
 from fastautorec.baselines._extras import require
 from fastautorec.data import _identity as identity

@@ -20,6 +20,7 @@ from fastautorec._checks import (
     check_bool,
     check_choice,
     check_int,
+    check_metric,
     check_random_state,
     check_rate,
     check_real,
@@ -31,7 +32,7 @@ from fastautorec._training.closed_form import Encoder, check_penalties
 from fastautorec._training.epochs import MODES, SCHEDULES, Options
 from fastautorec._training.fit import Objective, fit_autoencoder, go_on
 from fastautorec._training.run import FitRun, ProgressBar, Seeds
-from fastautorec._training.validation import check_metric, validation_metric
+from fastautorec._training.validation import validation_metric
 from fastautorec.models._memory_plan import Plan, plan_of_training
 from fastautorec.models._recommender import Recommender
 
