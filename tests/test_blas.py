@@ -131,7 +131,7 @@ def test_signals_leave_the_number_of_threads():
 FORK = """
 import os, sys, threading, warnings
 from threadpoolctl import threadpool_info
-from fastautorec._blas import single_threaded_blas
+from fastautorec._compute.blas import single_threaded_blas
 
 def blas_threads():
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}

@@ -11,7 +11,8 @@ PROGRAM = """
 import os, signal, sys, threading, time
 import numpy as np
 from scipy import sparse
-from fastautorec import _parallel, ops
+from fastautorec import ops
+from fastautorec._compute import threads as _parallel
 
 threads = int(sys.argv[2])
 m, n, per_user = 60_000, 20_000, 100
@@ -91,7 +92,7 @@ def test_keyboard_interrupt_leaves_no_half_model(model, delay):
 
 START_PROGRAM = """
 import sys, threading
-from fastautorec import _parallel
+from fastautorec._compute import threads as _parallel
 
 inner = threading.Event.wait
 

@@ -1,4 +1,4 @@
-"""The training loop: batches, phases of the four modes, early stopping, schedules. There is no other."""
+"""The training loop of the autoencoders: batches, phases of the four modes, schedules."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fastautorec._training.closed_form import Encoder
 from fastautorec._training.losses import Loss
 from fastautorec._training.network import Network
 from fastautorec._training.run import FitRun, Seeds
+from fastautorec._training.stopping import Stopping
 from fastautorec.exceptions import DivergedError
 
 EMBEDDING, PREDICTION = "embedding", "prediction"
@@ -103,15 +104,11 @@ class Options:
 
 
 @dataclass
-class LoopState:
+class LoopState(Stopping):
     """How far training has come: with the arrays of an `EpochLoop`, all that a continuation needs."""
 
     phase: int = 0
-    epoch: int = 0  # of the phase
-    total: int = 0  # of all phases; numbers the random streams
-    best_epoch: int = 0
-    best_metric: float = -math.inf
-    stale: int = 0  # epochs since the best one
+    total: int = 0  # epochs of all phases; numbers the random streams
     stopped: bool = False  # by a callback
     loss: float = math.nan  # the last finite one
     kept: tuple[int, ...] = ()  # the epoch whose state each ended phase has left
@@ -294,22 +291,17 @@ class EpochLoop:
 
     def _judge(self, metric: float | None, loss: float) -> None:
         """Note the loss and whether this epoch is the best so far; keep a copy of the best validated state."""
-        state = self.state
-        state.loss = loss
-        value = -loss if metric is None else metric
-        if value > state.best_metric:
-            state.best_metric, state.best_epoch, state.stale = value, state.epoch, 0
-            if metric is not None:
-                if self._best is None:
-                    self._best = self.network.copy(self._run.backend)
-                    return
-                try:
-                    self._best.assign(self.network)
-                except KeyboardInterrupt:
-                    self._best.assign(self.network)  # never keep the half of a state
-                    raise
-        else:
-            state.stale += 1
+        self.state.loss = loss
+        if not self.state.judge(-loss if metric is None else metric) or metric is None:
+            return
+        if self._best is None:
+            self._best = self.network.copy(self._run.backend)
+            return
+        try:
+            self._best.assign(self.network)
+        except KeyboardInterrupt:
+            self._best.assign(self.network)  # never keep the half of a state
+            raise
 
     def _finish(self, phase: Phase) -> None:
         """Restore the best state where there is one."""
