@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -265,20 +266,24 @@ class RidgeHead:
     def choose(
         self,
         run: FitRun,
+        head: str,
         penalties: list[float],
         intercept_penalty: float,
-        metric: Callable[[FloatArray], float],
-        report: Callable[[float, float | None], object],
+        fitted: Callable[[FloatArray], dict[str, Any]],
+        metric: Callable[[dict[str, Any]], float],
     ) -> tuple[float, FloatArray]:
-        """Return the penalty of best validation metric, or the only one, with its solution."""
+        """Return the penalty of best validation metric, or the only one, with its solution; record each of them.
+
+        ``fitted`` returns the attributes of a model with a solution, and ``metric`` judges them.
+        """
         if run.validation is None:
-            report(penalties[0], None)
+            run.record(head, regularization=penalties[0])
             return penalties[0], self.solve(run.backend, penalties[0], intercept_penalty)
         best: tuple[float, FloatArray, float] | None = None
         for penalty in penalties:
             solution = self.solve(run.backend, penalty, intercept_penalty)
-            value = metric(solution)
-            report(penalty, value)
+            value = metric(fitted(solution))
+            run.record(head, regularization=penalty, metric=value)
             if best is None or value > best[2]:
                 best = penalty, solution, value
         assert best is not None

@@ -251,11 +251,7 @@ class AutoencoderFit:
         )  # fmt: skip
         if report:
             penalty, solution = ridge.choose(
-                run,
-                self.penalties,
-                options.intercept_penalty,
-                lambda weights: self._metric(self.fitted(head, weights)),
-                lambda penalty, metric: run.record(head, regularization=penalty, metric=metric),
+                run, head, self.penalties, options.intercept_penalty, partial(self.fitted, head), self._metric
             )
             self.penalties[:] = [penalty]  # checkpoints hold the same list
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -219,9 +220,10 @@ class NCEPLRec(LinearModel):
         ridge = accumulate_ridge(run.backend, run.train, linear_encoder(weight), 0.0, 0, run.step)
         penalty, decoder = ridge.choose(
             run,
+            "prediction",
             check_penalties(self.regularization, run.validation is not None),
             0.0,
-            lambda decoder: validation_metric(self, fitted | {"decoder_": decoder}, run),
-            lambda penalty, metric: run.record("prediction", regularization=penalty, metric=metric),
+            lambda decoder: fitted | {"decoder_": decoder},
+            partial(validation_metric, self, run=run),
         )
         return fitted | {"decoder_": decoder, "regularization_": penalty}
