@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from sklearn.base import clone
 
 import fastautorec as far
 from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
 from fastautorec._training import epochs as _training
+from fastautorec._training.fit import fit_autoencoder
+from fastautorec._training.run import FitRun, ProgressBar
 
 TRAIN, HELD_OUT = train_and_held_out()
 NEW = sparse.csr_matrix(np.roll(TRAIN.toarray(), 3, axis=1))[:10]
@@ -51,6 +55,23 @@ PAPER = {
     far.NSAutoRec: {"power": 1.0, "exclude_positives": False, "solver": "gradient"},
     far.NCEAutoRec: {"numerator": "interactions", "user_weight": 0.0, "beta": 1.0, "solver": "gradient"},
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("init", ["random", "svd"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_fit_needs_what_a_model_says_and_no_model(case: str, init: str) -> None:
+    said = make(case, init=init)
+    objective, options, model = said._objective(), said._options(), weakref.ref(said)
+    del said
+    assert model() is None
+    checked = check_user_items("user_items", TRAIN, fitting=True)
+    run = FitRun(get_backend("cpu", 1), checked, None, (), ProgressBar("", show=False))
+    fitted = fit_autoencoder(run, objective, options, np.random.default_rng(0), lambda fitted: 0.0)
+    expected = make(case, init=init).fit(TRAIN)
+    for name in (*type(expected)._arrays, "item_counts_"):
+        np.testing.assert_array_equal(fitted[name], getattr(expected, name), err_msg=name)
+    assert fitted["best_epochs_"] == expected.best_epochs_
+    assert [record["phase"] for record in run.history] == [record["phase"] for record in expected.history_]
 
 
 @pytest.mark.parametrize("cls", PAPER)

@@ -1,4 +1,4 @@
-"""What the backends on the host share: checks of user input, memory, dense products in fixed blocks."""
+"""Parts that the backends on the host share: checks of user input, memory, dense products in fixed blocks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class HostArrays:
         return nullcontext()
 
     def halved(self, tile: int) -> int:
-        raise MemoryError  # nobody asks: the host's MemoryError goes to the caller
+        raise MemoryError  # never called: the host's MemoryError goes to the caller
 
     def give(self, matrix: Csr) -> sparse.csr_matrix:
         result = matrix.to_scipy()

@@ -15,7 +15,7 @@ from fastautorec._compute.threads import run_blocks
 TILES_PREPARED = 32  # hidden units are made for so many tiles at once
 FEW_USERS = 8  # are scored sooner than handed to a thread; threads share out the items inside the operations
 WIDE_TILE = 1 << 17  # items of a tile for so few users
-TASKS_OF_A_THREAD = 4  # at least, where there are so many tiles: nobody waits long for the last one
+TASKS_OF_A_THREAD = 4  # at least, where there are so many tiles: so that no thread waits long for the last one
 COPYING = 16  # users whose scores for an item take as long as copying what the item is scored by
 
 Lists = tuple[IdArray, FloatArray]
@@ -57,7 +57,7 @@ class DotScorer:
 
 
 class MaskedScorer:
-    """Scores of another scorer, but minus infinity for some items, so that nobody gets these."""
+    """Scores of another scorer, but minus infinity for some items, so that no list has them."""
 
     def __init__(self, scorer: Scorer, masked: npt.NDArray[np.int64]) -> None:
         """Take the ids of the items, ascending and on the host."""

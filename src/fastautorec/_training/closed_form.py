@@ -1,4 +1,4 @@
-"""Exact solves: the leading singular vectors of a sparse matrix, and the ridge head on a frozen encoder.
+"""Exact solutions: an encoder from the leading singular vectors of a sparse matrix, and the ridge head on it.
 
 Both walk the users in tiles and keep only item-side arrays, so memory is O(items × units) whatever the number of users.
 """
@@ -375,5 +375,5 @@ def check_penalties(value: object, may_choose: bool = True) -> list[float]:
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:
-    """Return the number of users in a tile of hidden units, whose interactions shall not be many either."""
+    """Return the number of users in a tile of hidden units, whose interactions must not be many either."""
     return max(1024, min(TILE_BYTES // (4 * max(width, 1)), BLOCK_ENTRIES * m // max(nnz, 1)))

@@ -198,7 +198,7 @@ class EpochLoop:
 
     def begin(self, number: int, phase: Phase, validate: Callable[[], float | None]) -> None:
         """Enter a phase with fresh moments, and judge the state that it starts from."""
-        self._best = None  # first: after Ctrl-C nobody shall take the last phase's state for one of this phase
+        self._best = None  # first: after Ctrl-C the last phase's state must not pass for one of this phase
         self.state = LoopState(phase=number, total=self.state.total, kept=self.state.kept)
         self._parameters = self._make_parameters(phase)
         metric = validate()

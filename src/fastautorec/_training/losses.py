@@ -1,4 +1,4 @@
-"""What a head is trained on: the targets or samples of a batch, and the operation that takes the step."""
+"""Losses, which heads are trained on: the targets or samples of a batch, and the operation that takes the step."""
 
 from __future__ import annotations
 

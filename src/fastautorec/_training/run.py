@@ -157,7 +157,7 @@ class _Bar(tqdm):  # type: ignore[misc]
 
 
 class _NoBar:
-    """Takes what a bar takes and shows nothing."""
+    """A bar that shows nothing."""
 
     def update(self, _: int = 1) -> None:
         pass

@@ -1,4 +1,4 @@
-"""What the models trained by the library ``implicit`` share: its loop, which is left from its callback."""
+"""Base of the models trained by the library ``implicit``: its loop, which is left from its callback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models trained by PyTorch share: the loop over mini-batches, devices and threads."""
+"""Base of the models trained by PyTorch: the loop over mini-batches, devices and threads."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
 
 
 def trained_rows(encoder: FloatArray, train: Csr) -> FloatArray:
-    """Return the encoder with zeros for items that nobody has: theirs are the numbers that training began with."""
+    """Return the encoder with zeros for items without users: theirs are the numbers that training began with."""
     seen = np.zeros(train.n_cols, bool)
     seen[train.rebased().indices] = True
     rows: FloatArray = encoder * seen[:, None].astype(np.float32)

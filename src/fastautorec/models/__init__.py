@@ -1,4 +1,4 @@
-"""Recommenders: what is optimised. How is the backends' business, when is the training loop's."""
+"""Recommenders, which say what is optimised; `_training` says in which order, and backends how."""
 
 from fastautorec.models._recommender import Recommender
 from fastautorec.models.autorec import AutoRec
