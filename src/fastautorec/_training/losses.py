@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._compute.arrays import check_something_left
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_something_left
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.sampling import Sampler, make_sampler, popularity_weights

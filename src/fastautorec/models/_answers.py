@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from fastautorec._checks import Default, adapted, check_bool, check_int
 from fastautorec._compute import get_backend
+from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_ids
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import (
     DotScorer,
