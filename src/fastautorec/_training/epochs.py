@@ -177,7 +177,7 @@ class EpochLoop:
         return header, {name: self._run.backend.to_host(array) for name, array in arrays.items()}
 
     def restore(self, phases: tuple[Phase, ...], header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
-        """Take up the state of a trainer of the same model and data."""
+        """Take up the state of a loop of the same model and data."""
         self.state = LoopState(**header["progress"])
         self.state.kept = tuple(self.state.kept)
         self._run.history[:] = header["history"]

@@ -17,10 +17,10 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._extras import require
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.run import FitRun
 from fastautorec.baselines._epochs import Epochs, check_single_phase
-from fastautorec.baselines._extras import require
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
 from fastautorec.models._memory_plan import Plan
@@ -88,7 +88,7 @@ class TorchModel(Recommender):
     # --- fitting ------------------------------------------------------------------------------------------------------
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
-        torch = require("torch", type(self).__name__)
+        torch = require("torch", type(self).__name__, "baselines")
         device = choose_device(torch, self.device)
         with torch_threads(torch, resolve_num_threads(self.num_threads)):
             fitted = _Training(self, run, torch, device).train()

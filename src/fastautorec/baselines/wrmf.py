@@ -15,8 +15,8 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.threads import cross_product, run_blocks
 from fastautorec._compute.top_lists import DotScorer
+from fastautorec._extras import require
 from fastautorec._training.run import FitRun
-from fastautorec.baselines._extras import require
 from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
@@ -130,7 +130,7 @@ class WRMF(ImplicitModel):
         check_real("alpha", self.alpha, 0)
 
     def _library_model(self, epochs: int, seed: int, num_threads: int) -> Any:
-        return require("implicit.cpu.als", "WRMF").AlternatingLeastSquares(
+        return require("implicit.cpu.als", "WRMF", "baselines").AlternatingLeastSquares(
             factors=self.factors, regularization=self.regularization, iterations=epochs, num_threads=num_threads,
             random_state=seed,
         )  # fmt: skip
