@@ -66,8 +66,9 @@ def svd_encoder(
         )
     target = target.relative()
     if any_basis and spectrum_power == 1:
-        return gram_factor(run.backend, run.train, target, rank, rng, run.step)
-    vectors, singular = right_singular_vectors(run.backend, run.train, target, rank, rng, run.step, passes)
+        product, whiten = _subspace(run, target, rank, rng, PASSES)  # Y S is V Σ up to a rotation
+        return run.backend.matmul(product, whiten.astype(np.float32), np.empty_like(product))
+    vectors, singular = right_singular_vectors(run, target, rank, rng, passes)
     largest = singular[0] if singular[0] > 0 else 1.0
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
     vectors *= run.backend.to_device(np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32))
@@ -75,13 +76,7 @@ def svd_encoder(
 
 
 def right_singular_vectors(
-    backend: Backend,
-    user_items: Csr,
-    target: SquaredError,
-    rank: int,
-    rng: np.random.Generator,
-    step: Callable[[str], None],
-    passes: int = PASSES,
+    run: FitRun, target: SquaredError, rank: int, rng: np.random.Generator, passes: int
 ) -> tuple[FloatArray, Float64Array]:
     """Return V (n, rank) and the singular values (rank,) of T, descending, by randomized subspace iteration.
 
@@ -89,8 +84,8 @@ def right_singular_vectors(
     ----------
     Halko, Martinsson and Tropp (2011), "Finding structure with randomness", algorithms 4.4 and 5.5.
     """
-    width = min(rank + OVERSAMPLING, user_items.n_cols)
-    product, whiten = _subspace(backend, user_items, target, width, rng, step, passes)
+    backend, n_items = run.backend, run.train.n_cols
+    product, whiten = _subspace(run, target, min(rank + OVERSAMPLING, n_items), rng, passes)
     product64 = product.astype(np.float64)
     inner = backend.cross_product(product64, product64)
     with single_threaded_blas:
@@ -99,31 +94,12 @@ def right_singular_vectors(
         eigenvalues = np.maximum(eigenvalues[leading], 0)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
         transform = whiten @ (rotation[:, leading] * scale)
-    vectors = backend.empty(user_items.n_cols, rank)
+    vectors = backend.empty(n_items, rank)
     return backend.matmul(product, transform.astype(np.float32), vectors), np.sqrt(eigenvalues)
 
 
-def gram_factor(
-    backend: Backend,
-    user_items: Csr,
-    target: SquaredError,
-    rank: int,
-    rng: np.random.Generator,
-    step: Callable[[str], None],
-) -> FloatArray:
-    """Return F (n, rank) with F Fᵀ ≈ TᵀT: V Σ up to a rotation, for those who need no singular vectors."""
-    product, whiten = _subspace(backend, user_items, target, rank, rng, step, PASSES)
-    return backend.matmul(product, whiten.astype(np.float32), np.empty_like(product))
-
-
 def _subspace(
-    backend: Backend,
-    user_items: Csr,
-    target: SquaredError,
-    width: int,
-    rng: np.random.Generator,
-    step: Callable[[str], None],
-    passes: int,
+    run: FitRun, target: SquaredError, width: int, rng: np.random.Generator, passes: int
 ) -> tuple[FloatArray, Float64Array]:
     """Return Y = A Q (n, width) of the last pass, and S with A ≈ (Y S)(Y S)ᵀ, where A = TᵀT.
 
@@ -131,12 +107,13 @@ def _subspace(
     block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
     worth one pass more than Rayleigh-Ritz and holds for any basis Q.
     """
-    block = backend.to_device(_random_signs(rng, user_items.n_cols, width))
+    backend = run.backend
+    block = backend.to_device(_random_signs(rng, run.train.n_cols, width))
     for i in range(1, passes):
-        step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend, target.gram_product(backend, user_items, block))
-    step(f"embedding {passes}/{passes}")
-    product = target.gram_product(backend, user_items, block)
+        run.step(f"embedding {i}/{passes}")
+        block = _well_conditioned(backend, target.gram_product(backend, run.train, block))
+    run.step(f"embedding {passes}/{passes}")
+    product = target.gram_product(backend, run.train, block)
     projected = backend.cross_product(block, product)
     with single_threaded_blas:
         return product, _whiten((projected + projected.T) / 2, ROUNDING * 10)

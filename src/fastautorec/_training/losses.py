@@ -15,6 +15,8 @@ from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.sampling import Sampler, make_sampler, popularity_weights
 
+Counts = npt.NDArray[np.int64]  # users of each item
+
 
 class Loss(Protocol):
     """The loss of one head, summed over the users of a batch."""
@@ -42,7 +44,7 @@ class Loss(Protocol):
         """Step ``head`` by ``scale`` times its gradient, add that of ``hidden`` to ``grad_hidden``, return the loss."""
 
 
-LossOf = Callable[[npt.NDArray[np.int64], int, int], Loss]  # made of item counts, the number of users, and a seed
+LossOf = Callable[[Counts, int, int], Loss]  # made of item counts, the number of users, and a seed
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class SquaredError:
 
 
 def item_weights(
-    counts: npt.NDArray[np.int64], users: int, target: str = "nce", beta: float = 1.0, numerator: str = "users"
+    counts: Counts, users: int, target: str = "nce", beta: float = 1.0, numerator: str = "users"
 ) -> FloatArray:
     """Return w (n,): max(log P − β log pop, 0) of Eq. 16, or pop^(−β) with ``target="power"``."""
     popularity = np.maximum(counts, 1).astype(np.float64)
@@ -159,34 +161,20 @@ class NegativeSampling:
 # --- what the models' objectives name: losses of item counts among so many users, and of a seed -----------------------
 
 
-def squared_error(counts: npt.NDArray[np.int64], users: int, seed: int) -> SquaredError:
+def squared_error(counts: Counts, users: int, seed: int) -> SquaredError:
     """Return the squared error to the interactions (Eq. 8)."""
     return SquaredError()
 
 
 def weighted_error(
-    counts: npt.NDArray[np.int64],
-    users: int,
-    seed: int,
-    *,
-    target: str,
-    beta: float,
-    numerator: str,
-    user_weight: float,
+    counts: Counts, users: int, seed: int, *, target: str, beta: float, numerator: str, user_weight: float
 ) -> SquaredError:
     """Return the squared error to the de-popularised target (Eq. 16 and 17)."""
     return SquaredError(item_weights(counts, users, target, beta, numerator), user_weight)
 
 
 def negative_sampling(
-    counts: npt.NDArray[np.int64],
-    users: int,
-    seed: int,
-    *,
-    negatives: int,
-    power: float,
-    exclude_positives: bool,
-    out: str,
+    counts: Counts, users: int, seed: int, *, negatives: int, power: float, exclude_positives: bool, out: str
 ) -> NegativeSampling:
     """Return the loss of Eq. 7, with negatives drawn by popularity."""
     sampler = make_sampler(popularity_weights(counts, power), negatives)

@@ -90,10 +90,6 @@ class Autoencoder(Recommender):
     encoder_: ClassVar[FloatArray]
     encoder_bias_: ClassVar[FloatArray | None]
     decoder_: ClassVar[FloatArray]
-    embedding_head_: ClassVar[FloatArray | None]
-    regularization_: ClassVar[float | None]
-    best_epochs_: ClassVar[tuple[int, ...]]
-    skipped_users_: ClassVar[int]
 
     @classmethod
     def paper(cls, **overrides: Any) -> Self:
@@ -256,7 +252,6 @@ class Autoencoder(Recommender):
         return model._units(model._encoder(), user_items)
 
     def _encoder(self) -> Encoder:
-        """Return the fitted encoder."""
         intercept = self.intercept if self.fit_intercept else None
         return Encoder(self.encoder_, self.encoder_bias_, self.activation, self.normalize, intercept)
 

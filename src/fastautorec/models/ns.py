@@ -130,12 +130,9 @@ class NSAutoRec(Autoencoder):
 def sampling_loss(model: OHNSAutoRec | NSAutoRec) -> LossOf:
     """Return the loss of Eq. 7 with the parameters of a model."""
     return partial(
-        negative_sampling,
-        negatives=model.negatives,
-        power=model.power,
-        exclude_positives=model.exclude_positives,
+        negative_sampling, negatives=model.negatives, power=model.power, exclude_positives=model.exclude_positives,
         out=model.out,
-    )
+    )  # fmt: skip
 
 
 def check_sampling(model: OHNSAutoRec | NSAutoRec) -> None:
