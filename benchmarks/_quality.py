@@ -14,8 +14,8 @@ from scipy import sparse
 from benchmarks._common import Sizes
 from benchmarks._training import Training
 from fastautorec._training.epochs import EMBEDDING
-from fastautorec.models import _session
-from fastautorec.models._heads import validation_metric
+from fastautorec._training.validation import validation_metric
+from fastautorec.models import _autoencoder
 
 Matrix = sparse.csr_matrix
 
@@ -61,25 +61,25 @@ class Clock:
 
 def ours(model: Any, train: Matrix, validation: Matrix, sizes: Sizes) -> Curve:
     """Fit a model, and note its validation metric wherever the head that recommends is judged."""
-    curve, clock, phases = Curve(), Clock(), len(model._phases())
+    curve, clock, phases = Curve(), Clock(), len(model._objective().phases)
 
-    def timed(*args: Any) -> float:
+    def timed(*args: Any, **kwargs: Any) -> float:
         with clock.pause():
-            return validation_metric(*args)
+            return validation_metric(*args, **kwargs)
 
     def note(record: dict[str, Any]) -> bool:
         if record["epoch"]:
             curve.epochs.append(record["seconds"])
-        judges_other_head = record["phase"] == EMBEDDING and model.output_head != EMBEDDING
-        if "metric" in record and not (judges_other_head and not model._solves_prediction()):
+        judges_other_head = record["phase"] == EMBEDDING and model._objective().output != EMBEDDING
+        if "metric" in record and not (judges_other_head and not model._objective().solves_prediction):
             curve.points.append((clock(), record["metric"]))
         return clock() > _end_of_phase(sizes.seconds, record["phase"], phases)
 
-    _session.validation_metric = timed
+    _autoencoder.validation_metric = timed
     try:
         model.fit(train, validation=validation, callbacks=[note])
     finally:
-        _session.validation_metric = validation_metric
+        _autoencoder.validation_metric = validation_metric
     return curve
 
 
@@ -99,11 +99,11 @@ def by_torch(model: Any, train: Matrix, validation: Matrix, sizes: Sizes) -> Cur
         return validation_metric(model, fitted, training.run)
 
     for phase in phases:
-        judged = EMBEDDING if phase.name == EMBEDDING else model.output_head
+        judged = EMBEDDING if phase.name == EMBEDDING else model._objective().output
         trainer = training.torch_trainer(network, losses, phase)
         best = _train(
             trainer.epoch, lambda head=judged: metric(head), lambda: _copied(network), curve, clock, train,
-            epochs=model.epochs, patience=model.patience, noted=judged == model.output_head,
+            epochs=model.epochs, patience=model.patience, noted=judged == model._objective().output,
             limit=_end_of_phase(sizes.seconds, phase.name, len(phases)),
         )  # fmt: skip
         network.load_state_dict(best)

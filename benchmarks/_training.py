@@ -12,9 +12,9 @@ from scipy import sparse
 from benchmarks._common import THREADS
 from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
+from fastautorec._training.fit import AutoencoderFit
 from fastautorec._training.losses import NegativeSampling
-from fastautorec._training.run import FitRun, Progress
-from fastautorec.models._session import Session
+from fastautorec._training.run import FitRun, ProgressBar, Seeds
 
 if TYPE_CHECKING:
     from benchmarks import dense_torch
@@ -37,17 +37,17 @@ class Training:
         self.model, self.train = model, train
         held_out = None if validation is None else check_user_items("validation", validation)
         checked = check_user_items("train", train, fitting=True)
-        self.run = FitRun(get_backend(), checked, held_out, (), Progress("", show=False))
-        self.session = Session(model, self.run, model._seeds())
-        self.phases = list(model._phases())
+        self.run = FitRun(get_backend(), checked, held_out, (), ProgressBar("", show=False))
+        self.fit = AutoencoderFit(self.run, model._objective(), model._options(), Seeds.drawn(np.random.default_rng(0)))
+        self.phases = list(model._objective().phases)
 
     def ours(self) -> Epoch:
         """Return the epochs of the first phase, from the random start."""
-        phase, session = self.phases[0], self.session
-        session.network = session.random_network().copy(self.run.backend)
-        trainer = session.trainer(self.model.batch_size, epochs=(10**6,), patience=10**6)
-        trainer.begin(0, phase, lambda: None)
-        return lambda: trainer.epoch(phase)
+        phase, fit = self.phases[0], self.fit
+        fit.network = fit.random_network().copy(self.run.backend)
+        loop = fit.loop(self.model.batch_size, epochs=(10**6,), patience=10**6)
+        loop.begin(0, phase, lambda: None)
+        return lambda: loop.epoch(phase)
 
     def torch(self, *, drawn: bool = True, lookup: bool = True, fused: bool = True) -> Epoch:
         """Return PyTorch's epochs of the first phase, in the same order of users.
@@ -56,18 +56,18 @@ class Training:
         """
         trainer = self.torch_trainer(self.torch_network(lookup), self.torch_losses(drawn), self.phases[0], fused)
         users, numbers = np.flatnonzero(np.diff(self.train.indptr)), iter(range(1, 10**6))
-        seed = self.session.seeds.order
+        seed = self.fit.seeds.order
         return lambda: trainer.epoch(np.random.default_rng([seed, next(numbers)]).permutation(users))
 
     def torch_network(self, lookup: bool = True) -> dense_torch.AutoRec:
         torch, peer = _torch()
         torch.set_num_threads(THREADS)
-        return peer.AutoRec(self.session.random_network(), self.model.activation, self.model.intercept, lookup)
+        return peer.AutoRec(self.fit.random_network(), self.model.activation, self.model.intercept, lookup)
 
     def torch_losses(self, drawn: bool = True) -> dict[str, dense_torch.HeadLoss]:
         _, peer = _torch()
         losses = {}
-        for head, loss in self.session.losses.items():
+        for head, loss in self.fit.losses.items():
             if isinstance(loss, NegativeSampling):
                 popularity = self.run.backend.count_items(self.run.train)
                 counts = peer.multinomial_counts(popularity, self.model.negatives) if drawn else self._counts(loss)

@@ -12,7 +12,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec._training.epochs import MODES
-from fastautorec.models._autoencoder import AutoencoderModel
+from fastautorec.models._autoencoder import Autoencoder
 
 SAMPLING = {"negatives": 30}
 TWO_HEADED = {
@@ -41,7 +41,7 @@ every_case = pytest.mark.parametrize(  # the reference and the emulation take th
 )
 
 
-def make(case: str, **params: Any) -> AutoencoderModel:
+def make(case: str, **params: Any) -> Autoencoder:
     """Return an unfitted model for 60 users and 40 items, trained in 12 steps of 4 batches, the last one smaller."""
     cls, own = CASES[case]
     common = {"factors": 8, "init": "random", "epochs": 3, "batch_size": 16, "learning_rate": 0.01, "num_threads": 1}
@@ -53,7 +53,7 @@ def train_and_held_out() -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     return far.split(far.datasets.synthetic(60, 40, 600, random_state=1), ratios=(0.7, 0.3), by="random")
 
 
-def same_bits(one: AutoencoderModel, other: AutoencoderModel) -> None:
+def same_bits(one: Autoencoder, other: Autoencoder) -> None:
     """Check that two models have the same fitted arrays."""
     for name in type(one)._arrays:
         np.testing.assert_array_equal(host(getattr(one, name)), host(getattr(other, name)), err_msg=name)

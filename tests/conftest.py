@@ -22,7 +22,7 @@ from fastautorec._compute.operations import Operations
 from fastautorec._compute.protocol import Backend
 from fastautorec.data import _readers as readers
 from fastautorec.exceptions import BackendUnavailableError
-from fastautorec.models import _session
+from fastautorec.models import _autoencoder
 from fastautorec.reference.pure import PureBackend
 
 collect_ignore = ["faults"]  # a lane of its own: make test-faults
@@ -114,7 +114,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], list[dict
             judged.append({name: np.copy(fitted[name]) for name in ("encoder_", "decoder_")})
             return values[len(judged) - 1]
 
-        monkeypatch.setattr(_session, "validation_metric", scripted)
+        monkeypatch.setattr(_autoencoder, "validation_metric", scripted)
         return judged
 
     return start

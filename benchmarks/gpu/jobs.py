@@ -15,9 +15,9 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.cuda.backend import CudaBackend
 from fastautorec._compute.sampling import make_sampler, popularity_weights
 from fastautorec._compute.top_lists import tile_shape
+from fastautorec._training.fit import AutoencoderFit
 from fastautorec._training.network import Network
-from fastautorec._training.run import FitRun, Progress
-from fastautorec.models._session import Session
+from fastautorec._training.run import FitRun, ProgressBar, Seeds
 
 SAME = {False: 1e-3, True: 2e-2}  # relative difference of results in float32, and with products in TF32
 LISTED = 50
@@ -56,32 +56,32 @@ class Epochs:
     def __init__(self, backend: Any, model: far.NCEAutoRec, train: sparse.csr_matrix) -> None:
         self.model, self.train, self.backend = model, train, backend
         checked = backend.inputs.user_items("train", train, fitting=True)
-        self.run = FitRun(backend, checked, None, (), Progress("", show=False))
-        self.session = Session(model, self.run, model._seeds())
-        (self.phase,) = model._phases()
+        self.run = FitRun(backend, checked, None, (), ProgressBar("", show=False))
+        self.fit = AutoencoderFit(self.run, model._objective(), model._options(), Seeds.drawn(np.random.default_rng(0)))
+        (self.phase,) = model._objective().phases
 
     def ours(self) -> Callable[[], dict[str, float]]:
         """Return a call that trains for an epoch and returns the mean loss of each head."""
-        self.session.network = self.session.random_network().copy(self.backend)
-        trainer = self.session.trainer(self.model.batch_size, epochs=(10**6,), patience=10**6)
-        trainer.begin(0, self.phase, lambda: None)
-        return lambda: trainer.epoch(self.phase)
+        self.fit.network = self.fit.random_network().copy(self.backend)
+        loop = self.fit.loop(self.model.batch_size, epochs=(10**6,), patience=10**6)
+        loop.begin(0, self.phase, lambda: None)
+        return lambda: loop.epoch(self.phase)
 
     def torch(self, device: str, lookup: bool) -> Callable[[], dict[str, float]]:
         """Return the same by PyTorch, from the same weights, with the same users in each batch."""
         from benchmarks.gpu import torch_peer  # noqa: PLC0415  only where PyTorch is installed
 
         down = self.backend.to_host
-        drawn = self.session.random_network()
+        drawn = self.fit.random_network()
         start = Network(down(drawn.encoder), down(drawn.bias), {name: down(w) for name, w in drawn.heads.items()})
         weights = {
             name: None if loss.item_weights is None else down(loss.item_weights)
-            for name, loss in self.session.losses.items()
+            for name, loss in self.fit.losses.items()
         }
         epoch = torch_peer.epochs(
             self.train, start, weights, self.phase.steps, self.model.batch_size, device, lookup
         )  # fmt: skip
-        seed, number, m = self.session.seeds.order, iter(range(1, 10**6)), self.train.shape[0]
+        seed, number, m = self.fit.seeds.order, iter(range(1, 10**6)), self.train.shape[0]
         return lambda: epoch(np.random.default_rng([seed, next(number)]).permutation(m))
 
 

@@ -1,15 +1,15 @@
-"""Checks of scalars, defaults that adapt to small data, and the errors about arrays: the same words everywhere."""
+"""Checks of scalars, and defaults that adapt to small data: the same words everywhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-MAX_COUNT = 2**24  # integers up to here are exact in float32
+METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
 
 
 def small_seed(name: str, seed: int) -> int:
@@ -22,71 +22,6 @@ def small_seed(name: str, seed: int) -> int:
 def kind(value: object) -> str:
     """Return the name of a type for messages."""
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-
-
-def refuse_dense(name: str, given: object, package: str) -> NoReturn:
-    """Raise for what is no sparse matrix."""
-    way = f"convert an array with {package}.sparse.csr_matrix(array)"
-    if hasattr(given, "columns") or hasattr(given, "column_names"):
-        way = "a table of one row per interaction comes in by Interactions.from_dataframe(df, user=..., item=...)"
-    raise TypeError(
-        f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; {way}"
-    )
-
-
-def refuse_sparse(name: str, given: object) -> NoReturn:
-    """Raise for a sparse matrix where an array is wanted."""
-    raise TypeError(f"`{name}` must be a dense array, got {kind(given)}; convert it with .toarray()")
-
-
-def refuse_empty(name: str, shape: tuple[int, int]) -> NoReturn:
-    """Raise for a matrix without interactions."""
-    raise ValueError(f"`{name}` must hold at least one interaction, got an empty matrix of shape {shape}")
-
-
-def refuse_values_that_are_not_binary(name: str, value: object) -> NoReturn:
-    """Raise for ratings."""
-    raise ValueError(
-        f"`{name}` must hold only 0 and 1 (one-class feedback), got {value}; binarise ratings first, "
-        f"for example user_items = (ratings >= 4).astype('float32'), or read_ratings(path, threshold=4); counts, such "
-        f"as those of repeated pairs, which SciPy sums, become (counts > 0).astype('float32')"
-    )
-
-
-def refuse_counts(name: str, value: object) -> NoReturn:
-    """Raise for what is no count."""
-    raise ValueError(f"`{name}` must hold counts, integers between 0 and {MAX_COUNT}, got {value}")
-
-
-def refuse_infinite(name: str, value: object) -> NoReturn:
-    """Raise for what float32 does not hold."""
-    raise ValueError(f"`{name}` must hold only finite numbers (in float32), got {value}")
-
-
-def refuse_one_row(name: str, shape: tuple[int, ...]) -> NoReturn:
-    """Raise for a matrix with other than two dimensions."""
-    hint = "; for one user, pass a matrix of one row: X[[i]], or row.reshape(1, -1)" if len(shape) == 1 else ""
-    raise ValueError(f"`{name}` must have two dimensions (users, items), got shape {shape}{hint}")
-
-
-def refuse_items(name: str, given: object, dtype: object) -> NoReturn:
-    """Raise for what is no list of item numbers, with the way on."""
-    if isinstance(given, (set, frozenset)):
-        fix = f"; sets have no order: pass sorted({name})"
-    elif str(dtype) == "bool":
-        fix = f"; the numbers of a mask are np.flatnonzero({name})"
-    elif hasattr(given, "collect"):
-        fix = "; call collect() first"
-    elif str(dtype) == "object" or getattr(dtype, "kind", "") in "UTS":
-        fix = "; these are column numbers, which data.item_index(ids) finds for the ids of your data"
-    else:
-        fix = ""
-    raise TypeError(f"`{name}` must hold integer item ids, got {kind(given)} with dtype {dtype}{fix}")
-
-
-def refuse_damaged_ids(name: str, n_items: int) -> NoReturn:
-    """Raise for ids of no column."""
-    raise ValueError(f"`{name}` has column indices outside [0, {n_items}); the matrix is damaged")
 
 
 class Default(int):
@@ -171,6 +106,19 @@ def check_random_state(random_state: object) -> np.random.Generator:
     if isinstance(random_state, np.random.Generator):
         return random_state
     return np.random.default_rng(small_seed("random_state", check_int("random_state", random_state, 0)))
+
+
+def check_metric(metric: object) -> None:
+    """Raise unless ``metric`` is the name of a metric that `evaluate` reports."""
+    if not isinstance(metric, str):
+        raise TypeError(f"`metric` must be the name of a metric, got {type(metric).__name__}")
+    family, at, cutoff = metric.partition("@")
+    good = metric in ("NDCG", "R-Precision") if not at else (family in METRICS and cutoff.isdigit() and int(cutoff) > 0)
+    if not good:
+        raise ValueError(
+            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join(METRICS)} with a list length, such as "
+            f"'Recall@20', got {metric!r}"
+        )
 
 
 def check_cutoffs(k: object) -> tuple[int, ...]:

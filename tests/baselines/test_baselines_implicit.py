@@ -11,8 +11,8 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec._compute.inputs import check_user_items
+from fastautorec._extras import require
 from fastautorec.baselines import BPR, WRMF, wrmf
-from fastautorec.baselines._extras import require
 from fastautorec.baselines.bpr import history_keys
 from fastautorec.exceptions import DivergedError
 
@@ -202,7 +202,7 @@ def test_missing_library(model_class: Any, train: sparse.csr_matrix, monkeypatch
 
 
 def test_require_returns_the_module() -> None:
-    assert require("json.decoder", "BPR").JSONDecoder
+    assert require("json.decoder", "BPR", "baselines").JSONDecoder
 
 
 def test_history_keys() -> None:

@@ -15,7 +15,7 @@ from scipy import sparse
 from small_baselines import SMALL, data, make
 
 import fastautorec as far
-from fastautorec.baselines import _torch
+from fastautorec.baselines import _epochs, _torch
 from fastautorec.baselines import cdae as cdae_module
 from fastautorec.baselines import cml as cml_module
 from fastautorec.baselines import vaecf as vaecf_module
@@ -151,7 +151,7 @@ def test_early_stopping_restores_the_best_state(cls: type, monkeypatch: pytest.M
         judged.append({name: np.copy(fitted[name]) for name in cls._arrays})
         return [0.1, 0.3, 0.2, 0.25, 0.29][len(judged) - 1]
 
-    monkeypatch.setattr(_torch, "validation_metric", scripted)
+    monkeypatch.setattr(_epochs, "validation_metric", scripted)
     model = make(cls, epochs=20, patience=3).fit(seen, validation=held_out)
     assert model.best_epochs_ == (2,)
     assert len(judged) == len(model.history_) == 5

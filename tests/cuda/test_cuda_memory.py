@@ -16,7 +16,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec._compute import get_backend
-from fastautorec._compute import tiles as _tiles
+from fastautorec._compute import threads as _threads
 from fastautorec._compute.cuda import sparse as sparse_operations
 from fastautorec._compute.cuda import streamed
 from fastautorec._compute.cuda.backend import CudaBackend
@@ -289,7 +289,7 @@ def test_tiles_halve_from_what_was_tried() -> None:
         if stop - start > 3:
             raise backend.out_of_memory[0]
 
-    _tiles.over_tiles(backend, 10, 1 << 20, 2, work)
+    _threads.over_tiles(backend, 10, 1 << 20, 2, work)
     assert tried == [10, 5, 2, 2, 2, 2, 2]
 
 

@@ -234,21 +234,21 @@ def test_no_batch_is_waited_for(
 ) -> None:
     """Interactions go over once; each epoch sends one permutation, and waits for its losses at the end."""
     counts: dict[int, set[tuple[int, int]]] = {}
-    inner = _training.Trainer.epoch
+    inner = _training.EpochLoop.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         before = emulation.synchronisations, emulation.transfers, len(emulation.launches)
         losses = inner(self, phase)
         after = emulation.synchronisations, emulation.transfers, len(emulation.launches)
         waits, copies, launches = (b - a for a, b in zip(before, after, strict=True))
-        batches = -(-60 // self._settings.batch_size)
+        batches = -(-60 // self._batch_size)
         assert waits == len(phase.heads)
         assert launches <= 24 * batches + 8
-        if self.progress.total > 1:  # the first epoch also sends the tables of the sampler
+        if self.state.total > 1:  # the first epoch also sends the tables of the sampler
             counts.setdefault(batches, set()).add((waits, copies))
         return losses
 
-    monkeypatch.setattr(_training.Trainer, "epoch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "epoch", watched)
     for batch_size in (30, 6):
         train = TRAIN if given == "on the host" else EmulatedCsr.of(emulation, TRAIN)
         MODELS[name](device="cuda", batch_size=batch_size).fit(train)

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 import fastautorec
+import fastautorec as far
 from fastautorec import ops, reference
 from fastautorec._compute import DEVICES
 from fastautorec._compute.cpu import CpuBackend
 from fastautorec._compute.cuda.backend import CudaBackend
 from fastautorec._compute.protocol import Backend
 from fastautorec._compute.reference import ReferenceBackend
+from fastautorec.models._autoencoder import Autoencoder
 from fastautorec.reference import pure
 
 PACKAGE = Path(fastautorec.__file__).parent
@@ -79,6 +81,12 @@ def test_a_room_imports_from_those_below_it(path):
 def test_every_room_has_its_place():
     there = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert there - {"__init__", "__pycache__", "cuda"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("cls", [far.AutoRec, far.NCEAutoRec, far.NSAutoRec, far.OHNSAutoRec])
+def test_the_family_has_three_levels(cls):
+    assert cls.__bases__ == (Autoencoder,)
+    assert Autoencoder.__bases__ == (far.models.Recommender,)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

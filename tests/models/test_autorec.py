@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from sklearn.base import clone
 
 import fastautorec as far
 from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
 from fastautorec._training import epochs as _training
+from fastautorec._training.fit import fit_autoencoder
+from fastautorec._training.run import FitRun, ProgressBar
 
 TRAIN, HELD_OUT = train_and_held_out()
 NEW = sparse.csr_matrix(np.roll(TRAIN.toarray(), 3, axis=1))[:10]
@@ -54,6 +58,23 @@ PAPER = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("init", ["random", "svd"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_fit_needs_what_a_model_says_and_no_model(case: str, init: str) -> None:
+    said = make(case, init=init)
+    objective, options, model = said._objective(), said._options(), weakref.ref(said)
+    del said
+    assert model() is None
+    checked = check_user_items("user_items", TRAIN, fitting=True)
+    run = FitRun(get_backend("cpu", 1), checked, None, (), ProgressBar("", show=False))
+    fitted = fit_autoencoder(run, objective, options, np.random.default_rng(0), lambda fitted: 0.0)
+    expected = make(case, init=init).fit(TRAIN)
+    for name in (*type(expected)._arrays, "item_counts_"):
+        np.testing.assert_array_equal(fitted[name], getattr(expected, name), err_msg=name)
+    assert fitted["best_epochs_"] == expected.best_epochs_
+    assert [record["phase"] for record in run.history] == [record["phase"] for record in expected.history_]
+
+
 @pytest.mark.parametrize("cls", PAPER)
 def test_paper(cls: Any) -> None:
     """Section 4.2: random start, Adam, relu, plain input; Eq. 6 and 16 as printed."""
@@ -86,13 +107,13 @@ def test_an_exact_start_is_the_closed_form(case: str, device: str) -> None:
 def test_training_goes_on_with_the_penalty_of_the_exact_head(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the exact solution the gradient of the penalised objective of its head is 0, so that one step stays there."""
     seen: list[Any] = []
-    inner = _training.Trainer.epoch
+    inner = _training.EpochLoop.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append({name: (p.decay, p.last_decay) for name, p in self._parameters.items()})
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "epoch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "epoch", watched)
     params = {"init": "svd", "dropout": 0.0, "regularization": 0.3, "intercept_penalty": 0.5, "batch_size": None}
     model = make(case, **params, optimizer="sgd", learning_rate=1e-4, epochs=1, device="reference").fit(TRAIN)
     h = model.embed(TRAIN).astype(float)
@@ -166,13 +187,13 @@ def test_one_seed_one_result() -> None:
 
 def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     seen: list[np.ndarray] = []
-    inner = _training.Trainer._batch
+    inner = _training.EpochLoop._batch
 
     def watched(self: Any, phase: Any, batch: Any, totals: Any) -> None:
         seen.append(batch.to_scipy().toarray())
         inner(self, phase, batch, totals)
 
-    monkeypatch.setattr(_training.Trainer, "_batch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "_batch", watched)
     return seen
 
 
@@ -225,13 +246,13 @@ def test_partial_fit_of_the_closed_form(case: str) -> None:
 def test_partial_fit_counts_all_users(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One new user neither makes the target of Eq. 16 empty nor multiplies the penalty by m."""
     seen: list[Any] = []
-    inner = _training.Trainer.epoch
+    inner = _training.EpochLoop.epoch
 
     def watched(self: Any, phase: Any) -> Any:
         seen.append(self)
         return inner(self, phase)
 
-    monkeypatch.setattr(_training.Trainer, "epoch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "epoch", watched)
     model = make("NCEAutoRec joint", weight_decay=5.0, epochs=1, device=device).fit(TRAIN)
     model.partial_fit(NEW[:1])
     first, then = seen

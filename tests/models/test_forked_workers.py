@@ -11,7 +11,7 @@ import pytest
 from lanes import keeping
 
 import fastautorec as far
-from fastautorec._training import bars as _bars
+from fastautorec._training import run as _run
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 
@@ -51,7 +51,7 @@ def test_a_killed_worker_leaves_no_lock(bar):
 
 def test_no_bar_and_no_thread_unless_shown(monkeypatch):
     made = []
-    monkeypatch.setattr(_bars, "_Bar", lambda **options: made.append(options))
+    monkeypatch.setattr(_run, "_Bar", lambda **options: made.append(options))
     before = threading.active_count()
     train = far.datasets.synthetic(50, 30, 300, random_state=0)
     far.NSAutoRec(factors=4, epochs=1, num_threads=1).fit(train)

@@ -295,11 +295,11 @@ def test_odd_but_valid_matrices_mean_the_same(train: sparse.csr_matrix) -> None:
 
 
 def test_rotation_of_linear_units_changes_no_score(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    from fastautorec.models import _heads
+    from fastautorec._training import closed_form as _exact
 
     rotated = far.NCEAutoRec(factors=60).fit(train)
-    full = _heads.svd_encoder
-    monkeypatch.setattr("fastautorec.models._session.svd_encoder", lambda *args, any_basis: full(*args))  # noqa: PLW0108
+    full = _exact.svd_encoder
+    monkeypatch.setattr("fastautorec._training.fit.svd_encoder", lambda *args, any_basis: full(*args))  # noqa: PLW0108
     ordered = far.NCEAutoRec(factors=60).fit(train)
     assert np.abs(rotated.encoder_ - ordered.encoder_).max() > 0.1
     np.testing.assert_allclose(rotated.predict(train), ordered.predict(train), rtol=0, atol=2e-4)

@@ -60,7 +60,7 @@ def check_continuation(path: Path, case: str, crash: CrashAt, data: tuple[Any, .
 PLACES = [
     (case, device, phase.name, epoch)
     for case in CASES
-    for phase in make(case)._phases()
+    for phase in make(case)._objective().phases
     for epoch in (2, 3)
     for device in ("cpu", "reference")[: 1 + (case in FEW and epoch == 2)]
 ]

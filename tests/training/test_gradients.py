@@ -14,11 +14,11 @@ from scipy.special import expit
 from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.parameter import Parameter
-from fastautorec._training.epochs import EMBEDDING, PREDICTION, Phase, Trainer
+from fastautorec._training.epochs import EMBEDDING, PREDICTION, EpochLoop, Phase
+from fastautorec._training.fit import AutoencoderFit
 from fastautorec._training.network import Network
-from fastautorec._training.run import FitRun, Progress
-from fastautorec.models._autoencoder import AutoencoderModel
-from fastautorec.models._session import Session
+from fastautorec._training.run import FitRun, ProgressBar, Seeds
+from fastautorec.models._autoencoder import Autoencoder
 
 USERS, ITEMS, UNITS = 9, 7, 3
 RATE = 0.4  # of dropout
@@ -26,7 +26,7 @@ DATA = sparse.csr_matrix((np.random.default_rng(5).random((USERS, ITEMS)) < 0.4)
 STEPS = [
     pytest.param(case, phase, step, id=f"{case}: {phase.name} {'+'.join(step)}")
     for case in CASES
-    for phase in make(case)._phases()
+    for phase in make(case)._objective().phases
     for step in phase.steps
 ]
 
@@ -39,37 +39,37 @@ OUT = {  # of positives, of negatives
 }
 
 
-def make_trainer(model: AutoencoderModel, dtype: type) -> Trainer:
-    """Return a trainer on all users at once, with random weights and biases."""
+def make_loop(model: Autoencoder, dtype: type) -> EpochLoop:
+    """Return a loop on all users at once, with random weights and biases."""
     train = check_user_items("user_items", DATA, fitting=True)
-    run = FitRun(get_backend(model.device, 1), train, None, (), Progress("", show=False))
-    session = Session(model, run, model._seeds())
+    run = FitRun(get_backend(model.device, 1), train, None, (), ProgressBar("", show=False))
+    fit = AutoencoderFit(run, model._objective(), model._options(), Seeds.drawn(np.random.default_rng(0)))
     rng = np.random.default_rng(3)
-    drawn = {name: rng.normal(0, 0.5, value.shape) for name, value in session.random_network().arrays().items()}
+    drawn = {name: rng.normal(0, 0.5, value.shape) for name, value in fit.random_network().arrays().items()}
     encoder, bias, *heads = (value.astype(dtype) for value in drawn.values())
-    session.network = Network(encoder, bias, dict(zip(list(drawn)[2:], heads, strict=True)))
-    trainer = session.trainer(USERS, 1, 1)
-    trainer._hidden, trainer._grad = trainer._hidden.astype(dtype), trainer._grad.astype(dtype)
-    return trainer
+    fit.network = Network(encoder, bias, dict(zip(list(drawn)[2:], heads, strict=True)))
+    loop = fit.loop(USERS, 1, 1)
+    loop._hidden, loop._grad = loop._hidden.astype(dtype), loop._grad.astype(dtype)
+    return loop
 
 
-def gradients(trainer: Trainer, phase: Phase, step: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return the gradients that one step of the trainer works out."""
-    names = trainer._make_parameters(Phase("", (step,), phase.encoder))
-    arrays = trainer.network.arrays()
-    trainer._parameters = {name: Parameter.gradient_of(arrays[name]) for name in names}
-    trainer._batch(Phase("", (step,), phase.encoder), trainer._run.train, {head: [] for head in step})
-    return {name: parameter.first.copy() for name, parameter in trainer._parameters.items()}
+def gradients(loop: EpochLoop, phase: Phase, step: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return the gradients that one step of the loop works out."""
+    names = loop._make_parameters(Phase("", (step,), phase.encoder))
+    arrays = loop.network.arrays()
+    loop._parameters = {name: Parameter.gradient_of(arrays[name]) for name in names}
+    loop._batch(Phase("", (step,), phase.encoder), loop._run.train, {head: [] for head in step})
+    return {name: parameter.first.copy() for name, parameter in loop._parameters.items()}
 
 
-def objective(model: Any, trainer: Trainer, step: tuple[str, ...]) -> Callable[[dict[str, np.ndarray]], float]:
+def objective(model: Any, loop: EpochLoop, step: tuple[str, ...]) -> Callable[[dict[str, np.ndarray]], float]:
     """Return the mean over users of the losses of a step as a function of the weights, user by user."""
     r = DATA.toarray().astype(float)
     lengths, popularity = r.sum(axis=1), r.sum(axis=0)
-    backend = trainer._run.backend
-    x = trainer._encoder.inputs(trainer._run.train)
+    backend = loop._run.backend
+    x = loop._encoder.inputs(loop._run.train)
     if model.dropout:
-        x = backend.drop_entries(x, RATE, trainer._settings.dropout_seed, 0)
+        x = backend.drop_entries(x, RATE, loop._seeds.dropout, 0)
     x = x.to_scipy().toarray().astype(float)
     expected_input = r / np.sqrt(lengths)[:, None] if model.normalize else r
     kept = x != 0
@@ -78,7 +78,7 @@ def objective(model: Any, trainer: Trainer, step: tuple[str, ...]) -> Callable[[
     share = lengths**-0.5 if model.intercept == "history" else np.ones(USERS)
     counts = None
     if hasattr(model, "negatives") and EMBEDDING in step:
-        loss = trainer.heads[EMBEDDING].loss
+        loss = loop.heads[EMBEDDING].loss
         pattern, drawn = backend.sample_negatives(loss.sampler, np.arange(USERS), None, loss.seed, 0)
         counts = pattern.with_data(drawn.astype(np.float32)).to_scipy().toarray().astype(float)
         assert (counts.sum(axis=1) == model.negatives).all()
@@ -126,13 +126,13 @@ def check(case: str, phase: Phase, step: tuple[str, ...], dtype: type, tolerance
         params = {"negatives": 32, **params}  # the ratio of positives to negatives has no rounding error
     params = {"factors": UNITS, "batch_size": None, "dropout": RATE, "activation": "tanh", **params}
     model = make(case, **params)
-    trainer = make_trainer(model, dtype)
-    before = {name: value.astype(float) for name, value in trainer.network.arrays().items()}
-    got = gradients(trainer, phase, step)
+    loop = make_loop(model, dtype)
+    before = {name: value.astype(float) for name, value in loop.network.arrays().items()}
+    got = gradients(loop, phase, step)
     assert set(got) == {*(("encoder", "bias") if phase.encoder else ()), *step}
-    for name, value in trainer.network.arrays().items():
+    for name, value in loop.network.arrays().items():
         np.testing.assert_array_equal(value, before[name])
-    function = objective(model, trainer, step)
+    function = objective(model, loop, step)
     for name, gradient in got.items():
         assert gradient.dtype == dtype
         expected = by_differences(function, before, name)
@@ -167,23 +167,23 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("case", "params"), OPTIONS)
 def test_options(case: str, params: dict[str, Any]) -> None:
-    (phase,) = make(case)._phases()
+    (phase,) = make(case)._objective().phases
     (step,) = phase.steps
     if params.get("embedding_weight") != 0:
         check(case, phase, step, np.float64, 1e-7, device="reference", **params)
         return
-    trainer = make_trainer(make(case, factors=UNITS, batch_size=None, device="reference", **params), np.float64)
-    assert not gradients(trainer, phase, step)[EMBEDDING].any()
+    loop = make_loop(make(case, factors=UNITS, batch_size=None, device="reference", **params), np.float64)
+    assert not gradients(loop, phase, step)[EMBEDDING].any()
 
 
 def test_batches_of_one_size_average_to_the_gradient_of_all() -> None:
     """A step takes the mean over its users, so a gradient has one size for any number of them."""
-    phase = make("AutoRec")._phases()[0]
-    trainer = make_trainer(make("AutoRec", factors=UNITS, batch_size=None, device="reference"), np.float64)
-    whole = gradients(trainer, phase, (PREDICTION,))
+    phase = make("AutoRec")._objective().phases[0]
+    loop = make_loop(make("AutoRec", factors=UNITS, batch_size=None, device="reference"), np.float64)
+    whole = gradients(loop, phase, (PREDICTION,))
     parts = []
     for rows in ([0, 4, 7], [1, 2, 3], [5, 6, 8]):
-        trainer._batch(phase, trainer._run.train.take_rows(np.array(rows)), {PREDICTION: []})
-        parts.append({name: parameter.first.copy() for name, parameter in trainer._parameters.items()})
+        loop._batch(phase, loop._run.train.take_rows(np.array(rows)), {PREDICTION: []})
+        parts.append({name: parameter.first.copy() for name, parameter in loop._parameters.items()})
     for name, gradient in whole.items():
         np.testing.assert_allclose(np.mean([part[name] for part in parts], axis=0), gradient, rtol=1e-10, atol=1e-12)

@@ -232,14 +232,14 @@ def test_a_callback_may_stop_before_the_first_epoch() -> None:
 @pytest.mark.parametrize("schedule", RATES)
 def test_schedules(schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int, float]] = []
-    inner = _training.Trainer._batch
+    inner = _training.EpochLoop._batch
 
     def watched(self: Any, phase: Any, batch: Any, totals: Any) -> None:
         for parameter in self._parameters.values():
-            seen.append((phase.name, self.progress.epoch, parameter.learning_rate))
+            seen.append((phase.name, self.state.epoch, parameter.learning_rate))
         inner(self, phase, batch, totals)
 
-    monkeypatch.setattr(_training.Trainer, "_batch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "_batch", watched)
     params = {"schedule": schedule, "epochs": 4, "learning_rate": 0.02, "solver": "gradient", "device": "reference"}
     make("NCEAutoRec full", **params).fit(TRAIN)
     for phase in ("embedding", "prediction"):

@@ -59,7 +59,7 @@ PLACES = [
     for case in CASES
     for device in ("cpu", "reference")[: 1 + (case in FEW)]
     for solver in (("exact", "gradient") if "limited" in case or "full" in case else ("exact",))
-    for phase in make(case)._phases()
+    for phase in make(case)._objective().phases
     for epoch in (0, 2)
     if not (solver == "exact" and "limited" in case and phase.name == "prediction")
 ]
@@ -85,7 +85,7 @@ def test_interrupt_keeps_the_best_state(case: str, device: str, phase: str, epoc
 
 @every_case
 def test_interrupt_within_an_epoch(case: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, inner = [0], _training.Trainer._batch
+    calls, inner = [0], _training.EpochLoop._batch
 
     def interrupted(self: Any, *args: Any) -> None:
         calls[0] += 1
@@ -93,7 +93,7 @@ def test_interrupt_within_an_epoch(case: str, device: str, monkeypatch: pytest.M
             raise KeyboardInterrupt
         inner(self, *args)
 
-    monkeypatch.setattr(_training.Trainer, "_batch", interrupted)
+    monkeypatch.setattr(_training.EpochLoop, "_batch", interrupted)
     model = make(case, device=device)
     with pytest.raises(KeyboardInterrupt):
         model.fit(TRAIN)
@@ -129,7 +129,7 @@ def test_interrupt_while_the_best_state_is_copied(script: Any, monkeypatch: pyte
 def test_interrupt_keeps_the_former_state(case: str, device: str) -> None:
     model, again = (make(case, device=device).fit(TRAIN) for _ in range(2))
     with pytest.raises(KeyboardInterrupt):
-        model.fit(HELD_OUT, callbacks=[Interrupt(make(case)._phases()[0].name, 2)])
+        model.fit(HELD_OUT, callbacks=[Interrupt(make(case)._objective().phases[0].name, 2)])
     same_bits(model, again)
     assert epochs_of(model.history_) == epochs_of(again.history_)
 

@@ -14,7 +14,7 @@ import fastautorec as far
 from fastautorec._compute import get_backend
 from fastautorec._training import epochs as _training
 from fastautorec._training.network import random_network
-from fastautorec.models._session import Seeds
+from fastautorec._training.run import Seeds
 
 # --- batches -----------------------------------------------------------------------------------------------------
 
@@ -64,13 +64,13 @@ def test_the_loss_is_the_mean_over_users(device: str) -> None:
 
 def test_users_come_in_another_order_in_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     orders: dict[int, list[int]] = {}
-    inner = _training.Trainer._batch
+    inner = _training.EpochLoop._batch
 
     def watched(self: Any, phase: Any, batch: Any, totals: Any) -> None:
-        orders.setdefault(self.progress.total, []).extend(batch.user_numbers().tolist())
+        orders.setdefault(self.state.total, []).extend(batch.user_numbers().tolist())
         inner(self, phase, batch, totals)
 
-    monkeypatch.setattr(_training.Trainer, "_batch", watched)
+    monkeypatch.setattr(_training.EpochLoop, "_batch", watched)
     make("NCEAutoRec full", solver="gradient", device="reference").fit(TRAIN)
     assert len(orders) == 6
     assert len(set(map(tuple, orders.values()))) == 6

@@ -18,6 +18,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.sampling import make_sampler, popularity_weights
 from fastautorec._training.network import random_network
+from fastautorec._training.run import Seeds
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch; pip install 'fastautorec[torch]'")
 
@@ -65,7 +66,7 @@ class Oracle:
 
     def __post_init__(self) -> None:
         model = self.model
-        self.seeds = model._seeds()
+        self.seeds = Seeds.drawn(np.random.default_rng(model.random_state))
         self.R = tensor(self.train.toarray())
         self.lengths = self.R.sum(1)
         self.pop = np.bincount(self.train.indices, minlength=ITEMS)
@@ -189,7 +190,11 @@ def test_training_equals_torch(train: sparse.csr_matrix, model: Any, params: dic
     oracle = Oracle(fitted, train).fit()
     expected = {name: value.detach().numpy() for name, value in oracle.weights.items()}
 
-    actual = {"encoder": fitted.encoder_, "bias": fitted.encoder_bias_[None], fitted.output_head: fitted.decoder_}
+    actual = {
+        "encoder": fitted.encoder_,
+        "bias": fitted.encoder_bias_[None],
+        fitted._objective().output: fitted.decoder_,
+    }
     if fitted.embedding_head_ is not None:
         actual[EMBEDDING] = fitted.embedding_head_
     assert actual.keys() == expected.keys()

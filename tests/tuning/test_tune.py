@@ -13,9 +13,9 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
+from fastautorec._training.validation import held_out_metric
 from fastautorec.cli import main
 from fastautorec.exceptions import DivergedError
-from fastautorec.models._heads import held_out_metric
 from fastautorec.tuning._space import DEFAULTS, default_space
 
 optuna = pytest.importorskip("optuna", reason="the search is Optuna's")

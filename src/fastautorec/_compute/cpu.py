@@ -15,6 +15,7 @@ from fastautorec._compute.host import HostArrays
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray, metric_names
 from fastautorec._compute.sampling import Sampler
+from fastautorec._compute.threads import matmul
 
 FEW_ROWS = 8  # of a product: for so few, BLAS takes longer to rearrange the other matrix than to multiply
 
@@ -37,8 +38,10 @@ class CpuBackend(HostArrays):
         return CpuBackend(num_threads)
 
     def matmul(self, a: FloatArray, b: npt.NDArray[Any], out: FloatArray) -> FloatArray:
-        if len(a) > FEW_ROWS or b.dtype != a.dtype or b.strides[0] != b.itemsize:
+        if b.dtype != a.dtype:
             return super().matmul(a, b, out)
+        if len(a) > FEW_ROWS or b.strides[0] != b.itemsize:
+            return matmul(a, b, out, self.num_threads)
         _core.multiply_few_rows(a, b.T, out, self.num_threads)
         return out
 

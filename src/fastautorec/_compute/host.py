@@ -1,4 +1,4 @@
-"""What the backends on the host share: checks of user input, memory, dense products in fixed blocks."""
+"""Parts that the backends on the host share: checks of user input, memory, dense products in fixed blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._compute import inputs as _validation
+from fastautorec._compute import arrays, inputs
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import HOST_SCORES, FloatArray, IdArray
 from fastautorec._compute.threads import cross_product, matmul, run_blocks
@@ -27,11 +27,11 @@ class HostInputs:
     def check_place(self, name: str, given: Any) -> None:
         pass  # the checks below refuse what is elsewhere
 
-    user_items = staticmethod(_validation.check_user_items)
-    values = staticmethod(_validation.check_values)
-    counts = staticmethod(_validation.check_counts)
-    dense = staticmethod(_validation.check_dense)
-    ranking = staticmethod(_validation.check_ranking)
+    user_items = staticmethod(inputs.check_user_items)
+    values = staticmethod(inputs.check_values)
+    counts = staticmethod(inputs.check_counts)
+    dense = staticmethod(arrays.check_dense)
+    ranking = staticmethod(arrays.check_ranking)
 
 
 class HostArrays:
@@ -47,7 +47,7 @@ class HostArrays:
         return nullcontext()
 
     def halved(self, tile: int) -> int:
-        raise MemoryError  # nobody asks: the host's MemoryError goes to the caller
+        raise MemoryError  # never called: the host's MemoryError goes to the caller
 
     def give(self, matrix: Csr) -> sparse.csr_matrix:
         result = matrix.to_scipy()

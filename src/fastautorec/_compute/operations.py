@@ -9,8 +9,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._checks import MAX_ITEMS, check_bool, check_choice, check_cutoffs, check_int, check_rate, check_real
+from fastautorec._compute.arrays import check_rows, check_something_left, check_weights
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_matching, check_rows, check_something_left, check_weights
+from fastautorec._compute.inputs import check_matching
 from fastautorec._compute.parameter import RULES, Parameter
 from fastautorec._compute.protocol import (
     ACTIVATIONS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -266,4 +267,4 @@ def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:
     ['R-Precision', 'NDCG', 'MAP@5', 'MAP@10']
     """
     families = [*(() if definition == "paper" else ("NDCG",)), "MAP", "Precision", "Recall", "F1"]
-    return ["R-Precision", "NDCG", *(f"{family}@{k}" for family in families for k in cutoffs)]
+    return ["R-Precision", "NDCG", *map("%s@%d".__mod__, product(families, cutoffs))]

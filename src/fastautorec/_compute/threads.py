@@ -1,4 +1,4 @@
-"""Threads: how many, and dense work in fixed blocks.
+"""Threads: how many, and dense work in fixed blocks, or in tiles that shrink where memory does not hold them.
 
 Our own pool and the BLAS library's threads never multiply: inside our regions BLAS gets one thread, and large dense
 work is cut into blocks whose borders do not depend on the number of threads, so results keep the same bits.
@@ -6,14 +6,16 @@ work is cut into blocks whose borders do not depend on the number of threads, so
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import cache, partial
+from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +23,12 @@ from scipy import linalg
 
 from fastautorec._checks import check_int
 from fastautorec._compute.blas import single_threaded_blas
-from fastautorec._compute.cpus import usable_cpus
 
+if TYPE_CHECKING:
+    from fastautorec._compute.protocol import Backend, FloatArray
+
+CGROUP = Path("/sys/fs/cgroup")
+GROUPS = Path("/proc/self/cgroup")  # of this process
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
 BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed, small enough to share out
 
@@ -48,6 +54,43 @@ def resolve_num_threads(num_threads: int | None) -> int:
     return usable_cpus()
 
 
+def usable_cpus() -> int:
+    """Return the number of processors that are worth a thread each, at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(CGROUP, GROUPS)
+    return allowed if quota is None else max(1, min(allowed, quota))
+
+
+@cache
+def _quota(root: Path, groups: Path) -> int | None:
+    """Return the smallest quota of the group of this process and of those around it, rounded up, or None."""
+    quotas = []
+    try:
+        lines = groups.read_text("utf-8").splitlines()
+    except OSError:  # not Linux
+        return None
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        inside = Path(name.lstrip("/"))
+        if not controllers:  # version 2
+            quotas += [_read(root / group / "cpu.max") for group in (inside, *inside.parents)]
+        elif "cpu" in controllers.split(","):
+            for group in (inside, *inside.parents):
+                folder = root / "cpu" / group
+                quotas.append(_read(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"))
+    known = [quota for quota in quotas if quota is not None]
+    return min(known) if known else None
+
+
+def _read(*paths: Path) -> int | None:
+    """Return the quota that is written in one or two files: microseconds of work, and of the time for it."""
+    try:
+        quota, period = " ".join(path.read_text("ascii") for path in paths).split()
+        return -(-int(quota) // int(period)) if int(quota) > 0 else None  # "max" and -1 mean no quota
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
 def run_blocks(task: Callable[[int, int], None], size: int, block: int, num_threads: int) -> None:
     """Call ``task(start, stop)`` for consecutive blocks of ``range(size)``, BLAS on one thread in each.
 
@@ -59,33 +102,51 @@ def run_blocks(task: Callable[[int, int], None], size: int, block: int, num_thre
             for start in starts:
                 task(start, min(start + block, size))
             return
-        _run_in_pool(task, starts, num_threads)
+        pending = deque(starts)
 
+        def work() -> None:
+            try:
+                while True:
+                    try:
+                        start = pending.popleft()
+                    except IndexError:
+                        return
+                    task(start, min(start + block, size))
+            except BaseException:
+                pending.clear()
+                raise
 
-def _run_in_pool(task: Callable[[int, int], None], starts: range, num_threads: int) -> None:
-    pending = deque(starts)
-
-    def work() -> None:
+        helpers = _workers().submit(work, min(num_threads, len(starts)) - 1)
         try:
-            while True:
-                try:
-                    start = pending.popleft()
-                except IndexError:
-                    return
-                task(start, min(start + starts.step, starts.stop))
-        except BaseException:
+            work()
+        finally:
             pending.clear()
-            raise
+            begun = list(itertools.filterfalse(Future.cancel, helpers))
+            wait(begun)  # they write to the caller's arrays
+        for helper in begun:
+            helper.result()
 
-    helpers = _workers().submit(work, min(num_threads, len(starts)) - 1)
-    try:
-        work()
-    finally:
-        pending.clear()
-        begun = [helper for helper in helpers if not helper.cancel()]
-        wait(begun)  # they write to the caller's arrays
-    for helper in begun:
-        helper.result()
+
+def over_tiles(
+    backend: Backend, users: int, tile: int, columns: int, work: Callable[[int, int, FloatArray], None]
+) -> None:
+    """Call ``work(start, stop, buffer)`` for consecutive tiles of users, with a float32 matrix of a row for each.
+
+    Where memory gives out, the same users come again in tiles half as large: work must not have changed anything
+    before its last allocation.
+    """
+    start, buffer = 0, None
+    while start < users:
+        stop = min(start + tile, users)
+        try:
+            if buffer is None:
+                buffer = backend.empty(min(tile, users), columns)
+            work(start, stop, buffer[: stop - start])
+        except backend.out_of_memory:
+            buffer = None
+            tile = backend.halved(stop - start)
+        else:
+            start = stop
 
 
 def interruptible(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
@@ -108,9 +169,10 @@ class _Workers:
         """Let up to ``times`` workers call ``function``; none where not a single thread can be had."""
         if self._started < times:
             self._start(times)
-        futures: list[Future[Any]] = [Future() for _ in range(min(times, self._started))]
-        for future in futures:
-            self._tasks.put((future, function))
+        futures: list[Future[Any]] = []
+        while len(futures) < min(times, self._started):
+            futures.append(Future())
+            self._tasks.put((futures[-1], function))
         return futures
 
     def _start(self, wanted: int) -> None:
@@ -146,6 +208,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:
     """Write ``a @ b`` to ``out`` in blocks of rows of ``a``."""
+    if len(a) <= BLOCK_ROWS:
+        with single_threaded_blas:
+            np.matmul(a, b, out=out)
+        return out
 
     def multiply(start: int, stop: int) -> None:
         np.matmul(a[start:stop], b, out=out[start:stop])

@@ -15,7 +15,7 @@ from fastautorec._compute.threads import run_blocks
 TILES_PREPARED = 32  # hidden units are made for so many tiles at once
 FEW_USERS = 8  # are scored sooner than handed to a thread; threads share out the items inside the operations
 WIDE_TILE = 1 << 17  # items of a tile for so few users
-TASKS_OF_A_THREAD = 4  # at least, where there are so many tiles: nobody waits long for the last one
+TASKS_OF_A_THREAD = 4  # at least, where there are so many tiles: so that no thread waits long for the last one
 COPYING = 16  # users whose scores for an item take as long as copying what the item is scored by
 
 Lists = tuple[IdArray, FloatArray]
@@ -57,7 +57,7 @@ class DotScorer:
 
 
 class MaskedScorer:
-    """Scores of another scorer, but minus infinity for some items, so that nobody gets these."""
+    """Scores of another scorer, but minus infinity for some items, so that no list has them."""
 
     def __init__(self, scorer: Scorer, masked: npt.NDArray[np.int64]) -> None:
         """Take the ids of the items, ascending and on the host."""
@@ -229,3 +229,103 @@ def joined(backend: Backend, lists: list[Lists], n_top: int) -> Lists:
     found = np.take_along_axis(ids, np.maximum(places, 0), axis=1)  # of equal scores the first place has the lower id
     found[places < 0] = -1
     return found, scores
+
+
+def lists_of(
+    scorer: Scorer,
+    backend: Backend,
+    history: Csr,
+    n_top: int,
+    known: bool,
+    allowed: npt.NDArray[np.bool_] | None,
+    on_device: bool,
+) -> Lists:
+    """Return ids and scores (q, n_top) of the best items by one scorer.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    backend : Backend
+        Active.
+    history : Csr (q, n)
+        On the host, or on the device.
+    n_top : int
+    known : bool
+        Whether items of the history may be listed.
+    allowed : bool (n,) or None
+        Whether an item may be listed.
+    on_device : bool
+        Whether the result stays there.
+    """
+    there = backend.put(history)
+    exclude: Csr | LazyRows | None = None if known else there
+    chosen = None
+    if allowed is not None:
+        candidates = np.flatnonzero(allowed).astype(np.int32)
+        if copying_pays(len(candidates), history.shape[0], history.n_cols):
+            chosen = backend.to_device(candidates)
+            scorer = scorer.take(chosen)
+            exclude = None if known else _columns(history.to_host(), candidates)
+        else:
+            scorer = MaskedScorer(scorer, np.flatnonzero(~allowed))
+    shape, memory = (history.shape[0], n_top), backend if on_device else backend.host
+    ids, scores = memory.new(shape, np.int32), memory.new(shape, np.float32)
+
+    def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
+        named = best if chosen is None else np.where(best < 0, np.int32(-1), chosen[best])
+        ids[start:stop] = named if on_device else backend.to_host(named)
+        scores[start:stop] = values if on_device else backend.to_host(values)
+
+    top_lists(backend, scorer, there, lambda _start, _stop: n_top, exclude, store)
+    return ids, scores
+
+
+def _columns(matrix: Csr, items: IdArray) -> LazyRows:
+    shape = matrix.shape[0], len(items)
+    return LazyRows(shape, lambda start, stop: matrix.rows(start, stop).columns(items), matrix.indptr)
+
+
+# --- histories that say nothing to a model: who they are, and what they get -------------------------------------------
+
+
+class Knowing(Protocol):
+    """What a model knows of everybody."""
+
+    item_counts_: npt.NDArray[np.int64] | None
+    n_users_: int
+
+
+def strangers(model: Knowing, history: Csr, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return those of ``rows``, whose best score is 0, with a history that holds no item that anybody had in ``fit``.
+
+    The model gave them a score of 0 for every item, which says nothing, and the items by number would look chosen. A
+    model that has an answer of its own for them, from biases say, gives other scores and keeps its word.
+    """
+    counts = getattr(model, "item_counts_", None)
+    if len(rows) == 0 or counts is None:  # they are not in the files of earlier versions
+        return rows[:0]
+    own = history.take_rows(rows).to_host().rebased()
+    said = np.concatenate(([0], np.cumsum(counts[own.indices] > 0)))[own.indptr]
+    silent: npt.NDArray[np.int64] = rows[said[1:] == said[:-1]]
+    return silent
+
+
+def popularity_scorer(model: Knowing, backend: Backend) -> DotScorer:
+    """Return the scorer of what is known of everybody: the share of the users who have an item.
+
+    It is the least-squares prediction of an interaction of somebody of whom nothing is known.
+    """
+    assert model.item_counts_ is not None
+    shares = (model.item_counts_ / max(model.n_users_, 1)).astype(np.float32)[:, None]
+    return constant_scorer(backend.to_device(shares))
+
+
+def constant_scorer(scores: FloatArray) -> DotScorer:
+    """Return the scorer that gives everybody the same scores (n, 1)."""
+
+    def ones(backend: Backend, history: Csr) -> FloatArray:
+        column = backend.empty(history.shape[0], 1)
+        column.fill(1)
+        return column
+
+    return DotScorer(ones, scores)

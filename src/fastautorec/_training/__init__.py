@@ -1,1 +1,1 @@
-"""How an autoencoder is fitted; knows no model and no device."""
+"""The fit of an autoencoder, whatever the model and the device."""

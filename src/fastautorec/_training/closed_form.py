@@ -1,24 +1,29 @@
-"""Exact solves: the leading singular vectors of a sparse matrix, and the ridge head on a frozen encoder.
+"""Exact solutions: an encoder from the leading singular vectors of a sparse matrix, and the ridge head on it.
 
 Both walk the users in tiles and keep only item-side arrays, so memory is O(items × units) whatever the number of users.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
-from fastautorec._compute.csr import BLOCK_ENTRIES, Csr
+from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import interruptible
-from fastautorec._compute.tiles import over_tiles
+from fastautorec._compute.threads import interruptible, over_tiles
+from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.losses import SquaredError
+from fastautorec._training.run import FitRun
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -29,6 +34,7 @@ PASSES = 4  # over the data; a fifth changed validation NDCG by 0.4 % at most on
 ROUNDING = float(np.finfo(np.float32).eps)
 TILE_BYTES = 32 << 20  # of hidden units; long tiles keep the products with the (items, units) arrays few
 DROPOUT_MASKS = 4
+SCALE_USERS = 512
 SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
 WELL_CONDITIONED = 1e5  # by Frobenius norms: up to here float32 gave decoders right to 1e-5 on four data sets
 
@@ -36,14 +42,41 @@ WELL_CONDITIONED = 1e5  # by Frobenius norms: up to here float32 gave decoders r
 # --- truncated SVD --------------------------------------------------------------------------------------------------
 
 
-def right_singular_vectors(
-    backend: Backend,
-    user_items: Csr,
+def svd_encoder(
+    run: FitRun,
     target: SquaredError,
     rank: int,
+    factors: int,
+    spectrum_power: float,
     rng: np.random.Generator,
-    step: Callable[[str], None],
     passes: int = PASSES,
+    any_basis: bool = False,
+) -> FloatArray:
+    """Return W = V Σᵖ (n, rank) of the truncated SVD of the target, up to its scale.
+
+    ``any_basis`` says that W Q will do for any rotation Q, as for linear units under a ridge penalty: then V Σ needs no
+    eigenvectors.
+    """
+    most = singular_vectors(run.train)
+    if rank > most:
+        users, n = np.count_nonzero(run.train.row_lengths()), run.train.n_cols
+        raise ValueError(
+            f"`factors`={factors} needs {rank} singular vectors, but a matrix of {users} users with interactions and "
+            f"{n} items has at most {most}; use fewer factors, or leave `factors` out to have them chosen"
+        )
+    target = target.relative()
+    if any_basis and spectrum_power == 1:
+        product, whiten = _subspace(run, target, rank, rng, PASSES)  # Y S is V Σ up to a rotation
+        return run.backend.matmul(product, whiten.astype(np.float32), np.empty_like(product))
+    vectors, singular = right_singular_vectors(run, target, rank, rng, passes)
+    largest = singular[0] if singular[0] > 0 else 1.0
+    relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
+    vectors *= run.backend.to_device(np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32))
+    return vectors
+
+
+def right_singular_vectors(
+    run: FitRun, target: SquaredError, rank: int, rng: np.random.Generator, passes: int
 ) -> tuple[FloatArray, Float64Array]:
     """Return V (n, rank) and the singular values (rank,) of T, descending, by randomized subspace iteration.
 
@@ -51,8 +84,8 @@ def right_singular_vectors(
     ----------
     Halko, Martinsson and Tropp (2011), "Finding structure with randomness", algorithms 4.4 and 5.5.
     """
-    width = min(rank + OVERSAMPLING, user_items.n_cols)
-    product, whiten = _subspace(backend, user_items, target, width, rng, step, passes)
+    backend, n_items = run.backend, run.train.n_cols
+    product, whiten = _subspace(run, target, min(rank + OVERSAMPLING, n_items), rng, passes)
     product64 = product.astype(np.float64)
     inner = backend.cross_product(product64, product64)
     with single_threaded_blas:
@@ -61,31 +94,12 @@ def right_singular_vectors(
         eigenvalues = np.maximum(eigenvalues[leading], 0)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
         transform = whiten @ (rotation[:, leading] * scale)
-    vectors = backend.empty(user_items.n_cols, rank)
+    vectors = backend.empty(n_items, rank)
     return backend.matmul(product, transform.astype(np.float32), vectors), np.sqrt(eigenvalues)
 
 
-def gram_factor(
-    backend: Backend,
-    user_items: Csr,
-    target: SquaredError,
-    rank: int,
-    rng: np.random.Generator,
-    step: Callable[[str], None],
-) -> FloatArray:
-    """Return F (n, rank) with F Fᵀ ≈ TᵀT: V Σ up to a rotation, for those who need no singular vectors."""
-    product, whiten = _subspace(backend, user_items, target, rank, rng, step, PASSES)
-    return backend.matmul(product, whiten.astype(np.float32), np.empty_like(product))
-
-
 def _subspace(
-    backend: Backend,
-    user_items: Csr,
-    target: SquaredError,
-    width: int,
-    rng: np.random.Generator,
-    step: Callable[[str], None],
-    passes: int,
+    run: FitRun, target: SquaredError, width: int, rng: np.random.Generator, passes: int
 ) -> tuple[FloatArray, Float64Array]:
     """Return Y = A Q (n, width) of the last pass, and S with A ≈ (Y S)(Y S)ᵀ, where A = TᵀT.
 
@@ -93,12 +107,13 @@ def _subspace(
     block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
     worth one pass more than Rayleigh-Ritz and holds for any basis Q.
     """
-    block = backend.to_device(_random_signs(rng, user_items.n_cols, width))
+    backend = run.backend
+    block = backend.to_device(_random_signs(rng, run.train.n_cols, width))
     for i in range(1, passes):
-        step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend, target.gram_product(backend, user_items, block))
-    step(f"embedding {passes}/{passes}")
-    product = target.gram_product(backend, user_items, block)
+        run.step(f"embedding {i}/{passes}")
+        block = _well_conditioned(backend, target.gram_product(backend, run.train, block))
+    run.step(f"embedding {passes}/{passes}")
+    product = target.gram_product(backend, run.train, block)
     projected = backend.cross_product(block, product)
     with single_threaded_blas:
         return product, _whiten((projected + projected.T) / 2, ROUNDING * 10)
@@ -185,17 +200,35 @@ class Encoder:
             inputs.length_powers(0.5 if self.intercept == "history" else 0, out[:, k])
         return out
 
+    def scorer(self, decoder: FloatArray) -> DotScorer:
+        """Return the scorer H₁ D₁ᵀ of histories."""
+        return DotScorer(lambda backend, history: self.hidden(backend, self.inputs(history)), decoder)
+
+
+def contiguous(matrix: FloatArray) -> FloatArray:
+    """Return a matrix whose rows follow each other without gaps: itself, if it is one, or a copy."""
+    return matrix if matrix.flags.c_contiguous else matrix.copy()
+
+
+def typical_size(backend: Backend, encoder: Encoder, train: Csr) -> float:
+    """Return the root mean square of XW over evenly spaced users, which act() should see as about 1."""
+    users = np.arange(0, train.shape[0], -(-train.shape[0] // SCALE_USERS))
+    sample = train.take_rows(users).rows(0, len(users))  # which brings them to a device, wherever the others are
+    linear = backend.encode(encoder.inputs(sample), encoder.weight)
+    size = math.sqrt(backend.sum_of_squares(linear) / linear.size)
+    return size if size > 0 else 1.0
+
 
 @dataclass
-class RidgeAccumulators:
-    """What the ridge head needs of the data; every regularisation is solved from the same accumulators."""
+class RidgeHead:
+    """What the exact solution of a head needs of the data; one pass over them serves every penalty."""
 
     gram: Float64Array  # H₁ᵀH₁ (k + 1, k + 1)
     cross: FloatArray  # TᵀH₁ (n, k + 1)
     noise: Float64Array  # what input dropout adds to the first block of the Gram matrix, (k, k)
     mean_degree: float  # interactions per user
 
-    def penalties(self, regularization: float, intercept_penalty: float) -> tuple[float, float]:
+    def penalties(self, regularization: float, intercept_penalty: float = 0.0) -> tuple[float, float]:
         """Return λ and λ₀ of penalties that are relative to the data, so that a value means the same on every set.
 
         λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
@@ -206,6 +239,32 @@ class RidgeAccumulators:
         size = np.trace(self.gram[:k, :k])
         own = regularization * np.sqrt(self.mean_degree) * (size if size > 0 else 1.0) / k
         return float(own), intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
+
+    def choose(
+        self,
+        run: FitRun,
+        head: str,
+        penalties: list[float],
+        intercept_penalty: float,
+        fitted: Callable[[FloatArray], dict[str, Any]],
+        metric: Callable[[dict[str, Any]], float],
+    ) -> tuple[float, FloatArray]:
+        """Return the penalty of best validation metric, or the only one, with its solution; record each of them.
+
+        ``fitted`` returns the attributes of a model with a solution, and ``metric`` judges them.
+        """
+        if run.validation is None:
+            run.record(head, regularization=penalties[0])
+            return penalties[0], self.solve(run.backend, penalties[0], intercept_penalty)
+        best: tuple[float, FloatArray, float] | None = None
+        for penalty in penalties:
+            solution = self.solve(run.backend, penalty, intercept_penalty)
+            value = metric(fitted(solution))
+            run.record(head, regularization=penalty, metric=value)
+            if best is None or value > best[2]:
+                best = penalty, solution, value
+        assert best is not None
+        return best[:2]
 
     def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
@@ -237,8 +296,8 @@ def accumulate_ridge(
     seed: int,
     step: Callable[[str], None],
     target: SquaredError = INTERACTIONS,
-) -> RidgeAccumulators:
-    """Return the accumulators of the ridge head for input dropout with rate ``dropout``.
+) -> RidgeHead:
+    """Return what the exact solution of a head needs, for input dropout with rate ``dropout``.
 
     For the identity activation the expectation over all masks is exact: it adds q / (1 − q) Wᵀ diag(XᵀX) W to HᵀH and
     nothing to RᵀH. Other activations average a few masks.
@@ -274,9 +333,24 @@ def accumulate_ridge(
         deviations = np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)
         weighted = encoder.weight * backend.to_device(deviations)[:, None]
         noise = backend.cross_product(weighted, weighted)
-    return RidgeAccumulators(total, cross, noise, user_items.nnz / user_items.shape[0])
+    return RidgeHead(total, cross, noise, user_items.nnz / user_items.shape[0])
+
+
+def check_penalties(value: object, may_choose: bool = True) -> list[float]:
+    """Return ``regularization`` as a list of one or more numbers >= 0; more need something to choose by."""
+    values = [value] if isinstance(value, Real) else value
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
+    if len(values) == 0:
+        raise ValueError("`regularization` must hold at least one value, got none")
+    if len(values) > 1 and not may_choose:
+        raise ValueError(
+            f"`regularization` holds {len(values)} values to choose from, which needs held-out interactions; "
+            "pass fit(user_items, validation=...) or a single value"
+        )
+    return [check_real("regularization", v, 0) for v in values]
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:
-    """Return the number of users in a tile of hidden units, whose interactions shall not be many either."""
+    """Return the number of users in a tile of hidden units, whose interactions must not be many either."""
     return max(1024, min(TILE_BYTES // (4 * max(width, 1)), BLOCK_ENTRIES * m // max(nnz, 1)))

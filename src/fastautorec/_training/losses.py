@@ -1,18 +1,21 @@
-"""What a head is trained on: the targets or samples of a batch, and the operation that takes the step."""
+"""Losses, which heads are trained on: the targets or samples of a batch, and the operation that takes the step."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._compute.arrays import check_something_left
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_something_left
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.sampling import Sampler
+from fastautorec._compute.sampling import Sampler, make_sampler, popularity_weights
+
+Counts = npt.NDArray[np.int64]  # users of each item
 
 
 class Loss(Protocol):
@@ -39,6 +42,9 @@ class Loss(Protocol):
         epoch: int,
     ) -> Any:
         """Step ``head`` by ``scale`` times its gradient, add that of ``hidden`` to ``grad_hidden``, return the loss."""
+
+
+LossOf = Callable[[Counts, int, int], Loss]  # made of item counts, the number of users, and a seed
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class SquaredError:
 
 
 def item_weights(
-    counts: npt.NDArray[np.int64], users: int, target: str = "nce", beta: float = 1.0, numerator: str = "users"
+    counts: Counts, users: int, target: str = "nce", beta: float = 1.0, numerator: str = "users"
 ) -> FloatArray:
     """Return w (n,): max(log P − β log pop, 0) of Eq. 16, or pop^(−β) with ``target="power"``."""
     popularity = np.maximum(counts, 1).astype(np.float64)
@@ -150,3 +156,27 @@ class NegativeSampling:
         exclude = batch if self.exclude_positives else None
         negatives, counts = backend.sample_negatives(self.sampler, users, exclude, self.seed, epoch)
         return backend.ns_head(hidden, head, batch, negatives, counts, self.out, scale, grad_hidden)
+
+
+# --- what the models' objectives name: losses of item counts among so many users, and of a seed -----------------------
+
+
+def squared_error(counts: Counts, users: int, seed: int) -> SquaredError:
+    """Return the squared error to the interactions (Eq. 8)."""
+    return SquaredError()
+
+
+def weighted_error(
+    counts: Counts, users: int, seed: int, *, target: str, beta: float, numerator: str, user_weight: float
+) -> SquaredError:
+    """Return the squared error to the de-popularised target (Eq. 16 and 17)."""
+    return SquaredError(item_weights(counts, users, target, beta, numerator), user_weight)
+
+
+def negative_sampling(
+    counts: Counts, users: int, seed: int, *, negatives: int, power: float, exclude_positives: bool, out: str
+) -> NegativeSampling:
+    """Return the loss of Eq. 7, with negatives drawn by popularity."""
+    sampler = make_sampler(popularity_weights(counts, power), negatives)
+    start = SquaredError(item_weights(counts, users), user_weight=0.5)
+    return NegativeSampling(sampler, out, exclude_positives, seed, start)

@@ -56,8 +56,3 @@ def random_network(backend: Backend, n: int, k: int, heads: tuple[str, ...], int
     return Network(
         draw(0, k), backend.zeros(1, k), {name: draw(number, width) for number, name in enumerate(heads, start=1)}
     )
-
-
-def contiguous(matrix: FloatArray) -> FloatArray:
-    """Return a matrix whose rows follow each other without gaps: itself, if it is one, or a copy."""
-    return matrix if matrix.flags.c_contiguous else matrix.copy()

@@ -1,22 +1,44 @@
-"""One call of ``fit``: what it works on, its progress, the records and checkpoints it leaves."""
+"""A run, which is one call of ``fit``: what it works on, its random streams and bars, the records that it leaves.
+
+A bar that is not shown is not made, and a process that was forked waits for no lock of another.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm.auto import tqdm
 
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
-from fastautorec._training.bars import open_bar
 from fastautorec._training.checkpoint import Checkpoint
 
 
-class Progress:
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds of the random streams, the same for all models and modes of one ``random_state``."""
+
+    weights: int
+    order: int
+    dropout: int
+    negatives: int
+    masks: int
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Seeds:
+        """Return seeds drawn from a generator."""
+        return cls(*(int(seed) for seed in rng.integers(2**63, size=5)))
+
+
+class ProgressBar:
     """A bar over the named steps of exact solutions and then over the users of each phase, or nothing."""
 
     def __init__(self, title: str, show: bool) -> None:
@@ -50,7 +72,7 @@ class Progress:
         text = ", ".join(f"{name} {v:.4g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())
         self._bar.set_postfix_str(text, refresh=False)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,7 +95,7 @@ class FitRun:
         train: Csr,
         validation: Csr | None,
         callbacks: tuple[Callable[[dict[str, Any]], Any], ...],
-        progress: Progress,
+        progress: ProgressBar,
         checkpoint: Checkpoint | None = None,
         keep_on_interrupt: bool = False,
     ) -> None:
@@ -81,7 +103,7 @@ class FitRun:
         self.known, self.train = train, backend.put(train)
         self.history: list[dict[str, Any]] = []
         self.progress, self.step = progress, progress.step
-        self.checkpoint, self.keep_on_interrupt = checkpoint or Checkpoint(), keep_on_interrupt
+        self.checkpoint, self.keep_on_interrupt = checkpoint, keep_on_interrupt
         self._callbacks = callbacks
         self._started = time.perf_counter()
 
@@ -116,3 +138,51 @@ class FitRun:
             if (entry["phase"], entry["epoch"]) == (phase, epoch) and "metric" in entry:
                 entry["restored"] = True
                 return
+
+
+# --- bars -------------------------------------------------------------------------------------------------------------
+
+
+class _Bar(tqdm):  # type: ignore[misc]
+    """A bar without the lock that tqdm shares with all forks: one that is killed while it holds it never gives it back.
+
+    Nor is there a thread that watches it: every update looks at the clock.
+    """
+
+    _lock = threading.RLock()
+    monitor_interval = 0
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(miniters=1, **options)
+
+
+class _NoBar:
+    """A bar that shows nothing."""
+
+    def update(self, _: int = 1) -> None:
+        pass
+
+    def set_postfix_str(self, _: str, **__: bool) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def open_bar(show: bool, **options: Any) -> Any:
+    """Return a bar with tqdm's options, or what can be used as one."""
+    return _Bar(**options) if show else _NoBar()
+
+
+def _renew_lock() -> None:
+    _Bar.set_lock(threading.RLock())
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)  # a thread of the parent may have held it

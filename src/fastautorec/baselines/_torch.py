@@ -1,9 +1,8 @@
-"""What the models trained by PyTorch share: the loop over mini-batches, early stopping, the state that is kept."""
+"""Base of the models trained by PyTorch: the loop over mini-batches, devices and threads."""
 
 from __future__ import annotations
 
 import math
-import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,20 +12,19 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import check_choice, check_int, check_random_state, check_rate, check_real
+from fastautorec._checks import check_choice, check_int, check_metric, check_random_state, check_rate, check_real
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._extras import require
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.run import FitRun
-from fastautorec.baselines._epochs import check_single_phase
-from fastautorec.baselines._extras import require
+from fastautorec.baselines._epochs import Epochs, check_single_phase
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
-from fastautorec.models._base import Recommender
-from fastautorec.models._heads import check_metric, validation_metric
 from fastautorec.models._memory_plan import Plan
+from fastautorec.models._recommender import Recommender
 
 DEVICES = ("auto", "cpu", "cuda")
 TORCH_BYTES = 64 << 20  # measured
@@ -90,7 +88,7 @@ class TorchModel(Recommender):
     # --- fitting ------------------------------------------------------------------------------------------------------
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
-        torch = require("torch", type(self).__name__)
+        torch = require("torch", type(self).__name__, "baselines")
         device = choose_device(torch, self.device)
         with torch_threads(torch, resolve_num_threads(self.num_threads)):
             fitted = _Training(self, run, torch, device).train()
@@ -157,7 +155,7 @@ class UserModel(TorchModel):
 
 
 class _Training:
-    """The epochs of one fit: batches, steps, a record after each epoch, and a copy of the best state."""
+    """The epochs of one fit: batches and steps."""
 
     def __init__(self, model: TorchModel, run: FitRun, torch: Any, device: str) -> None:
         self._model, self._run, self._torch, self._device = model, run, torch, device
@@ -165,42 +163,34 @@ class _Training:
         start = model._start(*run.train.shape, self._rng)
         self._weights = {name: tensor.requires_grad_() for name, tensor in self._tensors(start).items()}
         self._optimizer = model._optimizer(torch, self._weights)
-        self._epoch = self._best_epoch = 0
-        self._best: tuple[float, dict[str, Any]] | None = None
-        self._least_loss = math.inf
 
     def train(self) -> dict[str, Any]:
         """Train until nothing gets better and return the fitted attributes of the state that is kept."""
-        epochs, run = self._model._number_of_epochs(), self._run
-        run.progress.epochs(PREDICTION, run.train.shape[0], epochs)
-        while self._epoch < epochs and self._epoch - self._best_epoch < self._model.patience:
-            if self._train_epoch():
+        model, run, last = self._model, self._run, self._model._number_of_epochs()
+        run.progress.epochs(PREDICTION, run.train.shape[0], last)
+        epochs = Epochs(model, run, self._fitted)
+        while epochs.number <= last:
+            number = epochs.number
+            loss = self._epoch(number)
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"training diverged in epoch {number}: the loss is {loss} with "
+                    f"`learning_rate`={model.learning_rate:g}; use a smaller learning rate"
+                )
+            if epochs.end(loss, comparable=number > model._annealing_epochs()):
                 break
-        if self._best is None:
-            return self._fitted() | {"best_epochs_": (self._epoch,)}
-        run.mark_restored(PREDICTION, self._best_epoch)
-        return self._best[1] | {"best_epochs_": (self._best_epoch,)}
+        return epochs.kept()
 
-    def _train_epoch(self) -> bool:
-        """Train for one epoch, record it, and return whether a callback wants to stop."""
-        started = time.perf_counter()
-        self._epoch += 1
+    def _epoch(self, number: int) -> float:
+        """Train for one epoch and return its mean loss."""
         total, count = self._torch.zeros((), dtype=self._torch.float64, device=self._device), 0
         with self._torch.enable_grad():
-            for batch in self._model._batches(self._run.train, self._rng, self._epoch):
+            for batch in self._model._batches(self._run.train, self._rng, number):
                 size = len(batch["users"])
                 total += self._step(batch) * size
                 count += size
                 self._run.progress.users(int(batch["done"]))
-        loss = float(total) / count
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"training diverged in epoch {self._epoch}: the loss is {loss} with "
-                f"`learning_rate`={self._model.learning_rate:g}; use a smaller learning rate"
-            )
-        seconds = time.perf_counter() - started
-        metric = self._judge(loss)
-        return self._run.record(PREDICTION, self._epoch, seconds, loss=loss, metric=metric)
+        return float(total) / count
 
     def _step(self, batch: Arrays) -> Any:
         """Take a step on a batch and return its loss; nothing here waits for the device."""
@@ -209,18 +199,6 @@ class _Training:
         loss.backward()
         self._optimizer.step()
         return loss.detach()
-
-    def _judge(self, loss: float) -> float | None:
-        """Return the metric of the present state; note whether it is the best so far, by loss where there is none."""
-        if self._run.validation is None:
-            if loss < self._least_loss or self._epoch <= self._model._annealing_epochs():
-                self._least_loss, self._best_epoch = loss, self._epoch
-            return None
-        fitted = self._fitted()
-        metric = validation_metric(self._model, fitted, self._run, self._model.metric)
-        if self._best is None or metric > self._best[0]:
-            self._best, self._best_epoch = (metric, fitted), self._epoch
-        return metric
 
     def _fitted(self) -> dict[str, Any]:
         """Return the fitted attributes of the present state, as copies."""
@@ -288,7 +266,7 @@ def glorot(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
 
 
 def trained_rows(encoder: FloatArray, train: Csr) -> FloatArray:
-    """Return the encoder with zeros for items that nobody has: theirs are the numbers that training began with."""
+    """Return the encoder with zeros for items without users: theirs are the numbers that training began with."""
     seen = np.zeros(train.n_cols, bool)
     seen[train.rebased().indices] = True
     rows: FloatArray = encoder * seen[:, None].astype(np.float32)

@@ -13,8 +13,8 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.threads import cross_product, matmul
 from fastautorec._compute.top_lists import DotScorer
+from fastautorec._extras import require
 from fastautorec._training.run import FitRun
-from fastautorec.baselines._extras import require
 from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
@@ -129,7 +129,7 @@ class BPR(ImplicitModel):
         check_real("popularity", self.popularity)
 
     def _library_model(self, epochs: int, seed: int, num_threads: int) -> Any:
-        return require("implicit.cpu.bpr", "BPR").BayesianPersonalizedRanking(
+        return require("implicit.cpu.bpr", "BPR", "baselines").BayesianPersonalizedRanking(
             factors=self.factors, learning_rate=self.learning_rate, regularization=self.regularization,
             iterations=epochs, num_threads=1, random_state=seed,
         )  # fmt: skip

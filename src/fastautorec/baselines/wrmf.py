@@ -15,8 +15,8 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.threads import cross_product, run_blocks
 from fastautorec._compute.top_lists import DotScorer
+from fastautorec._extras import require
 from fastautorec._training.run import FitRun
-from fastautorec.baselines._extras import require
 from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
@@ -130,7 +130,7 @@ class WRMF(ImplicitModel):
         check_real("alpha", self.alpha, 0)
 
     def _library_model(self, epochs: int, seed: int, num_threads: int) -> Any:
-        return require("implicit.cpu.als", "WRMF").AlternatingLeastSquares(
+        return require("implicit.cpu.als", "WRMF", "baselines").AlternatingLeastSquares(
             factors=self.factors, regularization=self.regularization, iterations=epochs, num_threads=num_threads,
             random_state=seed,
         )  # fmt: skip
@@ -176,7 +176,7 @@ def warn_of_one_direction(vectors: FloatArray, regularization: float, num_thread
             f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "
             f"`regularization`={regularization:g} is too strong for so few interactions; use a smaller one, such as "
             f"{regularization / 50:g}",
-            stacklevel=6,  # the line that calls fit
+            stacklevel=5,  # the line that calls fit
         )
 
 

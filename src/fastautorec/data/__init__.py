@@ -1,7 +1,7 @@
 """Interaction data: the matrix with its ids and times, rating files, and _splits."""
 
+from fastautorec.data._align import align
 from fastautorec.data._api import read_ratings, split, split_users
-from fastautorec.data._identity import align
 from fastautorec.data._interactions import Interactions
 
 __all__ = ["Interactions", "align", "read_ratings", "split", "split_users"]

@@ -7,15 +7,12 @@ ids of its own stays unchecked.
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Sequence
 from itertools import repeat
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import check_choice, kind
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_matching, check_user_items
 from fastautorec.data import _rearranging as rearranging
@@ -27,7 +24,6 @@ Ids = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]
 
 HASHED = 1 << 16  # ids that are hashed together
-UNKNOWN = ("drop", "keep", "raise")
 MODEL = "the model"
 
 
@@ -131,7 +127,7 @@ def aligned(name: str, other: Any, reference_name: str, reference: Any, times: b
         if move is None:
             ready_made = f"far.align({reference_name}, {name}{way_on})"
             fix = f"{name}.{axis.method}({reference_name}.{axis.attribute}), or {ready_made}"
-            _refuse(axis, name, own, f"`{reference_name}`", ids, fix)
+            refuse(axis, name, own, f"`{reference_name}`", ids, fix)
         wanted[axis], moves[axis] = ids, move
     if not wanted:
         return other
@@ -154,7 +150,7 @@ def check_items(name: str, user_items: Any, model_ids: Ids | None) -> None:
     own = own_ids(user_items, ITEMS)
     if own is None or model_ids is None or same_ids(own, model_ids):
         return
-    _refuse(ITEMS, name, own, MODEL, model_ids, f"{name}.with_items(model.item_ids_)")
+    refuse(ITEMS, name, own, MODEL, model_ids, f"{name}.with_items(model.item_ids_)")
 
 
 def in_order_of(user_items: Any, model_ids: Ids | None) -> Any:
@@ -188,7 +184,7 @@ def rows_in(name: str, user_items: Any, model_ids: Ids | None) -> Places | None:
     rows = places(own, model_ids)
     if is_text(own) != is_text(model_ids) or (rows < 0).any():
         fix = f"{name}.with_users(model.user_ids_) for those that it knows, or fit again to take in new users"
-        _refuse(USERS, name, own, MODEL, model_ids, fix)
+        refuse(USERS, name, own, MODEL, model_ids, fix)
     return rows
 
 
@@ -213,13 +209,13 @@ def _permutation(axis: Axis, own: Ids, ids: Ids) -> Places | None:
     return None if (moves < 0).any() else moves
 
 
-def _refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str) -> NoReturn:
+def refuse(axis: Axis, name: str, own: Ids, reference: str, ids: Ids, fix: str) -> NoReturn:
     """Raise for ids that are not those of the reference."""
     if is_text(own) != is_text(ids):
         mine, theirs = ("texts" if is_text(some) else "integers" for some in (own, ids))
         raise ValueError(
             f"the ids of the {axis.many} of `{name}` are {mine}, those of {reference} {theirs}: {axis.place} 0 is "
-            f"{_first(own)}, in {reference} {_first(ids)}; read both alike, convert the ids of one of them "
+            f"{first_id(own)}, in {reference} {first_id(ids)}; read both alike, convert the ids of one of them "
             f"(Interactions(data, {axis.attribute}=...)), or use {fix} (an integer is found by the text that it prints "
             "as)"
         )
@@ -248,141 +244,12 @@ def differing(axis: Axis, name: str, own: Ids, reference: str, ids: Ids) -> str:
     if common:
         return f"of its {len(own):,} {axis.many}, {common:,} are among {reference}, but nothing belongs to them"
     mine, theirs = ("texts" if is_text(some) else "integers" for some in (own, ids))
+    one, other = first_id(own), first_id(ids)
     if mine == theirs:
-        return f"those of {name} are such as {_first(own)}, those of {reference} such as {_first(ids)}"
-    return (
-        f"the ids of {name} are {mine}, such as {_first(own)}, and those of {reference} {theirs}, such as {_first(ids)}"
-    )
+        return f"those of {name} are such as {one}, those of {reference} such as {other}"
+    return f"the ids of {name} are {mine}, such as {one}, and those of {reference} {theirs}, such as {other}"
 
 
-# --- ready-made splits ------------------------------------------------------------------------------------------------
-
-
-def align(train: Any, *others: Any, unknown: str = "drop") -> tuple[Any, ...]:
-    """Give data sets that were made apart, such as the files of a ready-made split, one numbering of users and items.
-
-    Equal ids are the same user or item. Those of ``train`` keep their rows and columns; the others are moved there.
-
-    Parameters
-    ----------
-    train : Interactions
-        The reference.
-    *others : Interactions
-        Such as validation and test data. Users and items that they lack are empty rows and columns of the result.
-    unknown : {"drop", "keep", "raise"}
-        What to do with users and items of ``others`` that ``train`` does not know. "drop" leaves them out, with a
-        warning that counts them: there is no history to recommend from, and no model to recommend them. "keep" adds
-        them to all results, after those of ``train`` and in the order in which they come: test items that no model can
-        find count as missed. "raise" refuses them.
-
-    Returns
-    -------
-    tuple of Interactions
-        ``train`` and the others, all of one shape and with the same ids; timestamps are kept.
-
-    Raises
-    ------
-    TypeError
-        For anything but Interactions.
-    ValueError
-        If one side has no ids, so that row is compared with row, and the numbers of users or items differ; for an
-        unknown user or item with "raise"; or if nothing is left of one of the others.
-
-    Examples
-    --------
-    >>> import fastautorec as far
-    >>> train = far.Interactions.from_dataframe({"who": ["ann", "bob", "bob"], "what": [10, 10, 20]}, "who", "what")
-    >>> test = far.Interactions.from_dataframe({"who": ["bob", "ann"], "what": [30, 20]}, "who", "what")
-    >>> train, test = far.align(train, test, unknown="keep")
-    >>> train.item_ids
-    array([10, 20, 30])
-    >>> test.user_items.toarray()
-    array([[0., 1., 0.],
-           [0., 0., 1.]], dtype=float32)
-    """
-    check_choice("unknown", unknown, UNKNOWN)
-    everyone = {"train": train} | {f"others[{number}]": other for number, other in enumerate(others)}
-    for name, data in everyone.items():
-        if not hasattr(data, "_ids_given"):
-            raise TypeError(
-                f"`{name}` must be Interactions, which know the ids of their rows and columns, got {kind(data)}; make "
-                "them with Interactions(matrix, user_ids, item_ids)"
-            )
-    everyone = {name: _named(name, data, train) for name, data in everyone.items()}
-    target = [_target(axis, everyone, unknown) for axis in (USERS, ITEMS)]
-    results = [renumbered(data, *target) for data in everyone.values()]
-    _tell_losses(everyone, results)
-    return tuple(results)
-
-
-def _named(name: str, data: Any, train: Any) -> Any:
-    """Return data that have the ids of ``train`` where they have none of their own, row by row."""
-    adopted: dict[str, Ids] = {}
-    for axis in (USERS, ITEMS):
-        own, ids = own_ids(data, axis), own_ids(train, axis)
-        size, wanted = data.shape[axis.number], train.shape[axis.number]
-        if (own is None or ids is None) and size != wanted:
-            bare = name if own is None else "train"
-            raise ValueError(
-                f"`{bare}` must have ids of its {axis.many} to be aligned: there are {size} "
-                f"of them in `{name}` and {wanted} in `train`; give them as Interactions(matrix, user_ids, item_ids)"
-            )
-        if own is None and ids is not None:
-            adopted[axis.attribute] = ids
-    return data._like(check_user_items(name, data), data.timestamps, **adopted) if adopted else data
-
-
-def _target(axis: Axis, everyone: dict[str, Any], unknown: str) -> Ids | None:
-    """Return the ids that all shall have, or None where ``train`` has none."""
-    train, *others = everyone.items()
-    target = own_ids(train[1], axis)
-    if target is None:
-        return None
-    for name, data in others:
-        own = getattr(data, axis.attribute)
-        new = places(own, target) < 0
-        if not new.any() or unknown == "drop":
-            continue
-        if unknown == "raise" or is_text(own) != is_text(target):
-            drop = "unknown='drop'" if is_text(own) != is_text(target) else "unknown='drop' or 'keep'"
-            fix = f"{drop}, or {name}.{axis.method}(train.{axis.attribute})"
-            _refuse(axis, name, own, "`train`", target, fix)
-        target = np.concatenate([target, own[new]])
-    return target
-
-
-def _tell_losses(before: dict[str, Any], after: Sequence[Any]) -> None:
-    """Warn of what was left out; refuse where nothing is left."""
-    told = []
-    for (name, data), result in zip(before.items(), after, strict=True):
-        if data is result:
-            continue
-        lost = {axis.many: _lost(data, result, axis) for axis in (USERS, ITEMS)}
-        if data.nnz and not result.nnz:
-            raise ValueError(
-                f"nothing is left of `{name}`: `train` knows {data.shape[0] - lost['users']:,} of its "
-                f"{data.shape[0]:,} users and {data.shape[1] - lost['items']:,} of its {data.shape[1]:,} items; see "
-                f"that the ids are written alike, such as {_first_ids(data)} here and {_first_ids(after[0])} in `train`"
-            )
-        if any(lost.values()):
-            told.append(
-                f"of `{name}` {lost['users']:,} of {data.shape[0]:,} users and {lost['items']:,} of "
-                f"{data.shape[1]:,} items, with {data.nnz - result.nnz:,} of {data.nnz:,} interactions"
-            )
-    if told:
-        warnings.warn(
-            f"left out what `train` does not know: {'; '.join(told)} (unknown='keep' keeps them)", stacklevel=3
-        )
-
-
-def _lost(data: Any, result: Any, axis: Axis) -> int:
-    old, new = getattr(data, axis.attribute), getattr(result, axis.attribute)
-    return 0 if old is new else int((places(old, new) < 0).sum())
-
-
-def _first_ids(data: Any) -> str:
-    return f"user {_first(data.user_ids)} and item {_first(data.item_ids)}"
-
-
-def _first(ids: Ids) -> str:
+def first_id(ids: Ids) -> str:
+    """Return the first id as it is written in Python."""
     return repr(ids[:1].tolist()[0]) if len(ids) else "none"

@@ -13,8 +13,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
-from fastautorec._compute.strangers import Knowing, popularity_scorer, strangers
-from fastautorec._compute.top_lists import Scorer, top_lists
+from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
 from fastautorec.data import _identity as identity
 from fastautorec.data._splits import who_has_enough
 from fastautorec.evaluation._ranks import RankRecorder

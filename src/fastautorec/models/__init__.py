@@ -1,6 +1,6 @@
-"""Recommenders: what is optimised. How is the backends' business, when is the training loop's."""
+"""Recommenders, which say what is optimised; `_training` says in which order, and backends how."""
 
-from fastautorec.models._base import Recommender
+from fastautorec.models._recommender import Recommender
 from fastautorec.models.autorec import AutoRec
 from fastautorec.models.ease import EASE
 from fastautorec.models.linear import NCEPLRec, Popularity, PureSVD

@@ -1,34 +1,52 @@
-"""What a fitted model is asked: recommendations, scores, similar items, their names."""
+"""Answers of a fitted model: lists of the best items, all scores, items that are alike, their names."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import Default, adapted, check_bool, check_int
 from fastautorec._compute import get_backend
+from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_ids
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.top_lists import Scorer
+from fastautorec._compute.top_lists import (
+    DotScorer,
+    Lists,
+    MaskedScorer,
+    Scorer,
+    lists_of,
+    popularity_scorer,
+    strangers,
+    top_lists,
+)
+from fastautorec._training.closed_form import Encoder, contiguous
+from fastautorec.data import _identity as identity
 from fastautorec.data import split
 from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
-from fastautorec.models._estimator import Estimator
-from fastautorec.models._lists import alike, all_scores, best_items
+from fastautorec.exceptions import NotFittedError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+LIVE = ("num_threads",)  # parameters that change no result and may be set at any time
 LIST_LENGTH = Default(10)
 HIDDEN_HALF = (0.5, 0.5)  # of a history, the odd item to the half that is known
 
 
-class Answering(Estimator):
-    """Base of the models as their users meet them once they are fitted.
+class Answering(ABC):
+    """Fitted models; a subclass scores histories and has a vector for each item.
 
-    A subclass scores histories and has a vector for each item.
+    ``fitted_params_`` is the copy of the parameters that ``fit`` makes, and what a fitted model computes with. Every
+    answer is given by `_as_fitted`, so no parameter can be forgotten, and one request sees one fit even where another
+    thread fits the model anew.
     """
+
+    fitted_params_: dict[str, Any]
 
     device: str
     num_threads: int | None
@@ -49,7 +67,7 @@ class Answering(Estimator):
     ) -> tuple[IdArray, FloatArray]:
         """Return the best items for histories; new users need no retraining.
 
-        A history in which there is nothing to go by, empty or of items that nobody had in ``fit``, gets the most
+        A history in which there is nothing to go by, empty or of items that had no user in ``fit``, gets the most
         popular items, unless the model has an answer of its own for it, from biases say.
 
         Parameters
@@ -62,7 +80,7 @@ class Answering(Estimator):
         filter_already_liked_items : bool
             Leave out the items of the history.
         filter_items : int array, optional
-            Items that nobody shall get.
+            Items that must not be listed.
         items : int array, optional
             Choose among these items only.
 
@@ -96,7 +114,14 @@ class Answering(Estimator):
         backend = model._backend()
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
-            return best_items(model, backend, history, n_top, known, allowed, on_device)
+            ids, scores = lists_of(model._scorer(), backend, history, n_top, known, allowed, on_device)
+            best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
+            rows = strangers(model, history, np.flatnonzero(best == 0))
+            if len(rows):
+                theirs, places = history.take_rows(rows), backend.to_device(rows) if on_device else rows
+                popular = popularity_scorer(model, backend)
+                ids[places], scores[places] = lists_of(popular, backend, theirs, n_top, known, allowed, on_device)
+            return ids, scores
 
     def predict(self, user_items: Any, items: Any = None) -> FloatArray:
         """Return the scores of all items, or of ``items`` in the order given, for histories.
@@ -123,7 +148,7 @@ class Answering(Estimator):
     def similar_items(self, itemids: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
         """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
 
-        An item whose vector is zero, such as one that nobody had in ``fit``, is nobody's neighbour and has none.
+        An item whose vector is zero, such as one without users in ``fit``, is no neighbour of any and has none.
 
         Parameters
         ----------
@@ -220,13 +245,50 @@ class Answering(Estimator):
     def _item_vectors(self) -> FloatArray:
         """Return one vector for each item, float32 (n, d), for similarities."""
 
-    @abstractmethod
-    def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
-        """Return checked histories."""
+    # --- what was fitted ----------------------------------------------------------------------------------------------
+
+    def _require_fitted(self) -> None:
+        if not hasattr(self, "n_items_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit(user_items) first")
+
+    def _as_fitted(self) -> Self:
+        """Return the fitted model with the parameters that it was fitted with.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        self._require_fitted()
+        state = vars(self)
+        fitted = self.__new__(type(self))
+        fitted.__dict__.update(state)
+        fitted.__dict__.update(fitted.fitted_params_)
+        fitted.__dict__.update((name, state[name]) for name in LIVE)
+        return fitted
 
     def _backend(self) -> Backend:
         """Return the backend of the fitted arrays."""
         return get_backend(vars(self).get("device_", self.device), self.num_threads)
+
+    def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
+        self._require_fitted()
+        identity.check_items(name, user_items, self.item_ids_)
+        backend = self._backend()
+        with backend.active():
+            return backend.inputs.user_items(name, user_items, self.n_items_)
+
+    def _units(self, encoder: Encoder, user_items: Any) -> FloatArray:
+        """Return the hidden units of histories, without the column of an intercept."""
+        history, backend = self._check_history(self._in_order(user_items)), self._backend()
+        with backend.active():
+            hidden = encoder.hidden(backend, encoder.inputs(backend.put(history).rows(0, history.shape[0])))
+            units = contiguous(hidden[:, : encoder.weight.shape[1]])
+            return units if backend.inputs.on_device(user_items) else backend.to_host(units)
+
+    def _in_order(self, user_items: Any) -> Any:
+        """Return histories with the columns of the model, for results that count no columns."""
+        return identity.in_order_of(user_items, self.item_ids_)
 
     def _allowed(self, items: Any, filter_items: Any) -> npt.NDArray[np.bool_] | None:
         """Return for each item whether it may be listed, or None where all may."""
@@ -241,3 +303,47 @@ class Answering(Estimator):
         if not allowed.any():
             raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
         return allowed
+
+
+def all_scores(model: Answering, backend: Backend, history: Csr, items: IdArray | None) -> FloatArray:
+    """Return the scores (q, n) of all items, or of some, where the backend has its arrays."""
+
+    def scores_of(scorer: Scorer, rows: Csr) -> FloatArray:
+        if items is not None:
+            scorer = scorer.take(backend.to_device(items))
+        scores = backend.empty(rows.shape[0], scorer.n_items)
+        there, everyone = backend.put(rows).rows(0, rows.shape[0]), slice(0, rows.shape[0])
+        scorer.score(backend, scorer.prepare(backend, there), everyone, slice(0, scorer.n_items), scores)
+        return scores
+
+    scores = scores_of(model._scorer(), history)
+    rows = strangers(model, history, np.flatnonzero(backend.to_host((scores == 0).all(axis=1))))
+    if len(rows):
+        scores[backend.to_device(rows)] = scores_of(popularity_scorer(model, backend), history.take_rows(rows))
+    return scores
+
+
+def alike(model: Answering, backend: Backend, queries: IdArray, n_top: int) -> Lists:
+    """Return ids and cosines (q, n_top) of the items nearest to each query, the query itself first.
+
+    A vector of zeros has no direction: such an item is no neighbour of any and has none.
+    """
+    ids, scores = np.full((len(queries), n_top), -1, np.int32), np.full((len(queries), n_top), np.nan, np.float32)
+    ids[:, 0], scores[:, 0] = queries, 1
+    if n_top == 1:
+        return ids, scores
+    vectors = model._item_vectors()
+    norms = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
+    nowhere = backend.to_host(norms)[:, 0] == 0
+    unit = vectors / np.where(norms > 0, norms, np.float32(1))
+    neighbours: Scorer = DotScorer(lambda on, rows: on.encode(rows, unit), unit)
+    if nowhere.any():
+        neighbours = MaskedScorer(neighbours, np.flatnonzero(nowhere))
+    themselves = backend.put(Csr(np.arange(len(queries) + 1), queries, None, len(nowhere)))
+
+    def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
+        ids[start:stop, 1:], scores[start:stop, 1:] = backend.to_host(best), backend.to_host(values)
+
+    top_lists(backend, neighbours, themselves, lambda _start, _stop: n_top - 1, themselves, store)
+    ids[nowhere[queries], 1:], scores[nowhere[queries], 1:] = -1, np.nan
+    return ids, scores

@@ -1,31 +1,40 @@
-"""What the models of the AutoRec family share: parameters, the start of training, its phases, and what is left."""
+"""Base of the AutoRec family: the parameters that all of its models have, their checks, ``fit`` and ``partial_fit``."""
 
 from __future__ import annotations
 
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import partial
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from fastautorec._checks import Default, check_bool, check_choice, check_int, check_random_state, check_rate, check_real
-from fastautorec._compute.csr import Csr
-from fastautorec._compute.protocol import ACTIVATIONS, Backend, FloatArray
+from fastautorec._checks import (
+    Default,
+    adapted,
+    check_bool,
+    check_choice,
+    check_int,
+    check_metric,
+    check_random_state,
+    check_rate,
+    check_real,
+)
+from fastautorec._compute.protocol import ACTIVATIONS, FloatArray
+from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training import checkpoint as _checkpoint
-from fastautorec._training.epochs import EMBEDDING, PREDICTION, SCHEDULES, Phase
-from fastautorec._training.losses import Loss
-from fastautorec._training.network import Network
-from fastautorec._training.run import FitRun, Progress
-from fastautorec.models._encoder import EncoderModel
-from fastautorec.models._heads import check_metric, check_penalties
-from fastautorec.models._memory_plan import Plan
-from fastautorec.models._session import BATCH_SIZE, Seeds, Session, discount
+from fastautorec._training.closed_form import Encoder, check_penalties
+from fastautorec._training.epochs import MODES, SCHEDULES, Options
+from fastautorec._training.fit import Objective, fit_autoencoder, go_on
+from fastautorec._training.run import FitRun, ProgressBar, Seeds
+from fastautorec._training.validation import validation_metric
+from fastautorec.models._memory_plan import Plan, plan_of_training
+from fastautorec.models._recommender import Recommender
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,6 +43,7 @@ FACTORS = Default(200)
 INITS = ("random", "svd")
 INTERCEPTS = ("history", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
+SOLVERS = ("exact", "gradient")
 
 # The paper says relu and a grid for the number of units (section 4.2). It leaves open the optimiser, its rate, the
 # batch size and the number of epochs.
@@ -44,21 +54,12 @@ PAPER: dict[str, Any] = {
 }  # fmt: skip
 
 
-class FittedAutoencoder(EncoderModel):
-    """Fitted attributes of the family, apart from the parameters that a dataclass collects."""
-
-    _arrays: ClassVar[tuple[str, ...]] = (*EncoderModel._arrays, "embedding_head_")
-
-    embedding_head_: FloatArray | None
-    regularization_: float | None
-    decays_: dict[str, tuple[float, float]]
-    best_epochs_: tuple[int, ...]
-    skipped_users_: int
-
-
 @dataclass(repr=False, eq=False)
-class AutoencoderModel(FittedAutoencoder):
-    """Base of the AutoRec family; its fields are the parameters that all of its models have."""
+class Autoencoder(Recommender):
+    """Base of the AutoRec family; its fields are the parameters that all of its models have.
+
+    A model says its objective; `fit_autoencoder` fits it. Scores are D₁ h₁ with h₁ = [act(xW + b), g].
+    """
 
     factors: int = FACTORS
     _: KW_ONLY
@@ -83,8 +84,12 @@ class AutoencoderModel(FittedAutoencoder):
     device: str = "auto"
     num_threads: int | None = None
 
-    output_head: ClassVar[str] = PREDICTION
+    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "decoder_", "embedding_head_")
     _paper: ClassVar[dict[str, Any]] = PAPER
+
+    encoder_: ClassVar[FloatArray]
+    encoder_bias_: ClassVar[FloatArray | None]
+    decoder_: ClassVar[FloatArray]
 
     @classmethod
     def paper(cls, **overrides: Any) -> Self:
@@ -94,19 +99,19 @@ class AutoencoderModel(FittedAutoencoder):
         """
         return cls(**{**cls._paper, **overrides})
 
-    # --- what a model says --------------------------------------------------------------------------------------------
-
     @abstractmethod
-    def _losses(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> dict[str, Loss]:
-        """Return the loss of each head, for item counts among m users."""
+    def _objective(self) -> Objective:
+        """Return what the model minimises."""
 
-    @abstractmethod
-    def _phases(self) -> tuple[Phase, ...]:
-        """Return the phases of training."""
+    def _options(self) -> Options:
+        """Return how it is fitted."""
+        given = {option.name: getattr(self, option.name) for option in fields(Options)}
+        intercept = self.intercept if self.fit_intercept else None
+        return Options(**{**given, "intercept": intercept, "epochs": self._epochs_of_phases()})
 
     def _epochs_of_phases(self) -> tuple[int, ...]:
         """Return the largest number of epochs of each phase."""
-        phases = self._phases()
+        phases = self._objective().phases
         if isinstance(self.epochs, Integral):
             return (check_int("epochs", self.epochs, 0),) * len(phases)
         if not isinstance(self.epochs, (list, tuple, np.ndarray)):
@@ -115,23 +120,6 @@ class AutoencoderModel(FittedAutoencoder):
             names = " and ".join(phase.name for phase in phases)
             raise ValueError(f"`epochs` must be one number or one for each phase ({names}), got {len(self.epochs)}")
         return tuple(check_int("epochs", epochs, 0) for epochs in self.epochs)
-
-    def _head_weight(self, head: str) -> float:
-        """Return the factor of a head's loss in the objective."""
-        return 1.0
-
-    def _solves_prediction(self) -> bool:
-        """Return whether the prediction head is solved exactly once the embedding phase is over."""
-        return False
-
-    def _spectrum_power(self) -> float:
-        """Return the exponent of the singular values in an encoder from them."""
-        return 1.0
-
-    def _most_factors(self, n_vectors: int) -> int | None:
-        if self.init != "svd":
-            return None
-        return 2 * n_vectors if self.activation == "relu" else n_vectors  # mirrored pairs
 
     # --- fitting ------------------------------------------------------------------------------------------------------
 
@@ -183,26 +171,21 @@ class AutoencoderModel(FittedAutoencoder):
         ModelFileError
             If ``resume`` is no checkpoint, is damaged, or belongs to another model, other data or another version.
         """
-        paths = {
-            name: None if path is None else Path(path) for name, path in {"path": checkpoint, "resume": resume}.items()
-        }
+        path, earlier = (None if path is None else Path(path) for path in (checkpoint, resume))
         return self._run_fit(
             user_items, validation, callbacks, show_progress,
-            checkpoint=_checkpoint.Checkpoint(**paths, data=user_items),
+            checkpoint=_checkpoint.Checkpoint(path, earlier, user_items) if path or earlier else None,
             keep_on_interrupt=check_bool("keep_on_interrupt", keep_on_interrupt),
         )  # fmt: skip
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
-        if run.checkpoint.active:
+        if run.checkpoint is not None:
             run.checkpoint.identify(
                 _checkpoint.identity(type(self).__name__, self.get_params(), run.train, run.validation)
             )
-        saved = run.checkpoint.load()
-        seeds = self._seeds() if saved is None else Seeds(**saved[0]["notes"]["seeds"])
-        return Session(self, run, seeds).fit(check_random_state(self.random_state), saved)
-
-    def _seeds(self) -> Seeds:
-        return Seeds.drawn(copy.deepcopy(check_random_state(self.random_state)))
+        rng = check_random_state(self.random_state)
+        metric = partial(validation_metric, self, run=run, metric=self.metric)
+        return fit_autoencoder(run, self._objective(), self._options(), rng, metric)
 
     def partial_fit(self, user_items: Any, epochs: int = 1, *, learning_rate: float | None = None) -> Self:
         """Go on training on the rows of new users, with the last phase of the mode and nothing to stop early.
@@ -246,28 +229,43 @@ class AutoencoderModel(FittedAutoencoder):
         check_int("epochs", epochs, 1)
         if learning_rate is not None:
             model.learning_rate = check_real("learning_rate", learning_rate, 0, above=True)
-        backend = model._backend()
-        with backend.active():
-            self.__dict__.update(model._go_on(backend, train, epochs))
+        backend, seeds = model._backend(), Seeds.drawn(copy.deepcopy(check_random_state(model.random_state)))
+        with backend.active(), ProgressBar(type(self).__name__, show=False) as progress:
+            run = FitRun(backend, train, None, (), progress)
+            self.__dict__.update(go_on(run, model._objective(), model._options(), seeds, epochs, vars(model)))
         return self
 
-    def _go_on(self, backend: Backend, train: Csr, epochs: int) -> dict[str, Any]:
-        assert self.item_counts_ is not None  # every version has kept those of this family
-        weights: FloatArray = self.decoder_
-        if self.popularity_discount:
-            weights = weights / backend.to_device(discount(self.item_counts_, self.popularity_discount))
-        heads = {self.output_head: weights}
-        if self.embedding_head_ is not None:
-            heads[EMBEDDING] = self.embedding_head_
-        k = self.encoder_.shape[1]
-        bias = backend.zeros(1, k) if self.encoder_bias_ is None else self.encoder_bias_[None]
-        network = Network(self.encoder_, bias, heads)
-        with Progress(type(self).__name__, show=False) as progress:
-            run = FitRun(backend, train, None, (), progress)
-            session = Session(self, run, self._seeds(), self.item_counts_, self.n_users_)
-            return session.go_on(network, self._phases()[-1], epochs)
+    # --- what a fitted model computes with ----------------------------------------------------------------------------
 
-    # --- checks and what the base class asks for ----------------------------------------------------------------------
+    def embed(self, user_items: Any) -> FloatArray:
+        """Return the hidden units of histories.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (q, n)
+
+        Returns
+        -------
+        float32 (q, factors)
+        """
+        model = self._as_fitted()
+        return model._units(model._encoder(), user_items)
+
+    def _encoder(self) -> Encoder:
+        intercept = self.intercept if self.fit_intercept else None
+        return Encoder(self.encoder_, self.encoder_bias_, self.activation, self.normalize, intercept)
+
+    def _scorer(self) -> DotScorer:
+        return self._encoder().scorer(self.decoder_)
+
+    def _item_vectors(self) -> FloatArray:
+        return self.encoder_
+
+    # --- checks and plans ---------------------------------------------------------------------------------------------
+
+    def _adapt_to(self, n_vectors: int) -> None:
+        if self.init == "svd":  # mirrored pairs of vectors with relu
+            self.factors = adapted(self.factors, n_vectors * (2 if self.activation == "relu" else 1))
 
     def _check_params(self) -> None:
         check_int("factors", self.factors, 1)
@@ -294,12 +292,20 @@ class AutoencoderModel(FittedAutoencoder):
         check_int("patience", self.patience, 1)
         check_metric(self.metric)
 
+    def _check_two_heads(self, mode: str, solver: str, embedding_weight: float) -> None:
+        """Raise unless the parameters are usable, with those that the two-headed models share."""
+        check_choice("mode", mode, tuple(MODES))
+        check_choice("solver", solver, SOLVERS)
+        Autoencoder._check_params(self)
+        check_real("embedding_weight", embedding_weight, 0)
+
     def _check_epochs(self) -> None:
         """Raise if the scores would come from a head that is neither solved nor trained."""
-        epochs, phases = self._epochs_of_phases(), self._phases()
+        epochs, objective = self._epochs_of_phases(), self._objective()
+        phases = objective.phases
         trained = {head for number, phase in zip(epochs, phases, strict=True) if number for head in phase.heads}
-        solved = self.init == "svd" or (trained and len(phases) > 1 and self._solves_prediction())
-        if not solved and self.output_head not in trained:
+        solved = self.init == "svd" or (trained and len(phases) > 1 and objective.solves_prediction)
+        if not solved and objective.output not in trained:
             where = f" in the {phases[-1].name} phase" if trained else ""
             raise ValueError(
                 f"`epochs` must be >= 1{where} with init='random', got {self.epochs}; use init='svd' for the exact "
@@ -308,33 +314,4 @@ class AutoencoderModel(FittedAutoencoder):
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         """Return the plan of the exact solutions or, where it needs more, of training."""
-        exact = super()._plan(m, n, nnz)
-        if not any(self._epochs_of_phases()):
-            return exact
-        heads = len({head for phase in self._phases() for head in phase.heads})
-        weights = 4 * n * (self.factors + heads * (self.factors + self.fit_intercept))
-        batch = min(self.batch_size or BATCH_SIZE, m)
-        parts = self._always(m, n) | {
-            "weights and their copy in the fitted model": 2 * weights,
-            "moments of the optimiser": {"sgd": 0}.get(self.optimizer, 2) * weights,
-            "the best weights so far": weights,
-            "hidden units of a batch and their gradients": 2 * 4 * batch * (self.factors + self.fit_intercept),
-        }
-        device = self._always_on_device(m, n, nnz) | {
-            "weights, their moments, the best and the fitted ones": 5 * weights,
-            "gradients of a step": 4 * n * (self.factors + self.fit_intercept),
-        }
-        if self.init == "svd":
-            parts, device = (max(both, key=lambda p: sum(p.values())) for both in (
-                (parts, exact.parts), (device, exact.device_parts)
-            ))  # fmt: skip
-        return replace(exact, parts=parts, tiles=exact.tiles | {"users in a batch": batch}, device_parts=device)
-
-    def _activation(self) -> str:
-        return self.activation
-
-    def _normalize(self) -> str | None:
-        return self.normalize
-
-    def _intercept(self) -> str | None:
-        return self.intercept if self.fit_intercept else None
+        return plan_of_training(type(self).__name__, self._objective(), self._options(), self.num_threads, m, n, nnz)

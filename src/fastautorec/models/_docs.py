@@ -79,8 +79,12 @@ embedding_weight : float
     ω ≥ 0, weight of the embedding head's loss in the objective."""
 
 FITTED = """\
-encoder_, encoder_bias_, decoder_
-    See `EncoderModel`; ``decoder_`` holds the head that recommends, popularity discount included.
+encoder_ : float32 (n, k)
+    Encoder W, one row for each item.
+encoder_bias_ : float32 (k,) or None
+    Encoder bias b.
+decoder_ : float32 (n, k) or (n, k + 1)
+    The head that recommends, popularity discount included, with the intercept in the last column where there is one.
 embedding_head_ : float32 (n, k + 1) or None
     The other head, where it was trained.
 history_ : list of dict

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES
+from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._compute.top_lists import tile_shape
+from fastautorec._training import closed_form as _exact
+from fastautorec._training.epochs import Options
+from fastautorec._training.fit import BATCH_SIZE, Objective
+
 DEVICE_ENTRY = 56  # bytes of an interaction that is being indexed by item on a GPU
 DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
 DEVICE_DOUBLE = 128 << 20  # bytes of a product in double precision
-
-
-def device_parts(m: int, n: int, nnz: int, score_bytes: int) -> dict[str, int]:
-    """Return what every model needs on a GPU."""
-    return {
-        "interactions": 8 * (m + 1) + 4 * nnz,
-        "index by item of a tile": DEVICE_ENTRY * min(nnz, DEVICE_INDEXED),
-        "scores of a tile": score_bytes,
-    }
+PANEL_BYTES = 128  # for each item, of a packed panel of columns in the native core
+THREAD_BYTES = 16 << 20  # measured
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,79 @@ class Plan:
             rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self.device_parts.items()]
             rows += [f"  {'predicted peak':<40}{self.device_bytes / 1e6:12,.1f} MB"]
         return "\n".join(rows)
+
+
+def device_parts(m: int, n: int, nnz: int) -> dict[str, int]:
+    """Return what every model needs on a GPU."""
+    users, items = tile_shape(DEVICE_SCORES, m, n)
+    return {
+        "interactions": 8 * (m + 1) + 4 * nnz,
+        "index by item of a tile": DEVICE_ENTRY * min(nnz, DEVICE_INDEXED),
+        "scores of a tile": 4 * users * items,
+    }
+
+
+def host_parts(m: int, n: int, num_threads: int | None) -> dict[str, int]:
+    """Return what every model with an encoder needs."""
+    threads = resolve_num_threads(num_threads)
+    return {
+        "row pointers": 8 * (m + 1),
+        "packed columns of the threads": threads * 2 * PANEL_BYTES * n,
+        "buffers of BLAS and of the threads": threads * THREAD_BYTES,
+    }
+
+
+def plan_of_exact(title: str, k: int, num_threads: int | None, m: int, n: int, nnz: int) -> Plan:
+    """Return the plan of the exact solutions of a model with k hidden units."""
+    width = min(k + _exact.OVERSAMPLING, n)
+    users = min(m, _exact.tile_users(k + 1, m, nnz))
+    embedding = {
+        "weights of the users": 16 * m,
+        "blocks of the subspace iteration": n * width * 4 * 4 + 3 * 8 * width * width,
+    }
+    prediction = {
+        "hidden units of a tile of users": 4 * users * (k + 1),
+        "input of a tile of users": 8 * (users * nnz // m),
+        "encoder, accumulators and decoder": 4 * n * (3 * k + 2) + 4 * 8 * (k + 1) ** 2,
+    }
+    peak = max(embedding, prediction, key=lambda parts: sum(parts.values()))
+    score_users, score_items = tile_shape(HOST_SCORES, m, n)
+    tiles = {
+        "users in a fit tile": users,
+        "users in a score tile": score_users,
+        "items in a score tile": score_items,
+    }
+    device = device_parts(m, n, nnz) | {
+        "embedding target": 4 * nnz,
+        "blocks of the subspace iteration": n * width * (3 * 4 + 8),
+        "hidden units of a tile of users": 4 * min(m, 8 * _exact.tile_users(k + 1, m, nnz)) * (k + 1),
+        "a product in double precision": min(DEVICE_DOUBLE, 8 * max(m, n) * (k + 1)),
+        "encoder, accumulators and decoder": 4 * n * (3 * k + 2),
+    }
+    return Plan(title, (m, n), nnz, host_parts(m, n, num_threads) | peak, tiles, device)
+
+
+def plan_of_training(
+    title: str, objective: Objective, options: Options, num_threads: int | None, m: int, n: int, nnz: int
+) -> Plan:
+    """Return the plan of the exact solutions or, where it needs more, of training."""
+    exact = plan_of_exact(title, options.factors, num_threads, m, n, nnz)
+    if not any(options.epochs):
+        return exact
+    width = options.factors + (options.intercept is not None)
+    weights = 4 * n * (options.factors + len(objective.losses) * width)
+    batch = min(options.batch_size or BATCH_SIZE, m)
+    parts = host_parts(m, n, num_threads) | {
+        "weights and their copy in the fitted model": 2 * weights,
+        "moments of the optimiser": {"sgd": 0}.get(options.optimizer, 2) * weights,
+        "the best weights so far": weights,
+        "hidden units of a batch and their gradients": 2 * 4 * batch * width,
+    }
+    device = device_parts(m, n, nnz) | {
+        "weights, their moments, the best and the fitted ones": 5 * weights,
+        "gradients of a step": 4 * n * width,
+    }
+    if options.init == "svd":
+        parts = max(parts, exact.parts, key=lambda sizes: sum(sizes.values()))
+        device = max(device, exact.device_parts, key=lambda sizes: sum(sizes.values()))
+    return replace(exact, parts=parts, tiles=exact.tiles | {"users in a batch": batch}, device_parts=device)

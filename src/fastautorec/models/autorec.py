@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from fastautorec._training.epochs import PREDICTION, Phase
-from fastautorec._training.losses import Loss, SquaredError
-from fastautorec.models._autoencoder import AutoencoderModel
+from fastautorec._training.epochs import PREDICTION
+from fastautorec._training.fit import Objective
+from fastautorec._training.losses import squared_error
+from fastautorec.models._autoencoder import Autoencoder
 from fastautorec.models._docs import document
 
 
 @document
 @dataclass(repr=False, eq=False, kw_only=True)
-class AutoRec(AutoencoderModel):
+class AutoRec(Autoencoder):
     r"""Autoencoder of the interactions, trained by squared error over all items.
 
     .. math:: \min_{W, b, D, c} \; \sum_i \lVert r_i - D h_i - g_i c \rVert^2
@@ -53,8 +51,5 @@ class AutoRec(AutoencoderModel):
     (2, 3)
     """
 
-    def _losses(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> dict[str, Loss]:
-        return {PREDICTION: SquaredError()}
-
-    def _phases(self) -> tuple[Phase, ...]:
-        return (Phase(PREDICTION, ((PREDICTION,),)),)
+    def _objective(self) -> Objective:
+        return Objective.one_headed(PREDICTION, squared_error)

@@ -8,12 +8,11 @@ import numpy as np
 
 from fastautorec._checks import check_real
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.protocol import DEVICE_SCORES, Backend, FloatArray, IdArray
+from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.threads import run_blocks, spd_inverse
-from fastautorec._compute.top_lists import tile_shape
 from fastautorec._training.run import FitRun
-from fastautorec.models._base import Recommender
 from fastautorec.models._memory_plan import Plan, device_parts
+from fastautorec.models._recommender import Recommender
 
 COUNT_ROWS = 128  # of the item-item matrix in one piece of work
 
@@ -89,9 +88,8 @@ class EASE(Recommender):
         return self.item_weights_
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
-        users, items = tile_shape(DEVICE_SCORES, m, n)
         parts = {"row pointers": 8 * (m + 1), "item-item matrices": 36 * n * n}
-        device = device_parts(m, n, nnz, 4 * users * items) | {"item-item matrix": 4 * n * n}
+        device = device_parts(m, n, nnz) | {"item-item matrix": 4 * n * n}
         return Plan("EASE", (m, n), nnz, parts, device_parts=device)
 
 

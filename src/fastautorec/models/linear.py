@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fastautorec._checks import Default, check_choice, check_int, check_random_state, check_real
-from fastautorec._compute.protocol import DEVICE_SCORES, NUMERATORS, FloatArray
-from fastautorec._compute.strangers import constant_scorer
-from fastautorec._compute.top_lists import DotScorer, tile_shape
-from fastautorec._training.closed_form import INTERACTIONS, Encoder
+from fastautorec._checks import Default, adapted, check_choice, check_int, check_random_state, check_real
+from fastautorec._compute.protocol import NUMERATORS, FloatArray
+from fastautorec._compute.top_lists import DotScorer, constant_scorer
+from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun
-from fastautorec.models._base import Recommender
-from fastautorec.models._encoder import EncoderModel
-from fastautorec.models._heads import RidgeHead, check_penalties, svd_encoder, validation_metric
-from fastautorec.models._memory_plan import Plan, device_parts
+from fastautorec._training.validation import validation_metric
+from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
+from fastautorec.models._recommender import Recommender
 
 PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
 PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
@@ -62,11 +61,60 @@ class Popularity(Recommender):
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         parts = {"row pointers": 8 * (m + 1), "counts": 12 * n}
-        users, items = tile_shape(DEVICE_SCORES, m, n)
-        return Plan("Popularity", (m, n), nnz, parts, device_parts=device_parts(m, n, nnz, 4 * users * items))
+        return Plan("Popularity", (m, n), nnz, parts, device_parts=device_parts(m, n, nnz))
 
 
-class PureSVD(EncoderModel):
+class LinearModel(Recommender):
+    """Base of the linear models with an encoder, of which the AutoRec family is a generalisation.
+
+    Attributes
+    ----------
+    encoder_ : float32 (n, k)
+        Encoder W, one row for each item.
+    decoder_ : float32 (n, k)
+        Prediction head D.
+    """
+
+    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "decoder_")
+
+    factors: int
+    encoder_: FloatArray
+    encoder_bias_: None
+    decoder_: FloatArray
+
+    def embed(self, user_items: Any) -> FloatArray:
+        """Return the hidden units of histories.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (q, n)
+
+        Returns
+        -------
+        float32 (q, factors)
+        """
+        model = self._as_fitted()
+        return model._units(linear_encoder(model.encoder_), user_items)
+
+    def _adapt_to(self, n_vectors: int) -> None:
+        self.factors = adapted(self.factors, n_vectors)
+
+    def _scorer(self) -> DotScorer:
+        return linear_encoder(self.encoder_).scorer(self.decoder_)
+
+    def _item_vectors(self) -> FloatArray:
+        return self.encoder_
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        return plan_of_exact(type(self).__name__, self.factors, self.num_threads, m, n, nnz)
+
+
+def linear_encoder(weight: FloatArray) -> Encoder:
+    """Return the encoder H = X W."""
+    return Encoder(weight, None, "identity", normalize=None, intercept=None)
+
+
+class PureSVD(LinearModel):
     """Truncated SVD of the interactions: scores are x V Vᵀ, the projection of a history on the leading directions.
 
     Parameters
@@ -108,7 +156,7 @@ class PureSVD(EncoderModel):
         return {"encoder_": vectors, "encoder_bias_": None, "decoder_": vectors}
 
 
-class NCEPLRec(EncoderModel):
+class NCEPLRec(LinearModel):
     """Projected linear recommendation with the NCE embedding, the linear ancestor of NCE-AutoRec.
 
     W = V Σ^½ from the truncated SVD of R* (Eq. 16), then ridge regression of R on R W.
@@ -168,11 +216,14 @@ class NCEPLRec(EncoderModel):
         target = SquaredError(weights).on(run.backend)
         weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
         run.record("embedding")
-        encoder = Encoder(weight, None, "identity", None, intercept=None)
         fitted: dict[str, Any] = {"encoder_": weight, "encoder_bias_": None}
-        penalty, decoder = RidgeHead(run, encoder).choose(
+        ridge = accumulate_ridge(run.backend, run.train, linear_encoder(weight), 0.0, 0, run.step)
+        penalty, decoder = ridge.choose(
+            run,
+            "prediction",
             check_penalties(self.regularization, run.validation is not None),
-            lambda decoder: validation_metric(self, fitted | {"decoder_": decoder}, run),
-            lambda penalty, metric: run.record("prediction", regularization=penalty, metric=metric),
+            0.0,
+            lambda decoder: fitted | {"decoder_": decoder},
+            partial(validation_metric, self, run=run),
         )
         return fitted | {"decoder_": decoder, "regularization_": penalty}

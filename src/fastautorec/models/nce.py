@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
-
-import numpy as np
-import numpy.typing as npt
 
 from fastautorec._checks import Default, check_choice, check_real
 from fastautorec._compute.protocol import NUMERATORS
-from fastautorec._training.losses import Loss, SquaredError, item_weights
+from fastautorec._training.fit import Objective
+from fastautorec._training.losses import weighted_error
+from fastautorec.models._autoencoder import PAPER, Autoencoder
 from fastautorec.models._docs import document
-from fastautorec.models._two_headed import TwoHeadedModel
 
 FACTORS = Default(300)
 TARGETS = ("nce", "power")
@@ -21,7 +20,7 @@ TARGETS = ("nce", "power")
 
 @document
 @dataclass(repr=False, eq=False, kw_only=True)
-class NCEAutoRec(TwoHeadedModel):
+class NCEAutoRec(Autoencoder):
     r"""Two-headed AutoRec with the closed-form noise contrastive estimation target.
 
     .. math:: \min \; \sum_i \lVert r_i - D h_i - g_i c \rVert^2 + \omega \lVert r^*_i - E h_i - g_i e \rVert^2
@@ -83,6 +82,8 @@ class NCEAutoRec(TwoHeadedModel):
 
     factors: int = field(default=FACTORS, kw_only=False)
     mode: str = "limited"
+    solver: str = "exact"
+    embedding_weight: float = 1.0
     beta: float = 1.0
     numerator: str = "users"
     target: str = "nce"
@@ -94,16 +95,16 @@ class NCEAutoRec(TwoHeadedModel):
     popularity_discount: float = 0.15
     epochs: int | Sequence[int] = 0
 
-    _paper: ClassVar[dict[str, Any]] = {**TwoHeadedModel._paper, "numerator": "interactions", "user_weight": 0.0}
+    _paper: ClassVar[dict[str, Any]] = {**PAPER, "solver": "gradient", "numerator": "interactions", "user_weight": 0.0}
 
-    def _embedding_loss(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> Loss:
-        return SquaredError(item_weights(counts, m, self.target, self.beta, self.numerator), self.user_weight)
-
-    def _spectrum_power(self) -> float:
-        return self.spectrum_power
+    def _objective(self) -> Objective:
+        embedding = partial(
+            weighted_error, target=self.target, beta=self.beta, numerator=self.numerator, user_weight=self.user_weight
+        )
+        return Objective.two_headed(embedding, self.mode, self.solver, self.embedding_weight, self.spectrum_power)
 
     def _check_params(self) -> None:
-        super()._check_params()
+        self._check_two_heads(self.mode, self.solver, self.embedding_weight)
         check_real("beta", self.beta)
         check_choice("numerator", self.numerator, NUMERATORS)
         check_choice("target", self.target, TARGETS)

@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from functools import partial
+from typing import Any, ClassVar
 
 from fastautorec._checks import check_bool, check_choice, check_int, check_real
 from fastautorec._compute.protocol import OUTPUTS
-from fastautorec._compute.sampling import MAX_SAMPLES, make_sampler, popularity_weights
-from fastautorec._training.epochs import EMBEDDING, Phase
-from fastautorec._training.losses import Loss, NegativeSampling, SquaredError, item_weights
-from fastautorec.models._autoencoder import AutoencoderModel
+from fastautorec._compute.sampling import MAX_SAMPLES
+from fastautorec._training.epochs import EMBEDDING
+from fastautorec._training.fit import Objective
+from fastautorec._training.losses import LossOf, negative_sampling
+from fastautorec.models._autoencoder import PAPER, Autoencoder
 from fastautorec.models._docs import document
-from fastautorec.models._two_headed import TwoHeadedModel
-
-
-@dataclass(repr=False, eq=False, kw_only=True)
-class SamplingModel(AutoencoderModel):
-    """Base of the models with a head that is trained by negative sampling."""
-
-    negatives: int = 500
-    power: float = 1.0
-    exclude_positives: bool = False
-    out: str = "sigmoid"
-
-    def _negative_sampling(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> NegativeSampling:
-        """Return the loss of Eq. 7."""
-        sampler = make_sampler(popularity_weights(counts, self.power), self.negatives)
-        start = SquaredError(item_weights(counts, m), user_weight=0.5)
-        return NegativeSampling(sampler, self.out, self.exclude_positives, seed, start)
-
-    def _check_params(self) -> None:
-        super()._check_params()
-        check_int("negatives", self.negatives, 1, MAX_SAMPLES)
-        check_real("power", self.power, 0)
-        check_bool("exclude_positives", self.exclude_positives)
-        check_choice("out", self.out, OUTPUTS)
-        if self.out == "identity" and any(self._epochs_of_phases()) and self.weight_decay == 0:
-            raise ValueError(
-                "`out`='identity' needs `weight_decay` > 0: Eq. 7 grows without bound with a linear output; "
-                "use out='sigmoid', or a weight_decay"
-            )
 
 
 @document
 @dataclass(repr=False, eq=False, kw_only=True)
-class OHNSAutoRec(SamplingModel):
+class OHNSAutoRec(Autoencoder):
     r"""One-headed autoencoder trained by negative sampling, the ablation that shows what the second head is for.
 
     .. math:: \max \; \sum_i \Bigl[ r_i^\top o_i - \frac{\lVert r_i \rVert_1}{\lVert s_i \rVert_1} s_i^\top o_i \Bigr]
@@ -85,18 +55,22 @@ class OHNSAutoRec(SamplingModel):
     >>> model = far.OHNSAutoRec(factors=32, negatives=100, epochs=2).fit(packages)
     """
 
-    output_head: ClassVar[str] = EMBEDDING
+    negatives: int = 500
+    power: float = 1.0
+    exclude_positives: bool = False
+    out: str = "sigmoid"
 
-    def _losses(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> dict[str, Loss]:
-        return {EMBEDDING: self._negative_sampling(counts, m, seed)}
+    def _objective(self) -> Objective:
+        return Objective.one_headed(EMBEDDING, sampling_loss(self))
 
-    def _phases(self) -> tuple[Phase, ...]:
-        return (Phase(EMBEDDING, ((EMBEDDING,),)),)
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_sampling(self)
 
 
 @document
 @dataclass(repr=False, eq=False, kw_only=True)
-class NSAutoRec(SamplingModel, TwoHeadedModel):
+class NSAutoRec(Autoencoder):
     r"""Two-headed AutoRec whose embedding is trained by negative sampling, its recommendations by squared error.
 
     .. math:: \min \; \sum_i \lVert r_i - D h_i - g_i c \rVert^2
@@ -136,6 +110,39 @@ class NSAutoRec(SamplingModel, TwoHeadedModel):
     """
 
     mode: str = "full"
+    solver: str = "exact"
+    embedding_weight: float = 1.0
+    negatives: int = 500
+    power: float = 1.0
+    exclude_positives: bool = False
+    out: str = "sigmoid"
 
-    def _embedding_loss(self, counts: npt.NDArray[np.int64], m: int, seed: int) -> Loss:
-        return self._negative_sampling(counts, m, seed)
+    _paper: ClassVar[dict[str, Any]] = {**PAPER, "solver": "gradient"}
+
+    def _objective(self) -> Objective:
+        return Objective.two_headed(sampling_loss(self), self.mode, self.solver, self.embedding_weight)
+
+    def _check_params(self) -> None:
+        self._check_two_heads(self.mode, self.solver, self.embedding_weight)
+        check_sampling(self)
+
+
+def sampling_loss(model: OHNSAutoRec | NSAutoRec) -> LossOf:
+    """Return the loss of Eq. 7 with the parameters of a model."""
+    return partial(
+        negative_sampling, negatives=model.negatives, power=model.power, exclude_positives=model.exclude_positives,
+        out=model.out,
+    )  # fmt: skip
+
+
+def check_sampling(model: OHNSAutoRec | NSAutoRec) -> None:
+    """Raise unless the parameters of negative sampling are usable."""
+    check_int("negatives", model.negatives, 1, MAX_SAMPLES)
+    check_real("power", model.power, 0)
+    check_bool("exclude_positives", model.exclude_positives)
+    check_choice("out", model.out, OUTPUTS)
+    if model.out == "identity" and any(model._epochs_of_phases()) and model.weight_decay == 0:
+        raise ValueError(
+            "`out`='identity' needs `weight_decay` > 0: Eq. 7 grows without bound with a linear output; "
+            "use out='sigmoid', or a weight_decay"
+        )

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastautorec._checks import check_random_state
 from fastautorec.models import NCEPLRec, Recommender
-from fastautorec.models._autoencoder import AutoencoderModel
+from fastautorec.models._autoencoder import Autoencoder
 
 Space = dict[str, Any]
 
@@ -83,7 +83,7 @@ def default_space(model: Recommender, n_vectors: int) -> Space:
 
 def chooses_penalty(model: Recommender) -> bool:
     """Return whether one fit of the model tries several values of ``regularization``."""
-    return isinstance(model, (AutoencoderModel, NCEPLRec))
+    return isinstance(model, (Autoencoder, NCEPLRec))
 
 
 def check_space(space: object, model: Recommender, n_vectors: int) -> Space:

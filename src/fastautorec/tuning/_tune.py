@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._checks import check_bool, check_int, check_random_state, check_real
+from fastautorec._checks import check_bool, check_int, check_metric, check_random_state, check_real
 from fastautorec._compute.csr import singular_vectors
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._extras import require
 from fastautorec._training import checkpoint as _checkpoint
-from fastautorec._training.bars import open_bar
+from fastautorec._training.closed_form import check_penalties
+from fastautorec._training.run import open_bar
+from fastautorec._training.validation import held_out_metric
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import DivergedError
 from fastautorec.models import Recommender
-from fastautorec.models._heads import check_metric, check_penalties, held_out_metric
 from fastautorec.tuning._journal import damaged, open_journal
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._sampler import counted_sampler

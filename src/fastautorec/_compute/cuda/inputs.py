@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 import numpy as np
 from scipy import sparse
 
-from fastautorec import _checks as _refusals
-from fastautorec._compute import inputs as _validation
+from fastautorec._checks import kind
+from fastautorec._compute import arrays, inputs
+from fastautorec._compute import refusals as _refusals
 from fastautorec._compute.cuda.device import Array, Device
 from fastautorec._compute.cuda.matrix import DeviceCsr, Pattern
 from fastautorec._compute.host import HostInputs
@@ -69,14 +70,14 @@ class DeviceInputs(HostInputs):
         dense = self._array(name, given)
         if dense.dtype.kind not in "biuf":
             raise TypeError(f"`{name}` must hold real numbers, got dtype {dense.dtype}")
-        _validation.check_shape(name, dense.shape, shape, rule)
+        arrays.check_shape(name, dense.shape, shape, rule)
         return self._finite(name, dense) if finite else self._rows(dense.astype(np.float32, copy=False))
 
     def ranking(self, name: str, given: Any, n_rows: int, n_items: int) -> Any:
         array = self._array(name, given)
         wrong = None if array.dtype.kind not in "iu" else (array < -1) | (array >= n_items)
         found = self._first(array, wrong) if wrong is not None and bool(wrong.any()) else None
-        _validation.check_ranking_facts(name, array.shape, array.dtype, found, n_rows, n_items)
+        arrays.check_ranking_facts(name, array.shape, array.dtype, found, n_rows, n_items)
         return self._rows(array.astype(np.int32, copy=False))
 
     def _array(self, name: str, given: Any) -> Array:
@@ -97,7 +98,7 @@ class DeviceInputs(HostInputs):
     @staticmethod
     def _refuse_place(name: str, given: Any, copy: str) -> NoReturn:
         raise TypeError(
-            f"`{name}` must be on the device like the other arguments, got {_refusals.kind(given)} in host "
+            f"`{name}` must be on the device like the other arguments, got {kind(given)} in host "
             f"memory; copy it with {copy}, or all others to the host with .get()"
         )
 
@@ -110,7 +111,7 @@ class DeviceInputs(HostInputs):
         matrix, xp = getattr(given, "user_items", given), self.device.xp
         if not hasattr(matrix, "tocsr"):
             _refusals.refuse_dense(name, matrix, "cupyx.scipy")
-        _validation.check_numbers(name, matrix, n_items)
+        inputs.check_numbers(name, matrix, n_items)
         self._check_number(name, given)
         if matrix.format == "csr":
             indptr, ids, data = matrix.indptr, matrix.indices, matrix.data
@@ -120,7 +121,7 @@ class DeviceInputs(HostInputs):
             indptr = xp.searchsorted(coo.row[order], xp.arange(coo.shape[0] + 1))
             ids, data = coo.col[order], coo.data[order]
         pointers = self.device.to_host(indptr).astype(np.int64)
-        _validation.check_pointers(name, pointers, len(ids))
+        inputs.check_pointers(name, pointers, len(ids))
         nnz, n_cols = int(pointers[-1]), int(matrix.shape[1])
         ids, data = ids[:nnz], data[:nnz]
         if nnz and (int(ids.min()) < 0 or int(ids.max()) >= n_cols):

@@ -1,7 +1,9 @@
-"""What every recommender does alike: fitting frame, files, plans; _answers.py has what a fitted one is asked."""
+"""Recommender, the base of all models: parameters, the frame of ``fit``, files, plans."""
 
 from __future__ import annotations
 
+import copy
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -17,7 +19,7 @@ from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import Backend
 from fastautorec._training import archive as _model_file
-from fastautorec._training.run import FitRun, Progress
+from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
 from fastautorec.data._splits import who_has_enough
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 
 
 class Recommender(Answering):
-    """Base of all models: scikit-learn's manners, ``implicit``'s words, histories instead of user ids.
+    """Base of all models: parameters as in scikit-learn, words as in ``implicit``, histories in place of user ids.
 
-    A subclass has an ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its
-    arrays in ``_fit``. The names in ``_arrays`` are the fitted arrays that a model file keeps.
+    The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an
+    ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its arrays in ``_fit``.
+    The names in ``_arrays`` are the fitted arrays that a model file keeps.
     """
 
     _arrays: ClassVar[tuple[str, ...]] = ()
@@ -43,6 +46,59 @@ class Recommender(Answering):
     def __sizeof__(self) -> int:
         """Return the bytes that the model takes with its arrays in host memory, for caches that ask."""
         return object.__sizeof__(self) + size_of(vars(self).values())
+
+    # --- parameters --------------------------------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name (``deep`` is there for scikit-learn and changes nothing)."""
+        return {name: getattr(self, name) for name in self._param_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor arguments by name for the next ``fit`` and return the model.
+
+        A model that is fitted already goes on as it was fitted, and `save` writes the arguments of that ``fit``. Only
+        ``num_threads``, which changes no result, counts at once.
+
+        Raises
+        ------
+        ValueError
+            If a name is not a parameter of this model.
+        """
+        names = self._param_names()
+        for name in params:
+            if name not in names:
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has {', '.join(names)}")
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """Return the constructor call with the parameters that differ from their defaults."""
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        shown = (f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name])
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    @classmethod
+    def _param_names(cls) -> tuple[str, ...]:
+        return tuple(inspect.signature(cls).parameters)
+
+    @classmethod
+    def _with_params(cls, params: dict[str, Any]) -> Self:
+        """Return an unfitted model with stored parameters, which do not say which of them were defaults."""
+        defaults = cls().get_params()
+        return cls(**{name: value for name, value in params.items() if name not in defaults or value != defaults[name]})
+
+    def _at_work(self) -> Self:
+        """Return a model without fitted attributes that one ``fit`` works on, whatever becomes of this one meanwhile.
+
+        Its ``fitted_params_`` are the parameters as they are now. A generator among the parameters is copied there, but
+        used up in the work itself, as its owner expects.
+        """
+        worker = copy.copy(self)
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            del worker.__dict__[name]
+        worker.fitted_params_ = copy.deepcopy(self.get_params())
+        return worker
 
     # --- fitting -----------------------------------------------------------------------------------------------------
 
@@ -89,43 +145,34 @@ class Recommender(Answering):
         """Check what every model checks, fit, and take the fitted attributes in one step; ``options`` go to the run."""
         worker = self._at_work()
         worker._check_params()
-        backend = worker._fit_backend()
+        backend, title = worker._fit_backend(), type(self).__name__
         with backend.active():
-            fitted = worker._fit_on(backend, user_items, validation, callbacks, show_progress, **options)
+            train = backend.inputs.user_items("user_items", user_items, fitting=True)
+            held_out = None if validation is None else worker._held_out(backend, user_items, train, validation)
+            with ProgressBar(title, check_bool("show_progress", show_progress)) as progress:
+                run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
+                worker._adapt_to(singular_vectors(train))
+                users = int(np.count_nonzero(train.row_lengths()))
+                fitted = {"item_counts_": run.item_counts, "n_users_": users} | worker._fit(run)
+            fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
+            fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
+            fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
         self.__dict__.update(fitted)
         return self
 
-    def _fit_on(
-        self,
-        backend: Backend,
-        user_items: Any,
-        validation: Any,
-        callbacks: Sequence[Callable[[dict[str, Any]], Any]],
-        show_progress: bool,
-        **options: Any,
-    ) -> dict[str, Any]:
-        """Return the fitted attributes of the model that this one, at work, becomes."""
-        train = backend.inputs.user_items("user_items", user_items, fitting=True)
-        held_out = None
-        if validation is not None:
-            validation = identity.aligned("validation", validation, "user_items", user_items)
-            held_out = backend.inputs.user_items("validation", validation).to_host()
-            identity.check_shape("validation", held_out, train.shape, "user_items")
-            own, other = train.row_lengths(), held_out.row_lengths()
-            if not (own * other).any():
-                raise ValueError(
-                    "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
-                    "each user's interactions with split(data). For ratios such as 0.8, 0.2 "
-                    f"{who_has_enough(own + other, (0.8, 0.2))}"
-                )
-        with Progress(type(self).__name__, check_bool("show_progress", show_progress)) as progress:
-            run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
-            self._adapt_to(singular_vectors(train))
-            users = int(np.count_nonzero(train.row_lengths()))
-            fitted = {"item_counts_": run.item_counts, "n_users_": users} | self._fit(run)
-        fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
-        fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
-        return fitted | self._ids_of(user_items) | {"fitted_params_": self.fitted_params_}
+    def _held_out(self, backend: Backend, user_items: Any, train: Csr, validation: Any) -> Csr:
+        """Return checked validation data, in the order of the training data and in host memory."""
+        validation = identity.aligned("validation", validation, "user_items", user_items)
+        held_out = backend.inputs.user_items("validation", validation).to_host()
+        identity.check_shape("validation", held_out, train.shape, "user_items")
+        own, other = train.row_lengths(), held_out.row_lengths()
+        if not (own * other).any():
+            raise ValueError(
+                "`validation` must hold an interaction of a user who has some in `user_items`, got none; split "
+                "each user's interactions with split(data). For ratios such as 0.8, 0.2 "
+                f"{who_has_enough(own + other, (0.8, 0.2))}"
+            )
+        return held_out
 
     def _adapt_to(self, n_vectors: int) -> None:
         """Bring the defaults of a model at work to what data with so many singular vectors allow."""
@@ -171,7 +218,7 @@ class Recommender(Answering):
         Parameters
         ----------
         device : {"auto", "cpu", "cuda", "cuda:1", ...}
-            Where ``recommend`` and the others shall run, and the next ``fit``.
+            Where ``recommend`` and the others run, and the next ``fit``.
 
         Returns
         -------
@@ -246,13 +293,17 @@ class Recommender(Answering):
         """Return the backend for ``device``."""
         return get_backend(self.device, self.num_threads)
 
-    def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
-        self._require_fitted()
-        identity.check_items(name, user_items, self.item_ids_)
-        backend = self._backend()
-        with backend.active():
-            return backend.inputs.user_items(name, user_items, self.n_items_)
+    # --- scikit-learn -------------------------------------------------------------------------------------------------
 
-    def _in_order(self, user_items: Any) -> Any:
-        """Return histories with the columns of the model, for results that count no columns."""
-        return identity.in_order_of(user_items, self.item_ids_)
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether ``fit`` was called, for ``sklearn.utils.validation.check_is_fitted``."""
+        return hasattr(self, "n_items_")
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks an estimator for: this one is fitted to sparse rows and needs no target."""
+        from sklearn.utils import InputTags, Tags, TargetTags  # noqa: PLC0415 (only scikit-learn asks)
+
+        return Tags(
+            estimator_type=None, target_tags=TargetTags(required=False),
+            input_tags=InputTags(two_d_array=False, sparse=True),
+        )  # fmt: skip
