@@ -19,11 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from fastautorec._addresses import threads_with_room
 from fastautorec._checks import check_int
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.cpus import usable_cpus
 
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
+MAX_THREADS = 2**31 - 1
 BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed, small enough to share out
 
 GRAM_ROWS = 1024  # of one block of a cross product
@@ -36,11 +38,15 @@ Floats = npt.NDArray[np.floating[Any]]
 
 def resolve_num_threads(num_threads: int | None) -> int:
     """Return the given number of threads, or FASTAUTOREC_NUM_THREADS, or the number of usable processors."""
+    return threads_with_room(_wanted_threads(num_threads))
+
+
+def _wanted_threads(num_threads: int | None) -> int:
     if num_threads is not None:
-        return check_int("num_threads", num_threads, 1)
+        return check_int("num_threads", num_threads, 1, MAX_THREADS)
     setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if setting:
-        if not (setting.isascii() and setting.isdigit()) or int(setting) == 0:
+        if not (setting.isascii() and setting.isdigit() and len(setting) < 20 and 0 < int(setting) <= MAX_THREADS):
             raise ValueError(
                 f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}"
             )
