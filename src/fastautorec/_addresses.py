@@ -7,7 +7,9 @@ before any thread needs them, and no more threads compute than there are buffers
 from __future__ import annotations
 
 import ctypes
+import importlib
 import mmap
+import os
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -18,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 BUFFER = 32 << 20  # bytes, of the usual builds
 MARGIN = 32 << 20  # left for other things
 
+_resource: Any = importlib.import_module("resource") if os.name == "posix" else None
 _lock = threading.Lock()
 _known = 0  # buffers that there are, in each library
 
@@ -44,11 +47,7 @@ def threads_with_room(wanted: int) -> int:
 
 
 def _limited() -> bool:
-    try:
-        import resource  # noqa: PLC0415  not on Windows
-    except ImportError:
-        return False
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    return _resource is not None and _resource.getrlimit(_resource.RLIMIT_AS)[0] != _resource.RLIM_INFINITY
 
 
 @cache

@@ -43,7 +43,7 @@ def resolve_num_threads(num_threads: int | None) -> int:
 
 def _wanted_threads(num_threads: int | None) -> int:
     if num_threads is not None:
-        return check_int("num_threads", num_threads, 1, MAX_THREADS)
+        return check_int("num_threads", check_int("num_threads", num_threads, 1), 1, MAX_THREADS)
     setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if setting:
         if not (setting.isascii() and setting.isdigit() and len(setting) < 20 and 0 < int(setting) <= MAX_THREADS):
