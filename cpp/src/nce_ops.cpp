@@ -15,7 +15,8 @@ constexpr std::int64_t kCached = 1 << 12;
 // Whether all of some ids are those of items; without a branch, so that it is vector code.
 bool in_range(const std::int32_t* ids, std::int64_t count, std::int64_t n_items) {
     const auto last = static_cast<std::uint32_t>(n_items - 1);
-    std::uint32_t signs = 0;  // the top bit of an id is set if it is negative, that of the difference if it is too large
+    std::uint32_t signs =
+        0;  // the top bit of an id is set if it is negative, that of the difference if it is too large
     for (std::int64_t p = 0; p < count; ++p) {
         const auto id = static_cast<std::uint32_t>(ids[p]);
         signs |= id | (last - id);

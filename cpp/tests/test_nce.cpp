@@ -29,8 +29,8 @@ TEST(ids_of_no_item) {
     std::vector<std::int64_t> counts(90);
     const auto last = static_cast<std::int64_t>(x.indices.size()) - 1;
     for (const std::int64_t place : {std::int64_t{0}, std::int64_t{4095}, std::int64_t{4096}, last / 2, last}) {
-        for (const std::int32_t wrong : {90, -1, std::numeric_limits<std::int32_t>::max(),
-                                         std::numeric_limits<std::int32_t>::min()}) {
+        for (const std::int32_t wrong :
+             {90, -1, std::numeric_limits<std::int32_t>::max(), std::numeric_limits<std::int32_t>::min()}) {
             std::int32_t& id = x.indices[static_cast<std::size_t>(place)];
             const std::int32_t before = id;
             id = wrong;

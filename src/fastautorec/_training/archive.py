@@ -152,12 +152,13 @@ def _member(archive: Any, name: str) -> npt.NDArray[Any]:
     with archive.zip.open(member) as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        start = file.tell()
-    if dtype.hasobject:  # in our words, for NumPy's recommend unpickling
-        raise ValueError(f"{name!r} holds Python objects, which are never read")
-    if not dtype.itemsize or start + math.prod(shape) * dtype.itemsize != archive.zip.getinfo(member).file_size:
-        raise ValueError(f"{name!r} has not the size that its head tells")
-    array: npt.NDArray[Any] = archive[member]
+        if dtype.hasobject:  # in our words, for NumPy's recommend unpickling
+            raise ValueError(f"{name!r} holds Python objects, which are never read")
+        size = archive.zip.getinfo(member).file_size
+        if not dtype.itemsize or file.tell() + math.prod(shape) * dtype.itemsize != size:
+            raise ValueError(f"{name!r} has not the size that its head tells")
+        file.seek(0)
+        array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
