@@ -14,7 +14,7 @@ void register_nce(py::module_& module) {
             const auto counts = vector_view<std::int64_t>(out, true);
             require(counts.size == n_cols, "out must have one value for each item");
             const GilRelease release;
-            count_items(x, counts.data, num_threads);
+            return count_items(x, counts.data, num_threads);
         },
         "indptr"_a, "indices"_a, "n_cols"_a, "out"_a, "num_threads"_a);
 

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include "check.hpp"
 #include "fastautorec/nce_ops.hpp"
@@ -22,6 +23,23 @@ std::vector<float> targets_of(const testing::CsrView& x, double beta, bool per_i
 }
 
 }  // namespace
+
+TEST(ids_of_no_item) {
+    auto x = testing::random_csr(3000, 90, 0.7, 1);
+    std::vector<std::int64_t> counts(90);
+    const auto last = static_cast<std::int64_t>(x.indices.size()) - 1;
+    for (const std::int64_t place : {std::int64_t{0}, std::int64_t{4095}, std::int64_t{4096}, last / 2, last}) {
+        for (const std::int32_t wrong :
+             {90, -1, std::numeric_limits<std::int32_t>::max(), std::numeric_limits<std::int32_t>::min()}) {
+            std::int32_t& id = x.indices[static_cast<std::size_t>(place)];
+            const std::int32_t before = id;
+            id = wrong;
+            for (const int threads : {1, 2, 7}) CHECK(count_items(x.pattern(), counts.data(), threads) == place);
+            id = before;
+        }
+    }
+    CHECK(count_items(x.pattern(), counts.data(), 2) == -1);
+}
 
 TEST(counts) {
     const auto x = testing::random_csr(3000, 90, 0.7, 1);  // more entries than one task takes

@@ -83,7 +83,8 @@ class NewFolder:
 
     def close(self) -> None:
         """Remove what has no name: the unfinished folder, or the one that it has replaced."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _remove(self.path)
         os.close(self.handle)
 
 
@@ -201,9 +202,14 @@ def _remove_leftovers(target: Path, mark: str) -> None:
                 continue
             try:
                 if lock[1] or _is_old(path):
-                    shutil.rmtree(path)
+                    _remove(path)
             finally:
                 os.close(lock[0])
+
+
+def _remove(folder: Path) -> None:
+    folder.chmod(stat.S_IRWXU)  # nothing can be removed from one that may only be read
+    shutil.rmtree(folder)
 
 
 def _is_old(folder: Path) -> bool:

@@ -367,7 +367,7 @@ def test_a_penalty_that_is_none(file: Path, tmp_path: Path, capsys: pytest.Captu
     assert "`regularization` is too small" in error_of(capsys, *words)
 
 
-@pytest.mark.parametrize("setting", ["²", "١", "3.5", "-1", "0", "three"])
+@pytest.mark.parametrize("setting", ["²", "١", "3.5", "-1", "0", "three", "9" * 20])
 def test_a_number_of_threads_that_is_none(
     setting: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

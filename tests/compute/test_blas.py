@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -127,28 +126,6 @@ def test_signals_leave_the_number_of_threads():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert stopped == 400
-
-
-LITTLE = """
-import resource
-import fastautorec as far
-
-data = far.datasets.synthetic(60, 40, 480, random_state=1)
-with open("/proc/self/statm") as file:
-    now = int(file.read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (now + 2**21, resource.RLIM_INFINITY))
-for model in (far.EASE(), far.PureSVD(factors=4), far.NCEAutoRec(factors=4), far.NSAutoRec(factors=4, epochs=1)):
-    model.fit(data).recommend(data)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="addresses in use are told by /proc")
-def test_first_use_with_hardly_any_addresses_left():
-    """OpenBLAS would end the process: its memory is taken on import, for one thread."""
-    environment = os.environ | {"FASTAUTOREC_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", LITTLE]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
 
 
 FORK = """

@@ -112,21 +112,41 @@ def _entries(folder, rows):
 
 
 @pytest.mark.parametrize("name", ["indptr", "indices", "user_ids", "timestamps"])
-def test_a_file_that_was_cut_while_it_was_open(folder, name):
+def test_a_file_that_was_cut_while_it_was_open(tmp_path, name):
+    matrix = far.datasets.synthetic(4000, ITEMS, 40_000, random_state=0)
+    users = [f"user {row}" for row in range(4000)]
+    far.Interactions(matrix, users, timestamps=np.arange(matrix.nnz)).to_disk(tmp_path / "data")
     program = f"""
 import os, sys
 import fastautorec as far
 data = far.Interactions.open(sys.argv[1])
 model = far.Popularity().fit(data)
 os.truncate(sys.argv[1] + "/{name}.npy", 200)
-for use in (model.fit, model.recommend):
+uses = [model.fit, model.recommend, far.split, lambda data: list(data.blocks(50)), lambda data: data.user_items]
+if "{name}" == "user_ids":
+    uses.append(lambda data: data.user_ids)
+for use in uses:
     try:
         use(data)
     except far.InteractionsFileError as error:
         print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, str(tmp_path / "data")], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"{name}.npy is damaged (the file was cut while it was open)") == 2
+    uses = 6 if name == "user_ids" else 5
+    assert done.stdout.count(f"{name}.npy is damaged (the file was cut while it was open)") == uses
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_first_pass_checks_as_it_counts(threads, folder, monkeypatch):
+    expected = far.Popularity().fit(far.datasets.synthetic(200, ITEMS, NNZ, random_state=0)).item_counts_
+    monkeypatch.setattr(mapped._Checks, "_require_ids", lambda *_: pytest.fail("ids are read twice"))
+    data = far.Interactions.open(folder)
+    assert far.Popularity(num_threads=threads).fit(data).item_counts_.tolist() == expected.tolist()
+    assert len(list(data.blocks(50))) == 4  # nothing is left to be checked
+    change(folder, "indices", 1500, -7)
+    change(folder, "indices", 2500, ITEMS)
+    with pytest.raises(InteractionsFileError, match="entry 1500 is item -7"):
+        far.Popularity(num_threads=threads).fit(far.Interactions.open(folder))

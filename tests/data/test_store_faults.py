@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,28 @@ def test_permissions_of_a_folder_are_kept(mode: int, path: Path) -> None:
     faults.store(1).to_disk(path, overwrite=True)
     assert stat.S_IMODE(path.stat().st_mode) == mode
     assert faults.kinds_in(far.Interactions.open(path)) == {1}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_folder_that_may_only_be_read_is_replaced_and_removed() -> None:
+    versions = [faults.store(number) for number in range(2)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data"
+        path.parent.chmod(0o777)
+        child = os.fork()
+        if not child:  # root may always remove
+            try:
+                if os.geteuid() == 0:
+                    os.setuid(65534)
+                for data in versions:
+                    data.to_disk(path, overwrite=True)
+                    path.chmod(0o555)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert names(path.parent) == ["data"]
+        assert faults.kinds_in(far.Interactions.open(path)) == {1}
+        path.chmod(0o777)
 
 
 def test_another_folder_that_came_in_between_stays(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 
@@ -151,3 +153,15 @@ def test_the_lock_is_released(folder):
         raise KeyError
     with Store(folder / "out"):
         pass
+
+
+def test_a_file_system_without_locks_is_not_called_another_run(tmp_path, monkeypatch):
+    trouble = OSError(errno.ENOLCK, "No locks available")
+
+    def fail(*_):
+        raise trouble
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="No locks available") as raised, Store(tmp_path):
+        pass
+    assert raised.value is trouble

@@ -75,5 +75,7 @@ def test_without_an_intercept_all_is_zero(data: str, device: str) -> None:
 
 
 def test_a_penalty_of_nothing_is_still_refused() -> None:
-    with pytest.raises(ValueError, match=r"`regularization`=0 leaves the linear system singular; use a value > 0"):
+    with pytest.raises(
+        ValueError, match=r"`regularization`=0 leaves the linear system singular; use another value > 0"
+    ):
         far.NCEAutoRec(regularization=0.0).fit(matrix("one"))

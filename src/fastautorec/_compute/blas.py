@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-import numpy  # the libraries of both are loaded from here on
-import scipy.linalg
+import numpy  # noqa: F401  the libraries of both are loaded from here on
+import scipy.linalg  # noqa: F401
 from threadpoolctl import ThreadpoolController
 
 from fastautorec import _core
@@ -56,18 +56,8 @@ def _renew() -> None:
         )
 
 
-def _allocate_buffers() -> None:
-    """Have each library take its working memory now, for OpenBLAS ends the process where it cannot have it later.
-
-    It is some 32 MiB of addresses each, untouched, for one thread; other threads take their own when they come.
-    """
-    for module in (numpy.linalg, scipy.linalg):
-        module.cholesky(numpy.eye(2))
-
-
 for _get, _set, _per_thread in _functions():
     _core.add_blas(_address(_get), _address(_set), _per_thread)
-_allocate_buffers()
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_renew)
 atexit.register(_core.close_regions, PATIENCE)  # a BLAS library gives its memory back at the end of the process

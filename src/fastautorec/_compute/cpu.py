@@ -47,7 +47,8 @@ class CpuBackend(HostArrays):
 
     def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
         counts = np.empty(user_items.n_cols, np.int64)
-        _core.count_items(user_items.indptr, user_items.indices, user_items.n_cols, counts, self.num_threads)
+        own = user_items.unread()
+        user_items.was_read(_core.count_items(own.indptr, own.indices, own.n_cols, counts, self.num_threads))
         return counts
 
     def nce_transform(self, user_items: Csr, beta: float, numerator: str) -> Csr:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from fastautorec._compute.refusals import refuse_damaged_ids
+
 BLOCK_ENTRIES = 1 << 22  # what is made for each stored entry is made for so many at a time
 CACHED_ENTRIES = 1 << 17  # so many ids, and as many flags, fit a processor's cache
 
@@ -170,6 +172,15 @@ class Csr:
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""
         return replace(self, data=data)
+
+    def unread(self) -> Csr:
+        """Return the same matrix for an operation that checks the item ids as it reads all of them."""
+        return self
+
+    def was_read(self, wrong: int) -> None:
+        """Take what such an operation has found: where the first id is that is none of an item, or -1."""
+        if wrong >= 0:
+            refuse_damaged_ids("user_items", self.n_cols)
 
     def to_host(self) -> Csr:
         """Return the matrix in host memory: here, itself."""

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from fastautorec._checks import check_int
+from fastautorec._compute.addresses import threads_with_room
 from fastautorec._compute.blas import single_threaded_blas
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CGROUP = Path("/sys/fs/cgroup")
 GROUPS = Path("/proc/self/cgroup")  # of this process
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
+MAX_THREADS = 2**31 - 1
 BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed, small enough to share out
 
 GRAM_ROWS = 1024  # of one block of a cross product
@@ -42,11 +44,15 @@ Floats = npt.NDArray[np.floating[Any]]
 
 def resolve_num_threads(num_threads: int | None) -> int:
     """Return the given number of threads, or FASTAUTOREC_NUM_THREADS, or the number of usable processors."""
+    return threads_with_room(_wanted_threads(num_threads))
+
+
+def _wanted_threads(num_threads: int | None) -> int:
     if num_threads is not None:
-        return check_int("num_threads", num_threads, 1)
+        return check_int("num_threads", check_int("num_threads", num_threads, 1), 1, MAX_THREADS)
     setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if setting:
-        if not (setting.isascii() and setting.isdigit()) or int(setting) == 0:
+        if not (setting.isascii() and setting.isdigit() and len(setting) < 20 and 0 < int(setting) <= MAX_THREADS):
             raise ValueError(
                 f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}"
             )

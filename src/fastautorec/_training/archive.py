@@ -29,6 +29,7 @@ FORMAT_VERSION = 2
 HEADER = "header"
 
 _LOOK = 512  # bytes that tell what a file is
+_CHUNK = 1 << 20  # bytes that are read together
 _ZIP = b"PK\x03\x04"
 _KNOWN = {
     b"PAR1": "a Parquet file; read_ratings reads ratings",
@@ -151,14 +152,18 @@ def _member(archive: Any, name: str) -> npt.NDArray[Any]:
         raise ValueError(f"{name!r} is no array" if name in archive.zip.namelist() else f"{name!r} is not there")
     with archive.zip.open(member) as file:
         np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        start = file.tell()
-    if dtype.hasobject:  # in our words, for NumPy's recommend unpickling
-        raise ValueError(f"{name!r} holds Python objects, which are never read")
-    if not dtype.itemsize or start + math.prod(shape) * dtype.itemsize != archive.zip.getinfo(member).file_size:
-        raise ValueError(f"{name!r} has not the size that its head tells")
-    array: npt.NDArray[Any] = archive[member]
-    return array
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype.hasobject:  # in our words, for NumPy's recommend unpickling
+            raise ValueError(f"{name!r} holds Python objects, which are never read")
+        size = archive.zip.getinfo(member).file_size - file.tell()
+        if not dtype.itemsize or math.prod(shape) * dtype.itemsize != size:
+            raise ValueError(f"{name!r} has not the size that its head tells")
+        content = np.empty(size, np.uint8)
+        for start in range(0, size, _CHUNK):
+            part = file.read(min(_CHUNK, size - start))
+            content[start : start + len(part)] = np.frombuffer(part, np.uint8)
+        file.read(1)  # past the end, where the checksum of the archive is looked at
+    return content.view(dtype).reshape(shape, order="F" if by_columns else "C")
 
 
 def damaged(path: Path, reason: object, kind: str = MODEL) -> ModelFileError:

@@ -278,12 +278,13 @@ class RidgeHead:
         with single_threaded_blas:
             try:
                 inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
-            except linalg.LinAlgError as error:
+                condition = linalg.norm(system) * linalg.norm(inverse)
+            except (linalg.LinAlgError, ValueError) as error:  # the second, where something is not finite
                 raise ValueError(
-                    f"`regularization`={regularization:g} leaves the linear system singular; use a value > 0, "
+                    f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
                     "for example 0.01"
                 ) from error
-            if linalg.norm(system) * linalg.norm(inverse) < WELL_CONDITIONED:
+            if condition < WELL_CONDITIONED:
                 inverse = inverse.astype(np.float32)
         return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
 

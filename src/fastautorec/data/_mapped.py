@@ -17,6 +17,7 @@ PART = 1 << 20  # ids that are checked together
 CACHED = 1 << 16  # of them at a time
 
 Ids = npt.NDArray[np.int32]
+Array = npt.NDArray[Any]
 
 
 class MappedCsr(Csr):
@@ -76,6 +77,17 @@ class MappedCsr(Csr):
         """Return the same pattern with other values."""
         return self.rebased().with_data(data)
 
+    def unread(self) -> Csr:
+        """Return a plain matrix whose ids nobody has checked; see `Csr`."""
+        self._checks.require_pointers()
+        return Csr(self._checks.indptr, self._checks.ids, None, self.n_cols)
+
+    def was_read(self, wrong: int) -> None:
+        """Take what an operation has found that has checked all ids, so that they are not read twice; see `Csr`."""
+        if wrong >= 0:
+            raise self._checks.wrong_item(wrong)
+        self._checks.all_right = True
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Csr, (self.indptr, self.indices, None, self.n_cols)
 
@@ -90,7 +102,7 @@ class _Checks:
 
     def __init__(self, path: Path, arrays: Mapping[str, npt.NDArray[Any]], n_cols: int) -> None:
         self.path, self.indptr, self.ids, self.n_cols = path, arrays["indptr"], arrays["indices"], n_cols
-        self.files = [(name, _file_of(array), array.nbytes) for name, array in arrays.items()]
+        self.files = [Mapped(path, name, array) for name, array in arrays.items()]
         self.right = np.zeros(-(-len(self.ids) // PART), np.bool_)
         self.pointers_are_right = self.all_right = False
 
@@ -118,9 +130,8 @@ class _Checks:
 
     def require_pointers(self) -> None:
         """Raise InteractionsFileError unless the files are whole and pointers ascend."""
-        for name, file, size in self.files:
-            if file is not None and file.size() < size:
-                raise self._damage(name, "the file was cut while it was open")
+        for file in self.files:
+            file.require_whole()
         if self.pointers_are_right:
             return
         for start in range(0, len(self.indptr) - 1, CACHED):
@@ -135,11 +146,34 @@ class _Checks:
             ids = self.ids[first : min(first + CACHED, stop)]
             unsigned = ids.view(np.uint32)  # a negative one is large
             if unsigned.max() >= self.n_cols:
-                place = int((unsigned >= self.n_cols).argmax())
-                raise self._damage("indices", f"entry {first + place} is item {ids[place]}, out of range")
+                raise self.wrong_item(first + int((unsigned >= self.n_cols).argmax()))
+
+    def wrong_item(self, place: int) -> InteractionsFileError:
+        """Return the error for an entry that is no item."""
+        return self._damage("indices", f"entry {place} is item {self.ids[place]}, out of range")
 
     def _damage(self, name: str, reason: str) -> InteractionsFileError:
-        return InteractionsFileError(f"{self.path / name}.npy is damaged ({reason}): write the interactions again")
+        return _damaged(self.path, name, reason)
+
+
+class Mapped:
+    """A file that an array is mapped from."""
+
+    def __init__(self, path: Path, name: str, array: Array) -> None:
+        self._path, self._name, self._file = path, name, _file_of(array)
+        self._size = 0 if self._file is None else len(self._file)
+
+    def require_whole(self) -> None:
+        """Raise InteractionsFileError if the file was cut since it was mapped: reading the array would end the process.
+
+        It is asked for before a file is read, and does not help where one is cut while it is.
+        """
+        if self._file is not None and self._file.size() < self._size:
+            raise _damaged(self._path, self._name, "the file was cut while it was open")
+
+
+def _damaged(path: Path, name: str, reason: str) -> InteractionsFileError:
+    return InteractionsFileError(f"{path / name}.npy is damaged ({reason}): write the interactions again")
 
 
 def _file_of(array: Any) -> mmap | None:

@@ -32,21 +32,23 @@ class OnDisk(Numbered):
     def to_disk(self, path: str | PathLike[str], overwrite: bool = False) -> None:
         """Write a folder that `open` reads, for data that shall not be in memory all at once.
 
-        It holds one .npy file for each array and a header with checksums, and appears in one step.
+        It holds one .npy file for each array and a header with checksums, and appears in one step, also in the place
+        of another: who opens it meanwhile gets one of them, and who has it open keeps the one before.
 
         Parameters
         ----------
         path : str or path
-            The folder.
+            The folder. A symbolic link stays, and what it leads to is replaced.
         overwrite : bool
-            Replace a folder of interactions there.
+            Replace a folder of interactions there; its permissions stay.
 
         Raises
         ------
         FileExistsError
             If there is something at ``path`` that may not be replaced.
         OSError
-            If the folder cannot be written.
+            If the folder cannot be written, on a full disk, say. Nothing of it is left then; what a killed process has
+            left beside is removed by the next write of this name.
 
         Examples
         --------
@@ -143,7 +145,8 @@ class OnDisk(Numbered):
         Parameters
         ----------
         path : str or path
-            The folder, which must stay as it is while it is open.
+            The folder. While it is open, it may be replaced as a whole by another `to_disk`, but its files must not
+            change: one that is cut is noticed when it is next asked for, and ends the process while it is read.
         verify : bool
             Read everything once and compare it with the checksums. Otherwise header and sizes are checked, and items
             and row pointers when they are first asked for.
@@ -157,7 +160,10 @@ class OnDisk(Numbered):
         Raises
         ------
         FileNotFoundError
-            If there is nothing at ``path``.
+            If there is nothing at ``path``. Where a writer was killed while it replaced the folder, on a file system
+            that cannot exchange two of them, the message names the complete versions beside it.
+        OSError
+            If it cannot be opened or read for now.
         InteractionsFileError
             If it holds no interactions, is damaged, or was written by a newer version.
         """

@@ -27,7 +27,7 @@ from fastautorec import _folders
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, ids_ascend, row_blocks
 from fastautorec._version import __version__
 from fastautorec.data import _texts as texts
-from fastautorec.data._mapped import MappedCsr
+from fastautorec.data._mapped import Mapped, MappedCsr
 from fastautorec.exceptions import InteractionsFileError
 
 FORMAT = "fastautorec interactions"
@@ -52,6 +52,8 @@ class StoredIds:
     ----------
     path : Path
         The folder, for messages.
+    name : str
+        The array, likewise.
     stored : array
         Integers, texts of a fixed width (format 1), or the bytes of texts.
     count : int
@@ -60,6 +62,7 @@ class StoredIds:
     """
 
     path: Path
+    name: str
     stored: Array
     count: int
     packed: bool
@@ -72,6 +75,7 @@ class StoredIds:
         InteractionsFileError
             If the bytes are not so many texts.
         """
+        Mapped(self.path, self.name, self.stored).require_whole()
         if not self.packed:
             return texts.as_text(self.stored) if texts.is_text(self.stored) else self.stored
         try:
@@ -146,7 +150,7 @@ def _read(path: Path, folder: int, verify: bool) -> Stored:
             _require(name in arrays, f"array {name!r} is not there")
             right = len(arrays[name]) >= lengths[name] if packed.get(name) else len(arrays[name]) == lengths[name]
             _require(right, f"array {name!r} has another length")
-        user_ids, item_ids = (StoredIds(path, arrays[name], lengths[name], packed[name]) for name in packed)
+        user_ids, item_ids = (StoredIds(path, name, arrays[name], lengths[name], packed[name]) for name in packed)
         indptr, indices = arrays["indptr"], arrays["indices"]
         _require(indptr.dtype == np.int64 and indices.dtype == np.int32, "the arrays of the matrix have other types")
         _require(indptr[0] == 0 and indptr[-1] == nnz, "the row pointers do not fit the interactions")

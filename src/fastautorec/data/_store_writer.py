@@ -134,7 +134,8 @@ class Writer:
                 for name, column in self._columns.items()
             }
             stored = map_array(self._folder.handle, "user_ids", described["user_ids"], self._token)
-            _refuse_repeated(StoredIds(self._path, stored, self._users, self._texts.get("user_ids", False)).load())
+            ids = StoredIds(self._path, "user_ids", stored, self._users, self._texts.get("user_ids", False))
+            _refuse_repeated(ids.load())
             with (self._folder.path / HEADER).open("w", encoding="utf-8") as file:
                 json.dump(header | {"arrays": described}, file, indent=1)
                 _sync(file)

@@ -55,13 +55,16 @@ class Store:
         self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             owner = os.read(self._lock, 32).decode("ascii", "replace").strip()
             os.close(self._lock)
             raise BlockingIOError(
                 f"another run{f', process {owner},' if owner else ''} is working in {self.folder}; wait for it, or "
                 "take another folder with --output"
             ) from None
+        except OSError:  # a file system without locks, say
+            os.close(self._lock)
+            raise
         os.truncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
         return self
