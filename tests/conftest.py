@@ -12,13 +12,12 @@ import hypothesis
 import numpy as np
 import pytest
 from cuda_emulation import EmulatedDevice
-from devices import CUDA, OnDevice, OperationsOnDevice, backend_of_name, emulated_backend
+from devices import CUDA, OnDevice, OperationsOnDevice, backend_of_name, emulated_backend, operations_on
 from scipy import sparse
 
 from fastautorec._compute import cuda as _cuda
 from fastautorec._compute import get_backend
 from fastautorec._compute.cuda.backend import CudaBackend
-from fastautorec._compute.operations import Operations
 from fastautorec._compute.protocol import Backend
 from fastautorec.data import _readers as readers
 from fastautorec.exceptions import BackendUnavailableError
@@ -89,12 +88,12 @@ def gpu(request: pytest.FixtureRequest) -> CudaBackend:
 
 
 @pytest.fixture(params=["reference", "cpu", "pure", *CUDA])
-def operations(request: pytest.FixtureRequest) -> Operations:
+def operations(request: pytest.FixtureRequest) -> Any:
     """The public functions on every backend, with NumPy and SciPy for arguments and results."""
     if request.param in ("reference", "cpu", "pure"):
-        return Operations(PureBackend() if request.param == "pure" else get_backend(request.param, 2))
+        return operations_on(PureBackend() if request.param == "pure" else get_backend(request.param, 2))
     cuda = emulated_backend() if request.param == "cuda-emulated" else gpu(request)
-    return cast(Operations, OperationsOnDevice(cuda))
+    return OperationsOnDevice(cuda)
 
 
 @pytest.fixture

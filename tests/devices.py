@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -18,9 +19,9 @@ from fastautorec._compute.cuda.backend import CudaBackend
 from fastautorec._compute.cuda.matrix import Pattern
 from fastautorec._compute.host import HostArrays
 from fastautorec._compute.memory import is_on_device
-from fastautorec._compute.operations import Operations
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import Backend
+from fastautorec.ops._operation import bound_to
 
 EMULATED = marked("cuda-emulated")  # test_cuda_*.py have a part of it in the fast lane
 CUDA = (EMULATED, pytest.param("cuda", marks=pytest.mark.gpu))
@@ -57,6 +58,11 @@ def emulated_backend(seed: int = 1) -> CudaBackend:
 def backend_of_name(name: str) -> Backend:
     """Return a backend that needs no GPU, for NumPy arrays."""
     return cast(Backend, OnDevice(emulated_backend())) if name == "cuda-emulated" else get_backend(name, 2)
+
+
+def operations_on(backend: Backend) -> SimpleNamespace:
+    """Return the public functions on one backend."""
+    return SimpleNamespace(**bound_to(backend, __name__))
 
 
 class OnDevice(HostArrays):
@@ -100,17 +106,18 @@ class OperationsOnDevice:
         self._backend = backend
 
     def __getattr__(self, name: str) -> Any:
+        on_host = getattr(operations_on(self._backend.host), name)
+
         def call(*args: Any, **kwargs: Any) -> Any:
-            arguments = inspect.signature(getattr(Operations, name)).bind(None, *args, **kwargs).arguments
-            stay = ("self", *ON_HOST.get(name, ()))
+            arguments = inspect.signature(on_host).bind(*args, **kwargs).arguments
+            stay = ON_HOST.get(name, ())
             there = {key: value if key in stay else self._up(key, value) for key, value in arguments.items()}
-            del there["self"]
             on_device = any(map(is_on_device, there.values()))
             if on_device and not all(map(_could_be_there, there.values())):
                 pytest.skip("an argument that no device can hold")
-            operations = Operations(self._backend if on_device else self._backend.host)
+            run = getattr(operations_on(cast(Backend, self._backend)), name) if on_device else on_host
             with self._backend.active():
-                return self._down(getattr(operations, name)(**there))
+                return self._down(run(**there))
 
         return call
 

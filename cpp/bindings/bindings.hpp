@@ -70,14 +70,16 @@ T* pointer(const py::array& array, bool writeable) {
 }
 
 template <class T>
-VectorView<T> vector_view(const py::array& array, bool writeable = false) {
+VectorView<T> vector_view(const py::object& given, bool writeable = false) {
+    const auto array = py::cast<py::array>(given);
     require(array.ndim() == 1, "array must have one dimension");
     require(array.shape(0) < 2 || array.strides(0) == array.itemsize(), "vector must be contiguous");
     return {pointer<std::remove_const_t<T>>(array, writeable), array.shape(0)};
 }
 
 template <class T>
-MatrixView<T> matrix_view(const py::array& array, bool writeable = false) {
+MatrixView<T> matrix_view(const py::object& given, bool writeable = false) {
+    const auto array = py::cast<py::array>(given);
     require(array.ndim() == 2, "array must have two dimensions");
     const bool empty = array.size() == 0;  // NumPy gives such arrays any strides
     require(empty || array.shape(1) < 2 || array.strides(1) == array.itemsize(), "rows must be contiguous");
@@ -90,33 +92,37 @@ MatrixView<T> matrix_view(const py::array& array, bool writeable = false) {
 // The values of a vector that may be None; `what` says what it has to have one value for.
 inline const float* optional_vector(const py::object& given, std::int64_t size, const char* what) {
     if (given.is_none()) return nullptr;
-    const auto values = vector_view<const float>(py::cast<py::array>(given));
+    const auto values = vector_view<const float>(given);
     require(values.size == size, what);
     return values.data;
 }
 
 // A matrix that may be None, which has no data.
 inline Matrix matrix_or_none(const py::object& array) {
-    return array.is_none() ? Matrix{} : matrix_view<float>(py::cast<py::array>(array), true);
+    return array.is_none() ? Matrix{} : matrix_view<float>(array, true);
 }
 
-inline CsrView csr_view(const py::array& indptr, const py::array& indices, const py::object& values,
-                        std::int64_t n_cols) {
-    const auto pointers = vector_view<const std::int64_t>(indptr);
-    const auto ids = vector_view<const std::int32_t>(indices);
+// Of a fastautorec._compute.csr.Csr, which is frozen and keeps its arrays alive.
+inline CsrView csr_view(const py::object& matrix, bool with_values = true) {
+    const auto pointers = vector_view<const std::int64_t>(matrix.attr("indptr"));
+    const auto ids = vector_view<const std::int32_t>(matrix.attr("indices"));
     require(pointers.size >= 1, "indptr must not be empty");
     require(pointers.data[0] >= 0, "indptr must not be negative");
     for (std::int64_t i = 1; i < pointers.size; ++i)
         require(pointers.data[i] >= pointers.data[i - 1], "indptr must not decrease");
     require(pointers.data[pointers.size - 1] <= ids.size, "indptr points past the end of indices");
     const float* data = nullptr;
-    if (!values.is_none()) {
-        const auto stored = vector_view<const float>(py::cast<py::array>(values));
+    const py::object values = matrix.attr("data");
+    if (with_values && !values.is_none()) {
+        const auto stored = vector_view<const float>(values);
         require(stored.size >= pointers.data[pointers.size - 1], "indptr points past the end of data");
         data = stored.data;
     }
-    return {pointers.size - 1, n_cols, pointers.data, ids.data, data};
+    return {pointers.size - 1, py::cast<std::int64_t>(matrix.attr("n_cols")), pointers.data, ids.data, data};
 }
+
+// Of a Csr whose values do not count; null pointers for None.
+inline CsrView pattern_view(const py::object& matrix) { return matrix.is_none() ? CsrView{} : csr_view(matrix, false); }
 
 // Of a fastautorec._compute.parameter.Parameter, whose arrays will be changed in place.
 Parameter parameter_view(const py::object& parameter);

@@ -26,7 +26,7 @@ Function blas_function(const py::capsule& capsule) {
 
 Parameter parameter_view(const py::object& parameter) {
     Parameter p{};
-    p.value = matrix_view<float>(py::cast<py::array>(parameter.attr("value")), true);
+    p.value = matrix_view<float>(parameter.attr("value"), true);
     p.first = matrix_or_none(parameter.attr("first"));
     p.second = matrix_or_none(parameter.attr("second"));
     p.rule = rule_code(py::cast<std::string>(parameter.attr("rule")));
@@ -63,15 +63,14 @@ void register_optim(py::module_& module) {
 
     module.def(
         "encode_backward_step",
-        [](const py::array& indptr, const py::array& indices, const py::object& data, std::int64_t n_cols,
-           const py::array& grad, const py::object& parameter, int num_threads) {
-            const auto x = csr_view(indptr, indices, data, n_cols);
+        [](const py::object& user_items, const py::array& grad, const py::object& parameter, int num_threads) {
+            const auto x = csr_view(user_items);
             const auto g = matrix_view<const float>(grad);
             const auto p = parameter_view(parameter);
             const GilRelease release;
             encode_backward_step(x, g, p, num_threads);
         },
-        "indptr"_a, "indices"_a, "data"_a, "n_cols"_a, "grad"_a, "parameter"_a, "num_threads"_a);
+        "user_items"_a, "grad"_a, "parameter"_a, "num_threads"_a);
 }
 
 }  // namespace fastautorec::bindings

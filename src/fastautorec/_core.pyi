@@ -3,7 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._compute.csr import Csr
 from fastautorec._compute.parameter import Parameter
+from fastautorec._compute.sampling import Sampler
 
 _Floats = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]
@@ -11,71 +13,48 @@ _Ids = npt.NDArray[np.int32]
 _Longs = npt.NDArray[np.int64]
 
 def multiply_few_rows(a: _Floats, b: _Floats, out: _Floats, num_threads: int) -> None: ...
-def count_items(indptr: _Longs, indices: _Ids, n_cols: int, out: _Longs, num_threads: int) -> int: ...
-def nce_transform(
-    indptr: _Longs,
-    indices: _Ids,
-    n_cols: int,
-    beta: float,
-    per_interaction: bool,
-    out: _Floats,
-    num_threads: int,
-) -> None: ...
+def count_items(user_items: Csr, out: _Longs, num_threads: int) -> int: ...
+def nce_transform(user_items: Csr, beta: float, per_interaction: bool, out: _Floats, num_threads: int) -> None: ...
 def encode(
-    indptr: _Longs,
-    indices: _Ids,
-    data: _Floats | None,
-    n_cols: int,
-    weight: _Floats,
-    bias: _Floats | None,
-    activation: int,
-    out: _Floats,
-    num_threads: int,
+    user_items: Csr, weight: _Floats, bias: _Floats | None, activation: int, out: _Floats, num_threads: int
 ) -> None: ...
-def encode_backward(
-    indptr: _Longs,
-    indices: _Ids,
-    data: _Floats | None,
-    n_cols: int,
-    grad: _Floats,
-    out: _Floats,
-    accumulate: bool,
-    num_threads: int,
-) -> None: ...
+def encode_backward(user_items: Csr, grad: _Floats, out: _Floats, accumulate: bool, num_threads: int) -> None: ...
+def encode_backward_step(user_items: Csr, grad: _Floats, parameter: Parameter, num_threads: int) -> None: ...
 def gram_product(
-    indptr: _Longs,
-    indices: _Ids,
-    data: _Floats | None,
-    n_cols: int,
+    user_items: Csr,
     item_weights: _Floats | None,
     user_weights: _Floats | None,
     block: _Floats,
     out: _Floats,
     num_threads: int,
 ) -> None: ...
-def drop_entries(
-    indptr: _Longs,
-    indices: _Ids,
-    data: _Floats | None,
-    n_cols: int,
-    rate: float,
-    seed: int,
-    epoch: int,
-    users: _Longs | None,
-    out: _Floats,
+def drop_entries(user_items: Csr, rate: float, seed: int, epoch: int, out: _Floats, num_threads: int) -> None: ...
+def mse_head(
+    hidden: _Floats,
+    decoder: Parameter,
+    target: Csr,
+    scale: float,
+    grad_hidden: _Floats | None,
+    plan: int,
     num_threads: int,
-) -> None: ...
+) -> float: ...
+def ns_head(
+    hidden: _Floats,
+    decoder: Parameter,
+    positives: Csr,
+    negatives: Csr,
+    counts: _Ids,
+    out: int,
+    scale: float,
+    grad_hidden: _Floats | None,
+    plan: int,
+    num_threads: int,
+) -> float: ...
+def optimizer_step(parameter: Parameter, grad: _Floats, num_threads: int) -> None: ...
 def sample_negatives(
-    n_samples: int,
-    cdf: npt.NDArray[np.uint64],
-    guide: _Ids,
-    table: _Ids | None,
-    last: npt.NDArray[np.uint32] | None,
-    base: _Longs | None,
-    table_guide: _Ids | None,
+    sampler: Sampler,
     users: _Longs,
-    exclude_indptr: _Longs | None,
-    exclude_indices: _Ids | None,
+    exclude: Csr | None,
     seed: int,
     epoch: int,
     indptr: _Longs,
@@ -84,73 +63,11 @@ def sample_negatives(
     num_threads: int,
 ) -> None: ...
 def top_items(
-    scores: _Floats,
-    exclude_indptr: _Longs | None,
-    exclude_indices: _Ids | None,
-    n_cols: int,
-    first_item: int,
-    ids: _Ids,
-    best: _Floats,
-    num_threads: int,
+    scores: _Floats, exclude: Csr | None, first_item: int, ids: _Ids, best: _Floats, num_threads: int
 ) -> None: ...
-def find_ranks(
-    ids: _Ids,
-    test_indptr: _Longs,
-    test_indices: _Ids,
-    n_cols: int,
-    lengths: _Ids,
-    starts: _Longs,
-    out: _Ids,
-    num_threads: int,
-) -> None: ...
-def ranking_metrics(
-    ids: _Ids,
-    test_indptr: _Longs,
-    test_indices: _Ids,
-    n_cols: int,
-    cutoffs: _Longs,
-    paper: bool,
-    out: _Doubles,
-    num_threads: int,
-) -> None: ...
+def find_ranks(ids: _Ids, test: Csr, lengths: _Ids, starts: _Longs, out: _Ids, num_threads: int) -> None: ...
+def ranking_metrics(ids: _Ids, test: Csr, cutoffs: _Longs, paper: bool, out: _Doubles, num_threads: int) -> None: ...
 def use_blas(sgemm: object, ssyrk: object) -> None: ...
-def optimizer_step(parameter: Parameter, grad: _Floats, num_threads: int) -> None: ...
-def encode_backward_step(
-    indptr: _Longs,
-    indices: _Ids,
-    data: _Floats | None,
-    n_cols: int,
-    grad: _Floats,
-    parameter: Parameter,
-    num_threads: int,
-) -> None: ...
-def mse_head(
-    indptr: _Longs,
-    indices: _Ids,
-    data: _Floats | None,
-    n_cols: int,
-    hidden: _Floats,
-    decoder: Parameter,
-    scale: float,
-    grad_hidden: _Floats | None,
-    plan: int,
-    num_threads: int,
-) -> float: ...
-def ns_head(
-    indptr: _Longs,
-    indices: _Ids,
-    negative_indptr: _Longs,
-    negative_indices: _Ids,
-    counts: _Ids,
-    n_cols: int,
-    hidden: _Floats,
-    decoder: Parameter,
-    output: int,
-    scale: float,
-    grad_hidden: _Floats | None,
-    plan: int,
-    num_threads: int,
-) -> float: ...
 def simd_level() -> str: ...
 
 class SingleThreadedBlas:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -30,9 +31,15 @@ def test_signatures_agree(name):
     shared = {key: (p.default, p.kind) for key, p in public.items() if key != "num_threads"}
     assert public["num_threads"].kind is inspect.Parameter.KEYWORD_ONLY
     for module in (reference, pure):
-        there = inspect.signature(getattr(module, name)).parameters
+        function = getattr(module, name)
+        there = inspect.signature(function).parameters
         assert {key: (p.default, p.kind) for key, p in there.items()} == shared
         assert name in module.__all__
+        with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'num_threads'"):
+            function(num_threads=1)
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert ">>> " in function.__doc__
+        assert "num_threads" not in function.__doc__
 
 
 def test_modules_agree(matrix):

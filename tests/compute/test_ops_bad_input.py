@@ -7,11 +7,11 @@ import re
 
 import numpy as np
 import pytest
+from devices import operations_on
 from scipy import sparse
 
 from fastautorec import ops
 from fastautorec._compute import get_backend
-from fastautorec._compute.operations import Operations
 
 GOOD = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 0]], np.float32))
 HIDDEN, DECODER = np.ones((2, 1), np.float32), np.array([[0.5], [0], [1.5]], np.float32)
@@ -249,7 +249,7 @@ def refuse(operations, name, arguments, error, message):
 
 @pytest.mark.parametrize(("name", "arguments", "error", "message"), FAULTS)
 def test_bad_input(name, arguments, error, message):
-    refuse(Operations(get_backend("cpu", 2)), name, arguments, error, message)
+    refuse(operations_on(get_backend("cpu", 2)), name, arguments, error, message)
 
 
 def test_every_backend_refuses_the_same(operations):

@@ -48,14 +48,13 @@ class CpuBackend(HostArrays):
     def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
         counts = np.empty(user_items.n_cols, np.int64)
         own = user_items.unread()
-        user_items.was_read(_core.count_items(own.indptr, own.indices, own.n_cols, counts, self.num_threads))
+        user_items.was_read(_core.count_items(own, counts, self.num_threads))
         return counts
 
     def nce_transform(self, user_items: Csr, beta: float, numerator: str) -> Csr:
         own = user_items.rebased()
         values = np.empty(own.nnz, np.float32)
-        per_interaction = numerator == "interactions"
-        _core.nce_transform(own.indptr, own.indices, own.n_cols, beta, per_interaction, values, self.num_threads)
+        _core.nce_transform(own, beta, numerator == "interactions", values, self.num_threads)
         return own.with_data(values)
 
     def encode(
@@ -68,8 +67,7 @@ class CpuBackend(HostArrays):
     ) -> FloatArray:
         if out is None:
             out = np.empty((user_items.shape[0], weight.shape[1]), np.float32)
-        code = ACTIVATIONS.index(activation)
-        _core.encode(*_parts(user_items), weight, bias, code, out, self.num_threads)
+        _core.encode(user_items, weight, bias, ACTIVATIONS.index(activation), out, self.num_threads)
         return out
 
     def encode_backward(
@@ -81,12 +79,12 @@ class CpuBackend(HostArrays):
     ) -> FloatArray:
         if parameter is not None:
             parameter.step += 1
-            _core.encode_backward_step(*_parts(user_items), grad, parameter, self.num_threads)
+            _core.encode_backward_step(user_items, grad, parameter, self.num_threads)
             return parameter.value
         accumulate = out is not None
         if out is None:
             out = np.empty((user_items.n_cols, grad.shape[1]), np.float32)
-        _core.encode_backward(*_parts(user_items), grad, out, accumulate, self.num_threads)
+        _core.encode_backward(user_items, grad, out, accumulate, self.num_threads)
         return out
 
     def gram_product(
@@ -98,13 +96,13 @@ class CpuBackend(HostArrays):
             if user_power:
                 user_weights = np.empty(user_items.shape[0], np.float32)
                 user_items.length_powers(2 * user_power, user_weights)
-        _core.gram_product(*_parts(user_items), item_weights, user_weights, block, out, self.num_threads)
+        _core.gram_product(user_items, item_weights, user_weights, block, out, self.num_threads)
         return out
 
     def drop_entries(self, user_items: Csr, rate: float, seed: int, epoch: int) -> Csr:
         own = user_items.rebased()
         values = np.empty(own.nnz, np.float32)
-        _core.drop_entries(*_parts(own), rate, seed, epoch, own.users, values, self.num_threads)
+        _core.drop_entries(own, rate, seed, epoch, values, self.num_threads)
         return own.with_data(values)
 
     def mse_head(
@@ -119,7 +117,7 @@ class CpuBackend(HostArrays):
         decoder.step += 1
         code = PLANS.index(plan)
         with single_threaded_blas:
-            return _core.mse_head(*_parts(target), hidden, decoder, scale, grad_hidden, code, self.num_threads)
+            return _core.mse_head(hidden, decoder, target, scale, grad_hidden, code, self.num_threads)
 
     def ns_head(
         self,
@@ -134,10 +132,9 @@ class CpuBackend(HostArrays):
         plan: str = "auto",
     ) -> float:
         decoder.step += 1
-        drawn = negatives.indptr, negatives.indices, counts, negatives.n_cols
-        codes = OUTPUTS.index(out), scale, grad_hidden, PLANS.index(plan)
+        options = OUTPUTS.index(out), scale, grad_hidden, PLANS.index(plan), self.num_threads
         with single_threaded_blas:
-            return _core.ns_head(positives.indptr, positives.indices, *drawn, hidden, decoder, *codes, self.num_threads)
+            return _core.ns_head(hidden, decoder, positives, negatives, counts, *options)
 
     def optimizer_step(self, parameter: Parameter, grad: FloatArray) -> None:
         parameter.step += 1
@@ -149,10 +146,7 @@ class CpuBackend(HostArrays):
         indptr = np.empty(len(users) + 1, np.int64)
         size = len(users) * sampler.longest_row  # memory that nothing is written to stays with the system
         ids, counts = np.empty(size, np.int32), np.empty(size, np.int32)
-        left_out, unwanted = (None, None) if exclude is None else (exclude.indptr, exclude.indices)
-        _core.sample_negatives(
-            *_tables(sampler), users, left_out, unwanted, seed, epoch, indptr, ids, counts, self.num_threads
-        )
+        _core.sample_negatives(sampler, users, exclude, seed, epoch, indptr, ids, counts, self.num_threads)
         return Csr(indptr, ids[: indptr[-1]], None, sampler.n_items, users=users), counts[: indptr[-1]]
 
     def top_items(
@@ -166,37 +160,23 @@ class CpuBackend(HostArrays):
         if best is None:
             best = np.full((len(scores), n_top), -1, np.int32), np.empty((len(scores), n_top), np.float32)
         ids, top = best
-        left_out: tuple[npt.NDArray[np.int64] | None, IdArray | None, int] = None, None, 0
-        if exclude is not None:
-            left_out = exclude.indptr, exclude.indices, exclude.n_cols
-        _core.top_items(scores, *left_out, first_item, ids, top, self.num_threads)
+        _core.top_items(scores, exclude, first_item, ids, top, self.num_threads)
         return ids, top
 
     def find_ranks(
         self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray
     ) -> None:
-        _core.find_ranks(item_ids, test.indptr, test.indices, test.n_cols, lengths, starts, out, self.num_threads)
+        _core.find_ranks(item_ids, test, lengths, starts, out, self.num_threads)
 
     def ranking_metrics(
         self, item_ids: IdArray, test: Csr, cutoffs: tuple[int, ...], definition: str
     ) -> npt.NDArray[np.float64]:
         table = np.empty((len(item_ids), len(metric_names(cutoffs, definition))))
         k = np.asarray(cutoffs, np.int64)
-        paper = definition == "paper"
-        _core.ranking_metrics(item_ids, test.indptr, test.indices, test.n_cols, k, paper, table, self.num_threads)
+        _core.ranking_metrics(item_ids, test, k, definition == "paper", table, self.num_threads)
         return table
 
 
 def simd_level() -> str:
     """Return the vector instructions in use."""
     return _core.simd_level()
-
-
-def _tables(sampler: Sampler) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
-    counts = sampler.counts
-    tables = (None,) * 4 if counts is None else (counts.table, counts.last, counts.base, counts.guide)
-    return (sampler.n_samples, sampler.cdf, sampler.guide, *tables)
-
-
-def _parts(matrix: Csr) -> tuple[npt.NDArray[np.int64], IdArray, FloatArray | None, int]:
-    return matrix.indptr, matrix.indices, matrix.data, matrix.n_cols

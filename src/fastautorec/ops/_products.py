@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._compute.protocol import FloatArray
-from fastautorec.ops._backend import on
+from fastautorec._checks import check_choice, check_real
+from fastautorec._compute.protocol import ACTIVATIONS, NUMERATORS, Backend, FloatArray
+from fastautorec.ops._operation import operation, take
 
 
-def count_items(user_items: Any, *, num_threads: int | None = None) -> npt.NDArray[np.int64]:
+@operation(arrays=1)
+def count_items(backend: Backend, user_items: Any, *, num_threads: int | None = None) -> npt.NDArray[np.int64]:
     """Return the popularity of each item, the number of users that have it.
 
     Parameters
@@ -38,12 +40,18 @@ def count_items(user_items: Any, *, num_threads: int | None = None) -> npt.NDArr
     >>> count_items(csr_matrix([[1, 1, 0], [1, 0, 0]])).tolist()
     [2, 1, 0]
     """
-    with on(num_threads, user_items) as operations:
-        return operations.count_items(user_items)
+    counts = backend.count_items(take(backend, "user_items", "user_items", user_items))
+    return backend.to_device(counts)
 
 
+@operation(arrays=1)
 def nce_transform(
-    user_items: Any, beta: float = 1.0, numerator: str = "interactions", *, num_threads: int | None = None
+    backend: Backend,
+    user_items: Any,
+    beta: float = 1.0,
+    numerator: str = "interactions",
+    *,
+    num_threads: int | None = None,
 ) -> sparse.csr_matrix:
     """Return the closed-form NCE targets R* of a binary matrix (Eq. 14-16).
 
@@ -79,11 +87,14 @@ def nce_transform(
     array([[0.405, 1.099, 0.   ],
            [0.405, 0.   , 0.   ]], dtype=float32)
     """
-    with on(num_threads, user_items) as operations:
-        return operations.nce_transform(user_items, beta, numerator)
+    x = take(backend, "user_items", "user_items", user_items)
+    check_choice("numerator", numerator, NUMERATORS)
+    return backend.give(backend.nce_transform(x, check_real("beta", beta, 0), numerator))
 
 
+@operation(arrays=3)
 def encode(
+    backend: Backend,
     user_items: Any,
     weight: npt.ArrayLike,
     bias: npt.ArrayLike | None = None,
@@ -122,11 +133,22 @@ def encode(
     array([[6.5, 0. ],
            [0.5, 0. ]], dtype=float32)
     """
-    with on(num_threads, user_items, weight, bias) as operations:
-        return operations.encode(user_items, weight, bias, activation)
+    x = take(backend, "values", "user_items", user_items)
+    w = backend.inputs.dense("weight", weight, (x.n_cols, None), f"one row for each of the {x.n_cols} items")
+    units = w.shape[1]
+    b = (
+        None
+        if bias is None
+        else backend.inputs.dense("bias", bias, (units,), f"one value for each of the {units} units")
+    )
+    check_choice("activation", activation, ACTIVATIONS)
+    return backend.encode(x, w, b, activation)
 
 
-def encode_backward(user_items: Any, grad: npt.ArrayLike, *, num_threads: int | None = None) -> FloatArray:
+@operation(arrays=2)
+def encode_backward(
+    backend: Backend, user_items: Any, grad: npt.ArrayLike, *, num_threads: int | None = None
+) -> FloatArray:
     """Return X^T grad: the gradient with respect to W of a loss with gradient ``grad`` with respect to X W + b.
 
     Parameters
@@ -156,11 +178,17 @@ def encode_backward(user_items: Any, grad: npt.ArrayLike, *, num_threads: int | 
            [ 0.,  0.],
            [ 7., 10.]], dtype=float32)
     """
-    with on(num_threads, user_items, grad) as operations:
-        return operations.encode_backward(user_items, grad)
+    x = take(backend, "values", "user_items", user_items)
+    users = x.shape[0]
+    return backend.encode_backward(
+        x, backend.inputs.dense("grad", grad, (users, None), f"one row for each of the {users} users")
+    )
 
 
-def gram_product(user_items: Any, block: npt.ArrayLike, *, num_threads: int | None = None) -> FloatArray:
+@operation(arrays=2)
+def gram_product(
+    backend: Backend, user_items: Any, block: npt.ArrayLike, *, num_threads: int | None = None
+) -> FloatArray:
     """Return X^T (X block), the product of a subspace iteration, without storing the (q, k) matrix X block.
 
     Parameters
@@ -190,5 +218,7 @@ def gram_product(user_items: Any, block: npt.ArrayLike, *, num_threads: int | No
            [4.],
            [2.]], dtype=float32)
     """
-    with on(num_threads, user_items, block) as operations:
-        return operations.gram_product(user_items, block)
+    x = take(backend, "values", "user_items", user_items)
+    return backend.gram_product(
+        x, backend.inputs.dense("block", block, (x.n_cols, None), f"one row for each of the {x.n_cols} items")
+    )

@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._compute.operations import CUTOFFS
-from fastautorec._compute.protocol import FloatArray, IdArray
-from fastautorec.ops._backend import on
+from fastautorec._checks import MAX_ITEMS, check_choice, check_cutoffs, check_int
+from fastautorec._compute.inputs import check_matching
+from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
+from fastautorec.ops._operation import operation, take
+
+CUTOFFS = (5, 10, 20, 50)
 
 
+@operation(arrays=3)
 def top_items(
-    scores: npt.ArrayLike, N: int, exclude: Any = None, *, num_threads: int | None = None
+    backend: Backend, scores: npt.ArrayLike, N: int, exclude: Any = None, *, num_threads: int | None = None
 ) -> tuple[IdArray, FloatArray]:
     """Return the N items of highest score of each row, best first; equal scores rank by item id, ascending.
 
@@ -50,11 +54,18 @@ def top_items(
     >>> best
     array([[0.4, 0.1]], dtype=float32)
     """
-    with on(num_threads, scores, exclude) as operations:
-        return operations.top_items(scores, N, exclude)
+    values = backend.inputs.dense("scores", scores, (None, None), "two dimensions (users, items)", finite=False)
+    n_top = check_int("N", N, 1, MAX_ITEMS)
+    left_out = None
+    if exclude is not None:
+        left_out = take(backend, "user_items", "exclude", exclude)
+        check_matching("exclude", left_out, values.shape, "scores")
+    return backend.top_items(values, n_top, left_out)
 
 
+@operation(arrays=2)
 def ranking_metrics(
+    backend: Backend,
     item_ids: npt.ArrayLike,
     test: Any,
     k: int | tuple[int, ...] = CUTOFFS,
@@ -96,5 +107,9 @@ def ranking_metrics(
     >>> {name: float(value[0]) for name, value in metrics.items() if name.endswith("@2")}
     {'NDCG@2': 0.38..., 'MAP@2': 0.25, 'Precision@2': 0.5, 'Recall@2': 0.5, 'F1@2': 0.5}
     """
-    with on(num_threads, item_ids, test) as operations:
-        return operations.ranking_metrics(item_ids, test, k, definition)
+    relevant = take(backend, "user_items", "test", test)
+    ids = backend.inputs.ranking("item_ids", item_ids, *relevant.shape)
+    cutoffs = check_cutoffs(k)
+    check_choice("definition", definition, DEFINITIONS)
+    table = backend.ranking_metrics(ids, relevant, cutoffs, definition)
+    return dict(zip(metric_names(cutoffs, definition), table.T, strict=True))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._compute.operations import HeadGradients
-from fastautorec._compute.protocol import FloatArray
-from fastautorec.ops._backend import on
+from fastautorec._checks import check_bool, check_choice, check_int, check_rate, check_real
+from fastautorec._compute.arrays import check_rows, check_something_left, check_weights
+from fastautorec._compute.inputs import check_matching
+from fastautorec._compute.parameter import RULES, Parameter
+from fastautorec._compute.protocol import OUTPUTS, Backend, FloatArray
+from fastautorec._compute.sampling import MAX_SAMPLES, make_sampler, popularity_weights
+from fastautorec.ops._operation import operation, take
+
+HeadGradients = tuple[float, FloatArray, FloatArray, FloatArray]  # loss; of hidden units, decoder and bias
 
 
+@operation(arrays=1)
 def drop_entries(
-    user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0, num_threads: int | None = None
+    backend: Backend, user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0, num_threads: int | None = None
 ) -> sparse.csr_matrix:
     """Return X with entries set to 0 at random and the others divided by 1 - rate (dropout of the input).
 
@@ -50,11 +58,15 @@ def drop_entries(
     array([[0., 2., 2., 2.],
            [2., 0., 2., 0.]], dtype=float32)
     """
-    with on(num_threads, user_items) as operations:
-        return operations.drop_entries(user_items, rate, seed=seed, epoch=epoch)
+    x = take(backend, "values", "user_items", user_items)
+    rate = check_rate("rate", rate)
+    seed = check_int("seed", seed, 0, 2**64 - 1)
+    return backend.give(backend.drop_entries(x, rate, seed, check_int("epoch", epoch, 0, 2**32 - 1)))
 
 
+@operation(arrays=1)
 def sample_negatives(
+    backend: Backend,
     user_items: Any,
     n_samples: int,
     power: float = 1.0,
@@ -118,13 +130,30 @@ def sample_negatives(
     >>> sample_negatives(user_items, 12, exclude_positives=True, seed=1, rows=[1]).toarray()
     array([[0, 9, 3, 0]], dtype=int32)
     """
-    with on(num_threads, user_items) as operations:
-        return operations.sample_negatives(
-            user_items, n_samples, power, exclude_positives, seed, epoch, rows, weights=weights
-        )
+    x = take(backend, "user_items", "user_items", user_items, fitting=weights is None)
+    n_samples = check_int("n_samples", n_samples, 1, MAX_SAMPLES)
+    power = check_real("power", power, 0)
+    exclude_positives = check_bool("exclude_positives", exclude_positives)
+    seed = check_int("seed", seed, 0, 2**64 - 1)
+    epoch = check_int("epoch", epoch, 0, 2**32 - 1)
+    users = np.arange(x.shape[0]) if rows is None else check_rows("rows", rows, x.shape[0])
+    if weights is None:
+        p = popularity_weights(backend.count_items(x), power)
+    elif power != 1:
+        raise ValueError(f"`power` must stay 1 where `weights` are given, got {power:g}; raise the weights to it")
+    else:
+        p = check_weights("weights", weights, x.n_cols)
+    sampler = make_sampler(p, n_samples)
+    exclude = x.take_rows(users) if exclude_positives else None
+    if exclude is not None:
+        check_something_left(exclude, sampler.widths())
+    pattern, counts = backend.sample_negatives(sampler, users, exclude, seed, epoch)
+    return backend.give(pattern.with_data(cast(FloatArray, counts)))  # integers, for once
 
 
+@operation(arrays=4)
 def mse_head(
+    backend: Backend,
     hidden: npt.ArrayLike,
     decoder: npt.ArrayLike,
     bias: npt.ArrayLike | None,
@@ -176,11 +205,17 @@ def mse_head(
     >>> grad_hidden, grad_decoder, grad_bias
     (array([[0., 2.]], dtype=float32), array([[0., 0.], [2., 4.]], dtype=float32), array([0., 2.], dtype=float32))
     """
-    with on(num_threads, hidden, decoder, bias, target) as operations:
-        return operations.mse_head(hidden, decoder, bias, target)
+    t = take(backend, "values", "target", target)
+    h, d = _with_bias_column(backend, hidden, decoder, bias, *t.shape)
+    grad_hidden, grad_decoder = np.zeros_like(h), np.empty_like(d)
+    parameter = Parameter(d, "gradient", grad_decoder)
+    loss = backend.mse_head(h, parameter, t, grad_hidden=grad_hidden)
+    return _split_bias_column(loss, grad_hidden, grad_decoder)
 
 
+@operation(arrays=4)
 def ns_head(
+    backend: Backend,
     hidden: npt.ArrayLike,
     decoder: npt.ArrayLike,
     bias: npt.ArrayLike | None,
@@ -235,11 +270,22 @@ def ns_head(
     >>> loss, grad_bias
     (1.0, array([-1.,  1.], dtype=float32))
     """
-    with on(num_threads, hidden, decoder, bias, positives) as operations:
-        return operations.ns_head(hidden, decoder, bias, positives, negatives, out)
+    r = take(backend, "user_items", "positives", positives)
+    backend.inputs.check_place("negatives", negatives)
+    drawn, counts = backend.inputs.counts("negatives", negatives)
+    s = backend.put(drawn)
+    check_matching("negatives", s, r.shape, "positives")
+    check_choice("out", out, OUTPUTS)
+    h, d = _with_bias_column(backend, hidden, decoder, bias, *r.shape)
+    grad_hidden, grad_decoder = np.zeros_like(h), np.empty_like(d)
+    parameter = Parameter(d, "gradient", grad_decoder)
+    loss = backend.ns_head(h, parameter, r, s, counts, out, grad_hidden=grad_hidden)
+    return _split_bias_column(loss, grad_hidden, grad_decoder)
 
 
+@operation(arrays=4)
 def optimizer_step(
+    backend: Backend,
     weights: npt.ArrayLike,
     grad: npt.ArrayLike,
     first: npt.ArrayLike | None = None,
@@ -301,7 +347,44 @@ def optimizer_step(
     >>> optimizer_step(weights, [[0.5, -3.0]], first, second, learning_rate=0.1, step=1)[0].round(4)
     array([[0.8, 2.2]], dtype=float32)
     """
-    with on(num_threads, weights, grad, first, second) as operations:
-        return operations.optimizer_step(
-            weights, grad, first, second, rule, learning_rate, weight_decay, step, beta1, beta2, epsilon
-        )
+    w = backend.inputs.dense("weights", weights, (None, None), "two dimensions")
+    same = f"the shape of `weights`, {w.shape}"
+    g = backend.inputs.dense("grad", grad, w.shape, same)
+    m = None if first is None else backend.inputs.dense("first", first, w.shape, same).copy()
+    v = None if second is None else backend.inputs.dense("second", second, w.shape, same).copy()
+    if v is not None and v.size and float(v.min()) < 0:
+        raise ValueError(f"`second` must hold averages of squares, >= 0, got {float(v.min())}")
+    check_choice("rule", rule, RULES[1:])
+    parameter = Parameter(
+        w.copy(),
+        rule,
+        m,
+        v,
+        check_real("learning_rate", learning_rate, 0, above=True),
+        check_real("weight_decay", weight_decay, 0),
+        step=check_int("step", step, 0, 2**53),
+        beta1=check_real("beta1", beta1, 0, 1, below=True),
+        beta2=check_real("beta2", beta2, 0, 1, below=True),
+        epsilon=check_real("epsilon", epsilon, 0, above=True),
+    )
+    backend.optimizer_step(parameter, g)
+    return parameter.value, parameter.first, parameter.second
+
+
+def _with_bias_column(
+    backend: Backend, hidden: npt.ArrayLike, decoder: npt.ArrayLike, bias: npt.ArrayLike | None, users: int, items: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return [H 1] and [D c]."""
+    dense = backend.inputs.dense
+    h = dense("hidden", hidden, (users, None), f"one row for each of the {users} users")
+    units = h.shape[1]
+    rule = f"one row for each of the {items} items and one column for each of the {units} hidden units"
+    d = dense("decoder", decoder, (items, units), rule)
+    c = 0 if bias is None else dense("bias", bias, (items,), f"one value for each of the {items} items")
+    h1, d1 = backend.empty(users, units + 1), backend.empty(items, units + 1)
+    h1[:, :-1], h1[:, -1], d1[:, :-1], d1[:, -1] = h, 1, d, c
+    return h1, d1
+
+
+def _split_bias_column(loss: Any, grad_hidden: FloatArray, grad_decoder: FloatArray) -> HeadGradients:
+    return float(loss), grad_hidden[:, :-1].copy(), grad_decoder[:, :-1].copy(), grad_decoder[:, -1].copy()

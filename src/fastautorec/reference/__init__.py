@@ -11,37 +11,13 @@ Examples
 0
 """
 
-from fastautorec._compute.operations import Operations
+from fastautorec import ops
 from fastautorec._compute.reference import ReferenceBackend
+from fastautorec.ops import *  # noqa: F403  for type checkers: these names are bound to another backend below
+from fastautorec.ops._operation import bound_to
 from fastautorec.reference import pure
 
-__all__ = [
-    "count_items",
-    "drop_entries",
-    "encode",
-    "encode_backward",
-    "gram_product",
-    "mse_head",
-    "nce_transform",
-    "ns_head",
-    "optimizer_step",
-    "pure",
-    "ranking_metrics",
-    "sample_negatives",
-    "top_items",
-]
+__all__ = ["pure"]
+__all__ += ops.__all__
 
-_operations = Operations(ReferenceBackend())
-
-count_items = _operations.count_items
-nce_transform = _operations.nce_transform
-encode = _operations.encode
-encode_backward = _operations.encode_backward
-gram_product = _operations.gram_product
-drop_entries = _operations.drop_entries
-mse_head = _operations.mse_head
-ns_head = _operations.ns_head
-optimizer_step = _operations.optimizer_step
-sample_negatives = _operations.sample_negatives
-top_items = _operations.top_items
-ranking_metrics = _operations.ranking_metrics
+globals().update(bound_to(ReferenceBackend(), __name__))

@@ -21,28 +21,17 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec import ops
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import HostArrays
-from fastautorec._compute.operations import Operations
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import FloatArray, IdArray, metric_names
 from fastautorec._compute.sampling import COUNT_BLOCKS, TOTAL_BITS, Sampler
+from fastautorec.ops import *  # noqa: F403  for type checkers: these names are bound to another backend below
+from fastautorec.ops._operation import bound_to
 from fastautorec.reference._pure_training import PureTraining
 
-__all__ = [
-    "count_items",
-    "drop_entries",
-    "encode",
-    "encode_backward",
-    "gram_product",
-    "mse_head",
-    "nce_transform",
-    "ns_head",
-    "optimizer_step",
-    "ranking_metrics",
-    "sample_negatives",
-    "top_items",
-]
+__all__ = ops.__all__
 
 Row = list[tuple[int, float]]
 
@@ -307,17 +296,4 @@ def _result(rows: list[list[float]], width: int, out: FloatArray | None) -> Floa
     return out
 
 
-_operations = Operations(PureBackend())
-
-count_items = _operations.count_items
-nce_transform = _operations.nce_transform
-encode = _operations.encode
-encode_backward = _operations.encode_backward
-gram_product = _operations.gram_product
-drop_entries = _operations.drop_entries
-mse_head = _operations.mse_head
-ns_head = _operations.ns_head
-optimizer_step = _operations.optimizer_step
-sample_negatives = _operations.sample_negatives
-top_items = _operations.top_items
-ranking_metrics = _operations.ranking_metrics
+globals().update(bound_to(PureBackend(), __name__))

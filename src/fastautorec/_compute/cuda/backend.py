@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,21 @@ from fastautorec._compute.cuda.streamed import StreamedCsr, fits
 from fastautorec._compute.host import LINE
 from fastautorec._compute.parameter import Parameter
 from fastautorec._compute.protocol import DEVICE_SCORES
-from fastautorec._compute.sampling import Sampler
 
 _log = logging.getLogger("fastautorec")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _on_device(function: Callable[Concatenate[Device, P], R]) -> Callable[Concatenate[CudaBackend, P], R]:
+    """Return a function that launches kernels as a method of the backend, on its device."""
+
+    @wraps(function)
+    def launch(self: CudaBackend, /, *args: P.args, **options: P.kwargs) -> R:
+        return function(self.device, *args, **options)
+
+    return launch
 
 
 class CudaBackend:
@@ -97,32 +110,24 @@ class CudaBackend:
     def cross_product(self, a: Array, b: Array) -> npt.NDArray[np.float64]:
         return self.to_host(dense.cross_product(self.device, a, b))
 
-    def activation_backward(self, hidden: Array, grad: Array, activation: str) -> Array:
-        return heads.activation_backward(self.device, hidden, grad, activation)
-
-    def add_up(self, losses: list[Any]) -> float:
-        return heads.add_up(self.device, losses)
-
-    def sum_of_squares(self, matrix: Array) -> float:
-        return heads.sum_of_squares(self.device, matrix)
+    activation_backward = _on_device(heads.activation_backward)
+    add_up = _on_device(heads.add_up)
+    sum_of_squares = _on_device(heads.sum_of_squares)
 
     # --- operations ---------------------------------------------------------------------------------------------------
 
+    nce_transform = _on_device(sparse.nce_transform)
+    encode = _on_device(sparse.encode)
+    drop_entries = _on_device(sparse.drop_entries)
+    mse_head = _on_device(heads.mse_head)
+    ns_head = _on_device(heads.ns_head)
+    optimizer_step = _on_device(optim.optimizer_step)
+    sample_negatives = _on_device(sampling.sample_negatives)
+    top_items = _on_device(ranking.top_items)
+    ranking_metrics = _on_device(ranking.ranking_metrics)
+
     def count_items(self, user_items: Any) -> npt.NDArray[np.int64]:
         return self.to_host(self._over_users(user_items, lambda part: sparse.count_items(self.device, part)))
-
-    def nce_transform(self, user_items: DeviceCsr, beta: float, numerator: str) -> DeviceCsr:
-        return sparse.nce_transform(self.device, user_items, beta, numerator)
-
-    def encode(
-        self,
-        user_items: DeviceCsr,
-        weight: Array,
-        bias: Array | None = None,
-        activation: str = "identity",
-        out: Array | None = None,
-    ) -> Array:
-        return sparse.encode(self.device, user_items, weight, bias, activation, out)
 
     def encode_backward(
         self, user_items: DeviceCsr, grad: Array, out: Array | None = None, parameter: Parameter | None = None
@@ -137,55 +142,6 @@ class CudaBackend:
             return sparse.gram_product(self.device, target, block, self.halved)
 
         return self._over_users(user_items, product)
-
-    def drop_entries(self, user_items: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
-        return sparse.drop_entries(self.device, user_items, rate, seed, epoch)
-
-    def mse_head(
-        self,
-        hidden: Array,
-        decoder: Parameter,
-        target: DeviceCsr,
-        scale: float = 1.0,
-        grad_hidden: Array | None = None,
-        plan: str = "auto",
-    ) -> heads.DeviceLoss:
-        return heads.mse_head(self.device, hidden, decoder, target, scale, grad_hidden, plan)
-
-    def ns_head(
-        self,
-        hidden: Array,
-        decoder: Parameter,
-        positives: DeviceCsr,
-        negatives: DeviceCsr,
-        counts: Array,
-        out: str = "sigmoid",
-        scale: float = 1.0,
-        grad_hidden: Array | None = None,
-        plan: str = "auto",
-    ) -> heads.DeviceLoss:
-        return heads.ns_head(self.device, hidden, decoder, positives, negatives, counts, out, scale, grad_hidden, plan)
-
-    def optimizer_step(self, parameter: Parameter, grad: Array) -> None:
-        optim.optimizer_step(self.device, parameter, grad)
-
-    def sample_negatives(
-        self, sampler: Sampler, users: Any, exclude: DeviceCsr | None, seed: int, epoch: int
-    ) -> tuple[DeviceCsr, Array]:
-        return sampling.sample_negatives(self.device, sampler, users, exclude, seed, epoch)
-
-    def top_items(
-        self,
-        scores: Array,
-        n_top: int,
-        exclude: DeviceCsr | None = None,
-        first_item: int = 0,
-        best: tuple[Array, Array] | None = None,
-    ) -> tuple[Array, Array]:
-        return ranking.top_items(self.device, scores, n_top, exclude, first_item, best)
-
-    def ranking_metrics(self, item_ids: Array, test: DeviceCsr, cutoffs: tuple[int, ...], definition: str) -> Array:
-        return ranking.ranking_metrics(self.device, item_ids, test, cutoffs, definition)
 
     def _over_users(self, user_items: Any, work: Callable[[DeviceCsr], Any]) -> Any:
         """Return the sum of what an operation returns for parts of the users, where not all are on the device."""

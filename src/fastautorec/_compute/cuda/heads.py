@@ -135,13 +135,13 @@ def activation_backward(device: Device, hidden: Array, grad: Array, activation: 
     return out
 
 
-def sum_of_squares(device: Device, value: Array) -> float:
-    """Return Σ value² in float64; waits for the device."""
-    rows, k = value.shape
+def sum_of_squares(device: Device, matrix: Array) -> float:
+    """Return Σ x² in float64; waits for the device."""
+    rows, k = matrix.shape
     blocks = min(ceil_div(rows, WARPS), MAX_BLOCKS)
     partials = device.xp.empty(blocks, np.float64)
     device.launch(
-        "activations.cu", "sum_of_squares_kernel", blocks, THREADS, partials, value, rows, k, row_stride(value)
+        "activations.cu", "sum_of_squares_kernel", blocks, THREADS, partials, matrix, rows, k, row_stride(matrix)
     )
     return float(DeviceLoss(device, partials))
 

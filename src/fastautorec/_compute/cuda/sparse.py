@@ -30,18 +30,18 @@ def count_items(device: Device, x: DeviceCsr) -> npt.NDArray[np.int64]:
     return counts
 
 
-def nce_transform(device: Device, x: DeviceCsr, beta: float, numerator: str) -> DeviceCsr:
+def nce_transform(device: Device, user_items: DeviceCsr, beta: float, numerator: str) -> DeviceCsr:
     """Return R* on the pattern of R: max(log P - beta log pop_j, 0), P by ``numerator`` (Eq. 16)."""
     xp = device.xp
-    total = x.nnz if numerator == "interactions" else x.shape[0]
-    popularity = xp.maximum(x.pattern.count_items(), 1)  # nobody's items never occur in the pattern
+    total = user_items.nnz if numerator == "interactions" else user_items.shape[0]
+    popularity = xp.maximum(user_items.pattern.count_items(), 1)  # nobody's items never occur in the pattern
     weights = xp.maximum(math.log(max(total, 1)) - beta * xp.log(popularity), 0)
-    return x.weighted(weights.astype(xp.float32))
+    return user_items.weighted(weights.astype(xp.float32))
 
 
 def encode(
     device: Device,
-    x: DeviceCsr,
+    user_items: DeviceCsr,
     weight: Array,
     bias: Array | None = None,
     activation: str = "identity",
@@ -49,8 +49,8 @@ def encode(
 ) -> Array:
     """Return act(X W + b), (q, k)."""
     if out is None:
-        out = device.xp.empty((x.shape[0], weight.shape[1]), device.xp.float32)
-    _sum_lists(device, _rows_of(x), weight, out, bias=bias, activation=activation)
+        out = device.xp.empty((user_items.shape[0], weight.shape[1]), device.xp.float32)
+    _sum_lists(device, _rows_of(user_items), weight, out, bias=bias, activation=activation)
     return out
 
 
@@ -80,9 +80,9 @@ def gram_product(device: Device, x: DeviceCsr, block: Array, halved: Halving | N
     return _over_tiles(device, x, size, lambda part, start, stop: encode(device, part, block), None, halved)
 
 
-def drop_entries(device: Device, x: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
+def drop_entries(device: Device, user_items: DeviceCsr, rate: float, seed: int, epoch: int) -> DeviceCsr:
     """Return X with entries set to 0 with probability ``rate``, the others divided by 1 - rate."""
-    own, m = x.rebased(), x.shape[0]
+    own, m = user_items.rebased(), user_items.shape[0]
     pattern = own.pattern
     data = device.xp.empty(len(pattern.indices), device.xp.float32)
     threshold = np.uint32(int(np.float32(rate) * 2.0**32))
