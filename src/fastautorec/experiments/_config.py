@@ -133,7 +133,7 @@ class Experiment:
     drawn : tuple of str
         Models in the figures.
     text : str
-        What the file says.
+        The file; what it extends follows as comments.
     """
 
     name: str
