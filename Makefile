@@ -27,7 +27,7 @@ help:
 	@echo "make lint       ruff, mypy, clang-format"
 	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
 	@echo "make bench-compare A=old.json B=new.json    what changed between two runs of it"
-	@echo "make bench-gpu  speed on a CUDA GPU against targets, peers and floors"
+	@echo "make bench-gpu  speed on a CUDA GPU against targets and peers"
 
 $(VENV)/python: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
