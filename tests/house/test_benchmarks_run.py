@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark; pip install 'fastautorec[dev]'")
+pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark; pip install --group dev")
 pytest.importorskip("matplotlib", reason="the report has pictures; pip install 'fastautorec[plot]'")
 
 ROOT = Path(__file__).parents[2]
