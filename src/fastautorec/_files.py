@@ -82,11 +82,16 @@ def _write_and_rename(target: Path, write: Callable[[IO[bytes]], Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    directory = os.open(target.parent, os.O_RDONLY)
+    sync(target.parent)  # the rename itself survives a power cut
+
+
+def sync(folder: Path) -> None:
+    """Have a folder's list of names on disk."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(directory)  # the rename itself survives a power cut
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)
 
 
 def _new_file(target: Path, mode: int) -> tuple[Path, int]:

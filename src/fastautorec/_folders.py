@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastautorec._files import STALE_SECONDS
+from fastautorec._files import STALE_SECONDS, sync
 
 MODE = 0o777  # of a new folder, less what the umask takes away
 UNFINISHED, REPLACED = ".tmp", ".old"
@@ -123,15 +123,6 @@ def versions_beside(target: Path, mark: str) -> list[Path]:
         within = path / "old"  # where earlier versions put the replaced one
         found += [folder for folder in (path, within) if (folder / mark).is_file()]
     return found
-
-
-def sync(folder: Path) -> None:
-    """Have a folder's list of names on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def is_at(handle: int, path: Path) -> bool:

@@ -19,7 +19,7 @@ from fastautorec import models
 from fastautorec._compute import get_backend, simd_level
 from fastautorec._compute.threads import ENVIRONMENT_VARIABLE, resolve_num_threads
 from fastautorec.datasets import synthetic
-from fastautorec.evaluation._report import table_lines
+from fastautorec.evaluation._tables import table_lines
 from fastautorec.exceptions import BackendUnavailableError
 
 OPTIONAL = {"polars": "data", "pyarrow": "data", "matplotlib": "plot"}

@@ -16,7 +16,7 @@ from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
 from fastautorec.data import Interactions
 from fastautorec.data import _identity as identity
-from fastautorec.evaluation._report import table_lines
+from fastautorec.evaluation._tables import table_lines
 from fastautorec.io import load
 from fastautorec.models import Recommender
 

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 from fastautorec._extras import require
-from fastautorec.evaluation._report import table_lines
+from fastautorec.evaluation._tables import table_lines
 from fastautorec.models import Recommender
 
 SHOWN = 10  # trials in the text
