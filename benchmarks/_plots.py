@@ -72,7 +72,7 @@ def _line(
     name_axes(axes, x, y, grid="both")
     axes.margins(0.2, 0.18)
     low, high = axes.get_ylim()
-    wider = max(SPAN / (high / low), 1) ** 0.5  # what hardly changes shall look so
+    wider = max(SPAN / (high / low), 1) ** 0.5  # what hardly changes looks so
     axes.set_ylim(low / wider, high * wider)
     _numbers(axes.xaxis)
     _numbers(axes.yaxis)

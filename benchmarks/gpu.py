@@ -225,7 +225,7 @@ class Measurements:
                 )
 
     def wall(self, call: Callable[[], Any]) -> float:
-        """Return the median of the seconds that somebody waits for a call."""
+        """Return the median of the seconds that a caller waits."""
         call()  # compiles the kernels
         taken: list[float] = []
         while len(taken) < self.settings.fewest or (len(taken) < MOST and sum(taken) < self.settings.seconds):

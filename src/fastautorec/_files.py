@@ -1,4 +1,4 @@
-"""Replacing a file in one step: whoever reads it sees the old one or the new one, and a kill leaves one of them."""
+"""Replacing a file in one step: a reader sees the old one or the new one, and a kill leaves one of them."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def fork(work: Callable[[], Any], kill_after: float | None = None, seconds: floa
     Raises
     ------
     FaultError
-        If the child does not end in time, or by a signal that nobody has sent.
+        If the child does not end in time, or by a signal that was not sent to it.
     """
     reader, writer = os.pipe()
     sys.stdout.flush()

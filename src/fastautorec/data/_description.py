@@ -40,7 +40,7 @@ class Source:
     ignored : list of str
         Columns that have no role.
     numeric : list of str or None
-        Those of them that hold numbers in the first lines; None where nobody looked.
+        Those of them that hold numbers in the first lines; None where it was not looked for.
     rated : list of str
         Those of them that look like ratings.
     notes : list of str

@@ -30,7 +30,7 @@ class OnDisk(Numbered):
     _csr: Csr | None = None  # of interactions on disk, which are not checked again
 
     def to_disk(self, path: str | PathLike[str], overwrite: bool = False) -> None:
-        """Write a folder that `open` reads, for data that shall not be in memory all at once.
+        """Write a folder that `open` reads, for data that need not be in memory all at once.
 
         It holds one .npy file for each array and a header with checksums, and appears in one step.
 

@@ -106,7 +106,7 @@ class Report(Mapping[str, Metric]):
         self.item_popularity, self.history_lengths = item_popularity, history_lengths
         for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
             array.flags.writeable = False
-        self._row_ids = row_ids  # of all users, or None where nobody knows who they are
+        self._row_ids = row_ids  # of all users; None where they have no ids
         self._notes = tuple(notes)
         self.notes = (*self._notes, *self._notes_on_length())
         head = min(HEAD, k[-1])

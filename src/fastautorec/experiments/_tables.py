@@ -16,7 +16,7 @@ from fastautorec.experiments._runner import Outcome, Row
 
 BEST, TIED = "*", "°"
 NONE = "–"
-MANNERS = {
+FITTED = {
     "all": "on train and validation data",
     "refit": "on train data with validation data to choose and to stop, then on both with what was chosen",
     "stop": "on train data with validation data to choose and to stop",
@@ -122,7 +122,7 @@ def settings(outcome: Outcome) -> Table:
         body.append((row.entry.name, first.values["model"], row.entry.fit, validated, seeds))
     head = ("model", "fitted (first seed)", "fit", "best on validation", "test NDCG by seed")
     used = dict.fromkeys(row.entry.fit for row in outcome.rows)
-    return Table(head, tuple(body), (), f"Fitted: {'; '.join(f'{fit}: {MANNERS[fit]}' for fit in used)}.")
+    return Table(head, tuple(body), (), f"Fitted: {'; '.join(f'{fit}: {FITTED[fit]}' for fit in used)}.")
 
 
 def times(outcome: Outcome) -> Table:

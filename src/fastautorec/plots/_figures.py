@@ -67,7 +67,7 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     log_popularity = np.log10(np.maximum(distribution.popularity, 1))
     order = np.argsort(log_popularity)
     running = np.cumsum((distribution.listed.sum(axis=0) + distribution.chosen)[order])
-    # a handful of rare items shall not take half of the width
+    # without the rarest items, a handful of which would take half of the width
     first, last = np.searchsorted(running, [running[-1] / 1000, running[-1]])
     low, high = log_popularity[order[[first, last]]]
     grid = np.linspace(max(low - 2 * BANDWIDTH, 0), high + 3 * BANDWIDTH, CURVE_POINTS)

@@ -21,7 +21,7 @@ def open_journal(path: Path, optuna: Any) -> Any:
     """Return Optuna's storage for a journal, which is made if it is not there.
 
     A last line that was cut when a process was killed is dropped with a warning, for Optuna would append to it. A line
-    that another process is writing is not touched: the file is looked at while nobody else may write.
+    that another process is writing is not touched: the file is checked under the lock of those who write.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def open_journal(path: Path, optuna: Any) -> Any:
 
 
 def _look_before_locking(path: Path) -> None:
-    """Raise for what is no journal at all, so that no lock is laid beside a file of somebody else."""
+    """Raise for a file that is no journal at all, before a lock is put beside it."""
     with path.open("rb") as file:
         start = file.read(len(BEGINNING))
     if not BEGINNING.startswith(start):
