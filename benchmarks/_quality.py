@@ -1,4 +1,4 @@
-"""How fast a training gets to its best validation NDCG: curves over seconds of training, validation left out."""
+"""Time to the best validation NDCG: curves over seconds of training, validation left out."""
 
 from __future__ import annotations
 

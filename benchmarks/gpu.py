@@ -1,4 +1,4 @@
-"""What the CUDA backend does on a GPU: answers compared with the CPU, then whole jobs against targets and peers.
+"""Benchmark of the CUDA backend on a GPU: answers compared with the CPU, then jobs against targets and peers.
 
 Run: python -m benchmarks.gpu [--json FILE] [--shrink S]. The kernels of a job are told by NVIDIA's nsys profile.
 """

@@ -1,4 +1,4 @@
-"""Turns the results of a run into a report with pictures.
+"""Turn the results of a run into a report with pictures.
 
 python -m benchmarks.report build/benchmarks/results.json              report.md and pictures beside the results
 python -m benchmarks.report build/benchmarks/results.json --publish    the same into docs/benchmarks/speed.md

@@ -1,4 +1,4 @@
-"""What every model must do. A model's test class inherits `ModelContract` and says how to make the model."""
+"""The contract of every model. A model's test class inherits `ModelContract` and says how to make the model."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-MODE = 0o666  # of a new file, less what the umask takes away
-STALE_SECONDS = 24 * 3600  # from then on a temporary file is one that a killed process has left
+MODE = 0o666  # mode of a new file; the umask takes bits away
+STALE_SECONDS = 24 * 3600  # older temporary files are those of killed processes
 _TOKEN = 4  # bytes
 _BINARY: int = getattr(os, "O_BINARY", 0)
 

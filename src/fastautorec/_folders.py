@@ -22,7 +22,7 @@ from typing import Any
 
 from fastautorec._files import STALE_SECONDS, sync
 
-MODE = 0o777  # of a new folder, less what the umask takes away
+MODE = 0o777  # mode of a new folder; the umask takes bits away
 UNFINISHED, REPLACED = ".tmp", ".old"
 TRIES = 100  # to give the name while other writers give it too
 
@@ -120,7 +120,7 @@ def versions_beside(target: Path, mark: str) -> list[Path]:
     """Return complete folders that a writer of this name has left, or is about to give the name to; new ones first."""
     found = []
     for path in sorted(_own(target), key=lambda path: path.suffix == REPLACED):
-        within = path / "old"  # where earlier versions put the replaced one
+        within = path / "old"  # earlier versions put the replaced folder there
         found += [folder for folder in (path, within) if (folder / mark).is_file()]
     return found
 

@@ -1,4 +1,4 @@
-"""What users pass in the memory of a device: the same results and messages as on the host, and nothing copied."""
+"""Arguments in the memory of a device: the same results and messages as on the host, and nothing copied."""
 
 from __future__ import annotations
 

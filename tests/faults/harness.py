@@ -1,4 +1,4 @@
-"""What all groups share: cases with a seed each, children that are always ended, and the line that counts them."""
+"""Parts of all groups: cases with a seed each, children that are always ended, and the line that counts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``fastautorec demo`` shows: models compared on the embedded data, readable recommendations, and a picture."""
+"""The command ``fastautorec demo``: models compared on the embedded data, readable recommendations, and a picture."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from fastautorec.plots._demo import popularity_figure
 
 RATIOS = (0.5, 0.2, 0.3)  # train, validation, test
 CUTOFFS = (10, 50)
-LENGTH = 8  # of the lists that are printed
-WIDTH = 100  # of the text
+LENGTH = 8  # items of a list that is printed
+WIDTH = 100  # letters of a line
 PICTURE = "popularity.png"
 
 PACKAGES = ("python3-sklearn", "gimp", "postgresql-15", "libreoffice-writer", "blender")

@@ -1,4 +1,4 @@
-"""What ``fastautorec recommend`` does."""
+"""The command ``fastautorec recommend``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fastautorec.evaluation._tables import table_lines
 from fastautorec.io import load
 from fastautorec.models import Recommender
 
-LENGTH = 10  # of the lists, where the model has so many items
-USERS = 1 << 14  # of whom lists are written at a time
+LENGTH = 10  # length of a list, where the model has so many items
+USERS = 1 << 14  # users whose lists are written at a time
 FEW = 3  # examples in a message
 
 Ids = npt.NDArray[Any]

@@ -1,4 +1,4 @@
-"""Who is who: where two matrices meet, users and items are compared by id, and aligned or refused.
+"""Identity of users and items: where two matrices meet, they are compared by id, and aligned or refused.
 
 The rows of a SciPy matrix have no ids, and neither have interactions that were made without them. What has no ids of
 its own stays unchecked.

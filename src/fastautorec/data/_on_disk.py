@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class OnDisk(Numbered):
     """Base of `Interactions`: folders on disk, and what is mapped from them."""
 
-    _csr: Csr | None = None  # of interactions on disk, which are not checked again
+    _csr: Csr | None = None  # interactions on disk have one, which is not checked again
 
     def to_disk(self, path: str | PathLike[str], overwrite: bool = False) -> None:
         """Write a folder that `open` reads, for data that need not be in memory all at once.

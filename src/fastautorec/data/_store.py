@@ -33,7 +33,7 @@ from fastautorec.exceptions import InteractionsFileError
 FORMAT = "fastautorec interactions"
 FORMAT_VERSION = 2
 HEADER = "header.json"
-NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # of which the last may be missing
+NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # the last one may be missing
 MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
 CHUNK = 1 << 24  # bytes that are read or written together
 HEAD = 128  # bytes before an array
@@ -96,7 +96,7 @@ class Stored:
     user_ids: StoredIds
     item_ids: Array
     timestamps: Array | None
-    ids_given: tuple[bool, bool]  # of users and items; False for mere numbers
+    ids_given: tuple[bool, bool]  # for users and items; False for mere numbers
 
 
 def read(path: Path, verify: bool) -> Stored:

@@ -1,4 +1,4 @@
-"""How long training took to get near its best validation metric."""
+"""Convergence: how long training took to get near its best validation metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a parameter does to a metric, and one metric of several models at every list length."""
+"""Effect of a parameter on a metric, and one metric of several models at every list length."""
 
 from __future__ import annotations
 

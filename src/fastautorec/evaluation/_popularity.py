@@ -1,4 +1,4 @@
-"""How popular the items are that models recommend."""
+"""Popularity of the items that models recommend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation returns: metrics with 95 % half-widths and per-user values, in a mapping that prints."""
+"""The result of an evaluation: metrics with 95 % half-widths and per-user values, in a mapping that prints."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Report(Mapping[str, Metric]):
         self.item_popularity, self.history_lengths = item_popularity, history_lengths
         for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
             array.flags.writeable = False
-        self._row_ids = row_ids  # of all users; None where they have no ids
+        self._row_ids = row_ids  # ids of all users; None where they have none
         self._notes = tuple(notes)
         self.notes = (*self._notes, *self._notes_on_length())
         head = min(HEAD, k[-1])

@@ -1,4 +1,4 @@
-"""What an experiment file says: data sets, models, seeds, evaluation, published figures."""
+"""The content of an experiment file: data sets, models, seeds, evaluation, published figures."""
 
 from __future__ import annotations
 

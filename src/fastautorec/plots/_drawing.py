@@ -14,12 +14,12 @@ from fastautorec.evaluation._many_reports import RealArray
 PAGE, COLUMN = 7.0, 4.6  # inches
 DPI = 200
 FONT = 9  # points, of labels; the rest is one smaller
-MAX_LINES = 3  # of a label
+MAX_LINES = 3  # a label has at most
 HANDLE = 7  # letters that the sign before a name in a legend is wide
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # safe for colour-blind readers
 DASHES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-BANDWIDTH = 0.07  # of the smoothing, in decades of popularity
+BANDWIDTH = 0.07  # width of the smoothing, in decades of popularity
 HATCHES = ("", "////", "....", "xxxx")  # when the colours have run out
 
 

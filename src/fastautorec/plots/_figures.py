@@ -39,10 +39,10 @@ from fastautorec.plots._drawing import (  # fmt: skip
 Target = str | PathLike[str] | None
 
 SHADES = ("#e3eef8", "#c0d9ee", "#8dbfe0", "#4f9bcb", "#2171b5")  # light to dark
-SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)  # of the users, that they hold
+SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)  # shares of the users that the shades hold
 CURVE_POINTS = 512
 WIDE_RANGE = 20  # largest over smallest value from which on an axis is logarithmic
-LETTERS, CORNER = 9, 7  # that have room along an inch of a panel, and in its corners
+LETTERS, CORNER = 9, 7  # letters that fit along an inch of a panel, and in its corners
 MAX_TICKS = 8  # values of a parameter that are all written
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastautorec._extras import require
 
-BEGINNING = b'{"op_code":'  # of every line
+BEGINNING = b'{"op_code":'  # every line begins so
 CREATE_STUDY, DELETE_STUDY, SET_STUDY_ATTRIBUTE, CREATE_TRIAL, SET_TRIAL_STATE = 0, 1, 2, 4, 6  # Optuna's op_code
 FINISHED = (1, 2, 3)  # states of a trial
 SHOWN = 40  # characters of a line in a message
@@ -89,7 +89,7 @@ class _Order:
     """
 
     def __init__(self) -> None:
-        self._names: dict[int, str] = {}  # of the studies that are there
+        self._names: dict[int, str] = {}  # names of the studies that are there
         self._studies = self._trials = 0  # made so far, numbered from 0
         self._searches: set[int] = set()  # studies that `tune` has made, where a process has one trial at a time
         self._running: dict[tuple[int, str], int] = {}  # trial of a process in a search
