@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 
@@ -16,15 +15,10 @@ from fastautorec.experiments._zoo import class_names
 DATASET = '[[datasets]]\nname = "few"\nsource = "example"\nby = "random"\n'
 MODEL = '[[models]]\nname = "POP"\nclass = "Popularity"\n'
 PUBLISHED = "[[published]]\ndataset = 'few'\nsource = 'x'\nmetrics = ['NDCG']\n[published.rows]\n"
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def read(text):
     return parse(text, default_name="test")
-
-
-def read_settings(name):
-    return json.loads((BENCHMARKS / f"{name}.json").read_text("utf-8"))
 
 
 def error_of(text):
@@ -221,20 +215,3 @@ def test_experiments_of_the_paper_know_their_files(name):
     assert dataset.files
     assert all(file.lines for file in dataset.files)
     assert dataset.interactions
-
-
-@pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not here")
-@pytest.mark.parametrize(("name", "key"), [("ml1m", "MovieLens-1M"), ("goodbooks-sample", "Goodbooks sample")])
-def test_the_family_has_the_settings_of_the_benchmarks(name, key):
-    entries = {entry.name: entry for entry in read_experiment(name).models}
-    for system, (cls, params) in read_settings("trained_settings")[key].items():
-        entry = entries[system]
-        assert entry.cls == cls
-        assert params.items() <= dict(entry.params).items()
-
-
-@pytest.mark.skipif(not BENCHMARKS.exists(), reason="the benchmarks are not here")
-def test_the_baselines_have_the_settings_of_the_benchmarks():
-    entries = {entry.cls: dict(entry.params) for entry in read_experiment("ml1m").models if entry.group == "Baselines"}
-    for cls, params in {**read_settings("baseline_settings"), **read_settings("baseline_settings_torch")}.items():
-        assert entries[cls] == params
