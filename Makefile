@@ -24,10 +24,10 @@ help:
 	@echo "make coverage   all tests, and which lines of Python and C++ they reach (minutes)"
 	@echo "make test-faults SECONDS=600 SEED=1    kills, damaged files, full disks, signals: for as long as asked"
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
-	@echo "make lint       ruff, mypy, clang-format"
+	@echo "make lint       ruff, mypy, codespell, clang-format"
 	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
 	@echo "make bench-compare A=old.json B=new.json    what changed between two runs of it"
-	@echo "make bench-gpu  speed on a CUDA GPU against targets, peers and floors"
+	@echo "make bench-gpu  speed on a CUDA GPU against targets and peers"
 
 $(VENV)/python: Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -37,7 +37,7 @@ $(VENV)/python: Makefile
 	@test -n "$$(command -v c++ || command -v g++ || command -v clang++)" || \
 	  { echo "A C++17 compiler is missing; on Debian and Ubuntu: apt install g++"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@touch $@
 
 # The build tools live in .venv too, so that rebuilding after a change takes seconds.
@@ -47,18 +47,18 @@ $(VENV)/installed: $(VENV)/python $(SOURCES)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --no-build-isolation $(BUILD) --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
 $(VENV)/bench: $(VENV)/dev
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
 
 # One CuPy package at a time: two of them would overwrite each other.
 $(VENV)/cuda$(CUDA): $(VENV)/dev
 	@rm -f $(VENV)/cuda12 $(VENV)/cuda13
 	@$(BIN)/python -m pip uninstall --quiet --yes cupy-cuda$(OTHER_CUDA)x $(SANITIZER_$(OTHER_CUDA)) 2>/dev/null
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[dev,cuda$(CUDA)]" $(SANITIZER_$(CUDA))
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[cuda$(CUDA)]" $(SANITIZER_$(CUDA))
 	@touch $@
 
 demo: $(VENV)/installed
@@ -115,6 +115,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell $$(git ls-files)
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp cuda -name '*.?pp' -o -name '*.h' -o -name '*.cu*')
 
 bench: $(VENV)/bench

@@ -1,4 +1,4 @@
-"""What all benchmarks share: sizes, data, how a time is taken, and the machine that it was taken on."""
+"""Parts of all benchmarks: sizes, data, the taking of times, and the machine that they were taken on."""
 
 from __future__ import annotations
 

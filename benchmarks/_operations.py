@@ -59,7 +59,7 @@ class Operation:
     Attributes
     ----------
     call : callable
-        Takes whoever offers the operation (a module or a backend) and the inputs.
+        Takes the module or the backend that offers the operation, and the inputs.
     traffic : callable
         Least bytes between memory and processor: every array that is read or written, once for each pass that the
         algorithm needs. Rows that a gather finds in a cache are not counted.

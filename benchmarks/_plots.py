@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks._results import Result, Results
-from benchmarks._roofline import FAR, Roof
 from benchmarks._targets import CLOSED_FORM, exponent
 from fastautorec._training.epochs import MODES
 from fastautorec.plots._drawing import COLORS, FONT, name_axes
@@ -24,7 +23,6 @@ STYLES = {  # of the ways to train
     "PyTorch, as the paper trains": "--",
     "its defaults": "--",
 }
-BOUNDS = dict(zip(("memory", "cache", "arithmetic"), COLORS, strict=False))
 LOWEST = 0.5  # shown, as a share of the best value of all
 SOONEST = 1e-3  # seconds shown
 SPAN = 8.0  # least ratio of the ends of an axis of seconds or bytes
@@ -74,7 +72,7 @@ def _line(
     name_axes(axes, x, y, grid="both")
     axes.margins(0.2, 0.18)
     low, high = axes.get_ylim()
-    wider = max(SPAN / (high / low), 1) ** 0.5  # what hardly changes shall look so
+    wider = max(SPAN / (high / low), 1) ** 0.5  # what hardly changes looks so
     axes.set_ylim(low / wider, high * wider)
     _numbers(axes.xaxis)
     _numbers(axes.yaxis)
@@ -133,30 +131,6 @@ def _curve(axes: Any, curve: Result, label: str, color: str) -> None:
         marker="*" if one else "o", markersize=12 if one else 5, markevery=[int(np.argmax(best))],
         label=label if one else f"{label}, {kind}",
     )  # fmt: skip
-
-
-def roofline(roofs: list[Roof], file: Path) -> None:
-    """Draw time over floor of each operation, coloured by what makes the floor."""
-    figure, ((axes,),) = _figure(8, 1.4 + 0.32 * len(roofs), 1, 1)
-    places, left = np.arange(len(roofs)), min(0.8, *(0.8 * roof.over for roof in roofs))
-    for place, roof in zip(places, roofs, strict=True):
-        axes.barh(place, roof.over - left, left=left, color=BOUNDS[roof.bound], height=0.7)
-        axes.annotate(
-            f"{roof.over:.1f}×", (roof.over, place), xytext=(3, 0), textcoords="offset points", va="center",
-            fontsize=FONT - 1,
-        )  # fmt: skip
-    for bound, color in BOUNDS.items():
-        axes.barh([0], [np.nan], color=color, label=f"floor set by {bound}")
-    axes.axvline(1, color="0.2", linewidth=1)
-    axes.axvline(FAR, color="0.5", linewidth=1, linestyle="--", label=f"{FAR}× the floor")
-    axes.set_yticks(places, [roof.name for roof in roofs])
-    axes.invert_yaxis()
-    name_axes(axes, "time over floor", "", grid="x")
-    axes.set_xscale("log")
-    _numbers(axes.xaxis)
-    axes.set_xlim(left, 1.3 * max([FAR, *(roof.over for roof in roofs)]))
-    figure.legend(loc="outside lower center", ncols=len(BOUNDS) + 1, fontsize=FONT - 1, frameon=False)
-    figure.savefig(file)
 
 
 def _numbers(axis: Any) -> None:

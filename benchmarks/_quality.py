@@ -1,4 +1,4 @@
-"""How fast a training gets to its best validation NDCG: curves over seconds of training, validation left out."""
+"""Time to the best validation NDCG: curves over seconds of training, validation left out."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ def by_torch(model: Any, train: Matrix, validation: Matrix, sizes: Sizes) -> Cur
             "encoder_": network.encoder.detach().numpy(),
             "encoder_bias_": network.encoder_bias.detach().numpy(),
             "decoder_": np.hstack([weights, bias[:, None]]),
+            "fitted_params_": model.get_params(),
         }
         return validation_metric(model, fitted, training.run)
 

@@ -1,4 +1,4 @@
-"""What the library shall reach, each against results of one run."""
+"""Targets against the results of one run, and floors: what the machine needs at least for the bytes and arithmetic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import numpy as np
 
 from benchmarks._format import duration, times, verdict
 from benchmarks._results import Result, Results
+from fastautorec._training.closed_form import OVERSAMPLING, PASSES
+
+FAR = 2  # times its floor, from which on an operation has to be explained
+FLOAT = 4  # bytes
+WHOLE = {"fit": "NCEAutoRec()", "epoch": "fastautorec"}  # tables of whole fits and epochs, and which column is ours
+NEEDS = {"memory": "traffic", "cache": "gathered", "arithmetic": "flop"}  # what the machine does, what is noted
 
 Figure = Callable[[Results], float | None]  # None where it was not measured
 
@@ -196,3 +202,109 @@ TARGETS = [
         for peer, factor in ((NUMPY, 3), (PYTHON, 100))
     ),
 ]  # fmt: skip
+
+
+# --- floors -----------------------------------------------------------------------------------------------------------
+
+
+def closed_form(m: int, n: int, nnz: int, k: int) -> dict[str, int]:
+    """Return the needs of ``NCEAutoRec(k)``: the passes of the subspace iteration, then the ridge head."""
+    width = k + OVERSAMPLING
+    embedding = PASSES * 2 * n * width**2  # half a symmetric product and one with a triangle, after each pass
+    head = m * k**2 + n * k**2 + 2 * n * k**2
+    rows = PASSES * 2 * nnz * width + 2 * nnz * k
+    return {"flop": embedding + head, "gathered": FLOAT * rows}
+
+
+def joint_epoch(m: int, n: int, nnz: int, k: int, batch: int, heads: int) -> dict[str, int]:
+    """Return the needs of an epoch of Adam with ``heads`` heads of squared error, each the cheaper way."""
+    steps = -(-m // batch)
+    tiles = 6 * n * batch * k
+    gram = n * k**2 + batch * k**2 + 2 * n * k**2 + 2 * batch * k**2
+    by_gram = gram < tiles
+    rows = nnz * k * (2 + (2 * heads if by_gram else 0))  # encoder to and fro, at each head T D and T^T H
+    weights_and_moments = 6 * n * k * (1 + heads) * steps  # read and written
+    return {"flop": steps * heads * min(gram, tiles), "gathered": FLOAT * (rows + weights_and_moments)}
+
+
+@dataclass(frozen=True)
+class Roof:
+    """An operation and its floor.
+
+    Attributes
+    ----------
+    name : str
+    seconds : float
+        Median.
+    parts : dict of str to float
+        Least seconds for memory, cache and arithmetic; the floor is the largest.
+    why : str
+        Where the time goes.
+    """
+
+    name: str
+    seconds: float
+    parts: dict[str, float]
+    why: str
+
+    @property
+    def bound(self) -> str:
+        return max(self.parts, key=self.parts.__getitem__)
+
+    @property
+    def floor(self) -> float:
+        return self.parts[self.bound]
+
+    @property
+    def over(self) -> float:
+        return self.seconds / self.floor
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole fit or epoch, whose steps follow each other: its floor is the sum of theirs.
+
+    Attributes
+    ----------
+    result : Result
+    cache, arithmetic : float
+        Least seconds.
+    """
+
+    result: Result
+    cache: float
+    arithmetic: float
+
+    @property
+    def floor(self) -> float:
+        return self.cache + self.arithmetic
+
+
+def rates(results: Results) -> dict[str, float]:
+    """Return bytes or operations per second of memory, cache and arithmetic, as measured; {} if one is missing."""
+    found = {row: next(iter(results.group("machine", row).values())) for row in results.rows("machine")}
+    if found.keys() != NEEDS.keys():
+        return {}
+    return {row: (result.info.get("bytes") or result.info["flop"]) / result.median for row, result in found.items()}
+
+
+def roofs(results: Results) -> list[Roof]:
+    """Return every operation on checked input, all threads, the furthest from its floor first."""
+    best, found = rates(results), []
+    for row in results.rows("kernels"):
+        ours = results.get("kernels", row, "C++")
+        if ours is not None and best:
+            parts = {what: ours.info[need] / best[what] for what, need in NEEDS.items()}
+            found.append(Roof(row, ours.median, parts, ours.info["why"]))
+    return sorted(found, key=lambda roof: -roof.over)
+
+
+def wholes(results: Results) -> list[Whole]:
+    """Return every whole fit and epoch whose needs were noted."""
+    best = rates(results)
+    ours = (results.get(table, row, column) for table, column in WHOLE.items() for row in results.rows(table))
+    noted = [result for result in ours if result is not None and "flop" in result.info]
+    return [
+        Whole(result, *(result.info[NEEDS[what]] / best[what] for what in ("cache", "arithmetic")))
+        for result in (noted if best else [])
+    ]

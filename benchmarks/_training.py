@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from scipy import sparse
 
 from benchmarks._common import THREADS
 from fastautorec._compute import get_backend
-from fastautorec._compute.inputs import check_user_items
 from fastautorec._training.fit import AutoencoderFit
 from fastautorec._training.losses import NegativeSampling
+from fastautorec._training.network import Network
 from fastautorec._training.run import FitRun, ProgressBar, Seeds
 
 if TYPE_CHECKING:
@@ -31,13 +32,22 @@ class Training:
         Says what is trained, and how.
     train : CSR (m, n)
     validation : CSR (m, n), optional
+    backend : optional
+        Where ours is trained; by default the CPU.
     """
 
-    def __init__(self, model: Any, train: sparse.csr_matrix, validation: sparse.csr_matrix | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        train: sparse.csr_matrix,
+        validation: sparse.csr_matrix | None = None,
+        backend: Any = None,
+    ) -> None:
         self.model, self.train = model, train
-        held_out = None if validation is None else check_user_items("validation", validation)
-        checked = check_user_items("train", train, fitting=True)
-        self.run = FitRun(get_backend(), checked, held_out, (), ProgressBar("", show=False))
+        backend = backend or get_backend()
+        held_out = None if validation is None else backend.inputs.user_items("validation", validation)
+        checked = backend.inputs.user_items("train", train, fitting=True)
+        self.run = FitRun(backend, checked, held_out, (), ProgressBar("", show=False))
         self.fit = AutoencoderFit(self.run, model._objective(), model._options(), Seeds.drawn(np.random.default_rng(0)))
         self.phases = list(model._objective().phases)
 
@@ -49,12 +59,14 @@ class Training:
         loop.begin(0, phase, lambda: None)
         return lambda: loop.epoch(phase)
 
-    def torch(self, *, drawn: bool = True, lookup: bool = True, fused: bool = True) -> Epoch:
+    def torch(self, *, drawn: bool = True, lookup: bool = True, fused: bool = True, device: str | None = None) -> Epoch:
         """Return PyTorch's epochs of the first phase, in the same order of users.
 
-        It draws negatives itself, or gets ours of the first epoch to be compared.
+        It draws negatives itself, or gets ours of the first epoch to be compared. With ``device`` the interactions and
+        the batches are there too.
         """
-        trainer = self.torch_trainer(self.torch_network(lookup), self.torch_losses(drawn), self.phases[0], fused)
+        network, losses = self.torch_network(lookup).to(device or "cpu"), self.torch_losses(drawn, device)
+        trainer = self.torch_trainer(network, losses, self.phases[0], fused, device)
         users, numbers = np.flatnonzero(np.diff(self.train.indptr)), iter(range(1, 10**6))
         seed = self.fit.seeds.order
         return lambda: trainer.epoch(np.random.default_rng([seed, next(numbers)]).permutation(users))
@@ -62,9 +74,11 @@ class Training:
     def torch_network(self, lookup: bool = True) -> dense_torch.AutoRec:
         torch, peer = _torch()
         torch.set_num_threads(THREADS)
-        return peer.AutoRec(self.fit.random_network(), self.model.activation, self.model.intercept, lookup)
+        down, drawn = self.run.backend.to_host, self.fit.random_network()
+        start = Network(down(drawn.encoder), down(drawn.bias), {name: down(w) for name, w in drawn.heads.items()})
+        return peer.AutoRec(start, self.model.activation, self.model.intercept, lookup)
 
-    def torch_losses(self, drawn: bool = True) -> dict[str, dense_torch.HeadLoss]:
+    def torch_losses(self, drawn: bool = True, device: str | None = None) -> dict[str, dense_torch.HeadLoss]:
         _, peer = _torch()
         losses = {}
         for head, loss in self.fit.losses.items():
@@ -73,11 +87,16 @@ class Training:
                 counts = peer.multinomial_counts(popularity, self.model.negatives) if drawn else self._counts(loss)
                 losses[head] = peer.negative_sampling(counts, loss.out)
             else:
-                losses[head] = peer.squared_error(loss.item_weights, loss.user_weight)
+                weights = None if loss.item_weights is None else self.run.backend.to_host(loss.item_weights)
+                losses[head] = peer.squared_error(weights, loss.user_weight, device or "cpu")
         return losses
 
-    def torch_trainer(self, network: Any, losses: Any, phase: Any, fused: bool = True) -> dense_torch.Trainer:
-        return _torch()[1].Trainer(
+    def torch_trainer(
+        self, network: Any, losses: Any, phase: Any, fused: bool = True, device: str | None = None
+    ) -> dense_torch.Trainer:
+        peer = _torch()[1]
+        kind = peer.Trainer if device is None else partial(peer.DeviceTrainer, device)
+        return kind(
             network, losses, self.train, self.model.batch_size, phase.steps, phase.encoder, fused=fused,
             normalize=self.model.normalize == "l2",
         )  # fmt: skip

@@ -3,9 +3,9 @@
     python -m benchmarks.accuracy_trained               a quarter of an hour; rewrites docs/benchmarks/trained.md
     python -m benchmarks.accuracy_trained --set NAME    one data set, nothing written
 
-Each system has the settings of trained_settings.json, found by searches on validation data. Validation data also stop
-its training; then it is trained on training and validation data for as many epochs, and tested. Data sets and their
-splits for tuning as in accuracy.py.
+Each system has settings found by searches on validation data: those of the shipped experiments, and for the Debian
+packages those of trained_settings.json. Validation data also stop its training; then it is trained on training and
+validation data for as many epochs, and tested. Data sets and their splits for tuning as in accuracy.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from scipy import sparse
 
@@ -22,9 +23,11 @@ from benchmarks._common import DOCS, SHARED
 from benchmarks._format import replace, table
 from benchmarks.accuracy import SETS, TUNING_RATIOS, ndcg
 from fastautorec.evaluation import Report
+from fastautorec.experiments._reading import read_experiment
 
 PAGE = DOCS / "trained.md"
-SETTINGS = Path(__file__).with_name("trained_settings.json")  # by data set and system: class, parameters
+SETTINGS = Path(__file__).with_name("trained_settings.json")  # of the Debian packages, by system: class, parameters
+EXPERIMENTS = {"MovieLens-1M": "ml1m", "Goodbooks sample": "goodbooks-sample"}
 MARKERS = "<!-- begin: written by accuracy_trained.py -->", "<!-- end: written by accuracy_trained.py -->"
 REFERENCES = ("AutoRec", "OHNS-AutoRec")  # that the others are compared with
 TRAINING = {"epochs": 80, "patience": 3}
@@ -46,10 +49,23 @@ def main() -> None:
         replace(PAGE, "\n\n".join(blocks), MARKERS)
 
 
+def settings(name: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return class and parameters of each system on a data set, without those that all have."""
+    debian = json.loads(SETTINGS.read_text())
+    if name not in EXPERIMENTS:
+        return debian
+    found = {}
+    for entry in read_experiment(EXPERIMENTS[name]).models:
+        if entry.name in debian:
+            own = {key: value for key, value in entry.params.items() if TRAINING.get(key) != value}
+            found[entry.name] = entry.cls, own
+    return found
+
+
 def measure(name: str, train: sparse.csr_matrix, validation: sparse.csr_matrix, test: sparse.csr_matrix) -> str:
     """Return the table of one data set."""
     rows = []
-    for system, (model_class, params) in json.loads(SETTINGS.read_text())[name].items():
+    for system, (model_class, params) in settings(name).items():
         rows.append(row(system, getattr(far, model_class)(**{**TRAINING, **params}), train, validation, test))
         label, model, value, report, _ = rows[-1]
         print(f"  {label}: validation {value:.4f}, test {report['NDCG'].mean:.4f}  {model}", flush=True)

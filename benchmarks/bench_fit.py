@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 import fastautorec as far
 from benchmarks import _quality
 from benchmarks._common import THREADS, Measure, Sizes, gowalla, knows
-from benchmarks._floors import closed_form, joint_epoch
+from benchmarks._targets import closed_form, joint_epoch
 from benchmarks._training import Training
 from fastautorec._training.epochs import EMBEDDING, MODES, PREDICTION
 

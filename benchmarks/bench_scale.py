@@ -1,4 +1,4 @@
-"""What a fit costs as data and model grow: the shapes of the paper with their peak memory, and one size at a time."""
+"""Costs of a fit as data and model grow: the shapes of the paper with their peak memory, and one size at a time."""
 
 from __future__ import annotations
 

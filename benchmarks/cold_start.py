@@ -8,16 +8,14 @@ for the validation part, so no test data are used.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 
 import fastautorec as far
 from benchmarks.accuracy import SETS, TUNING_RATIOS
+from benchmarks.accuracy_trained import settings
 
 TIMES, SHARE, METRIC = 4, 0.05, "NDCG@10"
-SETTINGS = json.loads(Path(__file__).with_name("trained_settings.json").read_text())["MovieLens-1M"]
+SETTINGS = settings("MovieLens-1M")
 EPOCHS = {"AutoRec": 17, "NS-AutoRec, joint": 15, "NCE-AutoRec, closed form": 0}  # the best on validation data
 
 

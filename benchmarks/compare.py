@@ -1,4 +1,4 @@
-"""What changed between two runs: python -m benchmarks.compare OLD.json NEW.json [--all].
+"""Changes between two runs: python -m benchmarks.compare OLD.json NEW.json [--all].
 
 A ratio above 1 means that the new run is slower (or needs more memory). The band is where the ratio may lie by what
 each run's own rounds differ: lower quartile against upper quartile, or all of a few rounds, and never narrower than

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,9 +67,11 @@ class Batch:
     dense: torch.Tensor
 
 
-def squared_error(item_weights: npt.NDArray[np.float32] | None = None, user_weight: float = 0.0) -> HeadLoss:
+def squared_error(
+    item_weights: npt.NDArray[np.float32] | None = None, user_weight: float = 0.0, device: str = "cpu"
+) -> HeadLoss:
     """Return Σ‖t − z‖² with t = R, or R* where the weights of items are given (Eq. 8 and 17)."""
-    w = None if item_weights is None else torch.from_numpy(item_weights)
+    w = None if item_weights is None else torch.from_numpy(item_weights).to(device)
 
     def loss(z: torch.Tensor, r: torch.Tensor, users: npt.NDArray[np.int64]) -> torch.Tensor:
         target = r if w is None else r * w
@@ -173,3 +176,30 @@ class Trainer:
         values = torch.from_numpy(np.repeat(lengths**-0.5, lengths).astype(np.float32)) if self.normalize else None
         indices, offsets = torch.from_numpy(rows.indices), torch.from_numpy(rows.indptr[:-1])
         return Batch(indices, offsets, values, torch.from_numpy(lengths).float(), dense)
+
+
+class DeviceTrainer(Trainer):
+    """Keeps the interactions on ``device`` and makes dense batches there, without waiting for it."""
+
+    def __init__(self, device: str, *arguments: Any, **options: Any) -> None:
+        self.device = torch.device(device)
+        with self.device:
+            super().__init__(*arguments, **options)
+        self._pointers = self.train.indptr.astype(np.int64)
+        self._begin, self._ids = (torch.from_numpy(a).to(device) for a in (self._pointers, self.train.indices))
+
+    def epoch(self, order: npt.NDArray[np.int64]) -> dict[str, float]:
+        with self.device:
+            return super().epoch(order)
+
+    def _batch(self, users: npt.NDArray[np.int64]) -> Batch:
+        size = int((self._pointers[users + 1] - self._pointers[users]).sum())  # known, so that nothing waits for it
+        rows = torch.from_numpy(users).to(self.device, non_blocking=True)
+        begin, lengths = self._begin[rows], self._begin[rows + 1] - self._begin[rows]
+        offsets = lengths.cumsum(0) - lengths
+        row_of = torch.repeat_interleave(torch.arange(len(users)), lengths, output_size=size)
+        ids = self._ids[(begin - offsets)[row_of] + torch.arange(size)].long()
+        dense = self._dense[: len(users)].zero_()
+        dense.view(-1)[row_of * self.train.shape[1] + ids] = 1
+        values = lengths.float().rsqrt()[row_of] if self.normalize else None
+        return Batch(ids, offsets, values, lengths.float(), dense)

@@ -1,4 +1,4 @@
-"""Turns the results of a run into a report with pictures.
+"""Turn the results of a run into a report with pictures.
 
 python -m benchmarks.report build/benchmarks/results.json              report.md and pictures beside the results
 python -m benchmarks.report build/benchmarks/results.json --publish    the same into docs/benchmarks/speed.md
@@ -12,17 +12,14 @@ from pathlib import Path
 
 from benchmarks import _plots
 from benchmarks._common import DOCS
-from benchmarks._format import duration, replace, table, times, verdict
+from benchmarks._format import duration, replace, table, times
 from benchmarks._results import Result, Results
-from benchmarks._roofline import FAR, Whole, rates, roofs, wholes
-from benchmarks._targets import TARGETS, Faster, Target, exponent
+from benchmarks._targets import FAR, TARGETS, Faster, Target, Whole, exponent, rates, roofs, wholes
 
 MARKERS = "<!-- begin: written by report.py -->", "<!-- end: written by report.py -->"
 PAGE = DOCS / "speed.md"
 BUSY = 0.5  # load per core before the run above which the figures should not be trusted
 SHARES = (0.99, 0.999, 1.0)  # of the best validation NDCG
-
-__all__ = ["duration", "table", "verdict", "write"]  # the benchmark of the GPU has the same cells
 
 
 def main() -> None:
@@ -227,7 +224,7 @@ def operations(results: Results, _: Path) -> str:
     return table(head, body) if body else ""
 
 
-def roofline(results: Results, folder: Path) -> str:
+def roofline(results: Results, _: Path) -> str:
     """Return the operations on checked input, how far they are from their floors, and why."""
     found, best = roofs(results), rates(results)
     if not found:
@@ -238,11 +235,10 @@ def roofline(results: Results, folder: Path) -> str:
         why = roof.why if roof.over > FAR else ""
         body.append((f"`{roof.name}`", duration(roof.seconds), *least, roof.bound, times(roof.over), why))
     head = ("", "median", *(f"{what}, least" for what in best), "floor", "over it", f"why more than {FAR}×")
-    _plots.roofline(found, folder / "roofline.png")
     return (
         f"Memory copies {best['memory'] / 1e9:.1f} GB/s (bytes read and written), the second-level caches give "
         f"{best['cache'] / 1e9:.0f} GB/s, matrix products {best['arithmetic'] / 1e9:.0f} GFLOP/s, on all cores.\n\n"
-        f"{table(head, body)}\n![Time over floor](roofline.png)\n\n{whole_runs(results)}"
+        f"{table(head, body)}\n{whole_runs(results)}"
     )
 
 

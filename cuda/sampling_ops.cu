@@ -1,6 +1,6 @@
 // Negative samples: for each user N items drawn with replacement, collected as ascending ids and counts. What is drawn
-// is specified in src/fastautorec/_compute/sampling.py. A block draws for one user after the other; a row is written to a place
-// with room for the longest one, and moved from there when the lengths of all rows are known.
+// is specified in src/fastautorec/_compute/sampling.py. A block draws for one user after the other; a row is written to
+// a place with room for the longest one, and moved from there when the lengths of all rows are known.
 
 namespace fastautorec {
 namespace {

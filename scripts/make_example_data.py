@@ -1,4 +1,4 @@
-"""Make the embedded example, src/fastautorec/data/debian_dependencies.npz, from Debian's package metadata.
+"""Make the embedded example, src/fastautorec/datasets/debian_dependencies.npz, from Debian's package metadata.
 
     apt-cache dumpavail | python scripts/make_example_data.py OUTPUT.npz
 

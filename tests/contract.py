@@ -1,4 +1,4 @@
-"""What every model must do. A model's test class inherits `ModelContract` and says how to make the model."""
+"""The contract of every model. A model's test class inherits `ModelContract` and says how to make the model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def answers(model: Any, train: sparse.csr_matrix) -> list[bytes]:
 
 
 def without_items(matrix: sparse.csr_matrix, items: list[int]) -> sparse.csr_matrix:
-    """Return a matrix in which nobody has these items."""
+    """Return a matrix in which no user has these items."""
     dense = matrix.toarray()
     dense[:, items] = 0
     return sparse.csr_matrix(dense)
@@ -311,7 +311,7 @@ class ModelContract:
 
     @pytest.mark.parametrize("device", ["cpu", "reference"])
     def test_histories_that_say_nothing(self, train: sparse.csr_matrix, device: str) -> None:
-        """Empty ones, and those of items that nobody has: popular items, or what the model says by itself."""
+        """Empty ones, and those of items that no user has: popular items, or what the model says by itself."""
         some = without_items(train, [9, 59])
         model = self.make_on(device).fit(some)
         popularity = np.asarray(some.sum(axis=0)).ravel()

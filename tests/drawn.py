@@ -1,4 +1,4 @@
-"""What the tests of figures draw: reports, histories, and a call for each figure."""
+"""Material for the tests of figures: reports, histories, and a call for each figure."""
 
 from __future__ import annotations
 

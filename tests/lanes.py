@@ -1,4 +1,4 @@
-"""Which cases of a grid the fast lane keeps; the others have the mark `grid` and run with `make test-grid`."""
+"""Cases of a grid that the fast lane keeps; the others have the mark `grid` and run with `make test-grid`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of rating files share."""
+"""Parts of the tests of rating files."""
 
 from __future__ import annotations
 

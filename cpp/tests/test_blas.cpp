@@ -3,6 +3,7 @@
 #include "check.hpp"
 #include "fastautorec/blas.hpp"
 #include "matrices.hpp"
+#include "plain_blas.hpp"
 
 using namespace fastautorec;
 using testing::Dense;
@@ -35,36 +36,9 @@ bool close(const Dense& a, const Dense& b) {
     return true;
 }
 
-// BLAS as Fortran has it, columns one after the other, by its definition.
-void plain_sgemm(const char* trans_a, const char* trans_b, const int* m, const int* n, const int* k, const float* alpha,
-                 const float* a, const int* lda, const float* b, const int* ldb, const float* beta, float* c,
-                 const int* ldc) {
-    for (int i = 0; i < *m; ++i) {
-        for (int j = 0; j < *n; ++j) {
-            float sum = 0;
-            for (int p = 0; p < *k; ++p)
-                sum += (*trans_a == 'N' ? a[i + p * *lda] : a[p + i * *lda]) *
-                       (*trans_b == 'N' ? b[p + j * *ldb] : b[j + p * *ldb]);
-            float& out = c[i + j * *ldc];
-            out = *alpha * sum + (*beta == 0.0f ? 0.0f : *beta * out);
-        }
-    }
-}
+}  // namespace
 
-void plain_ssyrk(const char* uplo, const char* trans, const int* n, const int* k, const float* alpha, const float* a,
-                 const int* lda, const float* beta, float* c, const int* ldc) {
-    for (int j = 0; j < *n; ++j) {
-        for (int i = *uplo == 'U' ? 0 : j; i < (*uplo == 'U' ? j + 1 : *n); ++i) {
-            float sum = 0;
-            for (int p = 0; p < *k; ++p)
-                sum += *trans == 'N' ? a[i + p * *lda] * a[j + p * *lda] : a[p + i * *lda] * a[p + j * *lda];
-            float& out = c[i + j * *ldc];
-            out = *alpha * sum + (*beta == 0.0f ? 0.0f : *beta * out);
-        }
-    }
-}
-
-void check_products() {
+TEST(products) {
     const std::int64_t sizes[][3] = {{1, 1, 1}, {5, 7, 3}, {70, 20, 130}, {1, 9, 4},
                                      {9, 1, 4}, {4, 5, 0}, {0, 3, 2},     {3, 0, 2}};
     for (const auto& size : sizes) {
@@ -84,7 +58,7 @@ void check_products() {
     }
 }
 
-void check_gram() {
+TEST(gram) {
     for (const std::int64_t rows : {0, 1, 50}) {
         const Dense a = testing::random_dense(rows, 13, 4, 2);
         Dense c(13, 13, 5);
@@ -97,20 +71,6 @@ void check_gram() {
     }
 }
 
-}  // namespace
-
-TEST(plain_loops) {
-    check_products();
-    check_gram();
-}
-
-TEST(blas_of_the_host) {
-    set_blas(&plain_sgemm, &plain_ssyrk);
-    check_products();
-    check_gram();
-    set_blas(nullptr, nullptr);
-}
-
 TEST(wrong_shapes_are_refused) {
     const Dense a(3, 4), b(4, 5);
     Dense c(3, 5), other(4, 4);
@@ -119,4 +79,16 @@ TEST(wrong_shapes_are_refused) {
     CHECK_THROWS(lower_gram(a.view(), c.view()), std::invalid_argument);
 }
 
-int main() { return testing::run_all(); }
+TEST(blas_must_be_set) {
+    const Dense a(3, 3);
+    Dense c(3, 3);
+    set_blas(nullptr, nullptr);
+    CHECK_THROWS(multiply(Op::kAsIs, Op::kAsIs, 1, a.view(), a.view(), 0, c.view()), std::invalid_argument);
+    CHECK_THROWS(lower_gram(a.view(), c.view()), std::invalid_argument);
+    testing::use_plain_blas();
+}
+
+int main() {
+    testing::use_plain_blas();
+    return testing::run_all();
+}

@@ -5,6 +5,7 @@
 #include "check.hpp"
 #include "fastautorec/head_ops.hpp"
 #include "matrices.hpp"
+#include "plain_blas.hpp"
 
 using namespace fastautorec;
 using testing::Dense;
@@ -191,4 +192,7 @@ TEST(wrong_shapes_are_refused) {
                  std::invalid_argument);
 }
 
-int main() { return testing::run_all(); }
+int main() {
+    testing::use_plain_blas();
+    return testing::run_all();
+}

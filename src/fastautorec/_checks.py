@@ -28,7 +28,7 @@ class Default(int):
     """The number that a parameter has where the user gives none.
 
     It is a plain integer in every respect, printed, compared, copied and stored as one; only its kind tells that
-    nobody asked for it. ``NCEAutoRec(factors=300)`` asks, ``NCEAutoRec()`` does not.
+    the user did not give it: ``NCEAutoRec(factors=300)`` gives it, ``NCEAutoRec()`` does not.
     """
 
 

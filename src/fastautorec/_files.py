@@ -1,4 +1,4 @@
-"""Replacing a file in one step: whoever reads it sees the old one or the new one, and a kill leaves one of them."""
+"""Replacing a file in one step: a reader sees the old one or the new one, and a kill leaves one of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-MODE = 0o666  # of a new file, less what the umask takes away
-STALE_SECONDS = 24 * 3600  # from then on a temporary file is one that a killed process has left
+MODE = 0o666  # mode of a new file; the umask takes bits away
+STALE_SECONDS = 24 * 3600  # older temporary files are those of killed processes
 _TOKEN = 4  # bytes
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
@@ -82,11 +82,16 @@ def _write_and_rename(target: Path, write: Callable[[IO[bytes]], Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    directory = os.open(target.parent, os.O_RDONLY)
+    sync(target.parent)  # the rename itself survives a power cut
+
+
+def sync(folder: Path) -> None:
+    """Have a folder's list of names on disk."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(directory)  # the rename itself survives a power cut
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)
 
 
 def _new_file(target: Path, mode: int) -> tuple[Path, int]:

@@ -1,7 +1,7 @@
 """Replacing a folder in one step: by exchange where the system can, and with nothing left of writers that were killed.
 
-A folder is filled beside its target as `.NAME.TOKEN.tmp`, under a lock that ends with its process. What is found there
-without a lock belongs to nobody, and the next writer of that name removes it.
+A folder is filled beside its target as `.NAME.TOKEN.tmp`, under a lock that ends with its process. One that is found
+there without a lock is a leftover, which the next writer of that name removes.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastautorec._files import STALE_SECONDS
+from fastautorec._files import STALE_SECONDS, sync
 
-MODE = 0o777  # of a new folder, less what the umask takes away
+MODE = 0o777  # mode of a new folder; the umask takes bits away
 UNFINISHED, REPLACED = ".tmp", ".old"
-TRIES = 100  # until somebody else leaves the name alone
+TRIES = 100  # to give the name while other writers give it too
 
 _TOKEN = 4  # bytes
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
-_MOVED = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # somebody else had the name or gave it
+_MOVED = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # another writer took or gave the name
 
 
 class NewFolder:
@@ -121,18 +121,9 @@ def versions_beside(target: Path, mark: str) -> list[Path]:
     """Return complete folders that a writer of this name has left, or is about to give the name to; new ones first."""
     found = []
     for path in sorted(_own(target), key=lambda path: path.suffix == REPLACED):
-        within = path / "old"  # where earlier versions put the replaced one
+        within = path / "old"  # earlier versions put the replaced folder there
         found += [folder for folder in (path, within) if (folder / mark).is_file()]
     return found
-
-
-def sync(folder: Path) -> None:
-    """Have a folder's list of names on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def is_at(handle: int, path: Path) -> bool:

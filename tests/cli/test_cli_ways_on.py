@@ -1,4 +1,4 @@
-"""What commands advise is what a command line can do, and helps."""
+"""Advice of commands: a command line can follow it, and it helps."""
 
 from __future__ import annotations
 

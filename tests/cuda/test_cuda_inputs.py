@@ -1,4 +1,4 @@
-"""What users pass in the memory of a device: the same results and messages as on the host, and nothing copied."""
+"""Arguments in the memory of a device: the same results and messages as on the host, and nothing copied."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ HOST = sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 0]], np.float32))
 
 
 class WithDlpack:
-    """An array that says where it is in the manner of DLPack."""
+    """An array that says where it is by DLPack."""
 
     def __init__(self, kind: int, number: int) -> None:
         self._where = kind, number

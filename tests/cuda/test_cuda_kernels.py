@@ -27,7 +27,7 @@ def nvrtc() -> Nvrtc:
     try:
         return Nvrtc()
     except PackageNotFoundError as error:
-        pytest.skip(f"the wheel {error} is not installed; it is in the extra dev, for Linux on x86-64 and aarch64")
+        pytest.skip(f"the wheel {error} is not installed; it is in the group dev, for Linux on x86-64 and aarch64")
 
 
 def faults(log: str) -> list[str]:

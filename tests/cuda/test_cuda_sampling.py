@@ -22,7 +22,7 @@ SKEWED = np.random.default_rng(1).zipf(1.5, 300).clip(0, 9999)
 
 
 def exclusion(n_users, n_items, density, kept=0):
-    """Random items to exclude, one row of them none; nobody loses the item ``kept``."""
+    """Random items to exclude, one row of them none; no user loses the item ``kept``."""
     taken = np.random.default_rng(2).random((n_users, n_items)) < density
     taken[:, kept] = False
     taken[n_users // 2] = False

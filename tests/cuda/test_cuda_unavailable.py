@@ -77,7 +77,7 @@ def test_no_cupy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtu
         far.Popularity(device="cuda").fit(X)
     with caplog.at_level(logging.INFO, "fastautorec"):
         assert far.Popularity().fit(X).device_ == "cpu"
-    assert not caplog.records  # nobody without CuPy expects a GPU
+    assert not caplog.records  # without CuPy no GPU is expected
 
 
 NVRTC = RuntimeError("CuPy failed to load libnvrtc.so.13: OSError: libnvrtc.so.13: cannot open shared object file")
@@ -231,7 +231,7 @@ def test_arrays_of_other_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.adopt(Other()).tolist() == [0, 1, 2]
 
 
-# --- without a GPU, nobody touches CuPy -------------------------------------------------------------------------------
+# --- without a GPU, CuPy is not touched -------------------------------------------------------------------------------
 
 
 def run(code: str, folder: Path) -> str:

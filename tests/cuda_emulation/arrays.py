@@ -29,7 +29,7 @@ IN_PLACE = ("fill", "sort")
 
 
 class EmulatedArray(np.lib.mixins.NDArrayOperatorsMixin):
-    """A NumPy array in the manners of ``cupy.ndarray``.
+    """A NumPy array that behaves like ``cupy.ndarray``.
 
     Views share memory, reductions return arrays of zero dimensions, a NumPy array is refused as an operand, index or
     value, and conversion to one must be asked for by ``get``. What makes the host wait for a GPU is counted in

@@ -83,7 +83,7 @@ def _built(text: str) -> Path:
 
 @cache
 def cache_folder() -> Path:
-    """Return the folder of what was compiled, outside the source tree and nobody else's."""
+    """Return the folder of what was compiled, outside the source tree and of this user."""
     folder = Path(tempfile.gettempdir()) / f"fastautorec-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():

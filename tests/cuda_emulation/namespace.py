@@ -1,4 +1,4 @@
-"""What stands in for the module ``cupy``: its functions of these names, on emulated arrays."""
+"""A stand-in for the module ``cupy``: its functions of these names, on emulated arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A CSR matrix of the emulated device in the manners of ``cupyx.scipy.sparse.csr_matrix``."""
+"""A CSR matrix of the emulated device that behaves like ``cupyx.scipy.sparse.csr_matrix``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of data: ``describe``, the lines that read_ratings prints, and ``fastautorec inspect``."""
+"""Descriptions of data: ``describe``, the lines that read_ratings prints, and ``fastautorec inspect``."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Where two matrices meet: users and items are compared by id, put in order, or refused."""
+"""Two matrices meet: users and items are compared by id, put in order, or refused."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def blocks(request, monkeypatch):
 
 @pytest.fixture(params=["memory", "disk", "block"])
 def stored(request, tmp_path):
-    """What puts data where they shall come from."""
+    """Put data into memory, on disk or into a block."""
 
     def put(data):
         if request.param == "disk":

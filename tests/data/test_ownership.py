@@ -1,4 +1,4 @@
-"""What interactions and fitted models own: nothing that happens to other arrays changes them."""
+"""Arrays of interactions and fitted models: nothing that happens to other arrays changes them."""
 
 import copy
 import pickle

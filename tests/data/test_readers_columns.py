@@ -1,4 +1,4 @@
-"""Which column is what: by the caller's words, by name, by position; and what is refused because it is not clear."""
+"""Roles of columns: by the caller's words, by name, by position; and refusals of what is not clear."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the first lines say of the columns: files that cannot be what their order or header would make of them."""
+"""Evidence in the first lines of text files: files that cannot be what their order or header would make of them."""
 
 import pytest
 from rating_files import pairs, triples

@@ -1,4 +1,4 @@
-"""Text files whose first lines leave open what they hold: what is asked, and that the words of the question work."""
+"""Text files whose first lines leave open what they hold: the question, and that its words work."""
 
 import random
 

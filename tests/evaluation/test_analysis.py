@@ -101,7 +101,7 @@ def test_gini_is_the_mean_difference_over_twice_the_mean(counts):
     assert 0 <= gini(x) < 1
     assert gini(x) == pytest.approx(np.abs(x[:, None] - x).mean() / (2 * x.mean()), abs=1e-12)
     assert gini(3 * x) == pytest.approx(gini(x))
-    assert gini(np.append(x, 0)) >= gini(x) - 1e-12  # one more item that nobody is shown
+    assert gini(np.append(x, 0)) >= gini(x) - 1e-12  # one more item that no user is shown
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------

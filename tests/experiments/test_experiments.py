@@ -13,7 +13,6 @@ from few_books import BROKEN, DATA, MODELS, error_of, prepare, run
 
 import fastautorec as far
 from fastautorec.cli import main
-from fastautorec.experiments import _drawings as drawings
 from fastautorec.experiments import _runner as runner
 from fastautorec.experiments._reading import parse
 from fastautorec.experiments._sources import load
@@ -25,11 +24,6 @@ def folder(tmp_path, monkeypatch):
     """The current folder, with data."""
     prepare(tmp_path, monkeypatch)
     return tmp_path
-
-
-@pytest.fixture
-def no_figures(monkeypatch):
-    monkeypatch.setattr(drawings, "can_draw", lambda: False)
 
 
 class Links(HTMLParser):

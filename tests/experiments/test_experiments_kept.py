@@ -1,4 +1,4 @@
-"""What an experiment leaves is written in one step each: a full disk leaves the former report, and nothing else."""
+"""Files of an experiment are written in one step each: a full disk leaves the former report, and nothing else."""
 
 from __future__ import annotations
 

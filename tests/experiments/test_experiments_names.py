@@ -13,7 +13,6 @@ from few_books import MODELS, error_of, run
 
 import fastautorec as far
 from fastautorec.cli import main
-from fastautorec.experiments import _drawings as drawings
 from fastautorec.experiments import _sources as sources
 from fastautorec.experiments._names import folder_of, stems
 from fastautorec.experiments._reading import parse
@@ -33,11 +32,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = [f"{u},{i},{1 + (u * 7 + i * 3) % 5}" for u, i in rows]
     (tmp_path / "clicks.csv").write_text("user,item,rating\n" + "\n".join(lines) + "\n")
     return tmp_path
-
-
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawings, "can_draw", lambda: False)
 
 
 def dataset(name: str, threshold: int | None = None, more: str = "") -> str:

@@ -12,7 +12,6 @@ from few_books import DATA, MODELS, STABLE, error_of, prepare, run
 
 import fastautorec as far
 from fastautorec.cli import main
-from fastautorec.experiments import _drawings as drawings
 from fastautorec.experiments import _runner as runner
 from fastautorec.experiments import _trials as trials
 from fastautorec.experiments._store import Store
@@ -23,11 +22,6 @@ def folder(tmp_path, monkeypatch):
     """The current folder, with data."""
     prepare(tmp_path, monkeypatch)
     return tmp_path
-
-
-@pytest.fixture
-def no_figures(monkeypatch):
-    monkeypatch.setattr(drawings, "can_draw", lambda: False)
 
 
 # --- cache and resumption --------------------------------------------------------------------------------------------

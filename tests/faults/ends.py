@@ -41,24 +41,35 @@ if sys.argv[2] == "interrupted":
 WORK = ("one user", "many users", "epochs", "item-item")
 
 
+ENDS = ("by itself", "interrupted")
+
+
+def run(work: str, end: str, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run a process whose threads work for some seconds before its end."""
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", PROGRAM, work, end, str(seconds)],
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+        # a job in the background has Ctrl-C ignored, and its children too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+def is_good(done: subprocess.CompletedProcess[str], end: str) -> bool:
+    """Return whether a process has ended as it was told, without a word of the library."""
+    if end == "by itself":
+        return (done.returncode, done.stderr) == (0, "")
+    return done.returncode == -signal.SIGINT and done.stderr.endswith("KeyboardInterrupt\n")
+
+
 def prepare(shared: Path) -> Case:
     del shared
 
     def case(rng: Random, number: int, folder: Path) -> None:
-        work, end = WORK[number % len(WORK)], ("by itself", "interrupted")[number // len(WORK) % 2]
-        command = [sys.executable, "-X", "faulthandler", "-c", PROGRAM, work, end, str(rng.uniform(0, 0.2))]
+        work, end = WORK[number % len(WORK)], ENDS[number // len(WORK) % 2]
         try:
-            # a job in the background has Ctrl-C ignored, and its children too
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=PATIENCE, check=False,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )  # fmt: skip
+            done = run(work, end, rng.uniform(0, 0.2))
         except subprocess.TimeoutExpired:
             require(False, f"{work}, {end}: the process does not end")
-        told = f"{work}, {end}: {done.returncode} {done.stderr}"
-        if end == "by itself":
-            require((done.returncode, done.stderr) == (0, ""), told)
-        else:
-            require(done.returncode == -signal.SIGINT and done.stderr.endswith("KeyboardInterrupt\n"), told)
+        require(is_good(done, end), f"{work}, {end}: {done.returncode} {done.stderr}")
 
     return case

@@ -1,4 +1,4 @@
-"""What all groups share: cases with a seed each, children that are always ended, and the line that counts them."""
+"""Parts of all groups: cases with a seed each, children that are always ended, and the line that counts them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def fork(work: Callable[[], Any], kill_after: float | None = None, seconds: floa
     Raises
     ------
     FaultError
-        If the child does not end in time, or by a signal that nobody has sent.
+        If the child does not end in time, or by a signal that was not sent to it.
     """
     reader, writer = os.pipe()
     sys.stdout.flush()

@@ -66,7 +66,7 @@ def _short_files(writer: Writer, folder: Path, rng: Random) -> None:
 
 
 def _own_mounts() -> bool:
-    """Give this process mounts that nobody else sees, and that end with it."""
+    """Give this process mounts that no other process sees, and that end with it."""
     libc = ctypes.CDLL(None, use_errno=True)
     users = 0 if os.getuid() == 0 else NEW_USERS
     return libc.unshare(users | NEW_MOUNTS) == 0 and libc.mount(b"none", b"/", None, PRIVATE, None) == 0

@@ -26,7 +26,7 @@ TIMES = re.compile(r"[\d.]+")  # which differ each time
 FAILED = re.compile(r" runs, \d+ failed")
 SPACE = {"regularization": [1.0, 10.0, 100.0]}
 drawings.can_draw = lambda: False  # takes seconds
-DAYS = 2 * 24 * 3600.0  # after which a file with a temporary name is nobody's
+DAYS = 2 * 24 * 3600.0  # after which a file with a temporary name is a leftover
 
 
 def small(seed: int, n_users: int = 60, n_items: int = 40) -> sparse.csr_matrix:

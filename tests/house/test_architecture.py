@@ -46,7 +46,7 @@ def test_only_backends_import_devices():
     """ruff knows what may be imported where, and looks at all modules at once."""
     ruff, settings = Path(sys.executable).with_name("ruff"), PACKAGE.parents[1] / "pyproject.toml"
     if not ruff.exists() or not settings.exists():
-        pytest.skip("needs ruff and the repository; pip install 'fastautorec[dev]'")
+        pytest.skip("needs ruff and the repository; pip install --group dev")
     command = [ruff, "check", "--no-cache", "--config", settings, "--select", "TID251", PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "All checks passed!\n"), done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""AutoRec, and what all trained models share: options, going on with new users, files, scikit-learn's manners."""
+"""AutoRec, and what all trained models share: options, new users, files, the conventions of scikit-learn."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_partial_fit_renews_the_popularity_discount(case: str, device: str) -> N
 
 @every_device
 def test_partial_fit_gives_new_users_new_random_numbers(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Masks and negatives are those of nobody before, also where partial_fit is called again and again."""
+    """Masks and negatives are new ones, also where partial_fit is called again and again."""
     backend = type(get_backend(device, 1))
     masked: list[int] = []
     sampled: list[int] = []

@@ -1,4 +1,4 @@
-"""What is fitted stays as it was; what nobody knows is not made up. The contract of all models has the rest."""
+"""Fitted state stays as it was, and what is not known is not made up; the contract of all models has the rest."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def test_a_user_with_every_item(device: str) -> None:
 
 
 def test_a_user_with_every_item_that_can_be_drawn() -> None:
-    """An item that nobody else has cannot be drawn by popularity, so that nothing is left."""
+    """An item that no other user has cannot be drawn by popularity, so that nothing is left."""
     wider = sparse.hstack([sparse.vstack([TRAIN, np.ones((1, 40))]), sparse.csr_matrix((61, 2))]).tocsr()
     with pytest.raises(ValueError, match="row 60 holds all 40 items"):
         make("OHNSAutoRec", exclude_positives=True).fit(wider)

@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastautorec.cli import _plots as plots
+from fastautorec.plots import _demo as plots
 
 HAS_MATPLOTLIB = plots.__spec__ is not None and __import__("importlib.util").util.find_spec("matplotlib") is not None
 needs_matplotlib = pytest.mark.skipif(not HAS_MATPLOTLIB, reason="matplotlib is not installed")
@@ -37,6 +37,7 @@ def test_popularities_that_cannot_be_drawn(tmp_path):
 
 
 def test_without_matplotlib_the_message_tells_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "fastautorec.plots._figure", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     with pytest.raises(ImportError, match=r"fastautorec\[plot\]"):
         plots.popularity_figure({"a": [1, 2]}, tmp_path / "none.png")

@@ -1,4 +1,4 @@
-"""What a person sees and does while training runs: progress, Ctrl-C."""
+"""Progress and Ctrl-C while training runs."""
 
 from __future__ import annotations
 

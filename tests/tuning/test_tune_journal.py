@@ -130,7 +130,7 @@ def test_searches_in_one_file_and_one_that_was_removed(parts: Any, journal: Path
 
 
 def test_trials_of_another_kind_may_overlap(parts: Any, journal: Path) -> None:
-    """Whoever asks Optuna for several trials at a time may do so in a search of their own."""
+    """Several trials at a time are allowed in a search that Optuna was asked for directly."""
     backend = optuna.storages.journal.JournalFileBackend(str(journal))
     study = optuna.create_study(study_name="mine", storage=optuna.storages.JournalStorage(backend))
     waiting = [study.ask(), study.ask()]

@@ -1,4 +1,4 @@
-// Dense products on row-major views. The host language hands over the BLAS that it has; without one, plain loops.
+// Dense products on row-major views, by the BLAS that the host language hands over before the first one.
 #pragma once
 
 #include "fastautorec/views.hpp"
@@ -13,7 +13,6 @@ using Sgemm = void (*)(const char* trans_a, const char* trans_b, const int* m, c
 using Ssyrk = void (*)(const char* uplo, const char* trans, const int* n, const int* k, const float* alpha,
                        const float* a, const int* lda, const float* beta, float* c, const int* ldc);
 
-// Null pointers bring the loops back.
 void set_blas(Sgemm sgemm, Ssyrk ssyrk);
 
 enum class Op { kAsIs, kTransposed };

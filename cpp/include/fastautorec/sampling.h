@@ -1,5 +1,6 @@
 // Formulas of drawing items with replacement, one text for the C++ core and the CUDA kernels. What is drawn is
-// specified in src/fastautorec/_compute/sampling.py; tables are searched from guides, which save time and change nothing.
+// specified in src/fastautorec/_compute/sampling.py; tables are searched from guides, which save time and change
+// nothing.
 #pragma once
 
 #include "fastautorec/scalar_math.h"

@@ -1,4 +1,4 @@
-"""What ``fastautorec demo`` shows: models compared on the embedded data, readable recommendations, and a picture."""
+"""The command ``fastautorec demo``: models compared on the embedded data, readable recommendations, and a picture."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec.cli import _plots as plots
 from fastautorec.cli._trial import Trial, difference_lines, run_trial, trial_lines
 from fastautorec.data import Interactions, split
 from fastautorec.datasets import load_example
 from fastautorec.models import EASE, NCEAutoRec, NCEPLRec, Popularity, PureSVD, Recommender
+from fastautorec.plots._demo import popularity_figure
 
 RATIOS = (0.5, 0.2, 0.3)  # train, validation, test
 CUTOFFS = (10, 50)
-LENGTH = 8  # of the lists that are printed
-WIDTH = 100  # of the text
+LENGTH = 8  # items of a list that is printed
+WIDTH = 100  # letters of a line
 PICTURE = "popularity.png"
 
 PACKAGES = ("python3-sklearn", "gimp", "postgresql-15", "libreoffice-writer", "blender")
@@ -189,7 +189,7 @@ def _save_picture(trials: Sequence[Trial], train: Interactions, test: Interactio
         if trial.lists is not None:
             head = trial.lists[:, : CUTOFFS[0]]
             drawn[trial.name] = popularity[head[head >= 0]]
-    plots.popularity_figure(
+    popularity_figure(
         drawn,
         path,
         actual=popularity[test.user_items.indices],

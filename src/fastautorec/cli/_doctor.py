@@ -1,4 +1,4 @@
-"""What ``fastautorec doctor`` reports: versions, BLAS, threads, SIMD level, GPU, and whether the results are right."""
+"""The command ``fastautorec doctor``: versions, BLAS, threads, SIMD level, GPU, and whether the results are right."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fastautorec import models
 from fastautorec._compute import get_backend, simd_level
 from fastautorec._compute.threads import ENVIRONMENT_VARIABLE, resolve_num_threads
 from fastautorec.datasets import synthetic
-from fastautorec.evaluation._report import table_lines
+from fastautorec.evaluation._tables import table_lines
 from fastautorec.exceptions import BackendUnavailableError
 
 OPTIONAL = {"polars": "data", "pyarrow": "data", "matplotlib": "plot"}
 CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
-TOLERANCE = 1e-3  # of scores, relative to the largest: float32 sums in another order
+TOLERANCE = 1e-3  # difference of scores, relative to the largest: float32 sums in another order
 
 
 def report() -> tuple[list[str], bool]:
@@ -97,7 +97,7 @@ def _gpu() -> str:
         get_backend("cuda")
     except BackendUnavailableError as error:
         return f"not available: {_reason(error)}"
-    except ValueError as error:  # of the environment variable for threads
+    except ValueError as error:  # the environment variable for threads is wrong
         return f"not checked: {error}"
     return "available"
 

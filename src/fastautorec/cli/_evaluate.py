@@ -1,4 +1,4 @@
-"""What ``fastautorec evaluate`` does."""
+"""The command ``fastautorec evaluate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``fastautorec experiment`` does: read the file, run what is not finished, write the report."""
+"""The command ``fastautorec experiment``: read the file, run what is not finished, write the report."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def read(args: argparse.Namespace) -> Interactions:
     """Read FILE as the options say; what was taken is shown before anything is done with it."""
     words = {word: getattr(args, word) for word in WORDS}
     data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **words, verbose=False)
-    for line in data.describe().lines():  # told here, where it does no harm if nobody hears it
+    for line in data.describe().lines():  # not by read_ratings: here a closed stderr does no harm
         say(line)
     return data
 

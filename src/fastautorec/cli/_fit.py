@@ -1,4 +1,4 @@
-"""What ``fastautorec fit`` does."""
+"""The command ``fastautorec fit``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``fastautorec inspect`` does: it tells what a rating file is taken for, and what is in it."""
+"""The command ``fastautorec inspect``: it shows how a rating file is read, and what is in it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if words[:1] != ["experiment"]:  # whose file has these words
                 text = options.on_the_command_line(text)
             say(f"fastautorec: error: {text}")
-            streams.silence_output()  # of a full disk, say, which Python would tell again at exit
+            streams.silence_output()  # the disk may be full, which Python would tell again at exit
             return USER_ERROR
         return status
 

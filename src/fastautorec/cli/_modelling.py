@@ -37,7 +37,7 @@ def make_model(args: argparse.Namespace) -> Recommender:
         model = MODELS[args.model]().set_params(**dict(args.set))
         check_parameters(model)
         model._backend()
-    except TypeError as error:  # of a value like dropout=high
+    except TypeError as error:  # a value like dropout=high
         raise ValueError(str(error)) from error
     return model
 

@@ -16,7 +16,7 @@ from fastautorec.data._splits import shares
 
 EVERY_ROW = "none"  # the threshold that leaves nothing out
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
-MOST = 1e15  # of a share
+MOST = 1e15  # largest share
 _DASHES = "\0--"  # stands for an id that is "--", which argparse would drop; no word of a command line has a NUL
 _ARGUMENT = re.compile(rf"(?<![\w/.-])({'|'.join([*ROLES, 'sep', 'header', 'format', 'threshold'])})=('[^']*'|\w*)")
 _OR = re.compile(r"\bor\b")

@@ -1,4 +1,4 @@
-"""What ``fastautorec recommend`` does."""
+"""The command ``fastautorec recommend``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
 from fastautorec.data import Interactions
 from fastautorec.data import _identity as identity
-from fastautorec.evaluation._report import table_lines
+from fastautorec.evaluation._tables import table_lines
 from fastautorec.io import load
 from fastautorec.models import Recommender
 
-LENGTH = 10  # of the lists, where the model has so many items
-USERS = 1 << 14  # of whom lists are written at a time
+LENGTH = 10  # length of a list, where the model has so many items
+USERS = 1 << 14  # users whose lists are written at a time
 FEW = 3  # examples in a message
 
 Ids = npt.NDArray[Any]

@@ -12,7 +12,8 @@ import numpy as np
 from fastautorec._compute.protocol import IdArray
 from fastautorec.data import Interactions
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
-from fastautorec.evaluation._report import Metric, Report, table_lines
+from fastautorec.evaluation._report import Report
+from fastautorec.evaluation._tables import interval, percent, table_lines
 from fastautorec.models import Recommender
 
 
@@ -86,10 +87,10 @@ def trial_lines(trials: Sequence[Trial]) -> list[str]:
         rows.append(
             [
                 trial.name,
-                *(_interval(trial.report[name]) for name in metrics),
+                *(interval(trial.report[name].mean, trial.report[name].half_width) for name in metrics),
                 f"{trial.fit_seconds:.2f} s",
-                f"{popularity.mean:,.0f} ±{popularity.half_width:,.0f}",
-                f"{100 * trial.report.coverage:.1f} %",
+                interval(popularity.mean, popularity.half_width, 0),
+                percent(trial.report.coverage),
             ]
         )
     return table_lines(rows)
@@ -103,10 +104,6 @@ def difference_lines(trial: Trial, other: Trial) -> list[str]:
         d = comparison[name]
         rows.append([f"  {name}", f"{d.difference:+.4f}", f"[{d.low:+.4f}, {d.high:+.4f}]", _p_value(d.p_adjusted)])
     return table_lines(rows)
-
-
-def _interval(metric: Metric) -> str:
-    return f"{metric.mean:.4f} ±{metric.half_width:.4f}"
 
 
 def _p_value(p: float) -> str:

@@ -1,4 +1,4 @@
-"""What ``fastautorec tune`` does."""
+"""The command ``fastautorec tune``."""
 
 from __future__ import annotations
 

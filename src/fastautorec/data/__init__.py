@@ -1,4 +1,4 @@
-"""Interaction data: the matrix with its ids and times, rating files, and _splits."""
+"""Interaction data: the matrix with its ids and times, rating files, and splits."""
 
 from fastautorec.data._align import align
 from fastautorec.data._api import read_ratings, split, split_users

@@ -122,7 +122,7 @@ def _record(path: Path, layout: Layout, offset: int, number: int) -> tuple[int, 
 def _skip_lines(block: bytes, separator: str, left: int) -> tuple[int, int]:
     """Return how many bytes the first lines with text take, with blank ones before them, and how many are missing."""
     end = 0
-    for line in block.splitlines(keepends=True):  # of bytes: at the line ends that count here
+    for line in block.splitlines(keepends=True):  # bytes are split at the line ends that count here
         if not left:
             break
         end += len(line)

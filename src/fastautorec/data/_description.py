@@ -1,4 +1,4 @@
-"""What data are and where they came from, as text: long, and in two lines."""
+"""Description of data and their source as text: long, and in two lines."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fastautorec.data._roles import shown
 
 _FIRST = 5
 _FEW, _MANY = 5, 40  # columns that are listed in the short and the long form
-_VALUES = 20  # of ratings that are listed
+_VALUES = 20  # different ratings that are listed
 _SECONDS = (10**8, 10**11)  # times from 1973 on, which are dates in seconds and not in another unit
-_MILLISECONDS = (10**11, 10**14)  # from 1973 on as well
+_MILLISECONDS = (10**11, 10**14)  # numbers from 1973 on as well
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Source:
     ignored : list of str
         Columns that have no role.
     numeric : list of str or None
-        Those of them that hold numbers in the first lines; None where nobody looked.
+        Those of them that hold numbers in the first lines; None where it was not looked for.
     rated : list of str
         Those of them that look like ratings.
     notes : list of str

@@ -33,7 +33,7 @@ _FIX_QUOTES = (
 def refuse_quoted_columns(path: Path, lines: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Raise for lines without quoting where all of a column, or all of the first line, is in quotation marks.
 
-    Whoever wrote them meant quoting. A title with quotation marks among others without stays as it is.
+    There, quoting was meant. A title with quotation marks among others without stays as it is.
     """
     body = rows[1:] or rows
     columns = ([row[i] for row in body if len(row) > i and row[i]] for i in range(len(rows[0])))

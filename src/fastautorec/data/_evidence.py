@@ -1,4 +1,4 @@
-"""What the first lines of a text file say of its columns: where they speak against reading them by position."""
+"""Evidence in the first lines of a text file: where its columns speak against reading them by position."""
 
 from __future__ import annotations
 

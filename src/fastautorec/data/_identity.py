@@ -1,7 +1,7 @@
-"""Who is who: where two matrices meet, users and items are compared by id, and aligned or refused.
+"""Identity of users and items: where two matrices meet, they are compared by id, and aligned or refused.
 
-Nobody knows who the rows of a SciPy matrix are. Interactions that were made without ids are as bare as one: what has no
-ids of its own stays unchecked.
+The rows of a SciPy matrix have no ids, and neither have interactions that were made without them. What has no ids of
+its own stays unchecked.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ITEMS = Axis(1, "items", "column", "item_ids", "with_items")
 
 
 def own_ids(data: Any, axis: Axis) -> Ids | None:
-    """Return the ids of the users or items, or None for numbers that nobody has given a meaning."""
+    """Return the ids of the users or items, or None for numbers that were not given as ids."""
     given = getattr(data, "_ids_given", None)
     ids: Ids | None = getattr(data, axis.attribute) if given is not None and given[axis.number] else None
     return ids

@@ -144,7 +144,7 @@ def _factorize_objects(name: str, values: Array) -> tuple[Array, Codes]:
         distinct = set()
     if distinct and set(map(type, distinct)) <= {str}:
         return _factorize_texts(name, items, distinct)
-    kinds = set(map(type, items))  # of each, as True is 1 in a set
+    kinds = set(map(type, items))  # the kind of each, as True is 1 in a set
     if not kinds <= {int}:
         items = _exact(name, items)
         kinds = set(map(type, items))

@@ -71,7 +71,7 @@ class Interactions(OnDisk):
     array([0, 2], dtype=int32)
     """
 
-    _source: Source | None = None  # of interactions that were read from a rating file
+    _source: Source | None = None  # None unless they were read from a rating file
 
     def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
         csr = check_user_items("user_items", user_items)
@@ -166,7 +166,7 @@ class Interactions(OnDisk):
             threshold = check_real("threshold", threshold)
             if ratings is None:
                 raise ValueError(f"`threshold` needs a column of ratings, got threshold={threshold:g} and none")
-            with np.errstate(over="ignore"):  # of one that narrow ratings cannot reach
+            with np.errstate(over="ignore"):  # narrow ratings may not reach the threshold
                 positive = ratings >= threshold
             if len(positive) and not positive.any():
                 raise ValueError(

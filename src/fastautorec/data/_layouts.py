@@ -1,4 +1,4 @@
-"""How a rating file is laid out: its format, separator and header, and where user, item, rating and time are."""
+"""Layouts of rating files: format, separator and header, and where user, item, rating and time are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a rating file to interactions, with an account of what was taken."""
+"""Loading of a rating file into interactions, with an account of what was taken."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load(
     if threshold is not None:
         if found.rating is None:
             raise ValueError(f"`threshold` needs ratings, but {path} {_how_to_rate(source)}")
-        with np.errstate(over="ignore"):  # of a threshold that narrow ratings cannot reach
+        with np.errstate(over="ignore"):  # narrow ratings may not reach the threshold
             low = int(np.count_nonzero(found.rating < check_real("threshold", threshold)))
         source.dropped.append((low, f"ratings below {threshold:g}"))
         n_rows -= low

@@ -14,7 +14,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec.exceptions import InteractionsFileError
 
 PART = 1 << 20  # ids that are checked together
-CACHED = 1 << 16  # of them at a time
+CACHED = 1 << 16  # rows that are checked at a time
 
 Ids = npt.NDArray[np.int32]
 Array = npt.NDArray[Any]

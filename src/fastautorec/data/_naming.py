@@ -38,7 +38,7 @@ def column(df: Any, argument: str, name: str) -> Any:
 
 
 def check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
-    """Return distinct ids in the order given, int64 or texts, as an array that nobody writes to."""
+    """Return distinct ids in the order given, int64 or texts, as a read-only array."""
     if labels is None:
         return locked(np.arange(length))
     if type(labels) is np.ndarray and labels.shape == (length,) and _are_kept_so(labels):

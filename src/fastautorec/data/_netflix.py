@@ -16,7 +16,7 @@ from fastautorec.data._arrays import is_polars_failure
 from fastautorec.exceptions import RatingsFileError
 
 _BLOCK = 1 << 26  # bytes of text parsed at a time
-_LARGEST = float(np.finfo(np.float32).max)  # of the ratings as they are kept
+_LARGEST = float(np.finfo(np.float32).max)  # largest rating that can be kept
 _NUMBER = r"(?:0|[1-9][0-9]{0,17})"
 _HEADING = re.compile(rf"({_NUMBER}):")
 _LINE = re.compile(rf"({_NUMBER}),([^,]*),([^,]*)")

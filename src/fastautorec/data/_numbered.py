@@ -27,8 +27,8 @@ class Numbered:
 
     item_ids: npt.NDArray[Any]
     timestamps: npt.NDArray[Any] | None
-    _ids_given: tuple[bool, bool] = (True, True)  # of users and items; False for mere row and column numbers
-    _load_user_ids: Callable[[], npt.NDArray[Any]]  # of interactions on disk
+    _ids_given: tuple[bool, bool] = (True, True)  # for users and items; False for mere row and column numbers
+    _load_user_ids: Callable[[], npt.NDArray[Any]]  # reads the ids of interactions on disk
 
     @cached_property
     def user_ids(self) -> npt.NDArray[Any]:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class OnDisk(Numbered):
     """Base of `Interactions`: folders on disk, and what is mapped from them."""
 
-    _csr: Csr | None = None  # of interactions on disk, which are not checked again
+    _csr: Csr | None = None  # interactions on disk have one, which is not checked again
 
     def to_disk(self, path: str | PathLike[str], overwrite: bool = False) -> None:
-        """Write a folder that `open` reads, for data that shall not be in memory all at once.
+        """Write a folder that `open` reads, for data that need not be in memory all at once.
 
         It holds one .npy file for each array and a header with checksums, and appears in one step, also in the place
         of another: who opens it meanwhile gets one of them, and who has it open keeps the one before.

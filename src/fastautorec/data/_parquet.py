@@ -99,7 +99,7 @@ def _table(path: Path, names: list[str], polars: bool) -> Any:
         from pyarrow import parquet  # noqa: PLC0415
 
         read = parquet.ParquetFile(path).read(columns=names)
-        read.validate(full=True)  # texts that are not UTF-8 would fail later, when nobody knows the file
+        read.validate(full=True)  # texts that are not UTF-8 would fail later, when the file is not known any more
         return read
 
     frame = _guarded(path, table)

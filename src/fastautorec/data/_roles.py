@@ -1,4 +1,4 @@
-"""Which column holds user, item, rating and time: by the words of the caller, by name, or by position."""
+"""Roles of columns: user, item, rating and time, by the words of the caller, by name, or by position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many bytes an object takes with its arrays, for caches and schedulers that ask ``sys.getsizeof``."""
+"""Bytes that an object takes with its arrays, for caches and schedulers that ask ``sys.getsizeof``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which part of a split each interaction belongs to: per user, without a loop over users."""
+"""Parts of a split: which one each interaction belongs to, per user, without a loop over users."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Interactions on disk: a folder with one .npy file for each array and a JSON header, read by memory mapping.
 
 A folder appears under its name in one step, once everything in it is complete and synced, and is never changed from
-then on: it is replaced as a whole. Whoever opens one holds on to the folder itself, not to its name. A token in the
+then on: it is replaced as a whole. An open one stays the same folder, whatever gets its name. A token in the
 header and in the head of each array tells files of different folders apart, as a copy over another folder may leave
 them. Nothing is ever unpickled. Ids that are texts are kept as bytes (see `fastautorec.data._texts`); format 1 had them
 as wide as the longest one.
@@ -33,7 +33,7 @@ from fastautorec.exceptions import InteractionsFileError
 FORMAT = "fastautorec interactions"
 FORMAT_VERSION = 2
 HEADER = "header.json"
-NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # of which the last may be missing
+NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # the last one may be missing
 MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
 CHUNK = 1 << 24  # bytes that are read or written together
 HEAD = 128  # bytes before an array
@@ -100,7 +100,7 @@ class Stored:
     user_ids: StoredIds
     item_ids: Array
     timestamps: Array | None
-    ids_given: tuple[bool, bool]  # of users and items; False for mere numbers
+    ids_given: tuple[bool, bool]  # for users and items; False for mere numbers
 
 
 def read(path: Path, verify: bool) -> Stored:
@@ -171,7 +171,7 @@ def _read(path: Path, folder: int, verify: bool) -> Stored:
 
 
 def _are_numbers(ids: Array) -> bool:
-    """Return whether ids are 0, 1, 2, ...: folders that do not say so hold what nobody has given."""
+    """Return whether ids are 0, 1, 2, ...: where a folder does not say so, such ids were not given."""
     ends = ids.dtype.kind in "iu" and (not len(ids) or (ids[0] == 0 and ids[-1] == len(ids) - 1))
     return bool(ends) and np.array_equal(ids, np.arange(len(ids)))
 

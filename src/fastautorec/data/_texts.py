@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 VARIABLE_WIDTH = hasattr(getattr(np, "dtypes", None), "StringDType")
-MAX_FIXED_BYTES = 1 << 30  # of an array of fixed width that is mostly padding
+MAX_FIXED_BYTES = 1 << 30  # limit for an array of fixed width that is mostly padding
 BLOCK = 1 << 18  # texts that are Python objects at the same time
 
 Array = npt.NDArray[Any]

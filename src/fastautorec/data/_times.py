@@ -17,7 +17,7 @@ from fastautorec.data._arrays import as_array, is_missing, is_polars, shown
 Array = npt.NDArray[Any]
 
 NUMBER, MOMENT, DURATION = 1, 2, 3  # kinds of times, of which a column has one
-FIRST, END = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999, in seconds since 1970
+FIRST, END = -62_135_596_800, 253_402_300_800  # the years 1 to 9999 in seconds since 1970
 LONGEST = 9e12  # seconds that fit int64 in microseconds
 SECONDS = {
     "Y": 31_556_952,
@@ -30,7 +30,7 @@ SECONDS = {
     "ms": 1e-3,
     "us": 1e-6,
 }
-# What numbers of each unit are, in the years 1980 to 2099.
+# Numbers of each unit in the years 1980 to 2099.
 UNITS = {
     "days such as 20240131": (19_800_101, 20_991_232),
     **{
@@ -212,7 +212,7 @@ def _each(name: str, values: list[Any], codes: Array) -> Array:
         if all(isinstance(x, str) and x.strip().removeprefix("-").isdecimal() for x in values):
             return np.array([int(x) for x in values], np.int64)
     except OverflowError:
-        pass  # as floats, then
+        pass  # they are read as floats then
     result = np.empty(len(values), np.float64)
     kinds = np.zeros(len(values), np.uint8)  # 0 is none
     for place, value in enumerate(values):

@@ -39,7 +39,7 @@ KNOWN = {
         *("fecha", "fechahora", "fechacompra", "dateachat", "datecommande", "horodatage"),
     },
 }
-# What the name of a user's or an item's column is about: its last word that is no mere "id" or "name".
+# Nouns of columns of users and items: the last word of their name that is no mere "id" or "name".
 NOUNS = {
     "user": {
         *("user", "usr", "uid", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
@@ -122,7 +122,7 @@ OTHER = {
     *("rank", "label", "comment", "quantity", "count", "plays", "weight", "event", "type", "genre", "price", "text"),
     *("vote", "votes", "liked", "category", "amount", "cid", "grade", "menge", "preis"),
 }
-# What people do with items: values of a column that is neither the user nor the item.
+# Things that people do with items: values of a column that is neither the user nor the item.
 EVENTS = {
     *("view", "views", "viewed", "pageview", "pv", "click", "clicks", "clicked", "tap", "impression", "show", "seen"),
     *("cart", "addtocart", "addcart", "removefromcart", "removecart", "basket", "addtobasket", "checkout", "wishlist"),

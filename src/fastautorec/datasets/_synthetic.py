@@ -24,7 +24,7 @@ DENSE = 4  # rows with more than n / 4 items are drawn exactly from the start
 EXACT_KEYS = 1 << 21  # rows x items of one exact draw
 
 ZIPF_EXPONENT = 1.3
-ZIPF_SHIFT = 1 / 200  # of the number of items: flattens the head, as in real catalogues
+ZIPF_SHIFT = 1 / 200  # share of the items; it flattens the head, as in real catalogues
 ACTIVITY_SIGMA = 1.0
 CLUSTERS = 1.0  # times the square root of the number of items
 SHARES = (10, 5, 3, 2)  # in twentieths, a user's draws from three favourite clusters and from all items

@@ -12,7 +12,8 @@ import numpy as np
 
 from fastautorec._checks import check_int
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, metric_of, to_frame
-from fastautorec.evaluation._report import Report, Z, half_width, interval, table_lines
+from fastautorec.evaluation._report import Report, Z, half_width
+from fastautorec.evaluation._tables import interval, table_lines
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -213,7 +214,7 @@ def by_item_popularity(
     popularity, ranks = first.item_popularity, first.ranks
     bounds = _bounds(buckets, popularity[ranks.items], 0, int(popularity.max()))
     n, n_users = len(bounds) - 1, first.n_users
-    bucket = np.searchsorted(bounds, popularity, side="right") - 1  # of each item; -1: left out
+    bucket = np.searchsorted(bounds, popularity, side="right") - 1  # bucket of each item; -1: left out
     users = np.repeat(np.arange(n_users), ranks.n_test_items)
     cells = users * (n + 1) + bucket[ranks.items] + 1
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from fastautorec.data._naming import same_ids
-from fastautorec.evaluation._report import Metric, Report, table_lines
+from fastautorec.evaluation._report import Metric, Report
+from fastautorec.evaluation._tables import table_lines
 
 SIGNIFICANCE = 0.05
 

@@ -1,4 +1,4 @@
-"""How long training took to get near its best validation metric."""
+"""Convergence: how long training took to get near its best validation metric."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from fastautorec._checks import check_real
 from fastautorec.evaluation._many_reports import to_frame
-from fastautorec.evaluation._report import table_lines
+from fastautorec.evaluation._tables import percent, table_lines
 
 SHARES = (0.99, 0.995, 0.999)
 
@@ -60,7 +60,7 @@ class Convergence:
         return f"<Convergence of {len(self.rows)} trainings>"
 
     def __str__(self) -> str:
-        table = [["", "", "best", *(f"s to {100 * share:.1f} %" for share in self.shares), "s in all", "epochs"]]
+        table = [["", "", "best", *(f"s to {percent(share)}" for share in self.shares), "s in all", "epochs"]]
         for row in self.rows:
             times = [f"{seconds:.3f}" for seconds in (*row.seconds, row.total_seconds)]
             table.append([row.series, row.label, f"{row.best:.4f}", *times, str(row.epochs)])

@@ -1,4 +1,4 @@
-"""What a parameter does to a metric, and one metric of several models at every list length."""
+"""Effect of a parameter on a metric, and one metric of several models at every list length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastautorec.evaluation._many_reports import RealArray, check_mapping, check_reports, metric_of, to_frame
-from fastautorec.evaluation._report import Report, interval, table_lines
+from fastautorec.evaluation._report import Report
+from fastautorec.evaluation._tables import interval, table_lines
 
 Value = float | str
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from fastautorec.evaluation._compare import Difference, check_comparable, paired_difference
 from fastautorec.evaluation._many_reports import RealArray, metric_of, to_frame
-from fastautorec.evaluation._report import Report, interval, table_lines
+from fastautorec.evaluation._report import Report
+from fastautorec.evaluation._tables import interval, percent, table_lines
 
 GRID = 128  # cells of the density, each way
 
@@ -53,9 +54,9 @@ class UserComparison:
         d, (name_a, name_b) = self.difference, self.names
         rows = [
             ["", "mean", "better for"],
-            [name_a, f"{d.mean_a:.4f}", f"{100 * self.share_a:.1f} %"],
-            [name_b, f"{d.mean_b:.4f}", f"{100 * self.share_b:.1f} %"],
-            ["(equal)", "", f"{100 * self.share_equal:.1f} %"],
+            [name_a, f"{d.mean_a:.4f}", percent(self.share_a)],
+            [name_b, f"{d.mean_b:.4f}", percent(self.share_b)],
+            ["(equal)", "", percent(self.share_equal)],
         ]
         title = f"{self.metric} of {len(self.a):,} users"
         result = f"Difference {interval(d.difference, (d.high - d.low) / 2)} (95 %), p = {d.p_value:.2g}"

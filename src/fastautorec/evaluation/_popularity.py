@@ -1,4 +1,4 @@
-"""How popular the items are that models recommend."""
+"""Popularity of the items that models recommend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from fastautorec._checks import check_int
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, to_frame
-from fastautorec.evaluation._report import Report, table_lines
+from fastautorec.evaluation._report import Report
+from fastautorec.evaluation._tables import interval, table_lines
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,7 +87,7 @@ class PopularityDistribution:
         rows = [[f"first {self.k} items", "mean popularity", "median", "Gini", "coverage"]]
         columns = zip(self.models, self.mean, self.half_width, self.median, self.gini, self.coverage, strict=True)
         for name, mean, half, median, gini, coverage in columns:
-            rows.append([name, f"{mean:,.1f} ±{half:,.1f}", f"{median:,.0f}", f"{gini:.4f}", f"{coverage:.4f}"])
+            rows.append([name, interval(mean, half, 1), f"{median:,.0f}", f"{gini:.4f}", f"{coverage:.4f}"])
         coverage = (self.chosen > 0).mean()
         chosen = [f"{self.chosen_mean:,.1f}", f"{self.chosen_median:,.0f}", f"{self.chosen_gini:.4f}"]
         rows.append(["(test items)", *chosen, f"{coverage:.4f}"])

@@ -84,7 +84,7 @@ def metrics_from_ranks(ranks: Ranks, cutoffs: tuple[int, ...], definition: str) 
     """Return the metrics of each user, by name, as the operation ``ranking_metrics`` gives them for whole lists."""
     users, rank = ranks.hits()
     total, n_users, longest = ranks.n_test_items, len(ranks.lengths), cutoffs[-1]
-    order = np.arange(len(users)) - np.searchsorted(users, users) + 1  # of a hit among those of its user
+    order = np.arange(len(users)) - np.searchsorted(users, users) + 1  # number of a hit among those of its user
     counted = np.arange(1, max(longest, int(total.max(initial=1))) + 1)
     ideal = np.concatenate(([0], np.cumsum(1 / np.log2(counted + 1))))
     harmonic = np.concatenate(([0], np.cumsum(1 / counted)))

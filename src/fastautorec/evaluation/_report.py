@@ -1,4 +1,4 @@
-"""What an evaluation returns: metrics with 95 % half-widths and per-user values, in a mapping that prints."""
+"""The result of an evaluation: metrics with 95 % half-widths and per-user values, in a mapping that prints."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastautorec._checks import check_choice, check_cutoffs, check_int
 from fastautorec._compute.protocol import DEFINITIONS, IdArray
 from fastautorec.evaluation._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
+from fastautorec.evaluation._tables import interval, table_lines
 
 HEAD = 10  # popularity and coverage are those of the first ten recommendations
 Z = 1.96  # half-width of a 95 % interval in standard errors
@@ -105,7 +106,7 @@ class Report(Mapping[str, Metric]):
         self.item_popularity, self.history_lengths = item_popularity, history_lengths
         for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
             array.flags.writeable = False
-        self._row_ids = row_ids  # of all users, or None where nobody knows who they are
+        self._row_ids = row_ids  # ids of all users; None where they have none
         self._notes = tuple(notes)
         self.notes = (*self._notes, *self._notes_on_length())
         head = min(HEAD, k[-1])
@@ -248,7 +249,7 @@ class Report(Mapping[str, Metric]):
         rows += [[family, *(_interval(self[f"{family}@{k}"]) for k in self.k)] for family in families]
         rows += [[name, _interval(self[name])] for name in self if "@" not in name and name not in families]
         popularity, place = self.popularity, self.popularity.name.partition("@")[2]
-        rows.append([popularity.name, f"{popularity.mean:,.1f} ±{popularity.half_width:,.1f}"])
+        rows.append([popularity.name, interval(popularity.mean, popularity.half_width, 1)])
         rows.append([f"Coverage@{place}", f"{self.coverage:.4f}"])
         return "\n".join([title, *table_lines(rows), *(f"Note: {note}." for note in self.notes)])
 
@@ -287,18 +288,6 @@ class Report(Mapping[str, Metric]):
         return frame.rename_axis("metric")
 
 
-def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the cells as aligned lines: first column to the left, the others to the right."""
-    n_columns = max(map(len, rows))
-    full = [[*row, *[""] * (n_columns - len(row))] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
-    lines = []
-    for row in full:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
 def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None = None) -> float:
     """Return the half-width of the 95 % interval of the mean: 1.96 · std(ddof) / √count, NaN for too few values."""
     if len(values) <= ddof:
@@ -308,11 +297,6 @@ def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None
 
 def _blocks(users: int) -> Iterator[slice]:
     return (slice(start, start + BLOCK_USERS) for start in range(0, users, BLOCK_USERS))
-
-
-def interval(mean: float, half: float) -> str:
-    """Return a mean and its half-width as text."""
-    return f"{mean:.4f} ±{half:.4f}"
 
 
 def _interval(metric: Metric) -> str:

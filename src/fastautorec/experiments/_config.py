@@ -1,4 +1,4 @@
-"""What an experiment file says: data sets, models, seeds, evaluation, published figures."""
+"""The content of an experiment file: data sets, models, seeds, evaluation, published figures."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Experiment:
     drawn : tuple of str
         Models in the figures.
     text : str
-        What the file says.
+        The file; what it extends follows as comments.
     """
 
     name: str

@@ -80,7 +80,7 @@ def draw(outcome: Outcome, chosen: tuple[str, ...]) -> Iterator[Drawing]:
     modes = _modes(outcome.reports)
     if modes:
         effect = evaluation.parameter_effect(modes, "mode")
-        yield picture("modes", "NDCG by manner of training (Figure 2).", plots.effect, effect)
+        yield picture("modes", "NDCG by mode of training (Figure 2).", plots.effect, effect)
     for parameter in dict.fromkeys(sweep.parameter for sweep in outcome.sweeps):
         curves = {sweep.model: sweep.reports for sweep in outcome.sweeps if sweep.parameter == parameter}
         effect = evaluation.parameter_effect(curves, parameter)

@@ -28,7 +28,7 @@ def write_per_user(results: Results, folder: Path) -> Path:
         replace_file(path, lambda file: write(file, _blocks(results)))
     else:
         path.unlink(missing_ok=True)
-    other.unlink(missing_ok=True)  # of an earlier run
+    other.unlink(missing_ok=True)  # an earlier run may have left it
     return path
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 
 LONGEST = 60  # letters of a stem
-DIGITS = 8  # of a hash
+DIGITS = 8  # digits of a hash
 
 
 def folder_of(name: str) -> str:

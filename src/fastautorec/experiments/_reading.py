@@ -1,7 +1,13 @@
-"""Reading experiment files: TOML in, a checked `Experiment` out."""
+"""Reading experiment files: TOML in, a checked `Experiment` out.
+
+A file with ``extends = "NAME"`` says only what is different from the shipped experiment of that name. Each of its keys
+takes the place of the one there. Of ``models`` there are all that are there and not named in ``without``; a [[models]]
+of the same name changes the keys that it has, and one of another name comes after them.
+"""
 
 from __future__ import annotations
 
+import textwrap
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,12 +32,12 @@ from fastautorec.experiments._config import (
 from fastautorec.experiments._zoo import check_model
 
 PARTS = ("train", "validation", "test")
+_FOLDER = resources.files("fastautorec.experiments") / "configs"
 
 
 def shipped() -> tuple[str, ...]:
     """Return the names of the experiments that come with the library."""
-    folder = resources.files("fastautorec.experiments") / "configs"
-    return tuple(sorted(file.name[: -len(".toml")] for file in folder.iterdir() if file.name.endswith(".toml")))
+    return tuple(sorted(file.name[: -len(".toml")] for file in _FOLDER.iterdir() if file.name.endswith(".toml")))
 
 
 def read_experiment(path: str) -> Experiment:
@@ -48,7 +54,7 @@ def read_experiment(path: str) -> Experiment:
     """
     file = Path(path)
     if file.suffix != ".toml" and path in shipped():
-        text = (resources.files("fastautorec.experiments") / "configs" / f"{path}.toml").read_text("utf-8")
+        text = _shipped_text(path)
     elif file.is_file():
         try:
             text = file.read_text("utf-8")
@@ -66,7 +72,7 @@ def read_experiment(path: str) -> Experiment:
 
 def parse(text: str, default_name: str) -> Experiment:
     """Return the experiment that a text in TOML describes."""
-    top = schema.read_table(_load(text), "the file", _TOP, ("datasets", "models"))
+    top = _read_top(text)
     evaluation = schema.read_table(top.get("evaluation", {}), "[evaluation]", _EVALUATION)
     figures = schema.read_table(top.get("figures", {}), "[figures]", {"models": schema.several(schema.text)})
     k = tuple(sorted(evaluation["k"])) if "k" in evaluation else None
@@ -87,7 +93,7 @@ def parse(text: str, default_name: str) -> Experiment:
         definition=definition,
         metrics=evaluation.get("metrics"),
         drawn=figures.get("models", ()),
-        text=text,
+        text=top["text"],
     )
     _check_names(experiment, known)
     return experiment
@@ -97,6 +103,8 @@ def parse(text: str, default_name: str) -> Experiment:
 
 _TABLES = schema.several(schema.table, distinct=False)
 _TOP: dict[str, schema.Check] = {
+    "extends": schema.one_of(*shipped()),
+    "without": schema.several(schema.text),
     "name": schema.text,
     "title": schema.text,
     "note": schema.text,
@@ -173,6 +181,37 @@ def _load(text: str) -> Any:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"not a TOML file: {error}") from None
+
+
+def _shipped_text(name: str) -> str:
+    return (_FOLDER / f"{name}.toml").read_text("utf-8")
+
+
+def _read_top(text: str) -> dict[str, Any]:
+    """Return the checked keys of a file and its text, together with those of the one that it extends."""
+    table = _load(text)
+    extends = "extends" in table
+    if "without" in table and not extends:
+        raise ValueError("the file must not have the key `without`, which leaves out models of the one that it extends")
+    own = schema.read_table(table, "the file", _TOP, () if extends else ("datasets", "models"))
+    if not extends:
+        return {**own, "text": text}
+    base = _read_top(_shipped_text(own["extends"]))
+    models = list(base["models"])
+    for name in own.get("without", ()):
+        names = [model["name"] for model in models]
+        if name not in names:
+            raise ValueError(f"`without` of the file names no model {name!r}; {schema.nearest(name, names)}")
+        del models[names.index(name)]
+    places = {model["name"]: place for place, model in enumerate(models)}
+    for model in own.get("models", ()):
+        place = places.pop(str(model.get("name")), None)  # one that is there twice is added, and refused later
+        if place is None:
+            models.append(model)
+        else:
+            models[place] = {**models[place], **model}
+    what = textwrap.indent(f"{own['extends']}:\n{base['text']}", "# ", lambda line: True)
+    return {**base, **own, "models": tuple(models), "text": f"{text}\n{what}"}
 
 
 def _dataset(table: Any, place: int) -> Dataset:

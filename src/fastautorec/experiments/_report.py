@@ -1,4 +1,4 @@
-"""What an experiment leaves in its folder: tables, per-user figures, pictures, and the report that holds them."""
+"""The files of an experiment: tables, per-user figures, pictures, and the report that holds them."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ class Store:
     Raises
     ------
     BlockingIOError
-        On entering, if another process works in it. The lock belongs to the process and is gone with it, so that one
-        that was killed locks nobody out.
+        On entering, if another process works in it. The lock is gone with its process, even if that is
+        killed.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 
 from fastautorec.evaluation._compare import SIGNIFICANCE, Comparison, compare, holm
 from fastautorec.evaluation._report import Report
+from fastautorec.evaluation._tables import percent
 from fastautorec.experiments._config import Published
 from fastautorec.experiments._runner import Outcome, Row
 
 BEST, TIED = "*", "°"
 NONE = "–"
-MANNERS = {
+FITTED = {
     "all": "on train and validation data",
     "refit": "on train data with validation data to choose and to stop, then on both with what was chosen",
     "stop": "on train data with validation data to choose and to stop",
@@ -121,7 +122,7 @@ def settings(outcome: Outcome) -> Table:
         body.append((row.entry.name, first.values["model"], row.entry.fit, validated, seeds))
     head = ("model", "fitted (first seed)", "fit", "best on validation", "test NDCG by seed")
     used = dict.fromkeys(row.entry.fit for row in outcome.rows)
-    return Table(head, tuple(body), (), f"Fitted: {'; '.join(f'{fit}: {MANNERS[fit]}' for fit in used)}.")
+    return Table(head, tuple(body), (), f"Fitted: {'; '.join(f'{fit}: {FITTED[fit]}' for fit in used)}.")
 
 
 def times(outcome: Outcome) -> Table:
@@ -131,10 +132,10 @@ def times(outcome: Outcome) -> Table:
     body = []
     for row, total in zip(outcome.rows, totals, strict=True):
         means = (f"{_seconds(row, what) / len(row.runs):,.2f}" for what in ("choose", "fit", "evaluate"))
-        body.append((row.entry.name, *means, str(len(row.runs)), f"{total:,.1f}", f"{100 * total / whole:.1f} %"))
+        body.append((row.entry.name, *means, str(len(row.runs)), f"{total:,.1f}", percent(total / whole)))
     groups = [row.entry.group for row in outcome.rows]
     shares = [
-        f"{group} {100 * sum(t for t, g in zip(totals, groups, strict=True) if g == group) / whole:.1f} %"
+        f"{group} {percent(sum(t for t, g in zip(totals, groups, strict=True) if g == group) / whole)}"
         for group in dict.fromkeys(groups)
         if group
     ]

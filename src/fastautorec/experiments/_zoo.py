@@ -10,7 +10,7 @@ from fastautorec import models
 from fastautorec.experiments import _schema as schema
 from fastautorec.models import Recommender
 
-FREE = ("random_state", "device", "num_threads")  # of the run, not of the model
+FREE = ("random_state", "device", "num_threads")  # they belong to the run, not to the model
 
 
 def class_names() -> tuple[str, ...]:

@@ -14,11 +14,12 @@ from fastautorec.evaluation._many_reports import RealArray
 PAGE, COLUMN = 7.0, 4.6  # inches
 DPI = 200
 FONT = 9  # points, of labels; the rest is one smaller
-MAX_LINES = 3  # of a label
+MAX_LINES = 3  # a label has at most
 HANDLE = 7  # letters that the sign before a name in a legend is wide
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # safe for colour-blind readers
 DASHES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+BANDWIDTH = 0.07  # width of the smoothing, in decades of popularity
 HATCHES = ("", "////", "....", "xxxx")  # when the colours have run out
 
 
@@ -103,7 +104,7 @@ def grouped_bars(
 
 def log_axis(axes: Any) -> None:
     """Make the horizontal axis logarithmic, with numbers that can be read."""
-    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415  an extra, asked for by _new_figure
+    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415  an extra, missed by new_figure
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -115,5 +116,11 @@ def _number(value: float, _position: int) -> str:
     return f"{value:,g}" if value < 1e6 else f"{value:g}"
 
 
-def percent(share: float, decimals: int = 0) -> str:
-    return f"{100 * share:.{decimals}f} %"
+def log_density(log_values: RealArray, counts: Any, grid: RealArray) -> RealArray:
+    """Return the density at the grid points, smoothed by a Gaussian and mirrored at popularity 1, where items end."""
+    values, where = np.unique(log_values, return_inverse=True)
+    weights = np.bincount(where, counts) / max(int(counts.sum()), 1)
+    distances = (grid[:, None] - np.concatenate([values, -values])) / BANDWIDTH
+    kernel = np.exp(-0.5 * distances**2) / (BANDWIDTH * np.sqrt(2 * np.pi))
+    density: RealArray = kernel @ np.concatenate([weights, weights])
+    return density

@@ -14,7 +14,9 @@ from fastautorec.evaluation._effects import Effect, MetricAtK
 from fastautorec.evaluation._many_reports import RealArray
 from fastautorec.evaluation._pairs import UserComparison
 from fastautorec.evaluation._popularity import PopularityDistribution
+from fastautorec.evaluation._tables import percent
 from fastautorec.plots._drawing import (  # fmt: skip
+    BANDWIDTH,
     COLORS,
     COLUMN,
     FONT,
@@ -27,21 +29,20 @@ from fastautorec.plots._drawing import (  # fmt: skip
     legend,
     line,
     log_axis,
+    log_density,
     name_axes,
     name_places,
     new_figure,
-    percent,
     save,
 )
 
 Target = str | PathLike[str] | None
 
 SHADES = ("#e3eef8", "#c0d9ee", "#8dbfe0", "#4f9bcb", "#2171b5")  # light to dark
-SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)  # of the users, that they hold
+SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)  # shares of the users that the shades hold
 CURVE_POINTS = 512
-BANDWIDTH = 0.07  # of the smoothing, in decades of popularity
 WIDE_RANGE = 20  # largest over smallest value from which on an axis is logarithmic
-LETTERS, CORNER = 9, 7  # that have room along an inch of a panel, and in its corners
+LETTERS, CORNER = 9, 7  # letters that fit along an inch of a panel, and in its corners
 MAX_TICKS = 8  # values of a parameter that are all written
 
 
@@ -66,18 +67,18 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     log_popularity = np.log10(np.maximum(distribution.popularity, 1))
     order = np.argsort(log_popularity)
     running = np.cumsum((distribution.listed.sum(axis=0) + distribution.chosen)[order])
-    # a handful of rare items shall not take half of the width
+    # without the rarest items, a handful of which would take half of the width
     first, last = np.searchsorted(running, [running[-1] / 1000, running[-1]])
     low, high = log_popularity[order[[first, last]]]
     grid = np.linspace(max(low - 2 * BANDWIDTH, 0), high + 3 * BANDWIDTH, CURVE_POINTS)
     figure, axes = new_figure(PAGE, 3.6, title)
     axes.fill_between(
-        10**grid, _log_density(log_popularity, distribution.chosen, grid), color="0.87", linewidth=0,
+        10**grid, log_density(log_popularity, distribution.chosen, grid), color="0.87", linewidth=0,
         label=f"test items: mean {distribution.chosen_mean:,.0f}, Gini {distribution.chosen_gini:.3f}",
     )  # fmt: skip
     for i, name in enumerate(distribution.models):
         axes.plot(
-            10**grid, _log_density(log_popularity, distribution.listed[i], grid), **line(i, marker=False),
+            10**grid, log_density(log_popularity, distribution.listed[i], grid), **line(i, marker=False),
             label=f"{name}: mean {distribution.mean[i]:,.0f}, Gini {distribution.gini[i]:.3f}",
         )  # fmt: skip
     log_axis(axes)
@@ -130,8 +131,8 @@ def user_comparison(pairs: UserComparison | Sequence[UserComparison], path: Targ
         axes.set(xlim=(0, top), ylim=(0, top), aspect="equal")
         frame = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "0.8", "alpha": 0.9}
         common = {"transform": axes.transAxes, "fontsize": FONT - 1, "bbox": frame}
-        axes.text(0.04, 0.96, f"{second}\n{percent(pair.share_b)} of users", va="top", **common)
-        axes.text(0.96, 0.04, f"{first}\n{percent(pair.share_a)} of users", ha="right", **common)
+        axes.text(0.04, 0.96, f"{second}\n{percent(pair.share_b, 0)} of users", va="top", **common)
+        axes.text(0.96, 0.04, f"{first}\n{percent(pair.share_a, 0)} of users", ha="right", **common)
         d = pair.difference
         axes.set_title(f"difference {d.difference:+.3f} ±{(d.high - d.low) / 2:.3f}", fontsize=FONT - 1, color="0.3")
         x, y = (in_lines(f"{pair.metric} of {name}", LETTERS * side) for name in pair.names)
@@ -295,14 +296,14 @@ def convergence(times: Convergence, path: Target = None, *, title: str = "") -> 
     first, *between, last = [times.shares[i] for i in order] if len(order) > 1 else [0.0, times.shares[0], 0.0]
     figure, axes = new_figure(PAGE, 1.2 + 0.27 * len(times.rows), title)
     if first:
-        label = f"from {percent(first, 1)} to {percent(last, 1)} of the best metric"
+        label = f"from {percent(first)} to {percent(last)} of the best metric"
         for place, color, (start, *_, end) in zip(places, colors, seconds, strict=True):
             axes.plot([start, end], [place, place], "|-", color=color, linewidth=1.6, markersize=9, markeredgewidth=1.6)
         axes.plot([], [], "|-", color="0.3", linewidth=1.6, markersize=9, markeredgewidth=1.6, label=label)
     for number, share in enumerate(between):
         column = seconds[:, number + bool(first)]
         axes.scatter(column, places, s=30, c=colors, marker=MARKERS[number % len(MARKERS)], zorder=3)
-        axes.scatter([], [], s=30, c="0.3", marker=MARKERS[number % len(MARKERS)], label=percent(share, 1))
+        axes.scatter([], [], s=30, c="0.3", marker=MARKERS[number % len(MARKERS)], label=percent(share))
     axes.set_yticks(places, [" ".join(filter(None, (row.series, row.label))) for row in times.rows])
     axes.invert_yaxis()
     log_axis(axes)
@@ -327,13 +328,3 @@ def _levels(density: RealArray) -> RealArray:
     held = np.cumsum(falling) / falling.sum()
     borders = falling[np.minimum(np.searchsorted(held, SHARES), len(held) - 1)]
     return np.unique(np.append(borders, falling[0] * 1.001))
-
-
-def _log_density(log_values: RealArray, counts: Any, grid: RealArray) -> RealArray:
-    """Return the density at the grid points, smoothed by a Gaussian and mirrored at popularity 1, where items end."""
-    values, where = np.unique(log_values, return_inverse=True)
-    weights = np.bincount(where, counts) / max(int(counts.sum()), 1)
-    distances = (grid[:, None] - np.concatenate([values, -values])) / BANDWIDTH
-    kernel = np.exp(-0.5 * distances**2) / (BANDWIDTH * np.sqrt(2 * np.pi))
-    density: RealArray = kernel @ np.concatenate([weights, weights])
-    return density

@@ -6,10 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+from fastautorec.plots._drawing import COLORS
 from fastautorec.plots._figure import NotebookFigure
 
 COLUMNS = 3
-COMPLETE, PRUNED, LINE = "#0072b2", "#999999", "#d55e00"
+COMPLETE, LINE, PRUNED = *COLORS[:2], "#999999"
 WIDE_RANGE = 30  # largest over smallest value from which an axis is logarithmic
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastautorec._extras import require
 
-BEGINNING = b'{"op_code":'  # of every line
+BEGINNING = b'{"op_code":'  # every line begins so
 CREATE_STUDY, DELETE_STUDY, SET_STUDY_ATTRIBUTE, CREATE_TRIAL, SET_TRIAL_STATE = 0, 1, 2, 4, 6  # Optuna's op_code
 FINISHED = (1, 2, 3)  # states of a trial
 SHOWN = 40  # characters of a line in a message
@@ -21,7 +21,7 @@ def open_journal(path: Path, optuna: Any) -> Any:
     """Return Optuna's storage for a journal, which is made if it is not there.
 
     A last line that was cut when a process was killed is dropped with a warning, for Optuna would append to it. A line
-    that another process is writing is not touched: the file is looked at while nobody else may write.
+    that another process is writing is not touched: the file is checked under the lock of those who write.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def open_journal(path: Path, optuna: Any) -> Any:
 
 
 def _look_before_locking(path: Path) -> None:
-    """Raise for what is no journal at all, so that no lock is laid beside a file of somebody else."""
+    """Raise for a file that is no journal at all, before a lock is put beside it."""
     with path.open("rb") as file:
         start = file.read(len(BEGINNING))
     if not BEGINNING.startswith(start):
@@ -89,7 +89,7 @@ class _Order:
     """
 
     def __init__(self) -> None:
-        self._names: dict[int, str] = {}  # of the studies that are there
+        self._names: dict[int, str] = {}  # names of the studies that are there
         self._studies = self._trials = 0  # made so far, numbered from 0
         self._searches: set[int] = set()  # studies that `tune` has made, where a process has one trial at a time
         self._running: dict[tuple[int, str], int] = {}  # trial of a process in a search

@@ -1,4 +1,4 @@
-"""What a search found: the best model, a table of all trials, a picture."""
+"""The result of a search: the best model, a table of all trials, a picture."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from os import PathLike
 from typing import Any
 
 from fastautorec._extras import require
-from fastautorec.evaluation._report import table_lines
+from fastautorec.evaluation._tables import table_lines
 from fastautorec.models import Recommender
 
 SHOWN = 10  # trials in the text
-FIGURES = ("trial", "state", "metric", "epochs", "seconds", "error")  # of every row, beside its parameters
+FIGURES = ("trial", "state", "metric", "epochs", "seconds", "error")  # every row has them beside its parameters
 
 
 @dataclass(frozen=True)

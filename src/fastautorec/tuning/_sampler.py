@@ -1,4 +1,4 @@
-"""Where the proposals of a search come from."""
+"""Proposals of a search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search tries: the default spaces, and what the user's words mean."""
+"""Spaces of a search: the defaults, and the meaning of the user's words."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEGATIVES = [5, 50, 500, 5000]
 MODES = ["joint", "alternating", "limited", "full"]
 CORRUPTIONS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 
-# Where this library differs from the paper: relative penalties, and what the paper has no grid for.
+# Values of this library: its penalties are relative, and the paper has no grid for the others.
 PENALTIES = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
 DROPOUTS = [0.0, 0.3, 0.5, 0.7]
 ACTIVATIONS = ["relu", "identity"]

@@ -39,7 +39,7 @@ from fastautorec.tuning._space import (
 
 WARM_UP = 5  # trials, and epochs of each trial, that the default pruner does not touch
 MAX_REPEATS = 3  # proposals in a row that were tried before; then one is drawn blindly
-MAX_BLIND = 100  # of these in a row, where points cannot be counted: then there is nothing new to be found
+MAX_BLIND = 100  # repeated points in a row, where points cannot be counted: then nothing new is left
 MAX_LISTED = 100_000  # points of a space of which those that are left are listed
 
 

@@ -1,4 +1,4 @@
-"""Pictures; matplotlib is an extra, and only the functions here import it."""
+"""The picture of the demonstration: how popular the items are that models recommend."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # safe for colour-blind readers
-DASHES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+from fastautorec.plots._drawing import BANDWIDTH, COLORS, DASHES, log_density, new_figure
+
 GRID = 512  # points of a curve
-BANDWIDTH = 0.07  # of the smoothing, in decades of popularity
 
 
 def popularity_figure(
@@ -50,7 +49,7 @@ def popularity_figure(
     everything = np.concatenate([*curves.values(), *([] if chosen is None else [chosen])])
     grid = np.linspace(max(everything.min() - 2 * BANDWIDTH, 0), everything.max() + 3 * BANDWIDTH, GRID)
 
-    figure, axes = _new_figure()
+    figure, axes = new_figure(9, 5.6, "")
     if chosen is not None:
         label = f"items that the users chose (mean {_mean(chosen):,.0f})"
         axes.fill_between(10**grid, _density(chosen, grid), color="0.85", label=label, linewidth=0)
@@ -65,18 +64,6 @@ def popularity_figure(
         )
     _label(figure, axes, subtitle)
     figure.savefig(path, dpi=150)
-
-
-def _new_figure() -> tuple[Any, Any]:
-    """Return a figure of its own with axes: no window system, and pyplot's global state stays as it is."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib; pip install 'fastautorec[plot]'") from error
-    figure = Figure(figsize=(9, 5.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
 
 
 def _label(figure: Any, axes: Any, subtitle: str) -> None:
@@ -108,10 +95,4 @@ def _mean(log_values: npt.NDArray[np.float64]) -> float:
 
 
 def _density(log_values: npt.NDArray[np.float64], grid: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the density at the grid points, smoothed by a Gaussian and mirrored at popularity 1, where items end."""
-    values, counts = np.unique(log_values, return_counts=True)
-    distances = (grid[:, None] - np.concatenate([values, -values])) / BANDWIDTH
-    weights = np.concatenate([counts, counts]) / len(log_values)
-    kernel = np.exp(-0.5 * distances**2) / (BANDWIDTH * np.sqrt(2 * np.pi))
-    density: npt.NDArray[np.float64] = kernel @ weights
-    return density
+    return log_density(log_values, np.ones(len(log_values)), grid)
