@@ -40,7 +40,7 @@ class NewFolder:
     path : Path
         Where it is until then.
     handle : int
-        Of the folder, whatever its name.
+        Handle of the folder, whatever its name.
     """
 
     def __init__(self, target: Path, mark: str) -> None:

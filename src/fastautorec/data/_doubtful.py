@@ -84,7 +84,7 @@ def check_gaps(
     place : callable
         Returns how to name a row.
     beginning : str
-        Of the warning.
+        Beginning of the warning.
     """
     if not is_text(ids) or not len(ids):
         return

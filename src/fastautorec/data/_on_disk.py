@@ -154,7 +154,7 @@ class OnDisk(Numbered):
         Returns
         -------
         Interactions
-            Of which ``user_items``, ``user_ids`` and ``timestamps`` are mapped from the files, read-only. Whole rows
+            Its ``user_items``, ``user_ids`` and ``timestamps`` are mapped from the files, read-only. Whole rows
             such as ``user_items[:1000]`` are cheap; other operations of SciPy make copies in memory.
 
         Raises

@@ -87,7 +87,7 @@ def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Role
     Parameters
     ----------
     names : sequence of str, or None
-        Of all columns; None for a file without a header.
+        Names of all columns; None for a file without a header.
     n_fields : int
     words : Words
 

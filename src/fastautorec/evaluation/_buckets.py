@@ -30,7 +30,7 @@ class HistoryBuckets:
         First and last number of items of each bucket, as text.
     n_users : ndarray (n_buckets,), int64
     mean, half_width : ndarray (n_models, n_buckets), float64
-        Of the users of a bucket; half-widths of 95 % intervals with ddof 1; NaN where there are too few users.
+        Metric over the users of a bucket; half-widths of 95 % intervals with ddof 1; NaN where there are too few users.
     """
 
     models: tuple[str, ...]
@@ -132,7 +132,7 @@ def by_history_length(
     Parameters
     ----------
     reports : Report or dict of str to Report
-        Of the same train and test data.
+        One or more of the same train and test data.
     metric : str
     buckets : int or sequence of int
         How many buckets of about equally many users, fewer where many histories have the same length; or the smallest
@@ -182,7 +182,7 @@ def by_item_popularity(
     Parameters
     ----------
     reports : Report or dict of str to Report
-        Of the same train and test data.
+        One or more of the same train and test data.
     k : int
         Length of the lists, at most the largest ``k`` of the reports and 100.
     buckets : int or sequence of int

@@ -58,7 +58,7 @@ class Comparison(Mapping[str, Difference]):
     n_users : int
         Number of paired users.
     popularity : Difference
-        Of the popularity of the recommended items. Not one of the metrics that Holm's correction counts.
+        Difference of the popularity of the recommended items. Holm's correction does not count it.
     """
 
     def __init__(self, differences: Mapping[str, Difference], popularity: Difference, n_users: int) -> None:

@@ -30,7 +30,7 @@ class ConvergenceRow:
     epochs : int
         Number of epochs of all phases.
     total_seconds : float
-        Of training.
+        Seconds of training.
     seconds : tuple of float
         Until each share of the best metric was reached.
     """

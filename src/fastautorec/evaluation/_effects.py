@@ -23,7 +23,7 @@ class EffectCurve:
     Attributes
     ----------
     values : tuple of float or of str
-        Of the parameter: numbers ascending, names as they were given.
+        Values of the parameter: numbers ascending, names as they were given.
     mean, half_width : ndarray (n_values,), float64
     """
 
@@ -178,7 +178,7 @@ def metric_at_k(reports: Report | Mapping[str, Report], family: str = "F1") -> M
     Parameters
     ----------
     reports : Report or dict of str to Report
-        Of the same train and test data, with the same ``k``.
+        One or more of the same train and test data, with the same ``k``.
     family : {"F1", "NDCG", "MAP", "Precision", "Recall"}
 
     Returns

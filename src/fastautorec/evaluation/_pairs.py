@@ -78,7 +78,7 @@ def compare_users(
     Parameters
     ----------
     report_a, report_b : Report
-        Of the same train and test data, k and definition.
+        Both have the same train and test data, k and definition.
     metric : str
     names : tuple of two str
         What to call the models.

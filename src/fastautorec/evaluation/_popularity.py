@@ -105,7 +105,7 @@ def popularity_distribution(reports: Report | Mapping[str, Report], k: int = 10)
     Parameters
     ----------
     reports : Report or dict of str to Report
-        Of the same train and test data.
+        One or more of the same train and test data.
     k : int
         Length of the lists, at most the largest ``k`` of the reports and 100.
 

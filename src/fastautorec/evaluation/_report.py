@@ -31,7 +31,7 @@ class Metric:
         In the order of ``Report.users``; read-only.
     mean : float
     half_width : float
-        Of the 95 % interval of the mean; NaN where one user does not allow it.
+        Half of the 95 % interval of the mean; NaN for a single user with the "standard" definition.
     """
 
     name: str

@@ -44,9 +44,9 @@ class Dataset:
     sample_users : int, optional
         Draw so many users, and keep the items that they have.
     users, items, interactions : int, optional
-        What must be left after ``threshold``.
+        Counts that must be left after ``threshold``.
     tolerance : float
-        Of these counts, relative.
+        Relative tolerance of these counts.
     """
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from fastautorec import evaluation
 from fastautorec._training.epochs import MODES
 from fastautorec.evaluation._report import Report
 from fastautorec.experiments._runner import Outcome
+from fastautorec.plots._drawing import rendered
 
 MOST = 7  # curves in one picture
 COMPARED = 3  # models that the best one is compared with, user by user
@@ -51,7 +51,7 @@ def draw(outcome: Outcome, chosen: tuple[str, ...]) -> Iterator[Drawing]:
     k = min(LIST, next(iter(reports.values())).k[-1])
 
     def picture(name: str, caption: str, plot: Callable[..., Any], *analysis: Any) -> Drawing:
-        return Drawing(name, caption, *_render(plot(*analysis, title=title)))
+        return Drawing(name, caption, *rendered(plot(*analysis, title=title)))
 
     yield picture(
         "f1", "F1 by length of the list (Figure 3 of the paper).", plots.metric_bars, evaluation.metric_at_k(reports)
@@ -121,14 +121,3 @@ def _histories(outcome: Outcome) -> dict[str, Any]:
         if sum("metric" in record for record in history) > 1 and any(record["epoch"] for record in history):
             histories[row.entry.name] = history
     return histories
-
-
-def _render(figure: Any) -> tuple[bytes, bytes]:
-    """Return a figure as PNG and SVG, the same bytes whenever it is drawn."""
-    import matplotlib as mpl  # noqa: PLC0415
-
-    png, svg = io.BytesIO(), io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "fastautorec"}):
-        figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    return png.getvalue(), svg.getvalue()

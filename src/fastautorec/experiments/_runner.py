@@ -94,9 +94,9 @@ def run_experiment(
     ----------
     experiment : Experiment
     store : Store
-        Entered.
+        A store that was entered.
     folder : Path
-        Of the data.
+        The folder of the data.
     only : collection of str
         Names of the models to run (all, if empty).
     sample_users : int, optional

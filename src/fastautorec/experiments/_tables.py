@@ -43,7 +43,7 @@ class Table:
     body : tuple of rows
         A row has one cell for each column, the first one its label.
     groups : tuple of str
-        Of each row; a group that is not empty gets a heading where it begins.
+        Group of each row; a group that is not empty gets a heading where it begins.
     note : str
         What stands below.
     """

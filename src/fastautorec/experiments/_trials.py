@@ -29,10 +29,10 @@ def run(entry: Entry, seed: int, parts: Parts, k: tuple[int, ...], definition: s
     ----------
     entry : Entry
     seed : int
-        Of a model that draws random numbers.
+        Seed of a model that draws random numbers.
     parts : Parts
     k, definition
-        Of the evaluation, on the test part, with train and validation data as history.
+        Options of the evaluation, on the test part, with train and validation data as history.
     checkpoint : Path
         Where a model that can go on after an interruption keeps its state; the file is gone afterwards.
 

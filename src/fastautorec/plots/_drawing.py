@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Iterable, Sequence
 from os import PathLike
@@ -44,6 +45,17 @@ def save(figure: Any, path: str | PathLike[str] | None) -> Any:
     if path is not None:
         figure.savefig(path)
     return figure
+
+
+def rendered(figure: Any) -> tuple[bytes, bytes]:
+    """Return a figure as PNG and SVG, the same bytes whenever it is drawn."""
+    import matplotlib as mpl  # noqa: PLC0415  an extra
+
+    png, svg = io.BytesIO(), io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "fastautorec"}):
+        figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return png.getvalue(), svg.getvalue()
 
 
 def name_axes(axes: Any, x: str, y: str, grid: str = "y") -> None:
