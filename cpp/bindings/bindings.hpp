@@ -102,23 +102,28 @@ inline Matrix matrix_or_none(const py::object& array) {
     return array.is_none() ? Matrix{} : matrix_view<float>(array, true);
 }
 
+// The name of an attribute, made once: made at each call, the names cost more than the smallest operations.
+inline py::handle interned(const char* name) { return PyUnicode_InternFromString(name); }
+
 // Of a fastautorec._compute.csr.Csr, which is frozen and keeps its arrays alive.
 inline CsrView csr_view(const py::object& matrix, bool with_values = true) {
-    const auto pointers = vector_view<const std::int64_t>(matrix.attr("indptr"));
-    const auto ids = vector_view<const std::int32_t>(matrix.attr("indices"));
+    static const py::handle indptr = interned("indptr"), indices = interned("indices"),
+                            stored_values = interned("data"), n_cols = interned("n_cols");
+    const auto pointers = vector_view<const std::int64_t>(matrix.attr(indptr));
+    const auto ids = vector_view<const std::int32_t>(matrix.attr(indices));
     require(pointers.size >= 1, "indptr must not be empty");
     require(pointers.data[0] >= 0, "indptr must not be negative");
     for (std::int64_t i = 1; i < pointers.size; ++i)
         require(pointers.data[i] >= pointers.data[i - 1], "indptr must not decrease");
     require(pointers.data[pointers.size - 1] <= ids.size, "indptr points past the end of indices");
     const float* data = nullptr;
-    const py::object values = matrix.attr("data");
-    if (with_values && !values.is_none()) {
+    const py::object values = with_values ? py::object(matrix.attr(stored_values)) : py::none();
+    if (!values.is_none()) {
         const auto stored = vector_view<const float>(values);
         require(stored.size >= pointers.data[pointers.size - 1], "indptr points past the end of data");
         data = stored.data;
     }
-    return {pointers.size - 1, py::cast<std::int64_t>(matrix.attr("n_cols")), pointers.data, ids.data, data};
+    return {pointers.size - 1, py::cast<std::int64_t>(matrix.attr(n_cols)), pointers.data, ids.data, data};
 }
 
 // Of a Csr whose values do not count; null pointers for None.
