@@ -12,11 +12,13 @@ import numpy.typing as npt
 from fastautorec._checks import kind
 from fastautorec._compute.arrays import check_rows
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import check_columns, check_user_items
 from fastautorec.data import Interactions
 from fastautorec.data import _identity as identity
 from fastautorec.data._ids import coded
+from fastautorec.data._naming import same_ids
 from fastautorec.data._pairs import pair_matrix
+from fastautorec.data._rearranging import rearranged
 from fastautorec.data._roles import role_of
 from fastautorec.data._texts import is_text
 from fastautorec.models import _labels as naming
@@ -97,17 +99,20 @@ def _of_lists(users: Labels, lists: Sequence[Any], items: Items) -> Histories:
     labels = naming.plain_labels("data", lists[0] if len(lists) == 1 else list(chain.from_iterable(lists)))
     numbers = items.numbers("data", labels)
     if len(lists) == 1:  # one request: nothing is sorted by user
-        indices = np.unique(numbers)
-        indices = indices[1:] if len(indices) and indices[0] < 0 else indices
-        matrix = Csr(np.array([0, len(indices)]), indices.astype(np.int32), None, items.n)
+        distinct = sorted(set(numbers.tolist()) - {-1})  # for a few, NumPy takes longer
+        matrix = Csr(np.array([0, len(distinct)]), np.array(distinct, np.int32), None, items.n)
     else:
         rows, known = np.repeat(np.arange(len(lists)), lengths), numbers >= 0
         pairs = pair_matrix(rows[known], numbers[known], (len(lists), items.n))
         matrix = Csr(pairs[0], pairs[1], None, items.n)
-    unknown = []
-    if len(numbers) and numbers.min() < 0:
-        unknown = list(dict.fromkeys(labels[at] for at in np.flatnonzero(numbers < 0).tolist()))
-    return Histories(users, matrix, unknown, int(((lengths > 0) & (matrix.row_lengths() == 0)).sum()))
+    if not len(numbers) or numbers.min() >= 0:
+        return Histories(users, matrix, [], 0)
+    unknown = list(dict.fromkeys(labels[at] for at in np.flatnonzero(numbers < 0).tolist()))
+    return Histories(users, matrix, unknown, _count_strange(lengths, matrix))
+
+
+def _count_strange(lengths: Rows, matrix: Csr) -> int:
+    return int(((lengths > 0) & (matrix.row_lengths() == 0)).sum())
 
 
 def _one_list(user: Any, given: Any) -> Sequence[Any]:
@@ -125,7 +130,7 @@ def _one_list(user: Any, given: Any) -> Sequence[Any]:
 def _is_frame(data: Any) -> bool:
     if isinstance(data, np.ndarray):
         return data.dtype.names is not None
-    return hasattr(data, "column_names") or hasattr(data, "columns")
+    return any(hasattr(data, name) for name in ("collect", "column_names", "columns"))  # lazy ones first
 
 
 def _from_frame(data: Any, items: Items) -> Interactions:
@@ -153,26 +158,40 @@ def _from_frame(data: Any, items: Items) -> Interactions:
 
 
 def _of_interactions(data: Interactions, users: Any, items: Items) -> Histories:
-    own, label_of = identity.own_ids(data, identity.ITEMS), items.ids
     rows = None if users is None else _rows(data, users)
-    known: Any = data
+    given = _rows_of(data, rows)
+    own, label_of = identity.own_ids(data, identity.ITEMS), items.ids
+    matrix, unknown = given, np.empty(0, np.int64)
     if own is not None and label_of is None:
         if not np.array_equal(own, np.arange(items.n)):  # are its numbers the ids, or the columns?
-            naming.refuse_bare("data", items.n, own[:1].tolist()[0])
-    elif own is not None and label_of is not None:
-        naming.check_kind("data", is_text(own), own[:1].tolist()[0], "the model", label_of)
-        known = identity.renumbered(data, item_ids=label_of)
-    before, matrix = check_user_items("data", data), check_user_items("data", known, items.n)
-    if rows is not None:
-        before, matrix = (csr.take_rows(rows) for csr in (before, matrix))
-    unknown: Labels = []
-    if before.nnz > matrix.nnz and own is not None and label_of is not None:
-        there = np.zeros(len(own), bool)
-        for block in before.blocks():
-            there[block.rebased().indices] = True
-        unknown = own[there & (identity.places(own, label_of) < 0)].tolist()
-    strange = int(((before.row_lengths() > 0) & (matrix.row_lengths() == 0)).sum())
-    return Histories(data.user_ids if rows is None else data.user_ids[rows], _plain(matrix), unknown, strange)
+            naming.refuse_bare("data", items.n, *own[:1].tolist())
+    elif own is not None and label_of is not None and own is not label_of:
+        naming.check_kind("data", is_text(own), own, "the model", label_of)
+        if rows is not None or not same_ids(own, label_of):  # of a few users, only their items are looked up
+            used = _columns_of(given)
+            place = np.full(len(own), -1)
+            place[used] = items.numbers("data", own[used].tolist())
+            matrix, _ = rearranged(given, None, None, place, items.n)
+            unknown = used[place[used] < 0]
+    check_columns("data", matrix.shape, items.n)
+    strange = _count_strange(given.row_lengths(), matrix)
+    names = [] if own is None else own[unknown].tolist()
+    return Histories(data.user_ids if rows is None else data.user_ids[rows], _plain(matrix), names, strange)
+
+
+def _rows_of(data: Interactions, rows: Rows | None) -> Csr:
+    """Return some rows, checked; not all are read for a few."""
+    if rows is None:
+        return check_user_items("data", data)
+    return check_user_items("data", data.user_items[rows]) if data._csr is None else data._csr.take_rows(rows)
+
+
+def _columns_of(matrix: Csr) -> Rows:
+    """Return the columns in which there is something."""
+    used = np.zeros(matrix.n_cols, bool)
+    for block in matrix.blocks():
+        used[block.rebased().indices] = True
+    return np.flatnonzero(used)
 
 
 def _rows(data: Interactions, users: Any) -> Rows:
@@ -182,7 +201,7 @@ def _rows(data: Interactions, users: Any) -> Rows:
     wanted = naming.plain_labels("users", users)
     naming.check_distinct(wanted)
     if wanted:
-        naming.check_kind("users", isinstance(wanted[0], str), wanted[0], "`data`", data.user_ids)
+        naming.check_kind("users", isinstance(wanted[0], str), wanted, "`data`", data.user_ids)
     index = data._user_map
     _check_there(wanted, [label not in index for label in wanted], len(index))
     return np.array([index[label] for label in wanted], np.int64)
@@ -216,7 +235,7 @@ def _picked_rows(users: Any, n_rows: int) -> Rows:
 def _check_kinds(wanted: Labels, labels: Labels) -> None:
     if wanted and labels:
         ids, _ = coded("data", list(labels[:1]))
-        naming.check_kind("users", isinstance(wanted[0], str), wanted[0], "`data`", ids)
+        naming.check_kind("users", isinstance(wanted[0], str), wanted, "`data`", ids)
 
 
 def _check_there(wanted: Labels, absent: Sequence[bool], count: int) -> None:

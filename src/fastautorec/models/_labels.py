@@ -79,17 +79,18 @@ class Items(NamedTuple):
                     "was fitted without item ids"
                 )
             return numbers
-        check_kind(name, text, labels[0], "the model", self.ids)
+        check_kind(name, text, labels, "the model", self.ids)
         return np.fromiter(map(self.look_up().get, labels, repeat(-1)), np.int64, len(labels))
 
 
-def check_kind(name: str, text: bool, label: Any, whose: str, ids: Array) -> None:
+def check_kind(name: str, text: bool, labels: Array | Labels, whose: str, ids: Array) -> None:
     """Raise where ids are texts on one side and integers on the other, or the other way round."""
-    if len(ids) and text != is_text(ids):
+    if len(labels) and len(ids) and text != is_text(ids):
         mine, theirs = ("texts", "integers") if text else ("integers", "texts")
         convert = "int" if text else "str"
+        first = identity.first_id(np.array(labels[:1]))
         raise TypeError(
-            f"the ids in `{name}` are {mine}, such as {label!r}, those of {whose} {theirs}, such as "
+            f"the ids in `{name}` are {mine}, such as {first}, those of {whose} {theirs}, such as "
             f"{identity.first_id(ids)}; convert them with {convert}(...)"
         )
 

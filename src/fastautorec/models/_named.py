@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import adapted, check_choice, check_int
-from fastautorec._compute.csr import Csr
+from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._compute.top_lists import strangers
 from fastautorec.models._answers import LIST_LENGTH, Answering
 from fastautorec.models._histories import Histories, histories_of
@@ -153,7 +153,13 @@ def _selection(name: str, given: Any, named: Items, told: list[str]) -> npt.NDAr
 def _cold(model: NamedAnswers, matrix: Csr) -> npt.NDArray[np.bool_]:
     """Return for each history whether nothing in it is known."""
     cold: npt.NDArray[np.bool_] = matrix.row_lengths() == 0
-    cold[strangers(model, matrix, np.flatnonzero(~cold))] = True
+    counts, indices, indptr = model.item_counts_, matrix.indices, matrix.indptr
+    if counts is None:  # it is not in the files of earlier versions
+        return cold
+    for start, stop in row_blocks(indptr, BLOCK_ENTRIES):
+        entries = indices[indptr[start] : indptr[stop]]
+        if len(entries) and counts[entries].min() == 0:  # else all is known, which a look at them tells soonest
+            cold[strangers(model, matrix, start + np.flatnonzero(~cold[start:stop]))] = True
     return cold
 
 

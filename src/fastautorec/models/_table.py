@@ -84,13 +84,15 @@ class RecommendationTable:
         return self.users[self._cold]
 
     @cached_property
-    def _real(self) -> npt.NDArray[np.bool_]:
-        return self._ids >= 0
-
-    @cached_property
     def _lengths(self) -> npt.NDArray[np.int64]:
-        lengths: npt.NDArray[np.int64] = self._real.sum(axis=1)
+        """How many rows each user has."""
+        lengths: npt.NDArray[np.int64] = (self._ids >= 0).sum(axis=1)
         return lengths
+
+    def _filled(self, places: npt.NDArray[Any]) -> Array:
+        """Return what stands in the places (q, N) that hold an item, row by row."""
+        full = self._ids[:, -1].min(initial=0) >= 0  # free places are the last ones of a list
+        return places.ravel() if full else places[self._ids >= 0]
 
     def __len__(self) -> int:
         return int(self._lengths.sum())
@@ -102,10 +104,10 @@ class RecommendationTable:
         if column == "user":
             return np.repeat(self.users, self._lengths)
         if column == "rank":
-            return (np.nonzero(self._real)[1] + 1).astype(np.int32)
+            return self._filled(np.broadcast_to(np.arange(1, self._ids.shape[1] + 1, dtype=np.int32), self._ids.shape))
         if column == "score":
-            return self._scores[self._real]
-        numbers = self._ids[self._real]
+            return self._filled(self._scores)
+        numbers = self._filled(self._ids)
         return numbers.astype(np.int64) if self._item_ids is None else self._item_ids[numbers]
 
     def __iter__(self) -> Iterator[Recommendation]:
@@ -118,7 +120,8 @@ class RecommendationTable:
         """
         items, stops = self["item"].tolist(), np.cumsum(self._lengths).tolist()
         starts = [0, *stops[:-1]]
-        return {user: items[start:stop] for user, start, stop in zip(self.users.tolist(), starts, stops, strict=True)}
+        users = self._given if isinstance(self._given, list) else self.users.tolist()
+        return {user: items[start:stop] for user, start, stop in zip(users, starts, stops, strict=True)}
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; needs pandas.
