@@ -14,7 +14,7 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec.models import RecommendationTable
+from fastautorec.models import _table
 
 USERS, ITEMS = 40, 30
 MATRIX = far.datasets.synthetic(USERS, ITEMS, 400, random_state=3)
@@ -56,7 +56,7 @@ def expected(model: Any, data: far.Interactions, **options: Any) -> list[tuple[A
     ]
 
 
-def rows_of(table: RecommendationTable) -> list[tuple[Any, ...]]:
+def rows_of(table: far.RecommendationTable) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in table]
 
 
@@ -388,7 +388,9 @@ def test_short_lists_are_short_and_empty_ones_are_none(data: far.Interactions, m
     assert table.users.tolist() == ["all", "most", "few"]
 
 
-def test_columns_and_frames_hold_the_same(data: far.Interactions, model: far.EASE) -> None:
+def test_columns_and_frames_hold_the_same(
+    data: far.Interactions, model: far.EASE, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = model.recommend_table(data, N=4)
     wanted = {name: table[name].tolist() for name in ("user", "item", "rank", "score")}
     assert table.columns == tuple(wanted)
@@ -401,6 +403,9 @@ def test_columns_and_frames_hold_the_same(data: far.Interactions, model: far.EAS
     assert again.nnz == len(table)
     with pytest.raises(KeyError, match="no column 'items'; a table of recommendations has user, item, rank, score"):
         table["items"]
+    with monkeypatch.context() as patch:  # rows in several blocks
+        patch.setattr(_table, "BLOCK", 7)
+        assert rows_of(table) == list(zip(*wanted.values(), strict=True))
     assert rows_of(pickle.loads(pickle.dumps(table))) == rows_of(table)
     assert model.recommend_table(table.to_dict(), N=2).users.tolist() == data.user_ids.tolist()
 

@@ -1,7 +1,6 @@
 """Recommenders, which say what is optimised; `_training` says in which order, and backends how."""
 
 from fastautorec.models._recommender import Recommender
-from fastautorec.models._table import RecommendationTable
 from fastautorec.models.autorec import AutoRec
 from fastautorec.models.ease import EASE
 from fastautorec.models.linear import NCEPLRec, Popularity, PureSVD
@@ -17,6 +16,5 @@ __all__ = [
     "OHNSAutoRec",
     "Popularity",
     "PureSVD",
-    "RecommendationTable",
     "Recommender",
 ]

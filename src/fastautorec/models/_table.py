@@ -18,6 +18,7 @@ from fastautorec.evaluation._report import table_lines
 from fastautorec.models._labels import Array, Labels, label_array
 
 SHOWN = 10  # rows that a table prints
+BLOCK = 1 << 14  # users whose rows are Python objects at the same time
 
 
 class Recommendation(NamedTuple):
@@ -111,7 +112,14 @@ class RecommendationTable:
         return numbers.astype(np.int64) if self._item_ids is None else self._item_ids[numbers]
 
     def __iter__(self) -> Iterator[Recommendation]:
-        return map(Recommendation, *(self[name].tolist() for name in self.columns))
+        for start in range(0, len(self._ids), BLOCK):
+            part = self._of(slice(start, start + BLOCK))
+            yield from map(Recommendation, *(part[name].tolist() for name in self.columns))
+
+    def _of(self, some: slice | npt.NDArray[np.int64]) -> RecommendationTable:
+        """Return the table of some of the users."""
+        ids, scores, cold = self._ids[some], self._scores[some], self._cold[some]
+        return RecommendationTable(self.users[some], ids, scores, self._item_ids, cold, [])
 
     def to_dict(self) -> dict[Any, list[Any]]:
         """Return the items of each user, best first: the form of histories that `recommend_table` takes.
@@ -161,10 +169,9 @@ class RecommendationTable:
     def _head(self) -> list[list[str]]:
         """Return the heading and the first rows as texts."""
         some = np.flatnonzero(self._lengths)[:SHOWN]  # users without rows take no place
-        first = RecommendationTable(
-            self.users[some], self._ids[some], self._scores[some], self._item_ids, self._cold[some], []
-        )
-        rows = [[str(row.user), str(row.item), str(row.rank), f"{row.score:.4f}"] for row in islice(first, SHOWN)]
+        rows = [
+            [str(row.user), str(row.item), str(row.rank), f"{row.score:.4f}"] for row in islice(self._of(some), SHOWN)
+        ]
         return [list(self.columns), *rows]
 
     def __repr__(self) -> str:
