@@ -14,7 +14,7 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec.models import _table
+from fastautorec.models import _labels, _table
 
 USERS, ITEMS = 40, 30
 MATRIX = far.datasets.synthetic(USERS, ITEMS, 400, random_state=3)
@@ -155,7 +155,8 @@ def test_one_user_in_one_line(data: far.Interactions, model: far.EASE) -> None:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        (["SKU-7", "SKU-8"], TypeError, r"a list of items for each user, got 'SKU-7' \(str\) for user 0"),
+        (["SKU-7", "SKU-8"], TypeError, r"for each user, got the list of items \['SKU-7', 'SKU-8'\]; write"),
+        ([["SKU-7"], "SKU-8"], TypeError, r"a list of items for each user, got 'SKU-8' \(str\) for user 1"),
         ({"ann": "SKU-7"}, TypeError, "got 'SKU-7' .* for user 'ann'; write "),
         ({"ann": 7}, TypeError, r"got 7 \(int\) for user 'ann'"),
         ({"ann": None}, TypeError, "for user 'ann'"),
@@ -173,8 +174,8 @@ def test_one_user_in_one_line(data: far.Interactions, model: far.EASE) -> None:
         ),
         (pd.DataFrame({"user": ["a"], "userId": ["a"], "item": ["b"]}), ValueError, "got several: user, userId"),
         (np.eye(ITEMS), TypeError, "sparse"),
-        (7, TypeError, "`data`"),
-        ("SKU-7", TypeError, "`data`"),
+        (7, TypeError, "`data` must be a dict or a list of lists of items, a data frame .*, got int"),
+        ("SKU-7", TypeError, "`data` must be a dict .*, got str"),
         (MATRIX[:, :5], ValueError, "5 columns"),
     ],
 )
@@ -197,6 +198,19 @@ def test_ids_of_another_type_are_shown_beside_the_models(form: str) -> None:
         }.get(form, named(texts))
         with pytest.raises(TypeError, match=words):
             model.recommend_table(given, **selection)
+
+
+def test_integers_that_no_array_holds_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, huge = far.EASE().fit(named(False)), 2**70
+    known = model.item_ids_[:3].tolist()
+    for many in (0, 100):
+        monkeypatch.setattr(_labels, "MANY", many)
+        with pytest.warns(UserWarning, match=f"1 items in `data`, such as {huge}"):
+            table = model.recommend_table({2: [huge, *known], 1: known}, N=2)
+        assert table.unknown_items == [huge]
+        assert table.to_dict()[2] == table.to_dict()[1]
+    with pytest.raises(ValueError, match=f"'user' must hold .* got {huge} in row 1; integers beyond 64 bits"):
+        model.recommend_table({1: known, huge: known})
 
 
 # --- users ------------------------------------------------------------------------------------------------------------

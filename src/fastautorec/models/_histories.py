@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -62,10 +63,20 @@ def histories_of(data: Any, users: Any, items: Items) -> Histories:
     if _is_frame(data):
         data = _from_frame(data, items)
     elif isinstance(data, (list, tuple)):
+        if data and all(isinstance(given, (str, int)) for given in data[:1]):
+            raise TypeError(
+                f"`data` must hold a list of items for each user, got the list of items {reprlib.repr(data)}; write "
+                "[...] around the items of one user, or {user: [...]}"
+            )
         picked = data if users is None else [data[row] for row in _picked_rows(users, len(data)).tolist()]
         return _of_lists(range(len(data)) if users is None else naming.plain_labels("users", users), picked, items)
     if isinstance(data, Interactions):
         return _of_interactions(data, users, items)
+    if isinstance(data, (str, bytes)) or not hasattr(data, "shape"):
+        raise TypeError(
+            "`data` must be a dict or a list of lists of items, a data frame with the columns user and item, "
+            f"Interactions or scipy sparse, got {kind(data)}"
+        )
     return _of_matrix(data, users, items)
 
 
@@ -79,8 +90,7 @@ def _of_dict(data: Mapping[Any, Any], users: Any, items: Items) -> Histories:
             "data frame of a table (or Interactions.from_dataframe), and name users otherwise"
         )
     labels = naming.plain_labels("data", list(data))
-    if len(set(labels)) < len(labels):
-        naming.check_distinct(labels)
+    naming.label_array(labels)  # of integers that are too large, it says which one
     if users is None:
         return _of_lists(labels, list(data.values()), items)
     wanted = naming.plain_labels("users", users)

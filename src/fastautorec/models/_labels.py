@@ -19,6 +19,8 @@ Array = npt.NDArray[Any]
 Numbers = npt.NDArray[np.int64]
 Labels = Sequence[Any]  # integers of Python, or texts
 
+MANY = 1 << 12  # integers from which on arrays are sooner done than a table of Python's
+
 _PLAIN: tuple[set[type], ...] = ({int}, {str}, set())  # kinds of labels of which nothing needs a second look
 
 
@@ -80,6 +82,11 @@ class Items(NamedTuple):
                 )
             return numbers
         check_kind(name, text, labels, "the model", self.ids)
+        if not text and len(labels) > MANY:
+            try:
+                return identity.places(np.array(labels, np.int64), self.ids)
+            except OverflowError:  # an integer that no model has
+                pass
         return np.fromiter(map(self.look_up().get, labels, repeat(-1)), np.int64, len(labels))
 
 
@@ -160,6 +167,11 @@ def check_distinct(labels: Labels) -> None:
 
 def label_array(labels: Labels) -> Array:
     """Return labels as an array of the type that all ids have."""
-    if not isinstance(labels, list):
-        labels = list(labels)
-    return text_array(labels) if labels and isinstance(labels[0], str) else np.array(labels, np.int64)
+    labels = list(labels)
+    if labels and isinstance(labels[0], str):
+        return text_array(labels)
+    try:
+        return np.array(labels, np.int64)
+    except OverflowError:
+        ids, codes = coded("user", labels)  # says which one
+        return ids[codes]
