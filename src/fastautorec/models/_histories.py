@@ -33,7 +33,7 @@ class Histories(NamedTuple):
 
     Attributes
     ----------
-    users : array or list (q,)
+    users : array (q,)
         Id of each, or row numbers.
     matrix : Csr (q, n)
     unknown : list
@@ -42,7 +42,7 @@ class Histories(NamedTuple):
         How many users have a history, but nothing in it that the model knows.
     """
 
-    users: Array | Labels
+    users: Array
     matrix: Csr
     unknown: Labels
     strange: int
@@ -68,8 +68,9 @@ def histories_of(data: Any, users: Any, items: Items) -> Histories:
                 f"`data` must hold a list of items for each user, got the list of items {reprlib.repr(data)}; write "
                 "[...] around the items of one user, or {user: [...]}"
             )
-        picked = data if users is None else [data[row] for row in _picked_rows(users, len(data)).tolist()]
-        return _of_lists(range(len(data)) if users is None else naming.plain_labels("users", users), picked, items)
+        rows = np.arange(len(data)) if users is None else _picked_rows(users, len(data))
+        picked = data if users is None else [data[row] for row in rows.tolist()]
+        return _of_lists(rows, picked, items)
     if isinstance(data, Interactions):
         return _of_interactions(data, users, items)
     if isinstance(data, (str, bytes)) or not hasattr(data, "shape"):
@@ -90,21 +91,20 @@ def _of_dict(data: Mapping[Any, Any], users: Any, items: Items) -> Histories:
             "data frame of a table (or Interactions.from_dataframe), and name users otherwise"
         )
     labels = naming.plain_labels("data", list(data))
-    naming.label_array(labels)  # of integers that are too large, it says which one
     if users is None:
-        return _of_lists(labels, list(data.values()), items)
+        return _of_lists(naming.label_array(labels), list(data.values()), items)
     wanted = naming.plain_labels("users", users)
     naming.check_distinct(wanted)
     _check_kinds(wanted, labels)
     of = dict(zip(labels, data.values(), strict=True))
     _check_there(wanted, [label not in of for label in wanted], len(of))
-    return _of_lists(wanted, [of[label] for label in wanted], items)
+    return _of_lists(naming.label_array(wanted), [of[label] for label in wanted], items)
 
 
-def _of_lists(users: Labels, lists: Sequence[Any], items: Items) -> Histories:
+def _of_lists(users: Array, lists: Sequence[Any], items: Items) -> Histories:
     """Return histories from a list of items for each user."""
     if set(map(type, lists)) != {list}:
-        lists = [_one_list(user, given) for user, given in zip(users, lists, strict=True)]
+        lists = [_one_list(user, given) for user, given in zip(users.tolist(), lists, strict=True)]
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
     labels = naming.plain_labels("data", lists[0] if len(lists) == 1 else list(chain.from_iterable(lists)))
     numbers = items.numbers("data", labels)

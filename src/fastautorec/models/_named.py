@@ -183,11 +183,11 @@ def _tell(histories: Histories, named: Items, told: list[str], cold_users: str) 
 
 def _cold_text(histories: Histories, cold: npt.NDArray[np.bool_], named: Items) -> str:
     first = int(np.argmax(cold))
-    user = histories.users[first]
+    user = histories.users[first : first + 1].tolist()[0]
     unknown = f"; unknown items are such as {_few(histories.unknown)}, its own such as {_few(_some(named))}"
     return (
         f"nothing is known of {int(cold.sum()):,} of {len(cold):,} users, such as "
-        f"{user.item() if isinstance(user, np.generic) else user!r}: their histories are empty or hold items that the "
+        f"{user!r}: their histories are empty or hold items that the "
         f"model does not know{unknown if histories.unknown else ''}; give each an item that it knows, or take "
         "cold_users='popular' or 'drop'"
     )

@@ -15,7 +15,7 @@ from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec._extras import require
 from fastautorec.data._texts import is_text
 from fastautorec.evaluation._report import table_lines
-from fastautorec.models._labels import Array, Labels, label_array
+from fastautorec.models._labels import Array, Labels
 
 SHOWN = 10  # rows that a table prints
 BLOCK = 1 << 14  # users whose rows are Python objects at the same time
@@ -68,16 +68,11 @@ class RecommendationTable:
     columns = ("user", "item", "rank", "score")
 
     def __init__(
-        self, users: Array | Labels, ids: IdArray, scores: FloatArray, item_ids: Array | None,
+        self, users: Array, ids: IdArray, scores: FloatArray, item_ids: Array | None,
         cold: npt.NDArray[np.bool_], unknown_items: Labels,
     ) -> None:  # fmt: skip
-        self._given, self._ids, self._scores, self._item_ids, self._cold = users, ids, scores, item_ids, cold
+        self.users, self._ids, self._scores, self._item_ids, self._cold = users, ids, scores, item_ids, cold
         self.unknown_items = list(unknown_items)
-
-    @cached_property
-    def users(self) -> Array:
-        """The users who were asked for, in their order."""
-        return self._given if isinstance(self._given, np.ndarray) else label_array(self._given)
 
     @property
     def cold_users(self) -> Array:
@@ -93,7 +88,7 @@ class RecommendationTable:
     def _filled(self, places: npt.NDArray[Any]) -> Array:
         """Return what stands in the places (q, N) that hold an item, row by row."""
         full = self._ids[:, -1].min(initial=0) >= 0  # free places are the last ones of a list
-        return places.ravel() if full else places[self._ids >= 0]
+        return places.flatten() if full else places[self._ids >= 0]
 
     def __len__(self) -> int:
         return int(self._lengths.sum())
@@ -128,8 +123,7 @@ class RecommendationTable:
         """
         items, stops = self["item"].tolist(), np.cumsum(self._lengths).tolist()
         starts = [0, *stops[:-1]]
-        users = self._given if isinstance(self._given, list) else self.users.tolist()
-        return {user: items[start:stop] for user, start, stop in zip(users, starts, stops, strict=True)}
+        return {user: items[start:stop] for user, start, stop in zip(self.users.tolist(), starts, stops, strict=True)}
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; needs pandas.
