@@ -48,7 +48,7 @@ class NamedAnswers(Answering):
             Histories, of users seen in ``fit`` or not. A dict has a list of items for each user; the users of a list of
             lists and of a matrix are numbered. A data frame has columns called ``user`` and ``item`` (or ``user_id``,
             ``userId``, ...), of which every row counts; its users come in ascending order. Interactions may have other
-            items than the model, in any order.
+            items than the model, in any order. All of it is in host memory.
         N : int
             Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
         users : id or list of ids, optional
