@@ -6,16 +6,17 @@ import importlib
 from typing import Any
 
 
-def require(module: str, user: str, extra: str) -> Any:
-    """Return an imported module that ``user`` needs.
+def require(module: str, user: str, extra: str | None = None) -> Any:
+    """Return an imported module that ``user`` needs, of an extra or of none.
 
     Raises
     ------
     ImportError
-        If it cannot be imported; the message names the extra.
+        If it cannot be imported; the message names what to install.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        raise ImportError(f"`{user}` needs the package {package}; pip install 'fastautorec[{extra}]'") from error
+        wanted = package if extra is None else f"'fastautorec[{extra}]'"
+        raise ImportError(f"`{user}` needs the package {package}; pip install {wanted}") from error

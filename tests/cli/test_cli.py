@@ -203,6 +203,8 @@ def test_recommend_without_item_ids_takes_column_numbers(tmp_path, capsys):
 
 
 def test_recommend_refuses_unknown_users_and_lengths(file, model, capsys):
+    message = error_of(capsys, "recommend", file, "--model", model, "--users", "7", "3", "7")
+    assert "`users` must be distinct, got 7 more than once" in message
     message = error_of(capsys, "recommend", file, "--model", model, "--users", "999")
     assert message.endswith("no user 999 among the 120 in the data")
     assert "the user ids are integers" in error_of(capsys, "recommend", file, "--model", model, "--users", "ann")

@@ -72,6 +72,18 @@ def test_as_on_the_cpu(emulation: EmulatedDevice, name: str) -> None:
 
 
 @every_model
+def test_tables_come_from_histories_on_the_host(emulation: EmulatedDevice, name: str) -> None:
+    model = fitted(name, "cuda")
+    ids, scores = model.recommend(TRAIN, N=5)
+    table = model.recommend_table(TRAIN, N=5)
+    assert type(table["item"]) is np.ndarray
+    np.testing.assert_array_equal(table["item"], ids[ids >= 0])
+    np.testing.assert_array_equal(table["score"], scores[ids >= 0])
+    with pytest.raises(TypeError, match=r"`data` must be .*"):
+        model.recommend_table(EmulatedCsr.of(emulation, TRAIN), N=5)
+
+
+@every_model
 def test_results_are_where_the_histories_are(emulation: EmulatedDevice, name: str) -> None:
     there = EmulatedCsr.of(emulation, TRAIN)
     model, plain = MODELS[name](device="cuda").fit(there), fitted(name, "cuda")

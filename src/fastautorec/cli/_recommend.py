@@ -6,6 +6,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ from fastautorec.data import _identity as identity
 from fastautorec.evaluation._tables import table_lines
 from fastautorec.io import load
 from fastautorec.models import Recommender
+from fastautorec.models._table import RecommendationTable
 
 LENGTH = 10  # length of a list, where the model has so many items
-USERS = 1 << 14  # users whose lists are written at a time
 FEW = 3  # examples in a message
 
 Ids = npt.NDArray[Any]
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"`-n` must be between 1 and the number of items of the model, {model.n_items_}, got {n}")
     data = _read(args, model)
     item_ids = model.item_ids_ if model.item_ids_ is not None else np.arange(model.n_items_)
-    rows = np.arange(data.shape[0]) if args.users is None else _rows_of(data, args.users)
+    users = data.user_ids if args.users is None else data.user_ids[_rows_of(data, args.users)]
     known = identity.renumbered(data, item_ids=item_ids)
     if not known.nnz:
         raise ValueError(_nothing_known(data, item_ids, args, bare=model.item_ids_ is None))
@@ -55,21 +56,18 @@ def run(args: argparse.Namespace) -> int:
         unknown = sum(str(item) not in names for item in data.item_ids.tolist())
         skipped = data.nnz - known.nnz
         say(f"skipped {skipped:,} of {data.nnz:,} interactions, with {unknown:,} items that the model does not know")
-    history = known.user_items[rows]
-    empty = np.diff(history.indptr) == 0
-    if empty.all():
-        raise ValueError(f"none of the {len(rows):,} users has an item that the model knows, so that there is no list")
-    if empty.any():
-        say(f"left out {empty.sum():,} users without any item that the model knows")
-    ids, scores = model.recommend(history[~empty], N=n)
-    full = np.asarray((ids < 0).all(axis=1))
-    if full.all():
-        raise ValueError(f"each of the {len(full):,} users has all items of the model, so that there is no list")
-    if full.any():
-        say(f"left out {full.sum():,} users who have all items of the model")
-    rows, ids, scores = rows[~empty][~full], ids[~full], scores[~full]
+    table = model.recommend_table(known, n, None if args.users is None else users, cold_users="drop")
+    cold, full = len(table.cold_users), len(table.users) - len(table.cold_users) - int((table._lengths > 0).sum())
+    if cold == len(users):
+        raise ValueError(f"none of the {cold:,} users has an item that the model knows, so that there is no list")
+    if cold:
+        say(f"left out {cold:,} users without any item that the model knows")
+    if not len(table):
+        raise ValueError(f"each of the {full:,} users has all items of the model, so that there is no list")
+    if full:
+        say(f"left out {full:,} users who have all items of the model")
     write = _write_csv if args.format == "csv" else _write_table
-    write(data.user_ids[rows], item_ids, ids, scores)
+    write(table)
     return 0
 
 
@@ -135,19 +133,13 @@ def _few(ids: Ids) -> str:
     return ", ".join([*map(repr, ids[:FEW].tolist()), *(["..."] if len(ids) > FEW else [])])
 
 
-def _write_csv(users: Ids, item_ids: Ids, ids: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]) -> None:
+def _write_csv(table: RecommendationTable) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["user", "rank", "item", "score"])
-    for start in range(0, len(users), USERS):
-        block = slice(start, start + USERS)
-        real = ids[block] >= 0  # lists may have free places
-        owners = np.repeat(users[block], real.sum(axis=1))
-        ranks = np.nonzero(real)[1] + 1
-        texts = map("{:.6g}".format, scores[block][real].tolist())
-        writer.writerows(zip(owners.tolist(), ranks.tolist(), item_ids[ids[block][real]].tolist(), texts, strict=True))
+    writer.writerows((row.user, row.rank, row.item, f"{row.score:.6g}") for row in table)
 
 
-def _write_table(users: Ids, item_ids: Ids, ids: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]) -> None:
-    for user, items, values in zip(users.tolist(), ids, scores, strict=True):
-        rows = [[str(item_ids[item]), f"{value:.4f}"] for item, value in zip(items, values, strict=True) if item >= 0]
-        print(user, *(f"  {place:3}. {line}" for place, line in enumerate(table_lines(rows), 1)), sep="\n")
+def _write_table(table: RecommendationTable) -> None:
+    for user, rows in groupby(table, key=lambda row: row.user):
+        cells = [[str(row.item), f"{row.score:.4f}"] for row in rows]
+        print(user, *(f"  {place:3}. {line}" for place, line in enumerate(table_lines(cells), 1)), sep="\n")

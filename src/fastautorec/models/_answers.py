@@ -65,7 +65,9 @@ class Answering(ABC):
         filter_items: Any = None,
         items: Any = None,
     ) -> tuple[IdArray, FloatArray]:
-        """Return the best items for histories; new users need no retraining.
+        """Return the best items for histories, by number; `recommend_table` takes and gives names.
+
+        New users need no retraining.
 
         A history in which there is nothing to go by, empty or of items that had no user in ``fit``, gets the most
         popular items, unless the model has an answer of its own for it, from biases say.

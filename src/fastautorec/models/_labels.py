@@ -1,0 +1,177 @@
+"""Ids that a user writes, as numbers: of the items of a model, of the users of data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
+from itertools import repeat
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec.data import _identity as identity
+from fastautorec.data._columns import as_array
+from fastautorec.data._ids import coded
+from fastautorec.data._texts import is_text, text_array
+
+Array = npt.NDArray[Any]
+Numbers = npt.NDArray[np.int64]
+Labels = Sequence[Any]  # integers of Python, or texts
+
+MANY = 1 << 12  # integers from which on arrays are sooner done than a table of Python's
+
+_PLAIN: tuple[set[type], ...] = ({int}, {str}, set())  # kinds of labels of which nothing needs a second look
+
+
+class LabelIndex:
+    """The numbers of labels, looked up in a table that is made once: one request asks for a few of them.
+
+    A copy or a pickle of a model leaves the table out, and the next request makes it again.
+    """
+
+    def __init__(self, labels: Array | None = None) -> None:
+        self.labels = labels
+        self.numbers = {} if labels is None else dict(zip(labels.tolist(), range(len(labels)), strict=True))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LabelIndex, ()
+
+
+class Items(NamedTuple):
+    """The items of a fitted model as those call them who ask.
+
+    Attributes
+    ----------
+    n : int
+    ids : array (n,) or None
+        None where the model was fitted without: then items are called by their numbers.
+    look_up : callable
+        Returns the number of each id, for a few of them.
+    """
+
+    n: int
+    ids: Array | None
+    look_up: Callable[[], dict[Any, int]]
+
+    def numbers(self, name: str, labels: Labels) -> Numbers:
+        """Return the number of each label of an argument, int64, -1 for an id that the model does not know.
+
+        Raises
+        ------
+        TypeError
+            For texts where the model has integers or numbers, and the other way round.
+        ValueError
+            For a number that is none of an item.
+        """
+        if not labels:
+            return np.empty(0, np.int64)
+        text = isinstance(labels[0], str)
+        if self.ids is None:
+            if text:
+                refuse_bare(name, self.n, labels[0])
+            try:
+                numbers = np.array(labels, np.int64)
+                wrong = (numbers < 0) | (numbers >= self.n)
+            except OverflowError:
+                numbers, wrong = np.empty(0, np.int64), np.array([not 0 <= label < self.n for label in labels])
+            if wrong.any():
+                raise ValueError(
+                    f"`{name}` must hold item numbers in [0, {self.n}), got {labels[int(np.argmax(wrong))]}; the model "
+                    "was fitted without item ids"
+                )
+            return numbers
+        check_kind(name, text, labels, "the model", self.ids)
+        if not text and len(labels) > MANY:
+            try:
+                return identity.places(np.array(labels, np.int64), self.ids)
+            except OverflowError:  # an integer that no model has
+                pass
+        return np.fromiter(map(self.look_up().get, labels, repeat(-1)), np.int64, len(labels))
+
+
+def check_kind(name: str, text: bool, labels: Array | Labels, whose: str, ids: Array) -> None:
+    """Raise where ids are texts on one side and integers on the other, or the other way round."""
+    if len(labels) and len(ids) and text != is_text(ids):
+        mine, theirs = ("texts", "integers") if text else ("integers", "texts")
+        convert = "int" if text else "str"
+        first = identity.first_id(np.array(labels[:1]))
+        raise TypeError(
+            f"the ids in `{name}` are {mine}, such as {first}, those of {whose} {theirs}, such as "
+            f"{identity.first_id(ids)}; convert them with {convert}(...)"
+        )
+
+
+def refuse_bare(name: str, n: int, label: Any) -> NoReturn:
+    """Raise for ids where the model has none."""
+    raise TypeError(
+        f"the model was fitted on a matrix without item ids and knows its items by the numbers 0 to {n - 1:,} alone, "
+        f"got the id {label!r} in `{name}`; fit it on Interactions with item_ids, or pass numbers"
+    )
+
+
+def plain_labels(name: str, given: Any) -> Labels:
+    """Return one id, a list, a set or a column of them as integers of Python or as texts, in their order."""
+    values = listed(name, given)
+    if set(map(type, values)) in _PLAIN:
+        return values
+    ids, codes = coded(name, list(values))
+    chosen: list[Any] = ids[codes].tolist()
+    return chosen
+
+
+def listed(name: str, given: Any) -> Sequence[Any]:
+    """Return one value, a list, a set or a column as a list."""
+    if isinstance(given, (list, tuple)):
+        return given
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        return [given]
+    if isinstance(given, Set) or not hasattr(given, "__array__"):
+        return list(given)
+    values: list[Any] = as_array(name, given).tolist()
+    return values
+
+
+def selected(name: str, given: Any, items: Items) -> tuple[npt.NDArray[np.int32], Labels]:
+    """Return the numbers of items that an argument selects, and the ids in it that the model does not know.
+
+    Parameters
+    ----------
+    name : str
+    given : id, list, set, column of any data frame, or mask (n,)
+    items : Items
+    """
+    values = listed(name, given)
+    kinds = set(map(type, values))
+    if kinds and kinds <= {bool, np.bool_}:
+        if len(values) != items.n:
+            raise ValueError(
+                f"`{name}` is a mask of length {len(values)}, but the model has {items.n} items; give one value for "
+                "each of them, in their order, or ids"
+            )
+        return np.flatnonzero(np.array(values, bool)).astype(np.int32), []
+    labels = plain_labels(name, values)
+    numbers = items.numbers(name, labels)
+    known = numbers >= 0
+    if known.all():
+        return numbers.astype(np.int32), []
+    return numbers[known].astype(np.int32), [label for label, there in zip(labels, known, strict=True) if not there]
+
+
+def check_distinct(labels: Labels) -> None:
+    """Raise if `users` names one twice."""
+    if len(set(labels)) < len(labels):
+        twice = next(label for label, count in Counter(labels).items() if count > 1)
+        raise ValueError(f"`users` must be distinct, got {twice!r} more than once; drop the repeats")
+
+
+def label_array(labels: Labels) -> Array:
+    """Return labels as an array of the type that all ids have."""
+    labels = list(labels)
+    if labels and isinstance(labels[0], str):
+        return text_array(labels)
+    try:
+        return np.array(labels, np.int64)
+    except OverflowError:
+        ids, codes = coded("user", labels)  # says which one
+        return ids[codes]

@@ -1,0 +1,203 @@
+"""Names in, names out: lists of a fitted model asked for and given by the ids of users and items."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import adapted, check_choice, check_int
+from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._compute.top_lists import strangers
+from fastautorec.models._answers import LIST_LENGTH, Answering
+from fastautorec.models._histories import Histories, histories_of
+from fastautorec.models._labels import Items, LabelIndex, Labels, selected
+from fastautorec.models._table import RecommendationTable
+
+COLD = ("popular", "drop", "raise")
+FEW = 3  # examples in a message
+
+
+class NamedAnswers(Answering):
+    """Fitted models that answer in tables."""
+
+    def recommend_table(
+        self,
+        data: Any,
+        N: int = LIST_LENGTH,
+        users: Any = None,
+        filter_already_liked_items: bool = True,
+        filter_items: Any = None,
+        items: Any = None,
+        cold_users: str = "popular",
+    ) -> RecommendationTable:
+        """Return the best items for users by name, as a table (user, item, rank, score).
+
+        It is `recommend` for people: ids in and ids out, the lists the same. `recommend` stays beside it for matrices
+        and loops, where arrays of one shape, with -1 for "none", are the shorter way; one method that returned either,
+        by an option, would have two results to check for.
+
+        Ids are those of the data of ``fit``; a model of a bare matrix has the numbers of its columns in their place. An
+        integer is an id wherever there are ids of users or items, and a number where there are none.
+
+        Parameters
+        ----------
+        data : dict, list of lists, data frame, Interactions or scipy sparse (q, n)
+            Histories, of users seen in ``fit`` or not. A dict has a list of items for each user; the users of a list of
+            lists and of a matrix are numbered. A data frame has columns called ``user`` and ``item`` (or ``user_id``,
+            ``userId``, ...), of which every row counts; its users come in ascending order. Interactions may have other
+            items than the model, in any order. All of it is in host memory.
+        N : int
+            Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
+        users : id or list of ids, optional
+            Users of ``data`` whose lists are wanted, in this order; by default all.
+        filter_already_liked_items : bool
+            Leave out the items of the history.
+        filter_items : list, set or column of items, or mask (n,), optional
+            Items that must not be listed. A mask has a boolean for each item, in the order of ``item_ids_``.
+        items : list, set or column of items, or mask (n,), optional
+            Choose among these items only.
+        cold_users : {"popular", "drop", "raise"}
+            What users get of whose history nothing is known, because it is empty, or the model does not know its items:
+            popular items, no list, or an error.
+
+        Returns
+        -------
+        RecommendationTable
+            With ``to_pandas``, ``to_polars``, ``to_arrow`` and ``to_dict``. It says who was cold, and which items are
+            unknown.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError
+            For ids of another type than those of the model or the data, and for ids where there are none.
+        ValueError
+            For users who are not in ``data`` or named twice, a mask of another length, candidates that leave nothing,
+            and cold users where ``cold_users="raise"``.
+
+        Warns
+        -----
+        UserWarning
+            For ids of items that the model does not know. They are left out.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> model = far.EASE().fit(packages)
+
+        Somebody whom the model has not seen:
+
+        >>> table = model.recommend_table({"ann": ["git", "vim"]}, N=3)
+        >>> table.to_dict()["ann"] == [row.item for row in table]
+        True
+
+        Some users of the data, and not everything:
+
+        >>> some = packages.user_ids[:2].tolist()
+        >>> table = model.recommend_table(packages, users=some, N=5, filter_items=["python3"])
+        >>> table.users.tolist() == some, len(table), "python3" in table["item"].tolist()
+        (True, 10, False)
+        """
+        model = self._as_fitted()
+        check_choice("cold_users", cold_users, COLD)
+        n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
+        named = Items(model.n_items_, model.item_ids_, lambda: self._numbers_of(model.item_ids_))
+        told: list[str] = []
+        chosen, unwanted = (
+            _selection(*given, named, told) for given in (("items", items), ("filter_items", filter_items))
+        )
+        histories = histories_of(data, users, named)
+        matrix, cold = histories.matrix, _cold(model, histories.matrix)
+        if cold_users == "raise" and cold.any():
+            raise ValueError(_cold_text(histories, cold, named))
+        _tell(histories, named, told, cold_users)
+        asked = np.flatnonzero(~cold) if cold_users == "drop" and cold.any() else None
+        if asked is None:
+            ids, scores = model.recommend(matrix, n_top, filter_already_liked_items, unwanted, chosen)
+        else:
+            ids = np.full((len(cold), n_top), -1, np.int32)
+            scores = np.full(ids.shape, np.nan, np.float32)
+            ids[asked], scores[asked] = model.recommend(
+                matrix.take_rows(asked), n_top, filter_already_liked_items, unwanted, chosen
+            )
+        return RecommendationTable(histories.users, ids, scores, named.ids, cold, histories.unknown)
+
+    def _numbers_of(self, item_ids: npt.NDArray[Any] | None) -> dict[Any, int]:
+        """Return the number of each item id of a fit; the table is kept for the next request."""
+        index: LabelIndex | None = vars(self).get("_item_index")
+        if index is None or index.labels is not item_ids:
+            self._item_index = index = LabelIndex(item_ids)
+        return index.numbers
+
+
+def _selection(name: str, given: Any, named: Items, told: list[str]) -> npt.NDArray[np.int32] | None:
+    """Return the numbers of the items of an argument; what it names that is unknown is told."""
+    if given is None:
+        return None
+    numbers, unknown = selected(name, given, named)
+    if unknown and not len(numbers) and name == "items":
+        raise ValueError(
+            f"`items` names no item that the model knows, got {_few(unknown)}; its items are such as "
+            f"{_few(_some(named))}"
+        )
+    if unknown:
+        told.append(f"{len(unknown):,} of the {len(unknown) + len(numbers):,} ids in `{name}`, such as {_few(unknown)}")
+    return numbers
+
+
+def _cold(model: NamedAnswers, matrix: Csr) -> npt.NDArray[np.bool_]:
+    """Return for each history whether nothing in it is known."""
+    cold: npt.NDArray[np.bool_] = matrix.row_lengths() == 0
+    counts, indices, indptr = model.item_counts_, matrix.indices, matrix.indptr
+    if counts is None:  # it is not in the files of earlier versions
+        return cold
+    for start, stop in row_blocks(indptr, BLOCK_ENTRIES):
+        entries = indices[indptr[start] : indptr[stop]]
+        if len(entries) and counts[entries].min() == 0:  # else all is known, which a look at them tells soonest
+            cold[strangers(model, matrix, start + np.flatnonzero(~cold[start:stop]))] = True
+    return cold
+
+
+def _tell(histories: Histories, named: Items, told: list[str], cold_users: str) -> None:
+    """Warn of items that the model does not know."""
+    if histories.unknown:
+        told.insert(0, f"{len(histories.unknown):,} items in `data`, such as {_few(histories.unknown)}")
+    if not told:
+        return
+    text = f"the model does not know {', and '.join(told)}, and leaves them out"
+    if histories.strange:
+        answer = "no list" if cold_users == "drop" else "the popular items that a user without history gets"
+        text += (
+            f"; of {histories.strange:,} of {histories.matrix.shape[0]:,} users it knows nothing, so that they get "
+            f"{answer} (`cold_users`)"
+        )
+    if not histories.matrix.nnz and histories.unknown:
+        text += f"; its own items are such as {_few(_some(named))}: was it fitted on other data?"
+    warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def _cold_text(histories: Histories, cold: npt.NDArray[np.bool_], named: Items) -> str:
+    first = int(np.argmax(cold))
+    user = histories.users[first : first + 1].tolist()[0]
+    unknown = f"; unknown items are such as {_few(histories.unknown)}, its own such as {_few(_some(named))}"
+    return (
+        f"nothing is known of {int(cold.sum()):,} of {len(cold):,} users, such as "
+        f"{user!r}: their histories are empty or hold items that the "
+        f"model does not know{unknown if histories.unknown else ''}; give each an item that it knows, or take "
+        "cold_users='popular' or 'drop'"
+    )
+
+
+def _some(named: Items) -> Labels:
+    ids = np.arange(min(named.n, FEW)) if named.ids is None else named.ids[:FEW]
+    some: list[Any] = ids.tolist()
+    return some
+
+
+def _few(labels: Labels) -> str:
+    return ", ".join([*map(repr, labels[:FEW]), *(["..."] if len(labels) > FEW else [])])

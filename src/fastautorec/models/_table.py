@@ -1,0 +1,182 @@
+"""The lists of users as a table with names: a row for each recommendation."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._compute.protocol import FloatArray, IdArray
+from fastautorec._extras import require
+from fastautorec.data._texts import is_text
+from fastautorec.evaluation._tables import table_lines
+from fastautorec.models._labels import Array, Labels
+
+SHOWN = 10  # rows that a table prints
+BLOCK = 1 << 14  # users whose rows are Python objects at the same time
+
+
+class Recommendation(NamedTuple):
+    """A row of a `RecommendationTable`."""
+
+    user: Any
+    item: Any
+    rank: int
+    score: float
+
+
+class RecommendationTable:
+    """Recommended items with names, a row for each: what `recommend_table` returns.
+
+    Rows are in the order of the users that were asked for, and of the ranks of each. A list that has fewer items than
+    were asked for has fewer rows; a user for whom no item is left has none. ``len``, iteration (named tuples of
+    Python's own values) and ``table["item"]`` work on rows.
+
+    It is a table and no array, as names have no number for "none", and of no one data frame library, as none is needed
+    by this one: columns are NumPy arrays, and ``to_pandas``, ``to_polars`` and ``to_arrow`` hand them on.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        ``("user", "item", "rank", "score")``: ids, or numbers where there are no ids; ranks from 1 on, int32; float32.
+    users : array (q,)
+        The users who were asked for, also those who have no row.
+    cold_users : array
+        Those of whose history nothing is known. What they got, unless they were dropped, are the most popular items, or
+        what a model with biases tells everybody.
+    unknown_items : list
+        Distinct ids in the histories that the model does not know.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> model = far.EASE().fit(far.datasets.load_example())
+    >>> table = model.recommend_table({"ann": ["python3", "git"], "bob": ["vim"]}, N=2)
+    >>> table["user"].tolist(), table["rank"].tolist()
+    (['ann', 'ann', 'bob', 'bob'], [1, 2, 1, 2])
+    >>> len(table), len(table.cold_users), table.unknown_items
+    (4, 0, [])
+    >>> [row.item for row in table if row.user == "ann"] == table.to_dict()["ann"]
+    True
+    """
+
+    columns = ("user", "item", "rank", "score")
+
+    def __init__(
+        self, users: Array, ids: IdArray, scores: FloatArray, item_ids: Array | None,
+        cold: npt.NDArray[np.bool_], unknown_items: Labels,
+    ) -> None:  # fmt: skip
+        self.users, self._ids, self._scores, self._item_ids, self._cold = users, ids, scores, item_ids, cold
+        self.unknown_items = list(unknown_items)
+
+    @property
+    def cold_users(self) -> Array:
+        """The users of whose history nothing is known."""
+        return self.users[self._cold]
+
+    @cached_property
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        """How many rows each user has."""
+        lengths: npt.NDArray[np.int64] = (self._ids >= 0).sum(axis=1)
+        return lengths
+
+    def _filled(self, places: npt.NDArray[Any]) -> Array:
+        """Return what stands in the places (q, N) that hold an item, row by row."""
+        full = self._ids[:, -1].min(initial=0) >= 0  # free places are the last ones of a list
+        return places.flatten() if full else places[self._ids >= 0]
+
+    def __len__(self) -> int:
+        return int(self._lengths.sum())
+
+    def __getitem__(self, column: str) -> Array:
+        """Return a column as an array."""
+        if column not in self.columns:
+            raise KeyError(f"no column {column!r}; a table of recommendations has {', '.join(self.columns)}")
+        if column == "user":
+            return np.repeat(self.users, self._lengths)
+        if column == "rank":
+            return self._filled(np.broadcast_to(np.arange(1, self._ids.shape[1] + 1, dtype=np.int32), self._ids.shape))
+        if column == "score":
+            return self._filled(self._scores)
+        numbers = self._filled(self._ids)
+        return numbers.astype(np.int64) if self._item_ids is None else self._item_ids[numbers]
+
+    def __iter__(self) -> Iterator[Recommendation]:
+        for start in range(0, len(self._ids), BLOCK):
+            part = self._of(slice(start, start + BLOCK))
+            yield from map(Recommendation, *(part[name].tolist() for name in self.columns))
+
+    def _of(self, some: slice | npt.NDArray[np.int64]) -> RecommendationTable:
+        """Return the table of some of the users."""
+        ids, scores, cold = self._ids[some], self._scores[some], self._cold[some]
+        return RecommendationTable(self.users[some], ids, scores, self._item_ids, cold, [])
+
+    def to_dict(self) -> dict[Any, list[Any]]:
+        """Return the items of each user, best first: the form of histories that `recommend_table` takes.
+
+        A user for whom no item is left has an empty list.
+        """
+        items, stops = self["item"].tolist(), np.cumsum(self._lengths).tolist()
+        starts = [0, *stops[:-1]]
+        return {user: items[start:stop] for user, start, stop in zip(self.users.tolist(), starts, stops, strict=True)}
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame; needs pandas.
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+        """
+        return require("pandas", "to_pandas").DataFrame(self._plain_columns())
+
+    def to_polars(self) -> Any:
+        """Return a polars DataFrame; needs polars.
+
+        Raises
+        ------
+        ImportError
+            Without polars.
+        """
+        return require("polars", "to_polars", "data").DataFrame(self._plain_columns())
+
+    def to_arrow(self) -> Any:
+        """Return a pyarrow Table; needs pyarrow.
+
+        Raises
+        ------
+        ImportError
+            Without pyarrow.
+        """
+        return require("pyarrow", "to_arrow").table(self._plain_columns())
+
+    def _plain_columns(self) -> dict[str, Any]:
+        """Return columns that every library takes: texts as lists, for few know the type that NumPy has for them."""
+        named = {name: self[name] for name in self.columns}
+        return {name: column.tolist() if is_text(column) else column for name, column in named.items()}
+
+    def _head(self) -> list[list[str]]:
+        """Return the heading and the first rows as texts."""
+        some = np.flatnonzero(self._lengths)[:SHOWN]  # users without rows take no place
+        rows = [
+            [str(row.user), str(row.item), str(row.rank), f"{row.score:.4f}"] for row in islice(self._of(some), SHOWN)
+        ]
+        return [list(self.columns), *rows]
+
+    def __repr__(self) -> str:
+        """Return the first rows, and how many there are."""
+        more = len(self) - SHOWN
+        return "\n".join([*table_lines(self._head()), *([f"... {more:,} more rows"] if more > 0 else [])])
+
+    def _repr_html_(self) -> str:
+        """Return the first rows for notebooks."""
+        head, *rows = self._head()
+        cells = ["".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+                 for tag, row in (("th", head), *(("td", row) for row in rows))]  # fmt: skip
+        lines = "".join(f"<tr>{row}</tr>" for row in cells)
+        return f"<table>{lines}</table><p>{len(self):,} recommendations for {len(self.users):,} users</p>"
