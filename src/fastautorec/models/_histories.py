@@ -184,9 +184,10 @@ def _of_interactions(data: Interactions, users: Any, items: Items) -> Histories:
             matrix, _ = rearranged(given, None, None, place, items.n)
             unknown = used[place[used] < 0]
     check_columns("data", matrix.shape, items.n)
-    strange = _count_strange(given.row_lengths(), matrix)
-    names = [] if own is None else own[unknown].tolist()
-    return Histories(data.user_ids if rows is None else data.user_ids[rows], _plain(matrix), names, strange)
+    user_ids = data.user_ids if rows is None else data.user_ids[rows]
+    if own is None or not len(unknown):
+        return Histories(user_ids, _plain(matrix), [], 0)
+    return Histories(user_ids, _plain(matrix), own[unknown].tolist(), _count_strange(given.row_lengths(), matrix))
 
 
 def _rows_of(data: Interactions, rows: Rows | None) -> Csr:

@@ -121,9 +121,8 @@ class RecommendationTable:
 
         A user for whom no item is left has an empty list.
         """
-        items, stops = self["item"].tolist(), np.cumsum(self._lengths).tolist()
-        starts = [0, *stops[:-1]]
-        return {user: items[start:stop] for user, start, stop in zip(self.users.tolist(), starts, stops, strict=True)}
+        items, lengths = iter(self["item"].tolist()), self._lengths.tolist()
+        return {user: list(islice(items, length)) for user, length in zip(self.users.tolist(), lengths, strict=True)}
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; needs pandas.
