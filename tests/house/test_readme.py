@@ -23,7 +23,7 @@ def test_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     lines = [f"{u},{i},5,{rng.integers(10**6)}" for u in range(80) for i in rng.choice(60, 12, replace=False)]
     Path("ratings.csv").write_text("userId,movieId,rating,timestamp\n" + "\n".join(lines))
     found = blocks()
-    assert len(found) == 7
+    assert len(found) == 8
     for block in found:
         exec(compile(block, "README.md", "exec"), {})
     assert Path("packages.npz").exists()
@@ -31,5 +31,7 @@ def test_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     shown = re.findall(r"```\n(sold\.csv: .*?)```", README.read_text(), flags=re.DOTALL)
     assert len(shown) == 1
     assert shown[0] in told  # the README prints what is printed
+    (lists,) = re.findall(r"```\n(user +item +rank.*?)```", README.read_text(), flags=re.DOTALL)
+    assert lists in printed
     assert "NDCG" in printed
     assert "predicted peak" in printed
