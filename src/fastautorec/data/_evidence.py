@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from fastautorec.data import _plain as plain
 from fastautorec.data._roles import UnclearColumnsError, Words, untyped, word_for, words_in
+from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import UNRATED
 
 Rows = Sequence[Sequence[str]]
@@ -41,7 +42,7 @@ def say_columns(n_fields: int, times: int | None = None) -> str:
 
 def is_number(text: str) -> bool:
     """Return whether a text is a number, with a decimal point or comma."""
-    return plain.NUMBER.fullmatch(text) is not None or DECIMAL_COMMA.fullmatch(text) is not None
+    return NUMBER.fullmatch(text) is not None or DECIMAL_COMMA.fullmatch(text) is not None
 
 
 def is_date(text: str) -> bool:
@@ -190,7 +191,7 @@ def counted_text(i: int) -> str:
 def melt_hint(rows: Rows) -> str:
     """Return what to add to an error where columns of small numbers may be a matrix, though not a wide one."""
     texts = [field for row in rows for field in row[1:] if field.lower() not in _GAPS]
-    small = bool(texts) and all(plain.NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
+    small = bool(texts) and all(NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
     return "; if each column is an item, write one line for each pair, as pandas.melt does" * (
         small and len(rows[0]) > 3
     )
@@ -264,7 +265,7 @@ def _number(text: str) -> float:
 
 def are_fractions(values: Sequence[str]) -> bool:
     """Return whether all values are numbers, and all are written with a point or one has digits behind it."""
-    if not values or not all(plain.NUMBER.fullmatch(value) for value in values):
+    if not values or not all(NUMBER.fullmatch(value) for value in values):
         return False
     return all("." in value for value in values) or any("." in value and float(value) % 1 for value in values)
 

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from fastautorec.data import _files as files
 from fastautorec.data._columns import parse_time
 from fastautorec.data._roles import ROLES
+from fastautorec.data._times import NUMBER
 from fastautorec.exceptions import RatingsFileError
 
 if TYPE_CHECKING:
     from fastautorec.data._layouts import Layout
 
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 OTHER_DATE = re.compile(  # such as 31.12.2024, 3/1/23 8:00 or 2024/3/1
     r"([0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\3([0-9]{4}|[0-9]{2}))(?=[ T]|$)"
 )

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from fastautorec.data import _plain as plain
 from fastautorec.data._evidence import (
     FEW,
     KINDS,
@@ -30,6 +29,7 @@ from fastautorec.data._evidence import (
     times_column,
 )
 from fastautorec.data._roles import ROLES, UnclearColumnsError
+from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import EVENTS
 
 _LARGE = 10**8  # a number as large is hardly a rating
@@ -132,7 +132,7 @@ def _are_kinds(i: int, others: int, columns: Sequence[Sequence[str]]) -> bool:
 
 def _no_order(i: int, columns: Sequence[Sequence[str]]) -> str:
     """Return what a column holds that is hardly a time nor an order; empty where it may be."""
-    numbers = [float(value) for value in columns[i] if plain.NUMBER.fullmatch(value)]
+    numbers = [float(value) for value in columns[i] if NUMBER.fullmatch(value)]
     if len(numbers) < len(columns[i]) or are_dates(columns[i]) or are_moments(columns[i]):
         return ""
     if max(numbers) < 100:
