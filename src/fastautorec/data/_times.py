@@ -35,9 +35,10 @@ SECONDS = {
     "ms": 1e-3,
     "us": 1e-6,
 }
+DAYS = "days such as 20240131"
 # What numbers of each unit are, in the years 1980 to 2099.
 UNITS = {
-    "days such as 20240131": (19_800_101, 20_991_232),
+    DAYS: (19_800_101, 20_991_232),
     **{
         unit: (315_532_800 * scale, 4_102_444_800 * scale)
         for unit, scale in (("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
@@ -105,15 +106,16 @@ def times(name: str, column: Any) -> Array:
 def mixed_units(values: Array) -> tuple[int, str] | None:
     """Return the first row whose unit is not that of rows before, and what is there, if two units are clearly there.
 
-    Numbers that count from anywhere else are no times: such columns have some between two units. Zero and -1 stand for
-    a time that is missing.
+    Numbers that count from anywhere else are no times: such columns have some between two units, or below those that
+    look like days. Zero and -1 stand for a time that is missing.
     """
     spans = [(first, end, (values >= first) & (values < end)) for first, end in _present(values)]
     if len(spans) < 2:
         return None
     low, high = spans[0][0], spans[-1][1]
-    inside = int(np.count_nonzero((values >= low) & (values < high)))
-    if inside > sum(int(np.count_nonzero(rows)) for *_, rows in spans):
+    days = low == UNITS[DAYS][0]
+    others = (values != 0) & (values != -1) if days else (values >= low) & (values < high)
+    if np.count_nonzero(others) > sum(np.count_nonzero(rows) for *_, rows in spans):
         return None
     before, row, *_ = sorted(int(np.argmax(rows)) for *_, rows in spans)
     return row, _unlike(values[row], values[before])
