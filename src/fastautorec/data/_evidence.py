@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fastautorec.data import _plain as plain
-from fastautorec.data._roles import UnclearColumnsError, Words, untyped, word_for, words_in
+from fastautorec.data._roles import UnclearColumnsError, Words, looks_like_a_heading, untyped, word_for, words_in
 from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import UNRATED
 
@@ -122,6 +122,17 @@ def ask_for_header(first: Sequence[str], words: Words) -> None:
     raise UnclearColumnsError(f"nothing tells whether the first line, {shown_row(first)}, names the columns; {told}")
 
 
+def comment_fix(first: str) -> str:
+    """Return what to do about a first line behind # or %, which may be a comment or name the columns."""
+    text = first.lstrip("#% ")
+    fields = [field.strip(' "') for field in re.split(r"::|[,;|\t]", text)]
+    if any(looks_like_a_heading(field) for field in fields if len(fields) > 1):
+        return "say header=True if it names the columns, or remove such lines"
+    if any(looks_like_a_heading(word) for word in text.split()):
+        return f"remove such lines, or the {first[0]!r} alone if the line names the columns"
+    return "remove such lines, or say header=True if the line names the columns, header=False if it is data"
+
+
 def refuse_sizes(rows: Rows) -> None:
     """Raise if the first line may hold the numbers of users, of items and of entries."""
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
@@ -154,7 +165,7 @@ def counts_columns(rows: Rows) -> bool:
     if len(first) > 2:
         return True
     users = [row[0] for row in rows[1:]]
-    ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=int) == users
+    ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=float) == users
     return len(users) >= MANY and first[0] not in users and not ascending  # else rather the pair of 0 and 1
 
 
@@ -242,7 +253,7 @@ def check_hours(name: str, at: int, rows: Rows) -> None:
     """Raise if a column of times holds the hours of a day."""
     values = [value for value in column(rows, at) if value]
     few = len(values) >= MANY and len(set(values)) < len(values)
-    if few and all(WHOLE.fullmatch(value) and 0 <= int(value) < 24 for value in values):
+    if few and all(WHOLE.fullmatch(value) and 0 <= float(value) < 24 for value in values):
         raise UnclearColumnsError(
             f"{name!r} holds whole numbers from 0 to 23, which may be hours of a day; say timestamp={name!r} if they "
             "are the order of the interactions, or timestamp=False"

@@ -145,7 +145,8 @@ class Interactions(OnDisk):
         moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
         users = columns.factorize(user, naming.column(df, "user", user))
         items = columns.factorize(item, naming.column(df, "item", item))
-        for role, found in (("user", users), ("item", items)):
+        for role, heading, found in (("user", user, users), ("item", item, items)):
+            doubtful.check_lists(role, heading, found[0])
             doubtful.check_gaps(role, *found, "row {}".format)
         return cls._from_columns(users, items, ratings, moments, threshold)
 

@@ -98,6 +98,8 @@ class Numbered:
 
         Raises
         ------
+        TypeError
+            For what is no list or array of ids, such as Interactions.
         ValueError
             If an id repeats.
 
@@ -128,6 +130,8 @@ class Numbered:
 
         Raises
         ------
+        TypeError
+            For what is no list or array of ids, such as Interactions.
         ValueError
             If an id repeats.
 
@@ -154,6 +158,7 @@ class Numbered:
 
     def _with(self, axis: identity.Axis, ids: Any) -> Self:
         name = axis.attribute
+        identity.check_ids(name, ids, axis)
         labels = naming.check_labels(name, ids, len(ids), f"{axis.place}s")
         result: Self = identity.renumbered(self, **{name: labels})
         if result is self and not self._ids_given[axis.number]:  # its numbers are ids from now on
