@@ -164,7 +164,7 @@ def test_decimal_commas_after_decimal_points(write):
 @pytest.mark.parametrize("header", ["", "user,item,rating,timestamp\n"])
 @pytest.mark.parametrize("role", [0, 1, 2, 3])
 def test_numbers_of_many_digits_name_their_line(digits, sign, header, role, write):
-    row = ["1", "2", "3", "1700000000"]
+    row = ["7", "8", "3", "1700000000"]
     row[role] = sign + "9" * digits
     for before, after in ((30, 0), (0, 30), (0, 0)):
         text = header + "1,2,3,1700000000\n" * before + ",".join(row) + "\n" + "1,2,3,1700000000\n" * after

@@ -106,7 +106,8 @@ class Interactions(OnDisk):
             Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
             Integers of every width become int64; so do floats and decimals that are whole numbers, as pandas makes of
             integers, but not where a float could be several integers (from 2**53 on). Texts stay texts: ``"1"``,
-            ``"1.0"`` and ``1`` are three ids.
+            ``"1.0"`` and ``1`` are three ids, and ``"a"`` and ``"a "`` two, as in Parquet; in text files `read_ratings`
+            takes blanks around a field away. Texts that are lists, such as ``"[1, 2]"``, are refused.
         rating : str, optional
             Column of numbers.
         timestamp : str, optional
