@@ -230,6 +230,14 @@ def test_folders_that_repeat_a_column_in_other_words(case, save, tmp_path):
         read_ratings(tmp_path / "bad")
 
 
+def test_folders_without_a_value_beside_a_column(save, tmp_path):
+    folder = "time=__HIVE_DEFAULT_PARTITION__"
+    for column, told in (([5], "but its column 'time' holds 5"), ([None], "must hold a time in every row")):
+        save({"user": [1], "item": [1], "time": pyarrow.array(column, pyarrow.int64())}, f"h/{folder}/part.parquet")
+        with pytest.raises(RatingsFileError, match=told):
+            read_ratings(tmp_path / "h")
+
+
 def test_folders_that_polars_writes(tmp_path):
     polars = pytest.importorskip("polars")
     times = [datetime(2024, 1, 1), datetime(2024, 1, 1, 8, 30, 0, 5)]

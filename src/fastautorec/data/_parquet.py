@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastautorec.data import _columns as columns
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
-from fastautorec.data._arrays import is_polars_failure
+from fastautorec.data._arrays import is_missing, is_polars_failure
 from fastautorec.data._roles import Roles, UnclearColumnsError, Words, find_roles
 from fastautorec.data._times import NUMBER
 from fastautorec.exceptions import RatingsFileError
@@ -173,7 +173,7 @@ def _named_alike(path: Path) -> RatingsFileError:
 
 def _refuse_other_value(path: Path, name: str, column: Any, told: str | None) -> None:
     """Raise if a column says something else than the name of the folder, which may write it in another way."""
-    if told is None or told == _NO_VALUE:
+    if told is None:
         return
     array = columns.as_array(name, column)
     distinct = set(array.tolist()) if array.dtype.kind in "OUT" else np.unique(array)
@@ -187,6 +187,8 @@ def _refuse_other_value(path: Path, name: str, column: Any, told: str | None) ->
 
 def _is_written(value: Any, text: str) -> bool:
     """Return whether a text is a way to write a value: 4 for 4.0, 2024-01-01 00:00:00 for the date, true for True."""
+    if text == _NO_VALUE:
+        return is_missing(value)
     if str(value) == text or isinstance(value, str):
         return str(value) == text
     try:
