@@ -179,6 +179,12 @@ MIXED = {
     "nanoseconds beside seconds": (["1704276000", "1704276002000000001"], 1),
     "fractions beside milliseconds": (["1704276000.5", "1704276002123"], 1),
     "seconds beside days": (["20240102", "1704276000"], 1),
+    "zero beside two units": (["1704276000", "1704276002123", "0"], 1),
+    "zero first": (["0", "1704276000", "0", "1704276002123"], 3),
+    "minus one beside two units": (["-1", "1704276002123", "-1", "1704276000", "-1"], 3),
+    "zero beside days and seconds": (["0", "20240102", "1704276000"], 2),
+    "three units": (["1704276002123", "1704276000", "1704276002000000001", "0"], 1),
+    "another time beside two units": (["5", "1704276002123", "1704276000"], 2),
 }  # fmt: skip
 
 
@@ -226,7 +232,9 @@ def timed(texts, kind, tmp_path):
 @pytest.mark.parametrize(
     "texts",
     [
-        ["0", "1704276000", "1704276002123"],  # counts from somewhere, as it may
+        ["0", "1704276000", "0", "1704276002"],
+        ["0", "1", "20240102", "1704276000"],  # counts from somewhere, as it may
+        ["1704276000", "90000000000", "1704276002123"],
         ["20240102", "20240103"],
         ["1704276000", "1704276001.5"],
         ["789652009", "1427784002"],  # as in MovieLens

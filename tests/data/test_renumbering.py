@@ -94,7 +94,25 @@ def test_times_of_another_unit_are_not_added():
     with pytest.raises(ValueError, match="must have times of one unit"):
         sum([milliseconds, seconds])
     assert (seconds + more).timestamps.tolist() == [1704276009, 1704276001]
-    assert (more + milliseconds).timestamps.tolist() == [1704276000123, 1704276000456]  # it counts from 0, so who knows
+    with pytest.raises(ValueError, match="must have times of one unit"):
+        more + milliseconds  # 0 stands for a time that is missing
+    counted = data(1704276009, 5)  # who knows what counts from 5
+    assert (counted + milliseconds).timestamps.tolist() == [1704276000123, 1704276000456]
+
     assert (seconds + data(1704276003.5, 1704276000.5)).timestamps.tolist() == [1704276003.5, 1704276001]
     nothing = Interactions(sparse.csr_matrix((2, 2)), ["ann", "bob"], [1, 2], np.zeros(0))
     assert (seconds + nothing).nnz == 2
+
+
+def test_times_of_integers_are_not_rounded_by_floats():
+    def data(time):
+        return Interactions.from_dataframe({"u": ["ann"], "i": [1], "t": [time]}, "u", "i", timestamp="t")
+
+    whole, fraction = data(1_700_000_000_000_000_001), data(1.7e18)
+    for one, other in ((whole, fraction), (fraction, whole)):
+        with pytest.raises(
+            ValueError, match="`a` and `b` must have times of one type, got integers such as 17000000000"
+        ):
+            one + other
+    assert (whole + data(1_700_000_000_000_000_003)).timestamps.tolist() == [1_700_000_000_000_000_003]
+    assert (data(3) + data(4.5)).timestamps.tolist() == [4.5]

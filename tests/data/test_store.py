@@ -317,3 +317,29 @@ def test_nobody_keeps_the_type_of_ids(tmp_path):
     assert Interactions.open(tmp_path / "block").user_ids.dtype == data.user_ids.dtype
     Interactions(sparse.csr_matrix((0, 2))).to_disk(tmp_path / "numbers")
     assert Interactions.open(tmp_path / "numbers").user_ids.dtype == np.int64
+
+
+def test_blocks_have_times_of_one_unit(tmp_path):
+    def block(user, *times):
+        matrix = sparse.csr_matrix(np.ones((1, len(times))))
+        return Interactions(matrix, [user], list(range(len(times))), np.array(times))
+
+    second, milli = 1_700_000_000, 1_700_000_000_000
+    for first, other in ((second, milli), (milli, second), (second, milli * 1000), (20240131, second)):
+        told = (
+            f"`blocks` must have times of one unit, got {other}, which looks like .* the first is {first}, .* block 2"
+        )
+        with pytest.raises(ValueError, match=told):
+            Interactions.write(tmp_path / "bad", [block(1, first, 0), block(2, 0, 5), block(3, -1, other)])
+        assert not (tmp_path / "bad").exists()
+    data = Interactions.write(tmp_path / "good", [block(1, 0, 5), block(2, second, 0), block(3, -1, second + 1)])
+    assert data.timestamps.tolist() == [0, 5, second, 0, -1, second + 1]
+
+
+def test_blocks_do_not_round_integers(tmp_path):
+    def block(user, time):
+        return Interactions(sparse.csr_matrix(np.ones((1, 1))), [user], [1], np.array([time]))
+
+    with pytest.raises(ValueError, match="`blocks` must have timestamps of one type, got float64, then int64"):
+        Interactions.write(tmp_path / "bad", [block(1, 1.7e18), block(2, 1_700_000_000_000_000_001)])
+    assert Interactions.write(tmp_path / "good", [block(1, 4.5), block(2, 2**53)]).timestamps.tolist() == [4.5, 2**53]

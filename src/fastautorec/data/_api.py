@@ -53,7 +53,8 @@ def read_ratings(
     path : str or path
         A file, of which text may be packed by gzip; for Parquet also a folder of parts (``*.parquet``, ``*.parq`` or
         ``*.pq``), in folders such as ``year=2024`` or not; for the Netflix Prize also the folder of its
-        ``mv_*.txt`` or ``combined_data_*.txt`` files.
+        ``mv_*.txt`` or ``combined_data_*.txt`` files. Parts may have more
+        columns than others, but the same ones for user, item, rating and time.
     format : str
         ``"auto"`` tells the format from the file. The others say what to expect:
 
@@ -96,7 +97,8 @@ def read_ratings(
     -------
     Interactions
         A column of ids is int64 if each of them is an integer as it would be printed, else all are strings: 007 is no
-        integer. Both ascending. Blanks around a field are ignored. A pair that occurs several times counts once, at its
+        integer. Both ascending. Blanks around a field of a text file are ignored, those of Parquet are part of it.
+        Texts that hold a list in each row are refused. A pair that occurs several times counts once, at its
         latest time. Times are numbers, which stay as they are, or dates in the forms of ISO 8601, such as 2024-02-01,
         2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become seconds since 1970; not both in one file, nor
         plainly seconds beside milliseconds. The method ``describe`` tells what was read and how.

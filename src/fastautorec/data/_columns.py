@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from fastautorec.data._arrays import as_array
-from fastautorec.data._ids import Codes, factorize
+from fastautorec.data._ids import Codes, factorize, whole_numbers
 from fastautorec.data._pairs import compact, pair_matrix, sorted_unique
-from fastautorec.data._times import numbers, parse_time, times
+from fastautorec.data._times import check_joinable, numbers, parse_time, time_kind, times, widened
 
 __all__ = [
     "Codes",
     "as_array",
+    "check_joinable",
     "compact",
     "factorize",
     "numbers",
     "pair_matrix",
     "parse_time",
     "sorted_unique",
+    "time_kind",
     "times",
+    "whole_numbers",
+    "widened",
 ]

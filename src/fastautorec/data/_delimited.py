@@ -43,6 +43,8 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, 
         except plain.OpenQuote as error:
             pending, fault = block, error  # it may end in the next block
             continue
+        except plain.DecimalComma:
+            raise
         except plain.LineFault as error:
             raise plain.located(path, offset, block, error) from None
         pending, fault = b"", None

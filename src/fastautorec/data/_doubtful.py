@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _plain as plain
+from fastautorec.data._arrays import shown
+from fastautorec.data._roles import names_several
 from fastautorec.data._texts import is_text
 from fastautorec.exceptions import RatingsFileError
 
@@ -22,7 +24,8 @@ GAPS = (
     *("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "NONE", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N"),
     "-",
 )
-_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+_SOME = 400  # ids that tell enough
+_FEW = 3  # ids in brackets that are hardly titles
 _ENCLOSED = re.compile(r'"(?:[^"]|"")*"')  # a whole field as csv quotes it
 _FIX_QUOTES = (
     "write the file without them (in R quote=FALSE, row.names=FALSE, in Python quoting=csv.QUOTE_NONE), or load it "
@@ -68,6 +71,39 @@ def check_quoted_ids(role: str, ids: Ids, beginning: str) -> None:
             f"that is the same one, {_FIX_QUOTES}",
             stacklevel=3,
         )
+
+
+def check_lists(role: str, heading: str, ids: Ids) -> None:
+    """Raise for ascending ids that are lists written as texts: in brackets, or several under a heading such as ids."""
+    if not is_text(ids) or not len(ids):
+        return
+    some = ids[:_SOME].tolist()
+    several = any(re.search("[,;| ]", text) for text in some) or len(some) >= _FEW
+    if (several and _are_bracketed(ids)) or (names_several(heading) and _are_several(some)):
+        raise ValueError(
+            f"column {heading!r}, taken as the {role}, holds lists, such as {shown(some[-1])}; explode it to one value "
+            "in a row first, as explode does in pandas and polars"
+        )
+
+
+def _are_bracketed(ids: Ids) -> bool:
+    ends = {"[": "]", "(": ")", "{": "}"}
+    return all(text[-1] == ends.get(text[0]) for text in ids[:_SOME].tolist()) and all(
+        text[-1] == ends.get(text[0]) for text in ids.tolist()
+    )
+
+
+def _are_several(some: Sequence[str]) -> bool:
+    """Return whether most texts have several parts: whole numbers, or any where they differ in their number."""
+    for sign in ",;| ":
+        parts = [[part.strip() for part in text.split(sign) if part.strip()] for text in some]
+        lists = [part for part in parts if len(part) > 1]
+        if 2 * len(lists) <= len(parts):
+            continue
+        numbers = all(part.isdecimal() for own in parts for part in own)
+        if numbers or (sign != " " and (len(set(map(len, parts))) > 1 or min(map(len, lists)) > 2)):
+            return True
+    return False
 
 
 def check_gaps(
@@ -118,7 +154,7 @@ def _place(ids: Ids, text: str) -> int | None:
 def refuse_thousands(path: Path, ratings: Sequence[str]) -> None:
     """Raise where commas in ratings may be decimal commas or set off thousands."""
     commas = [text for text in ratings if "," in text]
-    if commas and all(_THOUSANDS.fullmatch(text) for text in commas):
+    if commas and all(plain.THOUSANDS.fullmatch(text) for text in commas):
         number = commas[0].replace(",", "")
         raise RatingsFileError(
             f"{path}: ratings such as {commas[0]!r} may be {number} or {commas[0].replace(',', '.')}; write them "

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fastautorec.data import _plain as plain
-from fastautorec.data._roles import UnclearColumnsError, Words, untyped, word_for, words_in
+from fastautorec.data._roles import UnclearColumnsError, Words, looks_like_a_heading, untyped, word_for, words_in
+from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import UNRATED
 
 Rows = Sequence[Sequence[str]]
@@ -41,7 +42,7 @@ def say_columns(n_fields: int, times: int | None = None) -> str:
 
 def is_number(text: str) -> bool:
     """Return whether a text is a number, with a decimal point or comma."""
-    return plain.NUMBER.fullmatch(text) is not None or DECIMAL_COMMA.fullmatch(text) is not None
+    return NUMBER.fullmatch(text) is not None or DECIMAL_COMMA.fullmatch(text) is not None
 
 
 def is_date(text: str) -> bool:
@@ -121,6 +122,17 @@ def ask_for_header(first: Sequence[str], words: Words) -> None:
     raise UnclearColumnsError(f"nothing tells whether the first line, {shown_row(first)}, names the columns; {told}")
 
 
+def comment_fix(first: str) -> str:
+    """Return what to do about a first line behind # or %, which may be a comment or name the columns."""
+    text = first.lstrip("#% ")
+    fields = [field.strip(' "') for field in re.split(r"::|[,;|\t]", text)]
+    if any(looks_like_a_heading(field) for field in fields if len(fields) > 1):
+        return "say header=True if it names the columns, or remove such lines"
+    if any(looks_like_a_heading(word) for word in text.split()):
+        return f"remove such lines, or the {first[0]!r} alone if the line names the columns"
+    return "remove such lines, or say header=True if the line names the columns, header=False if it is data"
+
+
 def refuse_sizes(rows: Rows) -> None:
     """Raise if the first line may hold the numbers of users, of items and of entries."""
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
@@ -153,7 +165,7 @@ def counts_columns(rows: Rows) -> bool:
     if len(first) > 2:
         return True
     users = [row[0] for row in rows[1:]]
-    ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=int) == users
+    ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=float) == users
     return len(users) >= MANY and first[0] not in users and not ascending  # else rather the pair of 0 and 1
 
 
@@ -190,7 +202,7 @@ def counted_text(i: int) -> str:
 def melt_hint(rows: Rows) -> str:
     """Return what to add to an error where columns of small numbers may be a matrix, though not a wide one."""
     texts = [field for row in rows for field in row[1:] if field.lower() not in _GAPS]
-    small = bool(texts) and all(plain.NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
+    small = bool(texts) and all(NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
     return "; if each column is an item, write one line for each pair, as pandas.melt does" * (
         small and len(rows[0]) > 3
     )
@@ -241,7 +253,7 @@ def check_hours(name: str, at: int, rows: Rows) -> None:
     """Raise if a column of times holds the hours of a day."""
     values = [value for value in column(rows, at) if value]
     few = len(values) >= MANY and len(set(values)) < len(values)
-    if few and all(WHOLE.fullmatch(value) and 0 <= int(value) < 24 for value in values):
+    if few and all(WHOLE.fullmatch(value) and 0 <= float(value) < 24 for value in values):
         raise UnclearColumnsError(
             f"{name!r} holds whole numbers from 0 to 23, which may be hours of a day; say timestamp={name!r} if they "
             "are the order of the interactions, or timestamp=False"
@@ -264,7 +276,7 @@ def _number(text: str) -> float:
 
 def are_fractions(values: Sequence[str]) -> bool:
     """Return whether all values are numbers, and all are written with a point or one has digits behind it."""
-    if not values or not all(plain.NUMBER.fullmatch(value) for value in values):
+    if not values or not all(NUMBER.fullmatch(value) for value in values):
         return False
     return all("." in value for value in values) or any("." in value and float(value) % 1 for value in values)
 

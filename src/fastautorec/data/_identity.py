@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._checks import kind
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_matching, check_user_items
 from fastautorec.data import _rearranging as rearranging
@@ -46,6 +47,17 @@ def own_ids(data: Any, axis: Axis) -> Ids | None:
     given = getattr(data, "_ids_given", None)
     ids: Ids | None = getattr(data, axis.attribute) if given is not None and given[axis.number] else None
     return ids
+
+
+def check_ids(name: str, ids: Any, axis: Axis) -> None:
+    """Raise for what holds no ids at all."""
+    if hasattr(ids, axis.attribute):
+        raise TypeError(f"`{name}` must be ids of {axis.many}, got {kind(ids)}; pass its {axis.attribute}")
+    if isinstance(ids, (str, bytes)) or not hasattr(ids, "__len__"):
+        raise TypeError(
+            f"`{name}` must be ids of {axis.many}, as a list or an array, got {'None' if ids is None else kind(ids)}; "
+            f"such as the {axis.attribute} of other data"
+        )
 
 
 def places(ids: Ids, among: Ids) -> Places:

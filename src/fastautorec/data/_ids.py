@@ -50,6 +50,12 @@ def factorize(name: str, column: Any) -> tuple[Array, Codes]:
     return ids, codes
 
 
+def whole_numbers(name: str, column: Any) -> Array:
+    """Return a column of ids as an array that others can be joined to: floats, by their own precision, as integers."""
+    values = as_array(name, column)
+    return _whole_numbers(name, values) if values.dtype.kind == "f" else values
+
+
 def coded(name: str, column: Any) -> tuple[Array, Codes]:
     """Return the same for a column in which an empty text is one like any other."""
     if is_polars(column, "String"):

@@ -106,7 +106,8 @@ class Interactions(OnDisk):
             Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
             Integers of every width become int64; so do floats and decimals that are whole numbers, as pandas makes of
             integers, but not where a float could be several integers (from 2**53 on). Texts stay texts: ``"1"``,
-            ``"1.0"`` and ``1`` are three ids.
+            ``"1.0"`` and ``1`` are three ids, and ``"a"`` and ``"a "`` two, as in Parquet; in text files `read_ratings`
+            takes blanks around a field away. Texts that are lists, such as ``"[1, 2]"``, are refused.
         rating : str, optional
             Column of numbers.
         timestamp : str, optional
@@ -145,7 +146,8 @@ class Interactions(OnDisk):
         moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
         users = columns.factorize(user, naming.column(df, "user", user))
         items = columns.factorize(item, naming.column(df, "item", item))
-        for role, found in (("user", users), ("item", items)):
+        for role, heading, found in (("user", user, users), ("item", item, items)):
+            doubtful.check_lists(role, heading, found[0])
             doubtful.check_gaps(role, *found, "row {}".format)
         return cls._from_columns(users, items, ratings, moments, threshold)
 

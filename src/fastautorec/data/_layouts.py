@@ -56,8 +56,8 @@ class Layout:
         How each of them was found: "given", "by name" or "by position".
     texts : frozenset of str
         Roles among user, item and timestamp whose first values are not all integers.
-    decimal_comma : bool
-        Whether ratings are written as ``4,5``.
+    decimal_comma : bool or None
+        Whether ratings are written as ``4,5``; None where the first lines have whole numbers only.
     dates : bool or None
         Whether times are dates, and not numbers; None where the first lines do not tell.
     numeric : tuple of int
@@ -74,7 +74,7 @@ class Layout:
     position: dict[str, int]
     evidence: dict[str, str]
     texts: frozenset[str]
-    decimal_comma: bool = False
+    decimal_comma: bool | None = False
     dates: bool | None = None
     numeric: tuple[int, ...] = ()
     rated: tuple[int, ...] = ()
@@ -140,8 +140,10 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     def values(role: str) -> list[str]:
         return [row[position[role]] for row in body if len(row) == len(rows[0])] if role in position else []
 
-    ratings = values("rating") if separator in (";", "\t", " ", "|") else []
+    may_have_commas = separator in (";", "\t", " ", "|")
+    ratings = values("rating") if may_have_commas else []
     doubtful.refuse_thousands(path, ratings)
+    whole = may_have_commas and all(map(evidence.WHOLE.fullmatch, ratings))
     times = values("timestamp")
     numeric = tuple(evidence.numeric_columns(body or rows, len(rows[0]), position))
     return Layout(
@@ -155,7 +157,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             for role in ("user", "item", "timestamp")
             if role in position and not evidence.are_whole(body, position[role])
         ),
-        decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        decimal_comma=None if whole else any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
         dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + (names is not None),
         numeric=numeric,
@@ -221,9 +223,7 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
         )
     marks = {line.lstrip()[:1] for line in lines}
     if words.header is None and first[:1] in ("#", "%") and len(marks) > 1:
-        raise files.line_error(
-            path, 1, lines[0], "looks like a comment", "remove such lines, or say header=False if it is data"
-        )
+        raise files.line_error(path, 1, lines[0], "looks like a comment", evidence.comment_fix(first))
 
 
 def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:

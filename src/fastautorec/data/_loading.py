@@ -29,6 +29,8 @@ def load(
     count_ratings: bool = False,
 ) -> Interactions:
     """Read a rating file; see `fastautorec.read_ratings`."""
+    if items is not None:
+        identity.check_ids("items", items, identity.ITEMS)
     found = read_columns(path, form, words)
     source, n_rows = found.source, len(found.user)
     if threshold is not None:
@@ -47,6 +49,7 @@ def load(
         for role, ids_and_codes in (("user", users), ("item", items_found)):
             if found.unquoted:
                 doubtful.check_quoted_ids(role, ids_and_codes[0], f"{path}: ")
+            doubtful.check_lists(role, source.headings[role], ids_and_codes[0])
             doubtful.check_gaps(role, *ids_and_codes, found.place, f"{path}: ")
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None

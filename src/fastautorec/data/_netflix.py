@@ -13,6 +13,7 @@ import numpy as np
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.data._arrays import is_polars_failure
+from fastautorec.data._times import NUMBER
 from fastautorec.exceptions import RatingsFileError
 
 _BLOCK = 1 << 26  # bytes of text parsed at a time
@@ -62,7 +63,7 @@ def _row(number: int, text: str, movie: int | None) -> Row:
     fields = _LINE.fullmatch(text)
     if not fields:
         raise plain.LineFault(number, "must be user,rating,date or a movie number and a colon")
-    rating = float(fields[2]) if plain.NUMBER.fullmatch(fields[2]) else np.nan
+    rating = float(fields[2]) if NUMBER.fullmatch(fields[2]) else np.nan
     if not abs(rating) <= _LARGEST:
         raise plain.LineFault(number, "must have a finite number as its rating")
     try:

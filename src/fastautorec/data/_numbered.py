@@ -16,7 +16,7 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec.data import _identity as identity
 from fastautorec.data import _naming as naming
 from fastautorec.data import _rearranging as rearranging
-from fastautorec.data._times import mixed_units
+from fastautorec.data._times import check_joinable, evident, other_unit
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -98,6 +98,8 @@ class Numbered:
 
         Raises
         ------
+        TypeError
+            For what is no list or array of ids, such as Interactions.
         ValueError
             If an id repeats.
 
@@ -128,6 +130,8 @@ class Numbered:
 
         Raises
         ------
+        TypeError
+            For what is no list or array of ids, such as Interactions.
         ValueError
             If an id repeats.
 
@@ -154,6 +158,7 @@ class Numbered:
 
     def _with(self, axis: identity.Axis, ids: Any) -> Self:
         name = axis.attribute
+        identity.check_ids(name, ids, axis)
         labels = naming.check_labels(name, ids, len(ids), f"{axis.place}s")
         result: Self = identity.renumbered(self, **{name: labels})
         if result is self and not self._ids_given[axis.number]:  # its numbers are ids from now on
@@ -185,20 +190,20 @@ class Numbered:
                 f"`a` and `b` must both have timestamps or neither, but only `{has}` has; give `{lacks}` some, or take "
                 f"Interactions({has}.user_items, {has}.user_ids, {has}.item_ids), which has none"
             )
-        self._refuse_other_unit(other)
+        self._refuse_other_times(other)
         user_ids, item_ids = (
             None if self._ids_given[axis.number] else identity.own_ids(other, axis)
             for axis in (identity.USERS, identity.ITEMS)
         )
         return self._like(*rearranging.union(mine, its, self.timestamps, other.timestamps), user_ids, item_ids)
 
-    def _refuse_other_unit(self, other: Numbered) -> None:
-        """Raise if the times of one side are clearly of another unit than those of the other."""
-        both = [times for times in (self.timestamps, other.timestamps) if times is not None and len(times)]
-        ends = np.array([end for times in both for end in (times.min(), times.max())])
-        mixed = mixed_units(ends) if len(both) == 2 else None
-        if mixed is not None:
-            raise ValueError(f"`a` and `b` must have times of one unit, got {mixed[1]}; bring all to one unit")
+    def _refuse_other_times(self, other: Numbered) -> None:
+        """Raise if the times of one side are clearly of another unit than those of the other, or would be rounded."""
+        both = [times for times in (self.timestamps, other.timestamps) if times is not None]
+        check_joinable("`a` and `b`", both)
+        unlike = other_unit(evident(other.timestamps), evident(self.timestamps))
+        if unlike:
+            raise ValueError(f"`a` and `b` must have times of one unit, got {unlike}; bring all to one unit")
 
     def __radd__(self, other: Any) -> Self:
         """Return the interactions themselves for 0, which `sum` begins with."""

@@ -19,6 +19,7 @@ from fastautorec.data import _store as store
 from fastautorec.data._identity import ITEMS, USERS, in_order_of, own_ids
 from fastautorec.data._numbered import Numbered
 from fastautorec.data._store_writer import Writer
+from fastautorec.data._times import evident, other_unit
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -113,7 +114,7 @@ class OnDisk(Numbered):
         """
         with Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
             first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
-            users_given = False
+            users_given, moment = False, None
             for number, given in enumerate(blocks):
                 block = given if first is None else in_order_of(given, first[0])
                 csr = check_user_items(f"blocks[{number}]", block)
@@ -128,6 +129,12 @@ class OnDisk(Numbered):
                     )
                 if (times is not None) != first[2]:
                     raise ValueError(f"`blocks` must all have timestamps or none, but block {number} differs")
+                found = evident(times)
+                if unlike := other_unit(found, moment):
+                    raise ValueError(
+                        f"`blocks` must have times of one unit, got {unlike}, in block {number}; bring all to one unit"
+                    )
+                moment = found if moment is None else moment
                 writer.append(csr, getattr(block, "user_ids", None), times)
             if first is None:
                 raise ValueError("`blocks` must hold at least one block of users, got none")

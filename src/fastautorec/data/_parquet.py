@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,8 +14,9 @@ import numpy.typing as npt
 from fastautorec.data import _columns as columns
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
-from fastautorec.data._arrays import is_polars_failure
+from fastautorec.data._arrays import is_missing, is_polars_failure
 from fastautorec.data._roles import Roles, UnclearColumnsError, Words, find_roles
+from fastautorec.data._times import NUMBER
 from fastautorec.exceptions import RatingsFileError
 
 Array = npt.NDArray[Any]
@@ -27,15 +29,9 @@ def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any]
     """Return the columns, their roles, and the names of all columns."""
     if not polars and not PYARROW:
         raise ImportError("reading Parquet needs polars or pyarrow: pip install 'fastautorec[data]'")
-    parts = _parts(path)
-    schemas = [(part, _names(part, polars), folders) for part, folders in parts]
-    first, names, folders = schemas[0]
-    for part, others, other_folders in schemas[1:]:
-        if {*others} != {*names} or {*other_folders} != {*folders}:  # in any order
-            raise RatingsFileError(
-                f"{part}: has other columns than {first.name}: {', '.join([*others, *other_folders])}"
-            )
-    known = [*names, *(key for key in folders if key not in names)]
+    parts = [(part, _names(part, polars), folders) for part, folders in _parts(path)]
+    first, names, folders = parts[0]
+    known = _known(names, folders)
     try:
         roles = find_roles(known, len(known), words)
     except UnclearColumnsError as error:
@@ -45,18 +41,40 @@ def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     wanted = {role: known[i] for role, i in roles.position.items()}
-    found: dict[str, list[Any]] = {role: [] for role in wanted}
-    whole = {key for key in folders if plain.integers([own[key] for _, _, own in schemas]) is not None}
-    for part, _, own in schemas:
+    for part, others, other_folders in parts[1:]:
+        _refuse_other_roles(part, _known(others, other_folders), first, known, wanted, words)
+    found: dict[str, list[tuple[Path, Any]]] = {role: [] for role in wanted}
+    whole = {name for name in wanted.values() if plain.integers([own.get(name, "") for _, _, own in parts]) is not None}
+    for part, names, own in parts:
         table = _table(part, [name for name in dict.fromkeys(wanted.values()) if name in names], polars)
         n_rows = _height(part, table, polars)
         for role, name in wanted.items():
             if name in names:
                 _refuse_other_value(part, name, table[name], own.get(name))
-                found[role].append(table[name])
+                column = table[name]
             else:
-                found[role].append(_repeated(part, name, own[name], n_rows, name in whole))
-    return {role: _joined(role, some) for role, some in found.items()}, roles, known
+                column = _repeated(part, name, own[name], n_rows, name in whole)
+            found[role].append((part, column))
+    return {role: _joined(path, role, wanted[role], some) for role, some in found.items()}, roles, known
+
+
+def _known(names: list[str], folders: dict[str, str]) -> list[str]:
+    return [*names, *(key for key in folders if key not in names)]
+
+
+def _refuse_other_roles(
+    part: Path, others: list[str], first: Path, known: list[str], wanted: dict[str, str], words: Words
+) -> None:
+    """Raise if a part does not have the same columns for user, item, rating and time; others may be there or not."""
+    if {*others} == {*known}:
+        return
+    by_name: dict[str, Any] = {role: wanted[role] for role, value in words.given().items() if value is not False}
+    try:
+        position = find_roles(others, len(others), words._replace(**by_name)).position
+    except ValueError:
+        position = {}
+    if {role: others[i] for role, i in position.items()} != wanted:
+        raise RatingsFileError(f"{part}: has other columns than {first.name}: {', '.join(others)}")
 
 
 def _parts(path: Path) -> list[tuple[Path, dict[str, str]]]:
@@ -139,6 +157,11 @@ def _guarded(path: Path, read: Any) -> Any:
         if passing or not (isinstance(error, (ValueError, OSError, NotImplementedError)) or is_polars_failure(error)):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if type(error).__name__ == "InvalidOperationError":  # the file is whole: polars has no such type
+            raise RatingsFileError(
+                f"{path}: polars cannot read one of its columns ({reason}); write it with another type, such as "
+                "integers or texts"
+            ) from error
         raise RatingsFileError(f"{path}: not a readable Parquet file ({reason}); was it cut off on the way?") from error
 
 
@@ -149,14 +172,33 @@ def _named_alike(path: Path) -> RatingsFileError:
 
 
 def _refuse_other_value(path: Path, name: str, column: Any, told: str | None) -> None:
-    """Raise if a column says something else than the name of the folder."""
+    """Raise if a column says something else than the name of the folder, which may write it in another way."""
     if told is None:
         return
-    others = {str(value) for value in columns.as_array(name, column).tolist()} - {told}
+    array = columns.as_array(name, column)
+    distinct = set(array.tolist()) if array.dtype.kind in "OUT" else np.unique(array)
+    others = [value for value in distinct if not _is_written(value, told)]
     if others:
         raise RatingsFileError(
-            f"{path}: the folder says {name}={told}, but its column {name!r} holds {min(others)}; remove one of the two"
+            f"{path}: the folder says {name}={told}, but its column {name!r} holds {min(map(str, others))}; remove one "
+            "of the two"
         )
+
+
+def _is_written(value: Any, text: str) -> bool:
+    """Return whether a text is a way to write a value: 4 for 4.0, 2024-01-01 00:00:00 for the date, true for True."""
+    if text == _NO_VALUE:
+        return is_missing(value)
+    if str(value) == text or isinstance(value, str):
+        return str(value) == text
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            return str(value).lower() == text.lower()
+        if isinstance(value, np.datetime64):
+            return bool(columns.times("", np.array([value]))[0] == columns.parse_time(text))
+        return NUMBER.fullmatch(text) is not None and Decimal(str(value)) == Decimal(text)
+    except (ValueError, ArithmeticError):
+        return False
 
 
 def _repeated(path: Path, name: str, text: str, n_rows: int, whole: bool) -> Any:
@@ -165,15 +207,45 @@ def _repeated(path: Path, name: str, text: str, n_rows: int, whole: bool) -> Any
     return np.full(n_rows, int(text)) if whole else np.full(n_rows, text, object)
 
 
-def _joined(role: str, parts: list[Any]) -> Any:
+def _joined(path: Path, role: str, name: str, parts: list[tuple[Path, Any]]) -> Any:
+    """Return the columns of all parts as one, each taken by the rules for its own type."""
     if len(parts) == 1:
-        return parts[0]
-    arrays = [_signed(columns.as_array(role, part)) for part in parts]
-    if len({array.dtype.kind for array in arrays} & {"i", "u"}) == 2:  # NumPy would make floats of them
-        arrays = [array.astype(object) if array.dtype.kind in "iu" else array for array in arrays]
-    if len({array.dtype.kind in "iuf" for array in arrays}) == 1 and all(a.dtype.kind in "iufM" for a in arrays):
+        return parts[0][1]
+    if role == "timestamp":
+        _refuse_other_kind(name, parts)
+    arrays = [_converted(role, name, part, column) for part, column in parts]
+    arrays = [array for array in arrays if len(array)] or arrays[:1]
+    if role == "rating":
+        return np.concatenate(arrays if len({a.dtype for a in arrays}) == 1 else [columns.widened(a) for a in arrays])
+    if role == "timestamp":
+        try:
+            columns.check_joinable(f"column {name!r}", arrays)
+        except ValueError as error:
+            raise RatingsFileError(f"{path}: {error}") from None
+        return np.concatenate(arrays)
+    arrays = [_signed(array) for array in arrays]
+    if {array.dtype.kind for array in arrays} in ({"i"}, {"u"}):
         return np.concatenate(arrays)
     return np.array([value for array in arrays for value in array.tolist()], object)
+
+
+def _converted(role: str, name: str, part: Path, column: Any) -> Array:
+    convert = {"rating": columns.numbers, "timestamp": columns.times}.get(role, columns.whole_numbers)
+    try:
+        return convert(name, column)
+    except ValueError as error:
+        raise RatingsFileError(f"{part}: {error}") from None
+
+
+def _refuse_other_kind(name: str, parts: list[tuple[Path, Any]]) -> None:
+    """Raise if one part has dates where another has numbers or durations."""
+    kinds = [(part, kind) for part, column in parts if (kind := columns.time_kind(name, column))]
+    for part, kind in kinds[1:]:
+        if kind != kinds[0][1]:
+            raise RatingsFileError(
+                f"{part}: column {name!r} must hold times of one kind, but here are {kind} and in "
+                f"{kinds[0][0].name} {kinds[0][1]}; make all of them numbers, or dates, or durations"
+            )
 
 
 def _signed(array: Array) -> Array:

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from fastautorec.data import _files as files
 from fastautorec.data._columns import parse_time
 from fastautorec.data._roles import ROLES
+from fastautorec.data._times import NUMBER
 from fastautorec.exceptions import RatingsFileError
 
 if TYPE_CHECKING:
     from fastautorec.data._layouts import Layout
 
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 OTHER_DATE = re.compile(  # such as 31.12.2024, 3/1/23 8:00 or 2024/3/1
     r"([0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\3([0-9]{4}|[0-9]{2}))(?=[ T]|$)"
 )
@@ -29,6 +29,7 @@ words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split kno
 NOT_UTF8 = ("is not UTF-8", "convert the file, for example: iconv -f latin1 -t utf-8")
 FIX_LINE = "correct or remove the line"
 
+THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")  # or a decimal comma
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
@@ -38,6 +39,7 @@ _FIX_DATE = (
     "format=...) and call Interactions.from_dataframe"
 )
 _FIX_QUOTE = "remove the quotation mark, or double it within a quoted field"
+_SHORT = 18  # digits of a number that is a time for sure
 _CHUNK = 1 << 14  # records whose texts are in memory at a time
 
 
@@ -47,6 +49,10 @@ class LineFault(Exception):  # noqa: N818  (never leaves the package)
     def __init__(self, line: int, fault: str, fix: str = FIX_LINE) -> None:
         super().__init__(line, fault, fix)
         self.line, self.fault, self.fix = line, fault, fix
+
+
+class DecimalComma(LineFault):
+    """A rating with a decimal comma where the first lines left open how fractions are written."""
 
 
 class OpenQuote(LineFault):
@@ -195,7 +201,7 @@ class PlainReader:
                 ratings.append(self._rating(number, fields[at_rating].strip(BLANKS)))
             if at_time >= 0:
                 text = fields[at_time].strip(BLANKS)
-                if dates or not (text.isdecimal() and text.isascii()):
+                if dates or not (text.isdecimal() and text.isascii() and len(text) <= _SHORT):
                     self._check_moment(number, text)
                 moments.append(text)
             if len(users) == _CHUNK:
@@ -209,7 +215,9 @@ class PlainReader:
             pattern = _COMMA_NUMBER if self._layout.decimal_comma else NUMBER
             value = float(text.replace(",", ".")) if pattern.fullmatch(text) else math.nan
             if not math.isfinite(value):
-                raise LineFault(number, *self._no_number(text))
+                clear = _COMMA_NUMBER.fullmatch(text) and not THOUSANDS.fullmatch(text)
+                fault = DecimalComma if clear and self._layout.decimal_comma is None else LineFault
+                raise fault(number, *self._no_number(text))
             if len(self._numbers) < _CHUNK:
                 self._numbers[text] = value
         return value
@@ -217,6 +225,12 @@ class PlainReader:
     def _no_number(self, text: str) -> tuple[str, str]:
         if self._layout.decimal_comma and NUMBER.fullmatch(text):
             return f"has a decimal point in {text!r} where other ratings have a comma", FIX_LINE
+        if THOUSANDS.fullmatch(text):
+            number, fraction = text.replace(",", ""), text.replace(",", ".")
+            return (
+                f"must have a finite number as its rating, but {text!r} may be {number} or {fraction}",
+                "write it without the comma or with a decimal point" + self._or("rating"),
+            )
         if _COMMA_NUMBER.fullmatch(text):
             return f"must have a finite number as its rating, but {text!r} has a decimal comma", "write a decimal point"
         return "must have a finite number as its rating", FIX_LINE + self._or("rating")

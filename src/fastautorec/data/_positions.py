@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from fastautorec.data import _plain as plain
 from fastautorec.data._evidence import (
     FEW,
     KINDS,
@@ -30,6 +29,7 @@ from fastautorec.data._evidence import (
     times_column,
 )
 from fastautorec.data._roles import ROLES, UnclearColumnsError
+from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import EVENTS
 
 _LARGE = 10**8  # a number as large is hardly a rating
@@ -100,7 +100,7 @@ def _unlike(role: str, i: int, columns: Sequence[Sequence[str]]) -> tuple[str, s
     texts = [value for value in values if value and not test(value)]
     if 2 * len(texts) > len(values):
         return f"text, such as {texts[0]!r}", say
-    if role == "rating" and all(WHOLE.fullmatch(value) and int(value) >= _LARGE for value in values):
+    if role == "rating" and all(WHOLE.fullmatch(value) and float(value) >= _LARGE for value in values):
         return f"numbers as large as {values[0]}", say
     if role == "timestamp" and (fault := _no_order(i, columns)):
         return fault, f"say timestamp={i} if they are the times or the order of the interactions, or timestamp=False"
@@ -132,7 +132,7 @@ def _are_kinds(i: int, others: int, columns: Sequence[Sequence[str]]) -> bool:
 
 def _no_order(i: int, columns: Sequence[Sequence[str]]) -> str:
     """Return what a column holds that is hardly a time nor an order; empty where it may be."""
-    numbers = [float(value) for value in columns[i] if plain.NUMBER.fullmatch(value)]
+    numbers = [float(value) for value in columns[i] if NUMBER.fullmatch(value)]
     if len(numbers) < len(columns[i]) or are_dates(columns[i]) or are_moments(columns[i]):
         return ""
     if max(numbers) < 100:
@@ -161,8 +161,8 @@ def _index(columns: Sequence[Sequence[str]]) -> str:
     first, second = columns[:2]
     if len(set(second)) == len(second) or len(set(first)) < len(first) or len(first) < FEW:
         return ""
-    numbers = [int(value) for value in first] if all(map(WHOLE.fullmatch, first)) else []
-    if numbers and numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+    numbers = [float(value) for value in first] if all(map(WHOLE.fullmatch, first)) else []
+    if numbers and numbers[0] in (0, 1) and numbers == [numbers[0] + i for i in range(len(numbers))]:
         return "counts the lines"
     if len(first) < MANY:
         return ""

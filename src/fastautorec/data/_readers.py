@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +59,11 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         unquoted = True
     else:
         layout = find_layout(path, requested, words)
-        found, place = delimited.read_delimited(path, layout, _POLARS)
+        try:
+            found, place = delimited.read_delimited(path, layout, _POLARS)
+        except plain.DecimalComma:  # the first one of the file
+            layout = replace(layout, decimal_comma=True)
+            found, place = delimited.read_delimited(path, layout, _POLARS)
         unquoted = layout.separator in plain.UNQUOTED
         headings = _headings(layout.names, layout.position)
         form = "decimal comma" if layout.decimal_comma else ""

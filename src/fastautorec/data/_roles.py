@@ -168,6 +168,13 @@ def words_in(name: str) -> list[str]:
     return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
+def names_several(name: str) -> bool:
+    """Return whether a name tells several of something in each row, such as item_ids and products."""
+    last = (words_in(name) or [""])[-1]
+    nouns = {"id", *(noun for nouns in NOUNS.values() for noun in nouns)}
+    return last.endswith("s") and last.removesuffix("s") in nouns and last not in nouns
+
+
 def _noun(name: str) -> str:
     """Return what a name is about: its last word that is no mere "id" or "name"."""
     return next((word for word in reversed(words_in(name)) if word not in MERE), "")

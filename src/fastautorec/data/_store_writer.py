@@ -31,6 +31,7 @@ from fastautorec.data._store import (
     is_store,
     map_array,
 )
+from fastautorec.data._times import EXACT
 
 
 class Writer:
@@ -169,7 +170,7 @@ class _Column:
         self._write_head()
 
     def append(self, values: Array) -> None:
-        if not np.can_cast(values.dtype, self._dtype, "safe"):
+        if not np.can_cast(values.dtype, self._dtype, "safe") or not _fit(values, self._dtype):
             raise ValueError(
                 f"`blocks` must have timestamps of one type, got {self._dtype}, then {values.dtype}; convert them first"
             )
@@ -203,6 +204,11 @@ class _Column:
         if len(text) > size:
             raise ValueError(f"the head of an array does not fit {HEAD} bytes: {head}")
         self._file.write(magic + size.to_bytes(2, "little") + text)
+
+
+def _fit(values: Array, dtype: np.dtype[Any]) -> bool:
+    """Return whether floats hold all integers exactly, which NumPy calls safe in any case."""
+    return dtype.kind != "f" or values.dtype.kind == "f" or not len(values) or int(np.abs(values).max()) <= EXACT
 
 
 def _refuse_repeated(user_ids: Array) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from numbers import Integral, Real
@@ -16,8 +18,11 @@ from fastautorec.data._arrays import as_array, is_missing, is_polars, shown
 
 Array = npt.NDArray[Any]
 
-NUMBER, MOMENT, DURATION = 1, 2, 3  # kinds of times, of which a column has one
-FIRST, END = -62_135_596_800, 253_402_300_800  # the years 1 to 9999 in seconds since 1970
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+EXACT = 2**53  # up to which float64 holds every integer
+KINDS = ("numbers", "dates", "durations")  # of times, of which a column has one
+FIRST, END = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999, in seconds since 1970
 LONGEST = 9e12  # seconds that fit int64 in microseconds
 SECONDS = {
     "Y": 31_556_952,
@@ -30,9 +35,10 @@ SECONDS = {
     "ms": 1e-3,
     "us": 1e-6,
 }
+DAYS = "days such as 20240131"
 # Numbers of each unit in the years 1980 to 2099.
 UNITS = {
-    "days such as 20240131": (19_800_101, 20_991_232),
+    DAYS: (19_800_101, 20_991_232),
     **{
         unit: (315_532_800 * scale, 4_102_444_800 * scale)
         for unit, scale in (("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
@@ -48,8 +54,10 @@ def numbers(name: str, column: Any) -> npt.NDArray[np.floating[Any]]:
     given = as_array(name, column)
     try:
         narrow = given.dtype in (np.float16, np.float32)
-        values = given if narrow else given.astype(np.float64) if given.dtype.kind not in "mMc" else None
-    except (TypeError, ValueError):
+        texts = {x for x in given.tolist() if isinstance(x, str)} if given.dtype.kind in "OUT" else set()
+        plain = given.dtype.kind not in "mMc" and all(map(_is_number, texts))
+        values = given if narrow else given.astype(np.float64) if plain else None
+    except (TypeError, ValueError, OverflowError):
         values = None
     if values is None:
         row, value = next(((row, x) for row, x in enumerate(given) if not _is_number(x)), (0, given[0]))
@@ -62,7 +70,17 @@ def numbers(name: str, column: Any) -> npt.NDArray[np.floating[Any]]:
     return values
 
 
+def widened(values: Array) -> Array:
+    """Return numbers as float64; narrower floats as the numbers that they print as, so that 3.3 is 3.3 in all types."""
+    if values.dtype not in (np.float16, np.float32):
+        return values.astype(np.float64)
+    distinct, codes = np.unique(values, return_inverse=True)
+    return np.array([float(str(value)) for value in distinct], np.float64)[codes.ravel()]
+
+
 def _is_number(value: Any) -> bool:
+    if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
+        return False  # float() also takes 1_0, and digits of other scripts
     try:
         return not isinstance(value, (np.datetime64, np.timedelta64, complex)) and math.isfinite(float(value))
     except (TypeError, ValueError, OverflowError):
@@ -79,31 +97,63 @@ def times(name: str, column: Any) -> Array:
     mixed = mixed_units(values)
     if mixed is not None:
         row, what = mixed
-        raise ValueError(f"column {name!r} must hold times of one unit, got {what} in row {row}; bring all to one unit")
+        raise ValueError(
+            f"column {name!r} must hold times of one unit, got {what}, in row {row}; bring all to one unit"
+        )
     return values
 
 
 def mixed_units(values: Array) -> tuple[int, str] | None:
-    """Return the first row whose unit is not that of row 0, and what is there, if each row is clearly of some unit.
+    """Return the first row whose unit is not that of rows before, and what is there, if two units are clearly there.
 
-    Numbers that count from anywhere else are not: no such column leaves out all that lies between two units.
+    Numbers that count from anywhere else are no times: such columns have some between two units, or below those that
+    look like days. Zero and -1 stand for a time that is missing.
     """
+    spans = [(first, end, (values >= first) & (values < end)) for first, end in _present(values)]
+    if len(spans) < 2:
+        return None
+    low, high = spans[0][0], spans[-1][1]
+    days = low == UNITS[DAYS][0]
+    others = (values != 0) & (values != -1) if days else (values >= low) & (values < high)
+    if np.count_nonzero(others) > sum(np.count_nonzero(rows) for *_, rows in spans):
+        return None
+    before, row, *_ = sorted(int(np.argmax(rows)) for *_, rows in spans)
+    return row, _unlike(values[row], values[before])
+
+
+def _present(values: Array) -> list[tuple[float, float]]:
+    """Return the borders of the units that some values have, the lowest first."""
     if not values.size:
-        return None
+        return []
     low, high = values.min(), values.max()
-    if next((unit for unit, (first, end) in UNITS.items() if first <= low < end), None) is None:
+    if any(first <= low and high < end for first, end in UNITS.values()):
+        return []  # as nearly always: one unit, without another look at the values
+    borders = [(first, end) for first, end in UNITS.values() if first <= high and low < end]
+    return [(first, end) for first, end in borders if ((values >= first) & (values < end)).any()]
+
+
+def evident(values: Array | None) -> Any:
+    """Return a time whose unit is that of all of them, 0 and -1 aside; None where there is none."""
+    if values is None or not len(values):
         return None
-    its = next((unit for unit, (first, end) in UNITS.items() if first <= values[0] < end), None)
-    if its is None or UNITS[its][0] <= low <= high < UNITS[its][1]:
-        return None
-    known = np.zeros(len(values), bool)
     for first, end in UNITS.values():
-        known |= (values >= first) & (values < end)
-    if not known.all():
-        return None
-    row = int(np.argmax((values < UNITS[its][0]) | (values >= UNITS[its][1])))
-    unit = next(unit for unit, (first, end) in UNITS.items() if first <= values[row] < end)
-    return row, f"{values[row]}, which looks like {unit}, where the first is {values[0]}, like {its},"
+        if first <= values.max() < end:
+            alike = (first <= values.min()) or bool(((values >= first) | (values == 0) | (values == -1)).all())
+            return values[np.argmax(values >= first)] if alike else None
+    return None
+
+
+def other_unit(value: Any, other: Any) -> str:
+    """Return what to say of two times that `evident` found, if they are of different units; else nothing."""
+    return "" if None in (value, other) or _unit(value) == _unit(other) else _unlike(value, other)
+
+
+def _unlike(value: Any, other: Any) -> str:
+    return f"{value}, which looks like {_unit(value)}, where the first is {other}, like {_unit(other)}"
+
+
+def _unit(value: Any) -> str:
+    return next(unit for unit, (first, end) in UNITS.items() if first <= value < end)
 
 
 def _times(name: str, column: Any) -> Array:
@@ -159,7 +209,7 @@ def _within(values: Array, low: float, high: float) -> bool:
 def parse_time(text: str) -> float:
     """Return a finite number, or an ISO 8601 date and time (UTC unless it says otherwise), as seconds since 1970."""
     try:
-        number = float("no number" if "_" in text else text)
+        number = float(text if text.isascii() and "_" not in text else "no number")
     except ValueError:
         return _since_1970(datetime.fromisoformat(text.strip().replace("Z", "+00:00")))
     if not math.isfinite(number):
@@ -209,7 +259,7 @@ def _each(name: str, values: list[Any], codes: Array) -> Array:
     try:
         if all(isinstance(x, Integral) and not isinstance(x, bool) for x in values):
             return np.array(values, np.int64)
-        if all(isinstance(x, str) and x.strip().removeprefix("-").isdecimal() for x in values):
+        if all(isinstance(x, str) and _WHOLE.fullmatch(x.strip()) for x in values):
             return np.array([int(x) for x in values], np.int64)
     except OverflowError:
         pass  # they are read as floats then
@@ -221,7 +271,7 @@ def _each(name: str, values: list[Any], codes: Array) -> Array:
         except (ValueError, OverflowError):
             seconds = None
         if seconds is not None:
-            result[place], kinds[place] = seconds, _kind(value)
+            result[place], kinds[place] = seconds, 1 + KINDS.index(_kind(value))
     if not kinds.all():
         row = int(np.argmin(kinds[codes]))
         _refuse(name, row, values[codes[row]])
@@ -234,15 +284,31 @@ def _each(name: str, values: list[Any], codes: Array) -> Array:
     return result
 
 
-def _kind(value: Any) -> int:
+def time_kind(name: str, column: Any) -> str | None:
+    """Return what a column of times holds, one of `KINDS`, by its first value; None where there is none."""
+    values = as_array(name, column[:1])
+    if not len(values):
+        return None
+    return {"M": "dates", "m": "durations"}.get(values.dtype.kind) or _kind(values.tolist()[0])
+
+
+def _kind(value: Any) -> str:
     """Return of what kind a time is; a text may be a number or a date."""
     if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return MOMENT
-        return NUMBER
-    return MOMENT if isinstance(value, date) else DURATION if isinstance(value, timedelta) else NUMBER
+        return "numbers" if NUMBER.fullmatch(value.strip()) else "dates"
+    return "dates" if isinstance(value, date) else "durations" if isinstance(value, timedelta) else "numbers"
+
+
+def check_joinable(what: str, parts: Sequence[Array]) -> None:
+    """Raise if integers would stand beside floats that cannot hold them."""
+    if len({part.dtype.kind for part in parts if len(part)}) < 2:
+        return
+    for part in parts:
+        if part.dtype.kind == "i" and len(part) and not -EXACT <= part.min() <= part.max() <= EXACT:
+            raise ValueError(
+                f"{what} must have times of one type, got integers such as {part.max()} and floats, which do not hold "
+                "such integers exactly; convert one of them first"
+            )
 
 
 def _refuse(name: str, row: int, value: Any) -> NoReturn:
