@@ -14,6 +14,7 @@ from fastautorec.data import _evidence as evidence
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.data import _positions as positions
+from fastautorec.data import _separators as separators
 from fastautorec.data._roles import (
     Roles,
     UnclearColumnsError,
@@ -27,14 +28,11 @@ from fastautorec.exceptions import RatingsFileError
 
 FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo", "lists")
 
-_SEPARATORS = ("::", "\t", ",", ";", "|")
 _NETFLIX_HEADING = re.compile(r"[0-9]+:")
 _DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first line
 _LINES, _LENGTHS = 5, 3  # lines of as many lengths, and no share of them alike, are hardly fields with some faults
 _ALIKE = 0.8
 _VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
-_SEPARATE = "separate user and item by ',', tab, ';', '|' or '::', or say sep="
-_NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
 
 
@@ -81,11 +79,6 @@ class Layout:
     preamble: int = 0
 
 
-def separator_name(separator: str) -> str:
-    """Return the word for a separator in a message."""
-    return _NAMES.get(separator, repr(separator))
-
-
 def find_format(path: Path, requested: str, words: Words) -> str:
     """Return which reader takes ``path``: "text", "lists", "parquet" or "netflix"; raise where there is nothing."""
     check_choice("format", requested, FORMATS)
@@ -127,11 +120,12 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     if declared:
         lines = lines[1:] or [""]
     _refuse_preamble(path, lines[: evidence.LOOK], words)
-    separator = words.sep or (declared and declared[1].replace("\\t", "\t")) or _find_separator(path, lines, requested)
-    rows = _rows(lines, separator)
+    separator = words.sep or (declared and declared[1].replace("\\t", "\t"))
+    separator = separator or separators.find_separator(path, lines, requested)
+    rows = separators.rows_of(lines, separator)
     if len(rows[0]) < 2:
-        named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
-        raise files.line_error(path, 1, lines[0], named, _SEPARATE)
+        named = f"no {separators.separator_name(separator)} in it" if words.sep else "has one field only"
+        raise files.line_error(path, 1, lines[0], named, separators.SEPARATE)
     if separator in plain.UNQUOTED:
         doubtful.refuse_quoted_columns(path, lines, rows)
     names, roles = _find_columns(path, lines, rows, separator, words)
@@ -228,13 +222,16 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
 
 def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
     """Raise if the lines have the same number of fields but for the first ones, which may be a title or sizes."""
-    known = [words.sep] if words.sep else [" ", *(s for s in _SEPARATORS if s in lines[-1])]
+    known = [words.sep] if words.sep else [" ", *(s for s in separators.SEPARATORS if s in lines[-1])]
     found: list[tuple[int, int, int]] = []  # fields of most lines and of the first, and the number of the first lines
     for separator in known:
-        lengths = [len(row) for row in _rows(lines, separator)]
+        lengths = [len(row) for row in separators.rows_of(lines, separator)]
         before = sum(length != lengths[-1] for length in lengths)
-        if not before and lengths[-1] > 1 and (separator != " " or not any(s in lines[0] for s in _SEPARATORS)):
-            return
+        if not before:
+            other = separator == " " and not words.sep and any(s in lines[0] for s in separators.SEPARATORS)
+            if lengths[-1] > 1 and not other:
+                return
+            continue
         if separator == " " and len(known) > 1 and not words.sep:
             continue  # blanks separate only where nothing else does
         most = max(2 * before, 2) < len(lengths) or set(lengths[:before]) == {1}
@@ -255,12 +252,12 @@ def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
 
 def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
     """Raise for lines of any number of items: those of one user, or of one basket as shops keep them."""
-    there = [separator for separator in _SEPARATORS if any(separator in line for line in lines)] or [" "]
-    lengths = {separator: Counter(len(row) for row in _rows(lines, separator)) for separator in there}
+    there = [separator for separator in separators.SEPARATORS if any(separator in line for line in lines)] or [" "]
+    lengths = {separator: Counter(len(row) for row in separators.rows_of(lines, separator)) for separator in there}
     if any(len(some) == 1 and min(some) > 1 for some in lengths.values()):
         return
     for separator in there:
-        counted = evidence.counted_at(_rows(lines, separator))
+        counted = evidence.counted_at(separators.rows_of(lines, separator))
         if counted is not None:
             raise RatingsFileError(f"{path}: {evidence.counted_text(counted)}")
     for separator, some in lengths.items():
@@ -275,43 +272,7 @@ def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
             )
 
 
-# -- separator -----------------------------------------------------------------------------------------------------
-
-
-def _find_separator(path: Path, lines: Sequence[str], requested: str) -> str:
-    """Return the separator that gives the same number of fields, and most, in every line of the sample."""
-    known = {"csv": (",", ";"), "tsv": ("\t",)}.get(requested, _SEPARATORS)
-    there = [s for s in known if s in lines[0]] or [s for s in _SEPARATORS if s in lines[0]]
-    if not there:
-        there = [" "] if " " in lines[0].strip() else []
-    if len(there) < 2:
-        if not there:
-            raise files.line_error(path, 1, lines[0], "has one field only", _SEPARATE)
-        return there[0]
-    fields = {s: {len(row) for row in _rows(lines, s)} for s in there}
-    even = {s: min(counts) for s, counts in fields.items() if len(counts) == 1 and min(counts) > 1}
-    best = [s for s in even if even[s] == max(even.values())]
-    if len(best) == 1:
-        return best[0]
-    told = " and ".join(separator_name(s) for s in best or there)
-    why = f"{told} each give {max(even.values())} fields" if best else f"{told} give different numbers of fields"
-    raise RatingsFileError(
-        f"{path}: what separates the fields is not clear: {why} in the first lines, such as {lines[0][:120]!r}; "
-        f"say which, for example sep={(best or there)[0]!r}"
-    )
-
-
-def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
-    """Return the fields of the sampled lines, as far as they are well-formed; at least those of one line."""
-    rows: list[list[str]] = []
-    try:
-        for _, fields in plain.records(lines, separator):
-            stripped = [field.strip(plain.BLANKS) for field in fields]
-            if any(stripped):
-                rows.append(stripped)
-    except plain.LineFault:
-        pass  # the reader will name it
-    return rows or [lines[0].split(separator)]
+# -- lines and lists -------------------------------------------------------------------------------------------------
 
 
 def _breaks_off(lines: Sequence[str], separator: str, n_fields: int) -> bool:

@@ -17,8 +17,9 @@ from fastautorec.data import _netflix as netflix
 from fastautorec.data import _parquet as parquet
 from fastautorec.data import _plain as plain
 from fastautorec.data._description import Source
-from fastautorec.data._layouts import find_format, find_layout, separator_name
+from fastautorec.data._layouts import find_format, find_layout
 from fastautorec.data._roles import ROLES, Words
+from fastautorec.data._separators import separator_name
 from fastautorec.exceptions import RatingsFileError
 
 NEVER_PLAY_AGAIN = 255.0  # Yahoo! R1 marks a dislike so; other ratings are 0 to 100
