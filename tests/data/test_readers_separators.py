@@ -33,7 +33,7 @@ def test_blanks_around_a_decimal_comma(case, write):
 @pytest.mark.parametrize("first", ["\t", ";", "|", ":", " "])
 @pytest.mark.parametrize("body", [("1", "10,20,30", "2", "10,40,50"), ("1", "10,20", "2", "10,40,50", "3", "7")])
 def test_lists_of_items_behind_another_separator(first, body, write):
-    lines = [f"{user}{first}{items}" for user, items in zip(body[::2], body[1::2], strict=True)]
+    lines = [f"10{user}{first}{items}" for user, items in zip(body[::2], body[1::2], strict=True)]
     path = write("\n".join(lines) + "\n")
     with pytest.raises(
         RatingsFileError, match=r"what separates the fields is not clear: .*sep=.*blanks between them and say format='l"

@@ -113,7 +113,8 @@ def ask_for_header(first: Sequence[str], words: Words) -> None:
     if words.given():
         told = "say header=True if it does, or header=False if it is data"
     else:
-        user, item = (word_for(first, i) for i in (0, 1))
+        counted = first[:3] == ["", "0", "1"]  # a data frame with its index, which is no user
+        user, item = (word_for(first, i + counted) for i in (0, 1))
         told = (
             "say header=False if it is data; if it names them, say which are user and item, for example "
             f"read_ratings(path, user={user}, item={item})"
@@ -150,7 +151,9 @@ def counts_columns(rows: Rows) -> bool:
     first = list(rows[0])
     if first != [str(i) for i in range(len(first))] or len(rows) < 2:
         return False
-    if len(first) > 2:
+    body = [row for row in rows[1:] if len(row) == len(first)]
+    texts = any(body) and any(not any(WHOLE.fullmatch(row[i]) for row in body) for i in range(len(first)))
+    if len(first) > 2 or texts:
         return True
     users = [row[0] for row in rows[1:]]
     ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=int) == users

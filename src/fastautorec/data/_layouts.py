@@ -12,6 +12,7 @@ from fastautorec._checks import check_choice
 from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _files as files
+from fastautorec.data import _headings as headings
 from fastautorec.data import _plain as plain
 from fastautorec.data import _positions as positions
 from fastautorec.data import _separators as separators
@@ -181,6 +182,8 @@ def _find_columns(
         if names is not None and found_by.get("timestamp") == "by name":
             at = position["timestamp"]
             evidence.check_hours(untyped(names[at]), at, body)
+        if names is not None:
+            headings.check_headings(names, roles, body)
         evidence.check_whole_columns(body, position, names)
     except UnclearColumnsError as error:
         headed = header is not False and not words.given()  # or perhaps so

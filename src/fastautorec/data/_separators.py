@@ -18,6 +18,7 @@ _LOOK = 400  # lines that tell enough
 _INNER = {"\t": r"\t", ",": r",(?! )", ";": r";", "|": r"\|"}  # what may separate within a field; prose has ", "
 _CODE = r"[^\s,;|]*[0-9][^\s,;|]*"  # such as 10 and i7
 _WHOLE = "[0-9]+"
+_CLOCK = re.compile(r"[0-2]?[0-9]:[0-5][0-9](:[0-5][0-9])?")
 
 
 def separator_name(separator: str) -> str:
@@ -98,8 +99,8 @@ def _inner(fields: Sequence[str], separator: str) -> str:
             return sign
     for sign in (" ", ":"):  # both are part of many texts, but hardly of numbers
         numbers = re.compile(f"{_WHOLE}(?:{sign}+{_WHOLE})*")
-        holding = sum(sign in field for field in fields)
-        if sign != separator and 2 * holding >= len(fields) > 0 and all(map(numbers.fullmatch, fields)):
+        holding = sum(sign in field and not _CLOCK.fullmatch(field) for field in fields)
+        if sign not in separator and 2 * holding >= len(fields) > 0 and all(map(numbers.fullmatch, fields)):
             return sign
     return ""
 
