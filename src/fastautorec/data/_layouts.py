@@ -65,6 +65,8 @@ class Layout:
         Those of them that look like ratings.
     preamble : int
         Lines with text before the first record, header included.
+    trusted : bool
+        Whether a quoted field may go on over lines that look like records.
     """
 
     separator: str
@@ -78,6 +80,7 @@ class Layout:
     numeric: tuple[int, ...] = ()
     rated: tuple[int, ...] = ()
     preamble: int = 0
+    trusted: bool = False
 
 
 def find_format(path: Path, requested: str, words: Words) -> str:
@@ -153,6 +156,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
         dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + (names is not None),
+        trusted=bool(words.sep),
         numeric=numeric,
         rated=tuple(evidence.rated_columns(body or rows, numeric, names)),
     )
@@ -167,7 +171,7 @@ def _find_columns(
     body = rows
     try:
         header = _has_header(rows, words)
-        if header is None and not _breaks_off(lines[: evidence.LOOK], separator, len(rows[0])):
+        if header is None and not _breaks_off(lines[: evidence.LOOK], separator, len(rows[0]), bool(words.sep)):
             evidence.ask_for_header(rows[0], words)
         if header:
             names, body = tuple(rows[0]), rows[1:]
@@ -225,7 +229,8 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
 
 def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
     """Raise if the lines have the same number of fields but for the first ones, which may be a title or sizes."""
-    known = [words.sep] if words.sep else [" ", *(s for s in separators.SEPARATORS if s in lines[-1])]
+    edges = lines[-1] + lines[0] * any('"' in line for line in lines)  # the last one may be within a quoted text
+    known = [words.sep] if words.sep else [" ", *(s for s in separators.SEPARATORS if s in edges)]
     found: list[tuple[int, int, int]] = []  # fields of most lines and of the first, and the number of the first lines
     for separator in known:
         lengths = [len(row) for row in separators.rows_of(lines, separator)]
@@ -278,10 +283,10 @@ def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
 # -- lines and lists -------------------------------------------------------------------------------------------------
 
 
-def _breaks_off(lines: Sequence[str], separator: str, n_fields: int) -> bool:
+def _breaks_off(lines: Sequence[str], separator: str, n_fields: int, trusted: bool) -> bool:
     """Return whether the sampled lines have a fault that the reader will name."""
     try:
-        list(plain.records(lines, separator, n_fields))
+        list(plain.records(lines, separator, n_fields, trusted))
     except plain.LineFault:
         return True
     return any("\0" in line for line in lines)

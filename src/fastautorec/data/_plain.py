@@ -38,6 +38,7 @@ _FIX_DATE = (
     "format=...) and call Interactions.from_dataframe"
 )
 _FIX_QUOTE = "remove the quotation mark, or double it within a quoted field"
+_TRUSTED = 100  # lines of one quoted field that may look like records where quoting is trusted
 _CHUNK = 1 << 14  # records whose texts are in memory at a time
 
 
@@ -87,11 +88,14 @@ def located(path: Path, offset: int, block: bytes, fault: LineFault) -> RatingsF
     return files.line_error(path, files.lines_before(path, offset) + fault.line + 1, text, fault.fault, fault.fix)
 
 
-def records(lines: Iterable[str], separator: str, n_fields: int | None = None) -> Iterator[tuple[int, list[str]]]:
+def records(
+    lines: Iterable[str], separator: str, n_fields: int | None = None, trusted: bool = False
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the line that each record begins in, and its fields.
 
     A quoted field may go on in the next lines, unless one of them looks like a record of its own: then the quotation
-    mark may as well be a stray one.
+    mark may as well be a stray one. Prose does not look so, with a blank behind its commas, and where quoting is
+    trusted, some lines that look like records do not matter.
 
     Raises
     ------
@@ -105,16 +109,21 @@ def records(lines: Iterable[str], separator: str, n_fields: int | None = None) -
     numbered = enumerate(lines)
     for number, line in numbered:
         if quoting and '"' in line:
-            yield number, _quoted_record(number, line, numbered, separator, n_fields)
+            yield number, _quoted_record(number, line, numbered, separator, n_fields, trusted)
         else:
             yield number, line.split(separator)
 
 
 def _quoted_record(
-    number: int, line: str, following: Iterator[tuple[int, str]], separator: str, n_fields: int | None
+    number: int,
+    line: str,
+    following: Iterator[tuple[int, str]],
+    separator: str,
+    n_fields: int | None,
+    trusted: bool,
 ) -> list[str]:
     fields: list[str] = []
-    start = 0
+    start, left = 0, _TRUSTED if trusted else 0
     blank = "" if separator.startswith(" ") else " "  # may stand around a quoted field
     while True:
         opening = start
@@ -135,9 +144,14 @@ def _quoted_record(
                 number, line = next(following, (-1, ""))
                 if number < 0:
                     raise OpenQuote(begun, "begins a quoted field that does not end", _FIX_QUOTE)
-                if len(line.split(separator)) == n_fields:
-                    fault = "begins a quoted field that goes on into what looks like another row"
-                    raise LineFault(begun, fault, _FIX_QUOTE)
+                parts = line.split(separator)
+                prose = any(part.startswith(" ") for part in parts) and not any(f.startswith(" ") for f in fields)
+                if len(parts) == n_fields and not prose:
+                    left -= 1
+                    if left < 0:
+                        fault = "begins a quoted field that goes on into what looks like another row"
+                        further = "" if trusted else f", or say sep={separator!r} if it is text of several lines"
+                        raise LineFault(begun, fault, _FIX_QUOTE + further)
                 at = 0
             pieces.append(line[at:quote])
             fields.append("".join(pieces))
@@ -175,7 +189,7 @@ class PlainReader:
         dates = layout.dates
         users, items, ratings, moments = (texts.get(role, []) for role in ROLES)
         heading = (None, None) if layout.names is None else (layout.names[at_user], layout.names[at_item])
-        for number, fields in records(lines, layout.separator, layout.n_fields):
+        for number, fields in records(lines, layout.separator, layout.n_fields, layout.trusted):
             if len(fields) != layout.n_fields:
                 if is_blank(fields):
                     continue
