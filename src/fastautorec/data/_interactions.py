@@ -147,6 +147,7 @@ class Interactions(OnDisk):
         items = columns.factorize(item, naming.column(df, "item", item))
         for role, found in (("user", users), ("item", items)):
             doubtful.check_gaps(role, *found, "row {}".format)
+            doubtful.check_floats(role, found[0])
         return cls._from_columns(users, items, ratings, moments, threshold)
 
     @classmethod

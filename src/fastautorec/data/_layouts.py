@@ -33,6 +33,7 @@ _NETFLIX_HEADING = re.compile(r"[0-9]+:")
 _DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first line
 _LINES, _LENGTHS = 5, 3  # lines of as many lengths, and no share of them alike, are hardly fields with some faults
 _ALIKE = 0.8
+_ADDRESS = re.compile(r"[a-z][a-z0-9]+:/", re.IGNORECASE)  # such as https:/ and s3:/; pathlib keeps one slash
 _VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
 
@@ -57,6 +58,8 @@ class Layout:
         Roles among user, item and timestamp whose first values are not all integers.
     decimal_comma : bool
         Whether ratings are written as ``4,5``.
+    booleans : bool
+        Whether ratings are written as ``True`` and ``False``.
     dates : bool or None
         Whether times are dates, and not numbers; None where the first lines do not tell.
     numeric : tuple of int
@@ -76,6 +79,7 @@ class Layout:
     evidence: dict[str, str]
     texts: frozenset[str]
     decimal_comma: bool = False
+    booleans: bool = False
     dates: bool | None = None
     numeric: tuple[int, ...] = ()
     rated: tuple[int, ...] = ()
@@ -87,6 +91,8 @@ def find_format(path: Path, requested: str, words: Words) -> str:
     """Return which reader takes ``path``: "text", "lists", "parquet" or "netflix"; raise where there is nothing."""
     check_choice("format", requested, FORMATS)
     words.check()
+    if _ADDRESS.match(str(path)) and not path.exists():
+        raise FileNotFoundError(f"`path` must name a file on this machine, but {path} is an address; download it first")
     if not path.exists():
         raise FileNotFoundError(f"`path` must name a rating file, but {path} does not exist")
     if path.is_dir():
@@ -153,6 +159,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             for role in ("user", "item", "timestamp")
             if role in position and not evidence.are_whole(body, position[role])
         ),
+        booleans=any(text in plain.BOOLEANS for text in values("rating")),
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
         dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + (names is not None),
@@ -207,9 +214,11 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
     """Raise for text that is not one of lines of fields."""
     first = lines[0].strip()
     if first[:1] in ("{", "["):
+        lines_of = "" if first[0] == "[" else "lines=True, "
         raise RatingsFileError(
             f"{path}: begins with {first[0]!r}, as JSON does; load it with a data-frame library, for example "
-            "pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
+            f"pandas.read_json(path, {lines_of}dtype=False), which keeps ids as they are, and call "
+            "Interactions.from_dataframe"
         )
     if first.lower().startswith(("<!doctype", "<html", "<?xml")):
         raise RatingsFileError(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fastautorec.data import _files as files
 from fastautorec.data._columns import parse_time
 from fastautorec.data._roles import ROLES
+from fastautorec.data._vocabulary import OPINIONS
 from fastautorec.exceptions import RatingsFileError
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ OTHER_DATE = re.compile(  # such as 31.12.2024, 3/1/23 8:00 or 2024/3/1
     r"([0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\3([0-9]{4}|[0-9]{2}))(?=[ T]|$)"
 )
 words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split knows other blanks too
-NOT_UTF8 = ("is not UTF-8", "convert the file, for example: iconv -f latin1 -t utf-8")
+NOT_UTF8 = (
+    "is not UTF-8",
+    "look which encoding it has, with the command `file` or in the program that wrote it, and convert the file: "
+    "iconv -f ENCODING -t UTF-8, where ENCODING is most likely cp1252 if the text is Western",
+)
+BOOLEANS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0}  # as data-frame libraries write them
 FIX_LINE = "correct or remove the line"
 
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
@@ -221,7 +227,10 @@ class PlainReader:
         value = self._numbers.get(text)
         if value is None:
             pattern = _COMMA_NUMBER if self._layout.decimal_comma else NUMBER
-            value = float(text.replace(",", ".")) if pattern.fullmatch(text) else math.nan
+            if self._layout.booleans:
+                value = BOOLEANS.get(text, math.nan)
+            else:
+                value = float(text.replace(",", ".")) if pattern.fullmatch(text) else math.nan
             if not math.isfinite(value):
                 raise LineFault(number, *self._no_number(text))
             if len(self._numbers) < _CHUNK:
@@ -229,6 +238,8 @@ class PlainReader:
         return value
 
     def _no_number(self, text: str) -> tuple[str, str]:
+        if text.lower() in OPINIONS or self._layout.booleans:
+            return "must have a finite number as its rating", "write 1 and 0 for such ratings"
         if self._layout.decimal_comma and NUMBER.fullmatch(text):
             return f"has a decimal point in {text!r} where other ratings have a comma", FIX_LINE
         if _COMMA_NUMBER.fullmatch(text):

@@ -185,6 +185,11 @@ EVENTS = {
     *("rate", "rated", "rating", "review", "reviewed", "comment", "share", "shared", "follow", "unfollow", "search"),
     *("play", "played", "listen", "listened", "skip", "skipped", "watch", "watched", "read", "download", "visit"),
 }
+# What stands for a rating of two values.
+OPINIONS = {
+    *("like", "dislike", "liked", "disliked", "love", "hate", "true", "false", "t", "f", "yes", "no", "y", "n"),
+    *("up", "down", "thumbs up", "thumbs down", "positive", "negative"),
+}
 # Words in the names of columns of numbers that are no ratings of an item by a user.
 UNRATED = {
     *("average", "avg", "mean", "median", "predicted", "sum", "total", "count", "counts", "num", "number", "no", "nr"),
