@@ -159,7 +159,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             for role in ("user", "item", "timestamp")
             if role in position and not evidence.are_whole(body, position[role])
         ),
-        booleans=any(text in plain.BOOLEANS for text in values("rating")),
+        booleans=next(filter(None, values("rating")), "") in plain.BOOLEANS,
         decimal_comma=any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
         dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + (names is not None),
