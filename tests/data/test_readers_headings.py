@@ -60,6 +60,7 @@ PLAIN = {
         "536365,85123A,A HOLDER,6,2010-12-01 08:26:00,2.55,17850,UK\n"
         "536366,71053,LANTERN,6,2010-12-01 08:28:00,3.3,17850,UK\n",
     ),
+    "a title beside an id": ("user_id,podcast_id,title\n", "1,2,x\n1,3,y\n"),
     "ids of places": ("user_id,venue_id,bezirk\n", "1,a,x\n1,b,y\n"),
 }
 

@@ -339,7 +339,7 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool | None:
     if evidence.counts_columns(rows):
         raise UnclearColumnsError(
             f"counts {evidence.shown_row(rows[0])}, as data-frame libraries head columns without names; say "
-            "header=True if it is such a header, or header=False if it is data"
+            "header=True and which columns are user and item if it is such a header, or header=False if it is data"
         )
     first = rows[0]
     values = [bool(_VALUE_START.match(field)) or evidence.is_value(field) for field in first]

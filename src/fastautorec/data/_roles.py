@@ -204,6 +204,7 @@ def _rivals(names: Sequence[str], ranks: Mapping[int, int]) -> list[int]:
     plainest = [i for i, rank in ranks.items() if rank == best]
     if len(plainest) > 1 and len({noun_of(names[i]) for i in plainest}) == 1:
         plainest = [i for i in plainest if is_id(names[i])] or plainest
+    plainest = [i for i in plainest if is_id(names[i]) or noun_of(names[i]) not in WEAK] or plainest
     first = plainest[0]
     if len(plainest) > 1 or (best == 0 and is_id(names[first])):
         return plainest
