@@ -21,6 +21,8 @@ _JOINED = re.compile(r"[^,;|]*[0-9][^,;|]*([,;|][^,;|]*[0-9][^,;|]*)+")
 
 def read_lists(path: Path) -> dict[str, Any]:
     """Return user and item of every pair, and as "lonely" the users whose line names no item."""
+    sample = (plain.words_of(line) for line in files.sample_lines(path)[: evidence.LOOK])
+    _refuse_other_forms(path, [row for row in sample if row])
     parts: dict[str, list[Any]] = {"user": [], "item": [], "lonely": []}
     counts = True  # every line so far begins with the number of its items
     second = True  # or has it behind its user
@@ -32,8 +34,6 @@ def read_lists(path: Path) -> dict[str, Any]:
         except plain.LineFault as fault:
             raise plain.located(path, offset, block, fault) from None
         rows = [row for row in rows if row]
-        if not n_lines:
-            _refuse_other_forms(path, rows)
         n_lines += len(rows)
         counts = counts and all(row[0] == str(len(row) - 1) for row in rows)
         second = second and all(len(row) > 1 and row[1] == str(len(row) - 2) for row in rows)
