@@ -45,6 +45,13 @@ def test_weak_words_in_parquet(tmp_path):
     with pytest.raises(RatingsFileError, match=r"'session_id' may be the user, .* 'besucher' holds"):
         read_ratings(path)
     assert pairs(read_ratings(path, user="besucher")) == [("a", "x"), ("a", "y")]
+    table = {"user": [1], "movie": [2], "movie_rating": [4.5], "__index_level_0__": [0]}
+    polars.DataFrame(table).write_parquet(path)
+    with pytest.raises(RatingsFileError, match=r"a\.parquet: 'movie_rating' may be what the user gave or the average"):
+        read_ratings(path)
+    table = {"session_id": [1], "item_id": [2], "category": ["x"], "price": [4.5], "__index_level_0__": [0]}
+    polars.DataFrame(table).write_parquet(path)
+    assert pairs(read_ratings(path)) == [(1, 2)]
 
 
 LINES = "".join(f"{k % 7},{k},{k % 3}\n" for k in range(30))

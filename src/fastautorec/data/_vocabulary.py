@@ -164,7 +164,20 @@ PROPERTIES = {
     *("publisher", "genres", "tags", "tag", "categories", "image", "img", "link", "color", "colour", "currency"),
     *("first", "last", "full", "gender", "occupation", "time", "date", "datetime", "timestamp", "ts", "month", "hours"),
     *("minutes", "seconds", "dwell", "offset", "pos", "score", "rating", "ratings", "stars", "section", "address"),
-    *("store", "invoice", "order", "transaction", "revenue", "sales", "value", "quality", "rowid", "row", "unnamed"),
+    *(
+        "store",
+        "invoice",
+        "order",
+        "transaction",
+        "revenue",
+        "sales",
+        "value",
+        "quality",
+        "rowid",
+        "row",
+        "unnamed",
+        "level",
+    ),
 }
 # Words that say how something is named or numbered, and not what it is.
 MERE = {
