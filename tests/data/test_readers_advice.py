@@ -126,6 +126,9 @@ def test_lists_of_texts_with_such_signs(write):
 def test_days_and_times_in_one_number(write):
     data = read_ratings(write("user,item,time\n1,2,20240131235959\n1,3,20240201000000\n"))
     assert triples(data) == [(1, 2, 20240131235959), (1, 3, 20240201000000)]
+    shuffled = "20240131235959,1,2\n20240201000000,1,3\n"
+    with pytest.raises(RatingsFileError, match="column 0 holds what looks like times, such as 20240131235959"):
+        read_ratings(write(shuffled))
     assert "times 20240131235959 to 20240201000000" in data.describe().lines()[1]
 
 
