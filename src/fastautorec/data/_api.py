@@ -79,7 +79,8 @@ def read_ratings(
         ...; timestamp, date, time, created_at, order_date, ...), for an average rating or a release date is none. Two
         names for one role are refused, unless one is a plain id (item_id beside sku) or the other a mere property (a
         title, a session). Where nothing but such a property is named, and a column of an unknown name may hold the ids,
-        they are asked for, and so is a ``movie_rating`` that may be an average. False for ``rating`` or ``timestamp`` says that there is none.
+        they are asked for, and so is a ``movie_rating`` that may be an average. False for ``rating`` or ``timestamp``
+        says that there is none.
     sep : str, optional
         What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
         nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``: there a file with columns in quotation marks is
