@@ -103,7 +103,8 @@ def test_marks_in_csv_and_frames_are_the_owner_s(write):
 
 # --- no value --------------------------------------------------------------------------------------------------------
 
-GAPS = ("nan", "NaN", "NaT", "<NA>", "None", "null", "NULL", "NA", "N/A", "\\N", "-")
+GAPS = ("nan", "NaN", "NaT", "<NA>", "None", "null", "NULL", "NA", "N/A", "\\N", "-", "--", "?")
+GAPS = (*GAPS, "#N/A", "#NV", "(null)", "undefined", "nil")
 
 
 def written(column, kind, tmp_path):
@@ -143,7 +144,7 @@ def test_ids_that_may_stand_for_none(kind, gap, tmp_path):
 
 @reads
 def test_names_that_only_begin_so(write):
-    data = read_ratings(write("nancy,1\nnull island,2\nNone of us,3\nna,4\n--,5\n"))
+    data = read_ratings(write("nancy,1\nnull island,2\nNone of us,3\nna,4\n---,5\n"))
     assert data.shape == (5, 5)
 
 

@@ -180,7 +180,7 @@ def test_a_table_is_no_path():
 
 def test_a_header_in_another_encoding(write):
     for header in ("K\xe4ufer;Gr\xf6\xdfe\n", "sep=;\nK\xe4ufer;Gr\xf6\xdfe\n"):
-        with pytest.raises(RatingsFileError, match=r"line 1: is not UTF-8, .*; convert the file, for example: iconv"):
+        with pytest.raises(RatingsFileError, match=r"line 1: is not UTF-8, .*convert the file: iconv -f ENC.* cp1252"):
             read_ratings(write(f"{header}1;2\n".encode("latin-1")))
 
 

@@ -19,7 +19,8 @@ TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
 MOST = 1e15  # largest share
 _DASHES = "\0--"  # stands for an id that is "--", which argparse would drop; no word of a command line has a NUL
 _ARGUMENT = re.compile(rf"(?<![\w/.-])({'|'.join([*ROLES, 'sep', 'header', 'format', 'threshold'])})=('[^']*'|\w*)")
-_OR = re.compile(r"\bor\b")
+_OR = re.compile(r"\bor\b|; (if|else)\b")
+_PANDAS = re.compile(r"pandas\.\w+\([^()]*\)")  # whose arguments are not ours
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
 
 
@@ -85,7 +86,8 @@ def on_the_command_line(message: str) -> str:
     """
     told: set[str] = set()
     options, end = "", 0
-    for found in _ARGUMENT.finditer(message):
+    ours = _PANDAS.sub(lambda call: " " * len(call[0]), message)
+    for found in _ARGUMENT.finditer(ours):
         flag = _flag(*found.groups())
         if flag not in told:
             joint = " or " if _OR.search(message, end, found.start()) else " "

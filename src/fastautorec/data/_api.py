@@ -71,18 +71,21 @@ def read_ratings(
         that names no columns: such rows are left out.
     threshold : float, optional
         A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
-        positive one. Without it every row of the file is positive, whatever its rating.
+        positive one. Without it every row of the file is positive, whatever its rating. ``True`` and ``False`` are the
+        ratings 1 and 0.
     user, item, rating, timestamp : str or int, optional
         Name or position, from 0, of the column of each. Those that are given are taken as they are; the others are
         looked for by name: users and items by what the name is about (user_id, customer, member_no, Kundennummer;
         item, movieId, sku, isbn, Artikelnr, ...), ratings and times by known names only (rating, score, stars, overall,
         ...; timestamp, date, time, created_at, order_date, ...), for an average rating or a release date is none. Two
         names for one role are refused, unless one is a plain id (item_id beside sku) or the other a mere property (a
-        title, a session). False for ``rating`` or ``timestamp`` says that there is none.
+        title, a session). Where nothing but such a property is named, and a column of an unknown name may hold the ids,
+        they are asked for, and so is a ``movie_rating`` that may be an average. False for ``rating`` or ``timestamp``
+        says that there is none.
     sep : str, optional
         What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
         nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``: there a file with columns in quotation marks is
-        refused.
+        refused. Where it is given, a quoted text may have lines that look like rows.
     header : bool, optional
         Whether the first line names the columns. Above numbers and dates its texts do; above texts alone it is data
         where one of its texts comes again in the column, or has the form of the others there, such as u1 above u2;
@@ -121,7 +124,7 @@ def read_ratings(
     UserWarning
         For a text among the ids that may stand for no value, such as ``nan``, ``NULL`` or ``-``: how many rows have it,
         and the first line. Where all other ids are integers, it is refused. For an id that also occurs in quotation
-        marks, where these are part of it.
+        marks, where these are part of it. For ids that are all texts such as ``1.0``.
 
     Examples
     --------

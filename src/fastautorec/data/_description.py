@@ -18,7 +18,7 @@ _FIRST = 5
 _FEW, _MANY = 5, 40  # columns that are listed in the short and the long form
 _VALUES = 20  # different ratings that are listed
 _SECONDS = (10**8, 10**11)  # times from 1973 on, which are dates in seconds and not in another unit
-_MILLISECONDS = (10**11, 10**14)  # numbers from 1973 on as well
+_MILLISECONDS = (10**11, 10**13)  # from 1973 on as well; 20240131235959 is none of them
 
 
 @dataclass

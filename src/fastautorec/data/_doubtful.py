@@ -22,10 +22,11 @@ Ids = npt.NDArray[Any]
 
 GAPS = (
     *("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "NONE", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N"),
-    "-",
+    *("-", "--", "?", "#N/A", "#NV", "(null)", "undefined", "nil"),
 )
 _SOME = 400  # ids that tell enough
 _FEW = 3  # ids in brackets that are hardly titles
+_WHOLE_FLOAT = re.compile(r"-?[0-9]+\.0")
 _ENCLOSED = re.compile(r'"(?:[^"]|"")*"')  # a whole field as csv quotes it
 _FIX_QUOTES = (
     "write the file without them (in R quote=FALSE, row.names=FALSE, in Python quoting=csv.QUOTE_NONE), or load it "
@@ -143,6 +144,18 @@ def check_gaps(
         "such rows if it does",
         stacklevel=3,
     )
+
+
+def check_floats(role: str, ids: Ids, beginning: str = "") -> None:
+    """Warn of ids that are all texts such as ``1.0``: as pandas writes integers of a column with gaps."""
+    if not is_text(ids) or not len(ids) or not _WHOLE_FLOAT.fullmatch(str(ids[0])):
+        return
+    if all(map(_WHOLE_FLOAT.fullmatch, ids.tolist())):
+        warnings.warn(
+            f"{beginning}the {role} ids are texts such as {str(ids[0])!r}, as pandas writes integers of a column with "
+            'gaps; if they are meant as integers, write them so, in pandas with column.astype("Int64")',
+            stacklevel=3,
+        )
 
 
 def _place(ids: Ids, text: str) -> int | None:

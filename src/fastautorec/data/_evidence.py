@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from fastautorec.data import _plain as plain
 from fastautorec.data._roles import UnclearColumnsError, Words, looks_like_a_heading, untyped, word_for, words_in
 from fastautorec.data._times import NUMBER
-from fastautorec.data._vocabulary import UNRATED
+from fastautorec.data._vocabulary import OPINIONS, UNRATED
 
 Rows = Sequence[Sequence[str]]
 
 WHOLE = re.compile(r"-?[0-9]+")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _CLOCK = re.compile(r"[0-2]?[0-9]:[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?")
-_DAY = re.compile(r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")  # such as 20240229
+_DAY = re.compile(r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])(([01][0-9]|2[0-3])([0-5][0-9]){2})?")
 _SECONDS = re.compile(r"[0-9]{1,19}(\.[0-9]*)?")
 _SIZE = re.compile(r"[0-9]{1,19}")
 _DIGITS = re.compile(r"[0-9]+")
@@ -28,6 +28,10 @@ MANY = 20  # lines of which a pattern is hardly chance
 KINDS = 10  # values that a column of kinds has at most
 LOOK = 400  # lines that tell enough
 _GAPS = ("", "nan", "na", "null", "-")  # where a matrix has no value
+_MELT = (
+    "write one line for each pair, as pandas.melt does, and leave out the lines of zeros and gaps, which are no "
+    "interactions"
+)
 _WIDE = 8  # columns of numbers from which on a table is rather a matrix
 
 
@@ -114,7 +118,8 @@ def ask_for_header(first: Sequence[str], words: Words) -> None:
     if words.given():
         told = "say header=True if it does, or header=False if it is data"
     else:
-        user, item = (word_for(first, i) for i in (0, 1))
+        counted = first[:3] == ["", "0", "1"]  # a data frame with its index, which is no user
+        user, item = (word_for(first, i + counted) for i in (0, 1))
         told = (
             "say header=False if it is data; if it names them, say which are user and item, for example "
             f"read_ratings(path, user={user}, item={item})"
@@ -157,12 +162,18 @@ def refuse_sizes(rows: Rows) -> None:
         )
 
 
+def _is_rating(text: str) -> bool:
+    return is_number(text) or text in plain.BOOLEANS
+
+
 def counts_columns(rows: Rows) -> bool:
     """Return whether the first line is 0, 1, 2, ... as data-frame libraries head columns without names."""
     first = list(rows[0])
     if first != [str(i) for i in range(len(first))] or len(rows) < 2:
         return False
-    if len(first) > 2:
+    body = [row for row in rows[1:] if len(row) == len(first)]
+    texts = any(body) and any(not any(WHOLE.fullmatch(row[i]) for row in body) for i in range(len(first)))
+    if len(first) > 2 or texts:
         return True
     users = [row[0] for row in rows[1:]]
     ascending = all(map(WHOLE.fullmatch, users)) and sorted(users, key=float) == users
@@ -203,22 +214,22 @@ def melt_hint(rows: Rows) -> str:
     """Return what to add to an error where columns of small numbers may be a matrix, though not a wide one."""
     texts = [field for row in rows for field in row[1:] if field.lower() not in _GAPS]
     small = bool(texts) and all(NUMBER.fullmatch(text) and -KINDS <= float(text) <= KINDS for text in texts)
-    return "; if each column is an item, write one line for each pair, as pandas.melt does" * (
-        small and len(rows[0]) > 3
-    )
+    return f"; if each column is an item, {_MELT}" * (small and len(rows[0]) > 3)
 
 
 def check_whole_columns(rows: Rows, position: Mapping[str, int], names: Sequence[str] | None) -> None:
     """Raise if a column holds in none of the first lines what it is taken for: then no line is to be corrected."""
     for role, i in position.items():
         values = column(rows[:LOOK], i)
-        test = {"rating": is_number, "timestamp": is_value}.get(role, bool)
+        test = {"rating": _is_rating, "timestamp": is_value}.get(role, bool)
         if len(values) < 3 or any(map(test, values)):
             continue
         name = f"column {i}" if names is None else repr(untyped(names[i]))
         held = next(filter(None, values), "")
         what = f"no {'number' if role == 'rating' else 'time'}, but {held!r} and the like," if held else "nothing"
         out = f"leave it out with {role}=False, or " if role in ("rating", "timestamp") else ""
+        if role == "rating" and any(value.lower() in OPINIONS for value in values):
+            out = "write 1 and 0 for such ratings, or "
         raise UnclearColumnsError(
             f"{name}, taken as the {role}, holds {what} in all of the first {len(values)} lines; {out}say which column "
             f"it is: {role}=COLUMN"
@@ -229,7 +240,7 @@ def matrix_text(n_fields: int) -> str:
     """Return what to say of a table with a column for each item."""
     return (
         f"has {n_fields} columns of numbers, which looks like a users x items matrix; give Interactions a SciPy "
-        "matrix of zeros and ones, or write one line for each pair, as pandas.melt does"
+        f"matrix of zeros and ones, or {_MELT}"
     )
 
 

@@ -30,7 +30,7 @@ class FastReader:
         self._texts = set(layout.texts)
         self._quoting = layout.separator not in UNQUOTED
         one = len(layout.separator) == 1 and layout.separator.isascii()
-        self._usable = (one or layout.separator == "::") and not layout.decimal_comma
+        self._usable = (one or layout.separator == "::") and not (layout.decimal_comma or layout.booleans)
 
     def read(self, block: bytes) -> dict[str, Any] | None:
         """Return the roles of all lines as `PlainReader` does, as polars columns; None where that is unsure."""

@@ -26,6 +26,15 @@ _PACKED = {
     b"(\xb5/\xfd": "packed by zstd",
     b"7z\xbc\xaf": "a 7z archive",
 }
+_OTHERS = {  # and what loads them
+    b"ARROW1": ("a Feather file", "pandas.read_feather(path)"),
+    **{b"\x80" + bytes([version, 0x95]): ("a pickle", "pandas.read_pickle(path)") for version in (4, 5)},
+    **{b"\x80" + bytes([version]): ("a pickle", "pandas.read_pickle(path)") for version in (2, 3)},
+    b"SQLite format 3\0": ("an SQLite database", "pandas.read_sql"),
+    b"\x89HDF\r\n": ("an HDF5 file", "pandas.read_hdf(path)"),
+    b"\x93NUMPY": ("a NumPy array", "numpy.load(path)"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel file", "pandas.read_excel(path)"),
+}
 
 _PARQUET = (".parquet", ".parq", ".pq")  # in small or capital letters
 
@@ -68,6 +77,11 @@ def sample_lines(path: Path) -> list[str]:
         data = file.read(SAMPLE_BYTES)
         for _ in range(SAMPLE_LINES):
             data += file.readline(LONGEST_LINE)
+    if data.startswith(b"PK\x03\x04") and (b"[Content_Types].xml" in data or b"xl/" in data[:SAMPLE_BYTES]):
+        raise _other_kind(path, "an Excel file", "pandas.read_excel(path)")
+    for magic, (kind, loader) in _OTHERS.items():
+        if data.startswith(magic):
+            raise _other_kind(path, kind, loader)
     for magic, kind in _PACKED.items():
         if data.startswith(magic):
             raise RatingsFileError(f"{path}: {kind}; read_ratings takes text, gzip and Parquet, so unpack it first")
@@ -78,6 +92,13 @@ def sample_lines(path: Path) -> list[str]:
     if not lines:
         raise RatingsFileError(f"{path}: the file holds no text line; is it a rating file?")
     return lines
+
+
+def _other_kind(path: Path, kind: str, loader: str) -> RatingsFileError:
+    return RatingsFileError(
+        f"{path}: {kind}; read_ratings takes text, gzip and Parquet, so load it with {loader} or the like and call "
+        "Interactions.from_dataframe, or write it as CSV or Parquet"
+    )
 
 
 def blocks(path: Path, size: int) -> Iterator[tuple[int, bytes]]:

@@ -149,6 +149,7 @@ class Interactions(OnDisk):
         for role, heading, found in (("user", user, users), ("item", item, items)):
             doubtful.check_lists(role, heading, found[0])
             doubtful.check_gaps(role, *found, "row {}".format)
+            doubtful.check_floats(role, found[0])
         return cls._from_columns(users, items, ratings, moments, threshold)
 
     @classmethod

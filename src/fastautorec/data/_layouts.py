@@ -12,8 +12,10 @@ from fastautorec._checks import check_choice
 from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _files as files
+from fastautorec.data import _headings as headings
 from fastautorec.data import _plain as plain
 from fastautorec.data import _positions as positions
+from fastautorec.data import _separators as separators
 from fastautorec.data._roles import (
     Roles,
     UnclearColumnsError,
@@ -27,14 +29,12 @@ from fastautorec.exceptions import RatingsFileError
 
 FORMATS = ("auto", "csv", "tsv", "parquet", "movielens", "goodbooks", "netflix", "yahoo", "lists")
 
-_SEPARATORS = ("::", "\t", ",", ";", "|")
 _NETFLIX_HEADING = re.compile(r"[0-9]+:")
 _DECLARED = re.compile(r'"?sep=(\\t|[^"\w])"?', re.IGNORECASE)  # Excel's first line
 _LINES, _LENGTHS = 5, 3  # lines of as many lengths, and no share of them alike, are hardly fields with some faults
 _ALIKE = 0.8
+_ADDRESS = re.compile(r"[a-z][a-z0-9]+:/", re.IGNORECASE)  # such as https:/ and s3:/; pathlib keeps one slash
 _VALUE_START = re.compile(r"[-+.]?[0-9]")  # no column is named so
-_SEPARATE = "separate user and item by ',', tab, ';', '|' or '::', or say sep="
-_NAMES = {"::": "'::'", "\t": "tab", " ": "blanks"}
 _DESCRIPTION = "it must hold lines of user, item[, rating[, timestamp]]"
 
 
@@ -58,6 +58,8 @@ class Layout:
         Roles among user, item and timestamp whose first values are not all integers.
     decimal_comma : bool or None
         Whether ratings are written as ``4,5``; None where the first lines have whole numbers only.
+    booleans : bool
+        Whether ratings are written as ``True`` and ``False``.
     dates : bool or None
         Whether times are dates, and not numbers; None where the first lines do not tell.
     numeric : tuple of int
@@ -66,6 +68,8 @@ class Layout:
         Those of them that look like ratings.
     preamble : int
         Lines with text before the first record, header included.
+    trusted : bool
+        Whether a quoted field may go on over lines that look like records.
     """
 
     separator: str
@@ -75,21 +79,20 @@ class Layout:
     evidence: dict[str, str]
     texts: frozenset[str]
     decimal_comma: bool | None = False
+    booleans: bool = False
     dates: bool | None = None
     numeric: tuple[int, ...] = ()
     rated: tuple[int, ...] = ()
     preamble: int = 0
-
-
-def separator_name(separator: str) -> str:
-    """Return the word for a separator in a message."""
-    return _NAMES.get(separator, repr(separator))
+    trusted: bool = False
 
 
 def find_format(path: Path, requested: str, words: Words) -> str:
     """Return which reader takes ``path``: "text", "lists", "parquet" or "netflix"; raise where there is nothing."""
     check_choice("format", requested, FORMATS)
     words.check()
+    if _ADDRESS.match(str(path)) and not path.exists():
+        raise FileNotFoundError(f"`path` must name a file on this machine, but {path} is an address; download it first")
     if not path.exists():
         raise FileNotFoundError(f"`path` must name a rating file, but {path} does not exist")
     if path.is_dir():
@@ -127,11 +130,12 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     if declared:
         lines = lines[1:] or [""]
     _refuse_preamble(path, lines[: evidence.LOOK], words)
-    separator = words.sep or (declared and declared[1].replace("\\t", "\t")) or _find_separator(path, lines, requested)
-    rows = _rows(lines, separator)
+    separator = words.sep or (declared and declared[1].replace("\\t", "\t"))
+    separator = separator or separators.find_separator(path, lines, requested)
+    rows = separators.rows_of(lines, separator)
     if len(rows[0]) < 2:
-        named = f"no {separator_name(separator)} in it" if words.sep else "has one field only"
-        raise files.line_error(path, 1, lines[0], named, _SEPARATE)
+        named = f"no {separators.separator_name(separator)} in it" if words.sep else "has one field only"
+        raise files.line_error(path, 1, lines[0], named, separators.SEPARATE)
     if separator in plain.UNQUOTED:
         doubtful.refuse_quoted_columns(path, lines, rows)
     names, roles = _find_columns(path, lines, rows, separator, words)
@@ -157,9 +161,11 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             for role in ("user", "item", "timestamp")
             if role in position and not evidence.are_whole(body, position[role])
         ),
+        booleans=next(filter(None, values("rating")), "") in plain.BOOLEANS,
         decimal_comma=None if whole else any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
         dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + (names is not None),
+        trusted=bool(words.sep),
         numeric=numeric,
         rated=tuple(evidence.rated_columns(body or rows, numeric, names)),
     )
@@ -174,7 +180,7 @@ def _find_columns(
     body = rows
     try:
         header = _has_header(rows, words)
-        if header is None and not _breaks_off(lines[: evidence.LOOK], separator, len(rows[0])):
+        if header is None and not _breaks_off(lines[: evidence.LOOK], separator, len(rows[0]), bool(words.sep)):
             evidence.ask_for_header(rows[0], words)
         if header:
             names, body = tuple(rows[0]), rows[1:]
@@ -189,6 +195,8 @@ def _find_columns(
         if names is not None and found_by.get("timestamp") == "by name":
             at = position["timestamp"]
             evidence.check_hours(untyped(names[at]), at, body)
+        if names is not None:
+            headings.check_headings(names, roles, body)
         evidence.check_whole_columns(body, position, names)
     except UnclearColumnsError as error:
         headed = header is not False and not words.given()  # or perhaps so
@@ -208,9 +216,11 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
     """Raise for text that is not one of lines of fields."""
     first = lines[0].strip()
     if first[:1] in ("{", "["):
+        lines_of = "" if first[0] == "[" else "lines=True, "
         raise RatingsFileError(
             f"{path}: begins with {first[0]!r}, as JSON does; load it with a data-frame library, for example "
-            "pandas.read_json(path, lines=True), and call Interactions.from_dataframe"
+            f"pandas.read_json(path, {lines_of}dtype=False), which keeps ids as they are, and call "
+            "Interactions.from_dataframe"
         )
     if first.lower().startswith(("<!doctype", "<html", "<?xml")):
         raise RatingsFileError(
@@ -228,13 +238,17 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
 
 def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
     """Raise if the lines have the same number of fields but for the first ones, which may be a title or sizes."""
-    known = [words.sep] if words.sep else [" ", *(s for s in _SEPARATORS if s in lines[-1])]
+    edges = lines[-1] + lines[0] * any('"' in line for line in lines)  # the last one may be within a quoted text
+    known = [words.sep] if words.sep else [" ", *(s for s in separators.SEPARATORS if s in edges)]
     found: list[tuple[int, int, int]] = []  # fields of most lines and of the first, and the number of the first lines
     for separator in known:
-        lengths = [len(row) for row in _rows(lines, separator)]
+        lengths = [len(row) for row in separators.rows_of(lines, separator)]
         before = sum(length != lengths[-1] for length in lengths)
-        if not before and lengths[-1] > 1 and (separator != " " or not any(s in lines[0] for s in _SEPARATORS)):
-            return
+        if not before:
+            other = separator == " " and not words.sep and any(s in lines[0] for s in separators.SEPARATORS)
+            if lengths[-1] > 1 and not other:
+                return
+            continue
         if separator == " " and len(known) > 1 and not words.sep:
             continue  # blanks separate only where nothing else does
         most = max(2 * before, 2) < len(lengths) or set(lengths[:before]) == {1}
@@ -255,12 +269,12 @@ def _refuse_preamble(path: Path, lines: Sequence[str], words: Words) -> None:
 
 def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
     """Raise for lines of any number of items: those of one user, or of one basket as shops keep them."""
-    there = [separator for separator in _SEPARATORS if any(separator in line for line in lines)] or [" "]
-    lengths = {separator: Counter(len(row) for row in _rows(lines, separator)) for separator in there}
+    there = [separator for separator in separators.SEPARATORS if any(separator in line for line in lines)] or [" "]
+    lengths = {separator: Counter(len(row) for row in separators.rows_of(lines, separator)) for separator in there}
     if any(len(some) == 1 and min(some) > 1 for some in lengths.values()):
         return
     for separator in there:
-        counted = evidence.counted_at(_rows(lines, separator))
+        counted = evidence.counted_at(separators.rows_of(lines, separator))
         if counted is not None:
             raise RatingsFileError(f"{path}: {evidence.counted_text(counted)}")
     for separator, some in lengths.items():
@@ -275,49 +289,13 @@ def _refuse_baskets(path: Path, lines: Sequence[str]) -> None:
             )
 
 
-# -- separator -----------------------------------------------------------------------------------------------------
+# -- lines and lists -------------------------------------------------------------------------------------------------
 
 
-def _find_separator(path: Path, lines: Sequence[str], requested: str) -> str:
-    """Return the separator that gives the same number of fields, and most, in every line of the sample."""
-    known = {"csv": (",", ";"), "tsv": ("\t",)}.get(requested, _SEPARATORS)
-    there = [s for s in known if s in lines[0]] or [s for s in _SEPARATORS if s in lines[0]]
-    if not there:
-        there = [" "] if " " in lines[0].strip() else []
-    if len(there) < 2:
-        if not there:
-            raise files.line_error(path, 1, lines[0], "has one field only", _SEPARATE)
-        return there[0]
-    fields = {s: {len(row) for row in _rows(lines, s)} for s in there}
-    even = {s: min(counts) for s, counts in fields.items() if len(counts) == 1 and min(counts) > 1}
-    best = [s for s in even if even[s] == max(even.values())]
-    if len(best) == 1:
-        return best[0]
-    told = " and ".join(separator_name(s) for s in best or there)
-    why = f"{told} each give {max(even.values())} fields" if best else f"{told} give different numbers of fields"
-    raise RatingsFileError(
-        f"{path}: what separates the fields is not clear: {why} in the first lines, such as {lines[0][:120]!r}; "
-        f"say which, for example sep={(best or there)[0]!r}"
-    )
-
-
-def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
-    """Return the fields of the sampled lines, as far as they are well-formed; at least those of one line."""
-    rows: list[list[str]] = []
-    try:
-        for _, fields in plain.records(lines, separator):
-            stripped = [field.strip(plain.BLANKS) for field in fields]
-            if any(stripped):
-                rows.append(stripped)
-    except plain.LineFault:
-        pass  # the reader will name it
-    return rows or [lines[0].split(separator)]
-
-
-def _breaks_off(lines: Sequence[str], separator: str, n_fields: int) -> bool:
+def _breaks_off(lines: Sequence[str], separator: str, n_fields: int, trusted: bool) -> bool:
     """Return whether the sampled lines have a fault that the reader will name."""
     try:
-        list(plain.records(lines, separator, n_fields))
+        list(plain.records(lines, separator, n_fields, trusted))
     except plain.LineFault:
         return True
     return any("\0" in line for line in lines)
@@ -361,7 +339,7 @@ def _has_header(rows: Sequence[Sequence[str]], words: Words) -> bool | None:
     if evidence.counts_columns(rows):
         raise UnclearColumnsError(
             f"counts {evidence.shown_row(rows[0])}, as data-frame libraries head columns without names; say "
-            "header=True if it is such a header, or header=False if it is data"
+            "header=True and which columns are user and item if it is such a header, or header=False if it is data"
         )
     first = rows[0]
     values = [bool(_VALUE_START.match(field)) or evidence.is_value(field) for field in first]

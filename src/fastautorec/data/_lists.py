@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,14 @@ from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.exceptions import RatingsFileError
 
+_VALUED = re.compile(r"[0-9]+:[-+.0-9eE]+")  # as in files for libsvm
+_JOINED = re.compile(r"[^,;|]*[0-9][^,;|]*([,;|][^,;|]*[0-9][^,;|]*)+")
+
 
 def read_lists(path: Path) -> dict[str, Any]:
     """Return user and item of every pair, and as "lonely" the users whose line names no item."""
+    sample = (plain.words_of(line) for line in files.sample_lines(path)[: evidence.LOOK])
+    _refuse_other_forms(path, [row for row in sample if row])
     parts: dict[str, list[Any]] = {"user": [], "item": [], "lonely": []}
     counts = True  # every line so far begins with the number of its items
     second = True  # or has it behind its user
@@ -51,6 +57,23 @@ def read_lists(path: Path) -> dict[str, Any]:
     if not len(joined["item"]):
         raise RatingsFileError(f"{path}: no item in the file; it must hold lines `user item item ...`")
     return joined
+
+
+def _refuse_other_forms(path: Path, rows: list[list[str]]) -> None:
+    """Raise for first lines whose users or items are written with what does not belong to them."""
+    if not rows:
+        return
+    items = [word for row in rows for word in row[1:]]
+    joined = [word for row in rows if len(row) == 2 for word in row[1:] if _JOINED.fullmatch(word)]
+    fix = ""
+    if all(row[0].endswith(":") for row in rows):
+        fix = f"a colon behind each user, such as {rows[0][0]!r}; remove it"
+    elif items and all(map(_VALUED.fullmatch, items)):
+        fix = f"items with values, such as {items[0]!r}; write the items alone, without those of the value 0"
+    elif items and len(items) <= len(rows) and 2 * len(joined) >= len(items):
+        fix = f"several items in one field, such as {joined[0]!r}; write blanks between them"
+    if fix:
+        raise RatingsFileError(f"{path}: the lines must hold `user item item ...`, but they have {fix}")
 
 
 def _column(texts: list[str]) -> Any:

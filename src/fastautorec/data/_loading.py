@@ -51,6 +51,7 @@ def load(
                 doubtful.check_quoted_ids(role, ids_and_codes[0], f"{path}: ")
             doubtful.check_lists(role, source.headings[role], ids_and_codes[0])
             doubtful.check_gaps(role, *ids_and_codes, found.place, f"{path}: ")
+            doubtful.check_floats(role, ids_and_codes[0], f"{path}: ")
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
     ids, rows = users

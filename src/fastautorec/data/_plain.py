@@ -16,6 +16,7 @@ from fastautorec.data import _files as files
 from fastautorec.data._columns import parse_time
 from fastautorec.data._roles import ROLES
 from fastautorec.data._times import NUMBER
+from fastautorec.data._vocabulary import OPINIONS
 from fastautorec.exceptions import RatingsFileError
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ OTHER_DATE = re.compile(  # such as 31.12.2024, 3/1/23 8:00 or 2024/3/1
     r"([0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\3([0-9]{4}|[0-9]{2}))(?=[ T]|$)"
 )
 words_of = re.compile(r"[^ \t]+").findall  # what blanks separate; str.split knows other blanks too
-NOT_UTF8 = ("is not UTF-8", "convert the file, for example: iconv -f latin1 -t utf-8")
+NOT_UTF8 = (
+    "is not UTF-8",
+    "look which encoding it has, with the command `file` or in the program that wrote it, and convert the file: "
+    "iconv -f ENCODING -t UTF-8, where ENCODING is most likely cp1252 if the text is Western",
+)
+BOOLEANS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0}  # as data-frame libraries write them
 FIX_LINE = "correct or remove the line"
 
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")  # or a decimal comma
@@ -40,6 +46,7 @@ _FIX_DATE = (
 )
 _FIX_QUOTE = "remove the quotation mark, or double it within a quoted field"
 _SHORT = 18  # digits of a number that is a time for sure
+_TRUSTED = 100  # lines of one quoted field that may look like records where quoting is trusted
 _CHUNK = 1 << 14  # records whose texts are in memory at a time
 
 
@@ -93,11 +100,14 @@ def located(path: Path, offset: int, block: bytes, fault: LineFault) -> RatingsF
     return files.line_error(path, files.lines_before(path, offset) + fault.line + 1, text, fault.fault, fault.fix)
 
 
-def records(lines: Iterable[str], separator: str, n_fields: int | None = None) -> Iterator[tuple[int, list[str]]]:
+def records(
+    lines: Iterable[str], separator: str, n_fields: int | None = None, trusted: bool = False
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the line that each record begins in, and its fields.
 
     A quoted field may go on in the next lines, unless one of them looks like a record of its own: then the quotation
-    mark may as well be a stray one.
+    mark may as well be a stray one. Prose does not look so, with a blank behind its commas, and where quoting is
+    trusted, some lines that look like records do not matter.
 
     Raises
     ------
@@ -111,16 +121,21 @@ def records(lines: Iterable[str], separator: str, n_fields: int | None = None) -
     numbered = enumerate(lines)
     for number, line in numbered:
         if quoting and '"' in line:
-            yield number, _quoted_record(number, line, numbered, separator, n_fields)
+            yield number, _quoted_record(number, line, numbered, separator, n_fields, trusted)
         else:
             yield number, line.split(separator)
 
 
 def _quoted_record(
-    number: int, line: str, following: Iterator[tuple[int, str]], separator: str, n_fields: int | None
+    number: int,
+    line: str,
+    following: Iterator[tuple[int, str]],
+    separator: str,
+    n_fields: int | None,
+    trusted: bool,
 ) -> list[str]:
     fields: list[str] = []
-    start = 0
+    start, left = 0, _TRUSTED if trusted else 0
     blank = "" if separator.startswith(" ") else " "  # may stand around a quoted field
     while True:
         opening = start
@@ -141,9 +156,14 @@ def _quoted_record(
                 number, line = next(following, (-1, ""))
                 if number < 0:
                     raise OpenQuote(begun, "begins a quoted field that does not end", _FIX_QUOTE)
-                if len(line.split(separator)) == n_fields:
-                    fault = "begins a quoted field that goes on into what looks like another row"
-                    raise LineFault(begun, fault, _FIX_QUOTE)
+                parts = line.split(separator)
+                prose = any(part.startswith(" ") for part in parts) and not any(f.startswith(" ") for f in fields)
+                if len(parts) == n_fields and not prose:
+                    left -= 1
+                    if left < 0:
+                        fault = "begins a quoted field that goes on into what looks like another row"
+                        further = "" if trusted else f", or say sep={separator!r} if it is text of several lines"
+                        raise LineFault(begun, fault, _FIX_QUOTE + further)
                 at = 0
             pieces.append(line[at:quote])
             fields.append("".join(pieces))
@@ -181,7 +201,7 @@ class PlainReader:
         dates = layout.dates
         users, items, ratings, moments = (texts.get(role, []) for role in ROLES)
         heading = (None, None) if layout.names is None else (layout.names[at_user], layout.names[at_item])
-        for number, fields in records(lines, layout.separator, layout.n_fields):
+        for number, fields in records(lines, layout.separator, layout.n_fields, layout.trusted):
             if len(fields) != layout.n_fields:
                 if is_blank(fields):
                     continue
@@ -213,7 +233,10 @@ class PlainReader:
         value = self._numbers.get(text)
         if value is None:
             pattern = _COMMA_NUMBER if self._layout.decimal_comma else NUMBER
-            value = float(text.replace(",", ".")) if pattern.fullmatch(text) else math.nan
+            if self._layout.booleans:
+                value = BOOLEANS.get(text, math.nan)
+            else:
+                value = float(text.replace(",", ".")) if pattern.fullmatch(text) else math.nan
             if not math.isfinite(value):
                 clear = _COMMA_NUMBER.fullmatch(text) and not THOUSANDS.fullmatch(text)
                 fault = DecimalComma if clear and self._layout.decimal_comma is None else LineFault
@@ -223,6 +246,8 @@ class PlainReader:
         return value
 
     def _no_number(self, text: str) -> tuple[str, str]:
+        if text.lower() in OPINIONS or self._layout.booleans:
+            return "must have a finite number as its rating", "write 1 and 0 for such ratings"
         if self._layout.decimal_comma and NUMBER.fullmatch(text):
             return f"has a decimal point in {text!r} where other ratings have a comma", FIX_LINE
         if THOUSANDS.fullmatch(text):

@@ -13,13 +13,15 @@ import numpy as np
 from fastautorec.data import _columns as columns
 from fastautorec.data import _delimited as delimited
 from fastautorec.data import _evidence as evidence
+from fastautorec.data import _headings as headings
 from fastautorec.data import _lists as lists
 from fastautorec.data import _netflix as netflix
 from fastautorec.data import _parquet as parquet
 from fastautorec.data import _plain as plain
 from fastautorec.data._description import Source
-from fastautorec.data._layouts import find_format, find_layout, separator_name
+from fastautorec.data._layouts import find_format, find_layout
 from fastautorec.data._roles import ROLES, Words
+from fastautorec.data._separators import separator_name
 from fastautorec.exceptions import RatingsFileError
 
 NEVER_PLAY_AGAIN = 255.0  # Yahoo! R1 marks a dislike so; other ratings are 0 to 100
@@ -65,10 +67,10 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
             layout = replace(layout, decimal_comma=True)
             found, place = delimited.read_delimited(path, layout, _POLARS)
         unquoted = layout.separator in plain.UNQUOTED
-        headings = _headings(layout.names, layout.position)
+        named = _headings(layout.names, layout.position)
         form = "decimal comma" if layout.decimal_comma else ""
         separator = separator_name(layout.separator)
-        source = Source(str(path), "text", separator, layout.n_fields, headings, layout.evidence, form)
+        source = Source(str(path), "text", separator, layout.n_fields, named, layout.evidence, form)
         source.ignored = _others(layout.names, layout.n_fields, layout.position)
         source.numeric = [_heading(layout.names, i) for i in layout.numeric]
         source.rated = [_heading(layout.names, i) for i in layout.rated]
@@ -76,6 +78,8 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         for role, convert in (("rating", columns.numbers), ("timestamp", columns.times)):
             if role in found and kind == "parquet":  # the others are converted line by line
                 found[role] = convert(source.headings[role], found[role])
+        if kind == "parquet":
+            headings.check_headings(names, roles, None)
         if kind == "parquet" and source.evidence.get("timestamp") == "by name":
             first = found["timestamp"][: evidence.LOOK].tolist()
             evidence.check_hours(source.headings["timestamp"], 0, [[str(value)] for value in first])

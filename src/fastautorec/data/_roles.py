@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fastautorec.data._vocabulary import EXACT, KNOWN, MERE, NOUNS, OTHER, WEAK
+from fastautorec.data._vocabulary import EXACT, KNOWN, MERE, NOUNS, OTHER, QUALIFIERS, WEAK
 
 ROLES = ("user", "item", "rating", "timestamp")
 
@@ -65,10 +65,10 @@ def role_of(name: str) -> tuple[str, int] | None:
             if plain in names:
                 return role, rank
     words = words_in(name)
-    noun = _noun(name)
+    noun = noun_of(name)
     for role, names in NOUNS.items():
         if noun in names:
-            alone = len([word for word in words if word not in MERE]) == 1
+            alone = len([word for word in words if word not in MERE | QUALIFIERS]) == 1
             return role, 2 if alone and words[-1] in ("id", noun) else 3
     return None
 
@@ -175,9 +175,9 @@ def names_several(name: str) -> bool:
     return last.endswith("s") and last.removesuffix("s") in nouns and last not in nouns
 
 
-def _noun(name: str) -> str:
+def noun_of(name: str) -> str:
     """Return what a name is about: its last word that is no mere "id" or "name"."""
-    return next((word for word in reversed(words_in(name)) if word not in MERE), "")
+    return next((word for word in reversed(words_in(name)) if word not in MERE | QUALIFIERS), "")
 
 
 def _by_name(names: Sequence[str], roles: Sequence[str], taken: set[int]) -> dict[str, int]:
@@ -209,17 +209,26 @@ def _rivals(names: Sequence[str], ranks: Mapping[int, int]) -> list[int]:
     """
     best = min(ranks.values())
     plainest = [i for i, rank in ranks.items() if rank == best]
-    if len(plainest) > 1 and len({_noun(names[i]) for i in plainest}) == 1:
-        plainest = [i for i in plainest if _is_id(names[i])] or plainest
+    if len(plainest) > 1 and len({noun_of(names[i]) for i in plainest}) == 1:
+        plainest = [i for i in plainest if is_id(names[i])] or plainest
+    plainest = [i for i in plainest if is_id(names[i]) or noun_of(names[i]) not in WEAK] or plainest
     first = plainest[0]
-    if len(plainest) > 1 or (best == 0 and _is_id(names[first])):
+    if len(plainest) > 1 or (best == 0 and is_id(names[first])):
         return plainest
-    noun = _noun(names[first])
-    others = [i for i, rank in ranks.items() if best < rank <= _IDENTITY and _noun(names[i]) not in WEAK | {noun}]
+    noun = noun_of(names[first])
+    others = [i for i, rank in ranks.items() if best < rank <= _IDENTITY and noun_of(names[i]) not in WEAK | {noun}]
+    if is_id(names[first]):  # customer_id beside customer_unique_id
+        others += [i for i, rank in ranks.items() if rank == _IDENTITY and _is_qualified(names[i], noun)]
     return [first, *others]
 
 
-def _is_id(name: str) -> bool:
+def _is_qualified(name: str, noun: str) -> bool:
+    """Return whether a name is that of an id of a noun's, of a certain kind."""
+    return is_id(name) and noun_of(name) in noun and not QUALIFIERS.isdisjoint(words_in(name))
+
+
+def is_id(name: str) -> bool:
+    """Return whether a name ends as those of ids do."""
     return untyped(name).lower().endswith("id")
 
 

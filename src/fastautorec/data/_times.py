@@ -207,11 +207,14 @@ def _within(values: Array, low: float, high: float) -> bool:
 
 
 def parse_time(text: str) -> float:
-    """Return a finite number, or an ISO 8601 date and time (UTC unless it says otherwise), as seconds since 1970."""
+    """Return a finite number, or an ISO 8601 date and time (UTC unless it says otherwise), as seconds since 1970.
+
+    Databases write " UTC" behind it.
+    """
     try:
         number = float(text if text.isascii() and "_" not in text else "no number")
     except ValueError:
-        return _since_1970(datetime.fromisoformat(text.strip().replace("Z", "+00:00")))
+        return _since_1970(datetime.fromisoformat(text.strip().removesuffix(" UTC").replace("Z", "+00:00")))
     if not math.isfinite(number):
         raise ValueError(f"a time must be finite, got {text}")
     return number

@@ -15,11 +15,46 @@ KNOWN = {
     "user": {
         *("uid", "usr", "customer", "reviewer", "visitor", "person", "customerid", "reviewerid", "visitorid"),
         *("client", "clientid", "cliente", "clienteid", "idcliente", "matrikelnummer"),
+        *(
+            "klant",
+            "klantid",
+            "klantnummer",
+            "kundenummer",
+            "kundeid",
+            "codcliente",
+            "idutente",
+            "utenteid",
+            "usuarioid",
+        ),
+        *("idusuario", "userpseudoid", "steamid", "msno", "用户id", "用户编号"),
         *("kundennummer", "kundennr", "kundenid", "kunde", "utente", "utilisateur", "usuario", "gebruiker"),
     },
     "item": {
         *("iid", "movie", "book", "product", "article", "artist", "track", "song", "asin", "parentasin", "isbn"),
         *("movieid", "bookid", "productid", "articleid", "artistid", "trackid", "songid", "listingid"),
+        *(
+            "articolo",
+            "articoloid",
+            "idarticolo",
+            "livro",
+            "livroid",
+            "pelicula",
+            "película",
+            "vare",
+            "varenummer",
+            "varenr",
+        ),
+        *(
+            "codproduto",
+            "codprodotto",
+            "codproducto",
+            "produtoid",
+            "productoid",
+            "idproducto",
+            "idproduto",
+            "prodottoid",
+        ),
+        *("appid", "steamappid", "stockcode", "商品id", "商品编号"),
         *("artikelnummer", "artikelnr", "artnr", "artikel", "prodotto", "producto", "produit", "produto", "articulo"),
     },
     "rating": {
@@ -112,6 +147,38 @@ WEAK = {
     *("device", "session", "basket", "household", "account", "who", "playlist", "show", "business", "material"),
     *("username", "login", "email", "mail"),
 }
+# Of these, what is not itself a user or an item as often as it is: asked for where another column may be it.
+DOUBTED = {
+    "user": {"session", "device", "basket", "who"},
+    "item": {
+        *("title", "titel", "url", "page", "content", "brand", "location", "place", "show", "business", "material"),
+        *("app", "what", "offer"),
+    },
+}
+# Words beside a noun in the names of its ids: customer_unique_id is a customer's.
+QUALIFIERS = {"unique", "pseudo", "hashed", "anon", "anonymous", "external", "internal"}
+# Words in the names of columns that hold neither users nor items, beside those of `UNRATED`, `OTHER` and `EVENTS`.
+PROPERTIES = {
+    *("country", "city", "state", "region", "language", "lang", "locale", "platform", "browser", "os", "status"),
+    *("source", "referrer", "channel", "medium", "campaign", "version", "description", "summary", "author", "director"),
+    *("publisher", "genres", "tags", "tag", "categories", "image", "img", "link", "color", "colour", "currency"),
+    *("first", "last", "full", "gender", "occupation", "time", "date", "datetime", "timestamp", "ts", "month", "hours"),
+    *("minutes", "seconds", "dwell", "offset", "pos", "score", "rating", "ratings", "stars", "section", "address"),
+    *(
+        "store",
+        "invoice",
+        "order",
+        "transaction",
+        "revenue",
+        "sales",
+        "value",
+        "quality",
+        "rowid",
+        "row",
+        "unnamed",
+        "level",
+    ),
+}
 # Words that say how something is named or numbered, and not what it is.
 MERE = {
     *("id", "ids", "name", "names", "no", "nr", "num", "number", "code", "key", "hash", "uuid", "guid", "idx", "index"),
@@ -130,6 +197,11 @@ EVENTS = {
     *("like", "liked", "likes", "dislike", "disliked", "love", "fav", "favorite", "favourite", "save", "bookmark"),
     *("rate", "rated", "rating", "review", "reviewed", "comment", "share", "shared", "follow", "unfollow", "search"),
     *("play", "played", "listen", "listened", "skip", "skipped", "watch", "watched", "read", "download", "visit"),
+}
+# What stands for a rating of two values.
+OPINIONS = {
+    *("like", "dislike", "liked", "disliked", "love", "hate", "true", "false", "t", "f", "yes", "no", "y", "n"),
+    *("up", "down", "thumbs up", "thumbs down", "positive", "negative"),
 }
 # Words in the names of columns of numbers that are no ratings of an item by a user.
 UNRATED = {
