@@ -171,7 +171,8 @@ class Autoencoder(Recommender):
         ModelFileError
             If ``resume`` is no checkpoint, is damaged, or belongs to another model, other data or another version.
         """
-        path, earlier = (None if path is None else Path(path) for path in (checkpoint, resume))
+        # callbacks may change the current folder
+        path, earlier = (None if path is None else Path(path).absolute() for path in (checkpoint, resume))
         return self._run_fit(
             user_items, validation, callbacks, show_progress,
             checkpoint=_checkpoint.Checkpoint(path, earlier, user_items) if path or earlier else None,
