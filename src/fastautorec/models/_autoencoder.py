@@ -84,7 +84,12 @@ class Autoencoder(Recommender):
     device: str = "auto"
     num_threads: int | None = None
 
-    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "decoder_", "embedding_head_")
+    _arrays: ClassVar[dict[str, str]] = {
+        "encoder_": "float32 n k",
+        "encoder_bias_": "float32 k or None",
+        "decoder_": "float32 n k+",
+        "embedding_head_": "float32 n k+ or None",
+    }
     _paper: ClassVar[dict[str, Any]] = PAPER
 
     encoder_: ClassVar[FloatArray]
