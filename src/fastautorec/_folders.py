@@ -137,13 +137,14 @@ def versions_beside(target: Path, mark: str) -> list[Path]:
 
 
 def abandoned_beside(target: Path, mark: str) -> list[Path]:
-    """Return those of them whose writer is no longer there."""
-    return [
+    """Return those of them whose writer is no longer there; none where one has just given the name."""
+    left = [
         found
         for path in _own(target)
         for found in _complete(path, mark)
-        if not (_is_locked(path) or _is_locked(path.with_suffix(UNFINISHED)))
+        if _is_free(path) and (_is_free(maker := path.with_suffix(UNFINISHED)) or not maker.is_dir())
     ]
+    return [] if os.path.lexists(target) else left
 
 
 def _complete(path: Path, mark: str) -> list[Path]:
@@ -202,15 +203,15 @@ def _lock(folder: Path) -> tuple[int, bool] | None:
     return None
 
 
-def _is_locked(folder: Path) -> bool:
-    """Return whether a folder is there and a process holds it."""
+def _is_free(folder: Path) -> bool:
+    """Return whether a folder is there and no process holds it."""
     try:
         lock = _lock(folder)
     except OSError:  # one that may not be opened
-        return False
+        return True
     if lock is not None:
         os.close(lock[0])
-    return lock is None and folder.is_dir()
+    return lock is not None
 
 
 def _own(target: Path) -> list[Path]:

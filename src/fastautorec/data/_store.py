@@ -14,7 +14,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -158,7 +158,7 @@ def _opened(path: Path, look: Callable[[int], T]) -> T:
             os.close(folder)
     if was_there:
         raise OSError(f"{path} was replaced whenever it was opened, {_folders.TRIES} times; open it when that ends")
-    raise _missing(path)
+    raise _missing(path, _folders.abandoned_beside(_target(path), HEADER))
 
 
 def _read(path: Path, folder: int, verify: bool) -> Stored:
@@ -225,19 +225,18 @@ def _open_folder(path: Path) -> int | None:
     except FileNotFoundError:
         if _folders.versions_beside(_target(path), HEADER) or path.exists():
             return None
-        raise _missing(path) from None
+        raise _missing(path, ()) from None
     except NotADirectoryError:
-        raise (_foreign(path) if path.exists() else _missing(path)) from None
+        raise (_foreign(path) if path.exists() else _missing(path, ())) from None
 
 
 def _target(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _missing(path: Path) -> FileNotFoundError:
-    left = " or ".join(map(str, _folders.abandoned_beside(_target(path), HEADER)))
-    hint = f", where a writer was stopped; what it has left is complete: rename {left}" if left else ""
-    return FileNotFoundError(f"no interactions at {path}{hint}")
+def _missing(path: Path, left: Sequence[Path]) -> FileNotFoundError:
+    hint = f", where a writer was stopped; what it has left is complete: rename {' or '.join(map(str, left))}"
+    return FileNotFoundError(f"no interactions at {path}{hint if left else ''}")
 
 
 def _foreign(path: Path) -> InteractionsFileError:
