@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -15,7 +16,8 @@ from typing import IO, Any
 
 MODE = 0o666  # mode of a new file; the umask takes bits away
 STALE_SECONDS = 24 * 3600  # older temporary files are those of killed processes
-_TOKEN = 4  # bytes
+TOKEN = 4  # bytes that tell temporary names apart
+_LONGEST = 255 - len("...tmp") - 2 * TOKEN  # bytes that a name may have within a temporary one
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
@@ -39,6 +41,12 @@ def target_of(path: Path) -> Path:
     if not stat.S_ISREG(mode):
         raise OSError(f"{path} is no regular file but a device, a pipe or a socket; name another file")
     return target
+
+
+def stem_of(target: Path) -> str:
+    """Return what temporary names of a target begin with: its name, or a digest where they would be too long."""
+    name = os.fsencode(target.name)
+    return target.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()
 
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -98,14 +106,14 @@ def _new_file(target: Path, mode: int) -> tuple[Path, int]:
     """Return a new file beside the target, and its handle; the kernel applies the umask, which is never set here."""
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | _BINARY
     while True:
-        temporary = target.parent / f".{target.name}.{secrets.token_hex(_TOKEN)}.tmp"
+        temporary = target.parent / f".{stem_of(target)}.{secrets.token_hex(TOKEN)}.tmp"
         with contextlib.suppress(FileExistsError):
             return temporary, os.open(temporary, flags, mode | stat.S_IWUSR)
 
 
 def _remove_stale(target: Path) -> None:
     """Remove what killed processes have left of the same file, long ago: a running one may be writing now."""
-    own = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{{2 * _TOKEN}}}\.tmp")
+    own = re.compile(rf"\.{re.escape(stem_of(target))}\.[a-z0-9_]{{{2 * TOKEN}}}\.tmp")
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
             if own.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):

@@ -1,7 +1,8 @@
 """Replacing a folder in one step: by exchange where the system can, and with nothing left of writers that were killed.
 
 A folder is filled beside its target as `.NAME.TOKEN.tmp`, under a lock that ends with its process. One that is found
-there without a lock is a leftover, which the next writer of that name removes.
+there without a lock is a leftover, which the next writer of that name removes. Where folders cannot be
+exchanged, one that is replaced is `.NAME.TOKEN.old` for a moment.
 """
 
 from __future__ import annotations
@@ -15,18 +16,17 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastautorec._files import STALE_SECONDS, sync
+from fastautorec._files import STALE_SECONDS, TOKEN, stem_of, sync
 
 MODE = 0o777  # mode of a new folder; the umask takes bits away
 UNFINISHED, REPLACED = ".tmp", ".old"
 TRIES = 100  # to give the name while other writers give it too
 
-_TOKEN = 4  # bytes
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # Linux
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
 _MOVED = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # another writer took or gave the name
@@ -45,7 +45,7 @@ class NewFolder:
 
     def __init__(self, target: Path, mark: str) -> None:
         """Make an empty folder; the file ``mark`` in it will say that it is complete."""
-        self._target, self._mark = target, mark
+        self._target, self._mark, self._process = target, mark, os.getpid()
         self._kept = stat.S_IMODE(target.stat().st_mode) if target.is_dir() else None
         _remove_leftovers(target, mark)
         self.path, self.handle = _locked_folder(target, MODE if self._kept is None else self._kept | stat.S_IRWXU)
@@ -72,19 +72,33 @@ class NewFolder:
         if not os.path.lexists(self._target):
             self.path.rename(self._target)
         elif not exchange(self.path, self._target):
-            aside = self.path.with_suffix(REPLACED)
             try:
-                self._target.rename(aside)
+                self._target.rename(self._aside)
                 self.path.rename(self._target)
             except BaseException:
-                if aside.is_dir() and not os.path.lexists(self._target):
-                    aside.rename(self._target)
+                self._clear_aside()
                 raise
 
-    def close(self) -> None:
-        """Remove what has no name: the unfinished folder, or the one that it has replaced."""
+    @property
+    def _aside(self) -> Path:
+        return self.path.with_suffix(REPLACED)
+
+    def _clear_aside(self) -> None:
+        """Give what was replaced its name again, or remove it where something else has the name by now."""
         with contextlib.suppress(OSError):
+            if self._aside.is_dir() and not os.path.lexists(self._target):
+                self._aside.rename(self._target)
+        if self._aside.is_dir() and os.path.lexists(self._target):
+            _remove(self._aside)
+
+    def close(self) -> None:
+        """Remove what has no name: the unfinished folder, or the one that it has replaced.
+
+        A process that was forked from the one that made the folder removes nothing.
+        """
+        if os.getpid() == self._process:
             _remove(self.path)
+            self._clear_aside()
         os.close(self.handle)
 
 
@@ -119,11 +133,23 @@ def _renameat2() -> Any:
 
 def versions_beside(target: Path, mark: str) -> list[Path]:
     """Return complete folders that a writer of this name has left, or is about to give the name to; new ones first."""
-    found = []
-    for path in sorted(_own(target), key=lambda path: path.suffix == REPLACED):
-        within = path / "old"  # earlier versions put the replaced folder there
-        found += [folder for folder in (path, within) if (folder / mark).is_file()]
-    return found
+    return [found for path in _own(target) for found in _complete(path, mark)]
+
+
+def abandoned_beside(target: Path, mark: str) -> list[Path]:
+    """Return those of them whose writer is no longer there; none where one has just given the name."""
+    left = [
+        found
+        for path in _own(target)
+        for found in _complete(path, mark)
+        if _is_free(path) and (_is_free(maker := path.with_suffix(UNFINISHED)) or not maker.is_dir())
+    ]
+    return [] if os.path.lexists(target) else left
+
+
+def _complete(path: Path, mark: str) -> list[Path]:
+    within = path / "old"  # where earlier versions put the replaced one
+    return [folder for folder in (path, within) if os.path.isfile(folder / mark)]  # noqa: PTH113  never raises
 
 
 def is_at(handle: int, path: Path) -> bool:
@@ -136,7 +162,7 @@ def is_at(handle: int, path: Path) -> bool:
 
 def _locked_folder(target: Path, mode: int) -> tuple[Path, int]:
     while True:
-        path = target.parent / f".{target.name}.{secrets.token_hex(_TOKEN)}{UNFINISHED}"
+        path = target.parent / f".{stem_of(target)}.{secrets.token_hex(TOKEN)}{UNFINISHED}"
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode)
             try:
@@ -168,9 +194,21 @@ def _lock(folder: Path) -> tuple[int, bool] | None:
     return None
 
 
-def _own(target: Path) -> Iterator[Path]:
-    name, ends = re.escape(target.name), f"{UNFINISHED}|{REPLACED}".replace(".", r"\.")
-    own = re.compile(rf"\.{name}\.[a-z0-9_]{{{2 * _TOKEN}}}({ends})")
+def _is_free(folder: Path) -> bool:
+    """Return whether a folder is there and no process holds it."""
+    try:
+        lock = _lock(folder)
+    except OSError:  # one that may not be opened
+        return True
+    if lock is not None:
+        os.close(lock[0])
+    return lock is not None
+
+
+def _own(target: Path) -> list[Path]:
+    """Return what writers of this name have beside it; new ones first, then those that they have replaced."""
+    name, ends = re.escape(stem_of(target)), f"{UNFINISHED}|{REPLACED}".replace(".", r"\.")
+    own = re.compile(rf"\.{name}\.[a-z0-9_]{{{2 * TOKEN}}}({ends})")
     try:
         with os.scandir(target.parent) as entries:
             names = [
@@ -178,14 +216,13 @@ def _own(target: Path) -> Iterator[Path]:
             ]
     except OSError:
         names = []
-    yield from map(Path, names)
+    return sorted(map(Path, names), key=lambda path: path.suffix == REPLACED)
 
 
 def _remove_leftovers(target: Path, mark: str) -> None:
     """Remove what killed writers have left; not what is complete as long as there is nothing at the target."""
-    only = {path for found in versions_beside(target, mark) for path in (found, found.parent)}
     for path in _own(target):
-        if path in only and not os.path.lexists(target):
+        if _complete(path, mark) and not os.path.lexists(target):
             continue
         with contextlib.suppress(OSError):
             lock = _lock(path)
@@ -199,8 +236,10 @@ def _remove_leftovers(target: Path, mark: str) -> None:
 
 
 def _remove(folder: Path) -> None:
-    folder.chmod(stat.S_IRWXU)  # nothing can be removed from one that may only be read
-    shutil.rmtree(folder)
+    """Remove a folder; another process may be removing the same one, and what may not be removed stays."""
+    with contextlib.suppress(OSError):
+        folder.chmod(stat.S_IRWXU)  # nothing can be removed from one that may only be read
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_old(folder: Path) -> bool:

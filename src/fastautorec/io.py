@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from fastautorec import baselines, models
 from fastautorec._training import archive as _model_file
@@ -57,8 +58,30 @@ def load(path: str | PathLike[str]) -> Recommender:
         ids, n_items = arrays["item_ids_"], header["fitted"]["n_items_"]
         if ids is not None and len(ids) != n_items:
             raise ValueError(f"it holds {len(ids)} item ids where {n_items} are expected")
+        _require_shapes(cls._arrays, arrays, {"n": n_items})
         model: Recommender = cls._with_params(dict(header["params"]))
         model.__dict__.update(header["fitted"] | arrays, fitted_params_=copy.deepcopy(model.get_params()))
     except (KeyError, TypeError, ValueError) as error:
         raise _model_file.damaged(path, error) from error
     return model
+
+
+_OTHERS = {"item_counts_": "int64 n or None", "user_ids_": "ids m or None", "item_ids_": "ids n or None"}
+
+
+def _require_shapes(described: dict[str, str], arrays: dict[str, Any], sizes: dict[str, int]) -> None:
+    """Raise ValueError for an array that another program has put there: it would fail where it is first used."""
+    for name, words in (described | {name: words for name, words in _OTHERS.items() if name in arrays}).items():
+        array, (dtype, *axes) = arrays[name], words.removesuffix(" or None").split()
+        if array is None:
+            if not words.endswith("None"):
+                raise ValueError(f"{name!r} is not there")
+            continue
+        kind = "ids" if array.dtype.kind in "iuUT" and dtype == "ids" else array.dtype.name
+        right = kind == dtype and array.dtype.isnative and array.ndim == len(axes)
+        for axis, size in zip(axes, array.shape, strict=False):
+            letter, more = axis.rstrip("+"), axis.endswith("+")
+            known = int(letter) if letter.isdecimal() else sizes.setdefault(letter, size)
+            right &= known <= size <= known + more
+        if not right:
+            raise ValueError(f"{name!r} is {array.dtype} {array.shape} where {words} is expected, with {sizes}")

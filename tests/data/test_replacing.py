@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import fastautorec as far
+from fastautorec import _files
 from fastautorec._files import replace_file
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="files of another kind")
@@ -144,3 +145,22 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         replace_file(path, fail)
     assert path.read_text() == "of before"
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("name", ["n" * 241, "n" * 242, "n" * 255, "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 127])
+def test_long_names(name: str, write: Callable[[Path], None], tmp_path: Path) -> None:
+    for _ in range(2):
+        write(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_is_left_of_a_long_name_is_removed_after_a_day(fitted: far.Popularity, tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 250)
+    temporary, handle = _files._new_file(path, 0o600)
+    os.close(handle)
+    for hours, left in ((23, 2), (25, 1)):
+        then = time.time() - 3600 * hours
+        os.utime(temporary, (then, then))
+        fitted.save(path)
+        assert len(list(tmp_path.iterdir())) == left

@@ -84,7 +84,7 @@ def test_objects_inside_are_refused_in_our_words(name: str, tmp_path: Path, monk
     model.save("x.npz")
     with np.load("x.npz") as archive:
         arrays = dict(archive)
-    arrays[name if name == "header" else type(model)._arrays[0]] = np.array([Bomb()], dtype=object)
+    arrays[name if name == "header" else next(iter(type(model)._arrays))] = np.array([Bomb()], dtype=object)
     np.savez("x.npz", allow_pickle=True, **arrays)
     with pytest.raises(ModelFileError, match="holds Python objects, which are never read") as caught:
         far.load("x.npz")
@@ -96,7 +96,7 @@ def test_a_member_that_is_no_array(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     model = far.PureSVD(factors=4).fit(far.datasets.synthetic(50, 20, 300, random_state=0))
     model.save(path)
-    name = type(model)._arrays[0]
+    name = next(iter(type(model)._arrays))
     with zipfile.ZipFile(path) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
     members[name] = members.pop(f"{name}.npy")[1:]
@@ -251,3 +251,75 @@ def test_archives_of_others_are_not_called_damaged(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", users=np.zeros(1000))
     with pytest.raises(ModelFileError, match=r"is not a fastautorec model file; write one with model\.save"):
         far.load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("content", [b"P", b"PK", b"PK\x03"])
+def test_the_first_bytes_alone(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=rf"it ends after {len(content)} bytes\); it may be truncated") as caught:
+        far.load(path)
+    assert "pickle" not in str(caught.value)
+
+
+CHANGES: dict[str, Any] = {
+    "float64": lambda array: array.astype(np.float64),
+    "complex": lambda array: array.astype(np.complex64),
+    "other order of bytes": lambda array: array.astype(array.dtype.newbyteorder()),
+    "one less": lambda array: array[:-1],
+    "two more": lambda array: np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, 2)]),
+    "none": lambda array: array[:0],
+    "no axis": lambda array: array.reshape(-1)[0],
+    "one more axis": lambda array: array[None],
+}
+SMALL = [
+    far.Popularity(),
+    far.EASE(),
+    far.PureSVD(factors=4),
+    far.NCEAutoRec(factors=4),
+    far.NSAutoRec(factors=4, epochs=1),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("model", SMALL, ids=lambda model: type(model).__name__)
+def test_arrays_of_other_types_and_shapes(model: Any, change: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    model.fit(far.datasets.synthetic(50, 20, 300, random_state=0)).save(path)
+    header, arrays = _model_file.read(path)
+    header = {key: header[key] for key in ("model", "params", "fitted")}
+    names = [name for name, array in arrays.items() if array is not None]
+    assert "item_counts_" in names
+    assert len(names) > 1
+    for name in names:
+        _model_file.write(path, header, arrays | {name: CHANGES[change](arrays[name])})
+        with pytest.raises(ModelFileError, match=r"'\w+_' is .* where .* is expected"):
+            far.load(path)
+    _model_file.write(path, header, arrays)
+    assert isinstance(far.load(path), type(model))
+
+
+@pytest.mark.parametrize("ids", [np.arange(20.0), np.arange(20).reshape(20, 1), np.arange(19), np.array(3)])
+def test_ids_of_other_types_and_shapes(ids: Any, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    data = far.datasets.synthetic(50, 20, 300, random_state=0)
+    far.Popularity().fit(far.Interactions(data, item_ids=[f"item {number}" for number in range(20)])).save(path)
+    header, arrays = _model_file.read(path)
+    header = {key: header[key] for key in ("model", "params", "fitted")}
+    _model_file.write(path, header, arrays | {"item_ids_": np.arange(7, 27)})
+    assert far.load(path).item_ids_[0] == 7
+    _model_file.write(path, header, arrays | {"item_ids_": ids})
+    with pytest.raises(
+        ModelFileError, match=r"'item_ids_' is .* where ids n or None is expected|item ids where|unsized"
+    ):
+        far.load(path)
+
+
+@pytest.mark.parametrize("name", ["decoder_", "encoder_"])
+def test_arrays_that_have_to_be_there(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    far.NCEAutoRec(factors=4).fit(far.datasets.synthetic(50, 20, 300, random_state=0)).save(path)
+    header, arrays = _model_file.read(path)
+    _model_file.write(path, {key: header[key] for key in ("model", "params", "fitted")}, arrays | {name: None})
+    with pytest.raises(ModelFileError, match=f"'{name}' is not there"):
+        far.load(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,17 @@ def test_a_failing_write_leaves_the_old_file(checkpoint: Path, monkeypatch: pyte
         make("AutoRec").fit(TRAIN, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before
     assert [file.name for file in checkpoint.parent.iterdir()] == [checkpoint.name]
+
+
+def test_a_callback_that_changes_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def away(_: dict[str, Any]) -> None:
+        os.chdir(tmp_path / "elsewhere")
+
+    far.NSAutoRec(factors=4, epochs=2).fit(TRAIN, callbacks=[away], checkpoint="c.npz")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["c.npz", "elsewhere"]
+    os.chdir(tmp_path)
+    far.NSAutoRec(factors=4, epochs=2).fit(TRAIN, callbacks=[away], resume="c.npz", checkpoint="d.npz")
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == []

@@ -238,3 +238,20 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other.write_bytes(file.read_bytes())
     assert main([*words, str(other), "--trials", "1"]) == 2
     assert "is not a journal of a search: it begins with 'user,item" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_search_whose_current_folder_changes(parts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    class Away(optuna.pruners.NopPruner):  # type: ignore[misc, name-defined]
+        def prune(self, study: Any, trial: Any) -> bool:
+            os.chdir(tmp_path / "elsewhere")
+            return bool(super().prune(study, trial))
+
+    space = {"learning_rate": [0.1, 0.2]}
+    model = far.NSAutoRec(factors=4, epochs=1)
+    far.tune(model, *parts, space, n_trials=2, storage="s.journal", pruner=Away())
+    assert Path.cwd() == tmp_path / "elsewhere"
+    assert list(Path.cwd().iterdir()) == []
+    assert (tmp_path / "s.journal").stat().st_size > 0

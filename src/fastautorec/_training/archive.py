@@ -109,10 +109,12 @@ def _open(path: Path, kind: str) -> IO[bytes]:
     file = path.open("rb")
     start = file.read(_LOOK)
     file.seek(0)
-    if not start.startswith(_ZIP[: len(start)]) or not start:
-        file.close()
-        raise _foreign(path, _what_it_is(start), kind)
-    return file
+    if start.startswith(_ZIP):
+        return file
+    file.close()
+    if start and _ZIP.startswith(start):
+        raise damaged(path, f"it ends after {len(start)} bytes", kind)
+    raise _foreign(path, _what_it_is(start), kind)
 
 
 def _what_it_is(start: bytes) -> str:

@@ -89,9 +89,13 @@ class BPR(ImplicitModel):
     (2, 3)
     """
 
-    _arrays: ClassVar[tuple[str, ...]] = (
-        "user_factors_", "item_factors_", "fold_in_", "history_keys_", "history_users_",
-    )  # fmt: skip
+    _arrays: ClassVar[dict[str, str]] = {
+        "user_factors_": "float32 m k",
+        "item_factors_": "float32 n k+",
+        "fold_in_": "float32 k k",
+        "history_keys_": "uint64 h",
+        "history_users_": "int64 h",
+    }
 
     user_factors_: FloatArray
     item_factors_: FloatArray

@@ -31,7 +31,12 @@ LOSSES = ("logistic", "squared")
 class FittedCDAE(UserModel):
     """Fitted attributes, apart from the parameters that a dataclass collects."""
 
-    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "user_factors_", "decoder_")
+    _arrays: ClassVar[dict[str, str]] = {
+        "encoder_": "float32 n k",
+        "encoder_bias_": "float32 k",
+        "user_factors_": "float32 m k",
+        "decoder_": "float32 n k+",
+    }
 
     encoder_: FloatArray
     encoder_bias_: FloatArray

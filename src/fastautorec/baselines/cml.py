@@ -21,7 +21,7 @@ TINY = 1e-10  # added to the root of AdaGrad
 class FittedCML(UserModel):
     """Fitted attributes, apart from the parameters that a dataclass collects."""
 
-    _arrays: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
+    _arrays: ClassVar[dict[str, str]] = {"user_factors_": "float32 m k", "item_factors_": "float32 n k"}
 
     user_factors_: FloatArray
     item_factors_: FloatArray

@@ -30,7 +30,13 @@ from fastautorec.baselines._torch import (
 class FittedVAECF(TorchModel):
     """Fitted attributes, apart from the parameters that a dataclass collects."""
 
-    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "mean_", "decoder_hidden_", "decoder_")
+    _arrays: ClassVar[dict[str, str]] = {
+        "encoder_": "float32 n h",
+        "encoder_bias_": "float32 h",
+        "mean_": "float32 k h+",
+        "decoder_hidden_": "float32 h k+",
+        "decoder_": "float32 n h+",
+    }
 
     encoder_: FloatArray
     encoder_bias_: FloatArray

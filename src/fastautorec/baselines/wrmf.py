@@ -83,7 +83,7 @@ class WRMF(ImplicitModel):
     (2, 3)
     """
 
-    _arrays: ClassVar[tuple[str, ...]] = ("item_factors_",)
+    _arrays: ClassVar[dict[str, str]] = {"item_factors_": "float32 n k"}
 
     item_factors_: FloatArray
 

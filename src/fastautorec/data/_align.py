@@ -36,7 +36,8 @@ def align(train: Any, *others: Any, unknown: str = "drop") -> tuple[Any, ...]:
     Returns
     -------
     tuple of Interactions
-        ``train`` and the others, all of one shape and with the same ids; timestamps are kept.
+        ``train`` and the others, all of one shape and, where ``train`` has ids, with the same ones; where it has none,
+        row is compared with row, and each keeps what it has. Timestamps are kept.
 
     Raises
     ------

@@ -173,7 +173,9 @@ class Mapped:
 
 
 def _damaged(path: Path, name: str, reason: str) -> InteractionsFileError:
-    return InteractionsFileError(f"{path / name}.npy is damaged ({reason}): write the interactions again")
+    return InteractionsFileError(
+        f"{path / name}.npy is damaged ({reason}): write the interactions again with overwrite=True"
+    )
 
 
 def _file_of(array: Any) -> mmap | None:

@@ -41,12 +41,13 @@ class OnDisk(Numbered):
         path : str or path
             The folder. A symbolic link stays, and what it leads to is replaced.
         overwrite : bool
-            Replace a folder of interactions there; its permissions stay.
+            Replace a folder of interactions there, be it damaged; its permissions stay.
 
         Raises
         ------
         FileExistsError
-            If there is something at ``path`` that may not be replaced.
+            If there is something at ``path`` that may not be replaced: no folder, one that holds anything else than
+            interactions, or the current folder.
         OSError
             If the folder cannot be written, on a full disk, say. Nothing of it is left then; what a killed process has
             left beside is removed by the next write of this name.
@@ -89,7 +90,8 @@ class OnDisk(Numbered):
         Raises
         ------
         FileExistsError
-            If there is something at ``path`` that may not be replaced.
+            If there is something at ``path`` that may not be replaced: no folder, one that holds anything else than
+            interactions, or the current folder.
         TypeError, ValueError
             If a block is not usable or does not fit the first one.
 
@@ -112,7 +114,8 @@ class OnDisk(Numbered):
         >>> train.shape == data.shape
         True
         """
-        with Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
+        path = Path(path).absolute()  # blocks may change the current folder
+        with Writer(path, check_bool("overwrite", overwrite)) as writer:
             first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
             users_given, moment = False, None
             for number, given in enumerate(blocks):

@@ -14,7 +14,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -34,6 +34,7 @@ FORMAT = "fastautorec interactions"
 FORMAT_VERSION = 2
 HEADER = "header.json"
 NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # the last one may be missing
+FILES = frozenset({HEADER, *(f"{name}.npy" for name in NAMES)})  # of a folder, in any format
 MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
 CHUNK = 1 << 24  # bytes that are read or written together
 HEAD = 128  # bytes before an array
@@ -111,19 +112,36 @@ def read(path: Path, verify: bool) -> Stored:
     return _opened(path, lambda folder: _read(path, folder, verify))
 
 
-def is_store(path: Path) -> bool:
-    """Return whether there is a folder of interactions."""
+def obstacle(path: Path) -> str | None:
+    """Return why what is at a path may not be replaced, or None: all that would be lost are files of interactions."""
     try:
-        _opened(path, lambda folder: _read_header(path, folder))
-    except (InteractionsFileError, FileNotFoundError):
-        return False
-    return True
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except NotADirectoryError:
+        return "it is no folder: name another"
+    except FileNotFoundError:  # it was taken away
+        return None
+    try:
+        if _folders.is_at(folder, Path()):
+            return "it is the current folder, which would be removed: change to another first, with os.chdir('..')"
+        with os.scandir(folder) as entries:
+            foreign = sorted(e.name for e in entries if e.name not in FILES or e.is_dir(follow_symlinks=False))
+        if foreign:
+            return f"it holds {foreign[0]!r}, which is no file of interactions: move that elsewhere, or name another"
+        if _header(folder).get("format") != FORMAT:
+            return f"its {HEADER} is of something else: name another"
+    except (FileNotFoundError, ValueError, RecursionError):  # damage, which another version mends
+        pass
+    finally:
+        os.close(folder)
+    return None
 
 
 def _opened(path: Path, look: Callable[[int], T]) -> T:
     """Return what ``look`` makes of a folder's handle; again, if the folder was replaced and removed meanwhile."""
+    was_there = False
     for _ in range(_folders.TRIES):
         folder = _open_folder(path)
+        was_there = folder is not None
         if folder is None:
             time.sleep(PAUSE)
             continue
@@ -132,9 +150,15 @@ def _opened(path: Path, look: Callable[[int], T]) -> T:
         except FileNotFoundError as error:
             if _folders.is_at(folder, path):
                 raise _damaged(path, f"{error.filename} is missing") from error
+        except OSError as error:
+            if not isinstance(error.filename, str) or error.errno is None:
+                raise
+            raise OSError(error.errno, os.strerror(error.errno), str(path / error.filename)) from error
         finally:
             os.close(folder)
-    raise _missing(path)
+    if was_there:
+        raise OSError(f"{path} was replaced whenever it was opened, {_folders.TRIES} times; open it when that ends")
+    raise _missing(path, _folders.abandoned_beside(_target(path), HEADER))
 
 
 def _read(path: Path, folder: int, verify: bool) -> Stored:
@@ -199,19 +223,20 @@ def _open_folder(path: Path) -> int | None:
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
-        if _folders.versions_beside(path, HEADER):
+        if _folders.versions_beside(_target(path), HEADER) or path.exists():
             return None
-        raise _missing(path) from None
+        raise _missing(path, ()) from None
     except NotADirectoryError:
-        raise (_foreign(path) if path.exists() else _missing(path)) from None
+        raise (_foreign(path) if path.exists() else _missing(path, ())) from None
 
 
-def _missing(path: Path) -> OSError:
-    beside = _folders.versions_beside(path, HEADER)
-    if path.exists():
-        return OSError(f"{path} was replaced whenever it was opened, {_folders.TRIES} times; open it when that ends")
-    hint = ", where a writer was stopped; what it has left is complete: rename " if beside else ""
-    return FileNotFoundError(f"no interactions at {path}{hint}{' or '.join(map(str, beside))}")
+def _target(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _missing(path: Path, left: Sequence[Path]) -> FileNotFoundError:
+    hint = f", where a writer was stopped; what it has left is complete: rename {' or '.join(map(str, left))}"
+    return FileNotFoundError(f"no interactions at {path}{hint if left else ''}")
 
 
 def _foreign(path: Path) -> InteractionsFileError:
@@ -224,26 +249,40 @@ def _foreign(path: Path) -> InteractionsFileError:
 def _open_in(folder: int, name: str) -> IO[bytes]:
     """Open a regular file of a folder; one that is none is not waited for."""
     handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
-    file = os.fdopen(handle, "rb")
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
-        raise ValueError(f"{name} is no regular file")
-    return file
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise ValueError(f"{name} is a folder; move it elsewhere" if stat.S_ISDIR(mode) else f"{name} is no regular file")
+
+
+def _header(folder: int) -> dict[str, Any]:
+    """Return what the header of a folder says.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it is damaged.
+    FileNotFoundError
+        If there is none.
+    """
+    with _open_in(folder, HEADER) as file:
+        content = file.read(MAX_HEADER + 1)
+    _require(len(content) <= MAX_HEADER, f"{HEADER} is too long")
+    header = json.loads(content.decode("utf-8"))
+    return header if isinstance(header, dict) else {}
 
 
 def _read_header(path: Path, folder: int) -> dict[str, Any]:
     try:
-        with _open_in(folder, HEADER) as file:
-            content = file.read(MAX_HEADER + 1)
-        _require(len(content) <= MAX_HEADER, f"{HEADER} is too long")
-        header = json.loads(content.decode("utf-8"))
+        header = _header(folder)
     except FileNotFoundError:
-        if not _folders.is_at(folder, path):
-            raise  # it was replaced
-        header = None
+        if _folders.is_at(folder, path) and not FILES.intersection(os.listdir(folder)):
+            raise _foreign(path) from None
+        raise  # it was replaced, or only this file is missing
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if header.get("format") != FORMAT:
         raise _foreign(path)
     version = header.get("format_version")
     if not isinstance(version, int) or version < 1:
@@ -282,5 +321,6 @@ def _require(condition: bool, reason: str) -> None:
 
 def _damaged(path: Path, reason: object) -> InteractionsFileError:
     return InteractionsFileError(
-        f"{path} is not a readable folder of interactions ({reason}); it may be truncated or damaged: write it again"
+        f"{path} is not a readable folder of interactions ({reason}); it may be truncated or damaged: write it again "
+        "with overwrite=True"
     )

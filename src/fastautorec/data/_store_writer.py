@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from fastautorec import _folders
 from fastautorec._compute.csr import Csr
+from fastautorec._files import replace_content
 from fastautorec._version import __version__
 from fastautorec.data import _texts as texts
 from fastautorec.data._columns import sorted_unique
@@ -28,8 +29,8 @@ from fastautorec.data._store import (
     Array,
     StoredIds,
     chunk_length,
-    is_store,
     map_array,
+    obstacle,
 )
 from fastautorec.data._times import EXACT
 
@@ -47,17 +48,18 @@ class Writer:
 
     def __init__(self, path: Path, overwrite: bool) -> None:
         self._path, self._overwrite = path, overwrite
-        self._target = Path(os.path.realpath(path) if path.is_symlink() else path.absolute())
-        self._require_room()
+        self._target = Path(os.path.realpath(path))
+        with _told(path):
+            self._require_room()
         if not self._target.parent.is_dir():
             raise FileNotFoundError(f"`path`={str(path)!r} is in a folder that does not exist; create it first")
 
     def _require_room(self) -> None:
         """Raise unless there is nothing at the path that has to stay."""
-        if os.path.lexists(self._target) and not (self._overwrite and is_store(self._target)):
-            fix = (
-                "it holds no interactions: name another" if self._overwrite else "name another, or pass overwrite=True"
-            )
+        if not os.path.lexists(self._target):
+            return
+        fix = obstacle(self._target) if self._overwrite else "name another, or pass overwrite=True"
+        if fix is not None:
             raise FileExistsError(f"`path`={str(self._path)!r} exists already; {fix}")
 
     def __enter__(self) -> Writer:
@@ -137,9 +139,7 @@ class Writer:
             stored = map_array(self._folder.handle, "user_ids", described["user_ids"], self._token)
             ids = StoredIds(self._path, "user_ids", stored, self._users, self._texts.get("user_ids", False))
             _refuse_repeated(ids.load())
-            with (self._folder.path / HEADER).open("w", encoding="utf-8") as file:
-                json.dump(header | {"arrays": described}, file, indent=1)
-                _sync(file)
+            replace_content(self._folder.path / HEADER, json.dumps(header | {"arrays": described}, indent=1))
             self._folder.take_name(self._require_room)
 
     def __exit__(self, *_: object) -> None:
@@ -180,13 +180,15 @@ class _Column:
             content = part.tobytes()
             self._file.write(content)
             self._hash.update(content)
+        self._file.flush()  # a process that is forked now must have nothing of it to write
         self._length += len(values)
 
     def finish(self) -> dict[str, Any]:
         """Complete the file and return what the header says of it."""
         self._file.seek(0)
         self._write_head()
-        _sync(self._file)
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._file.close()
         return {"dtype": self._dtype.str, "sha256": self._hash.hexdigest()}
 
@@ -204,6 +206,7 @@ class _Column:
         if len(text) > size:
             raise ValueError(f"the head of an array does not fit {HEAD} bytes: {head}")
         self._file.write(magic + size.to_bytes(2, "little") + text)
+        self._file.flush()
 
 
 def _fit(values: Array, dtype: np.dtype[Any]) -> bool:
@@ -219,8 +222,3 @@ def _refuse_repeated(user_ids: Array) -> None:
             f"`blocks` must have user ids that are distinct over all blocks, got {twice!r} more than once; blocks that "
             "are SciPy matrices have their rows numbered"
         )
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

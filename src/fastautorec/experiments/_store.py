@@ -47,7 +47,7 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self._lock = -1
 
     def __enter__(self) -> Store:

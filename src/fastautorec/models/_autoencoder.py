@@ -84,7 +84,12 @@ class Autoencoder(Recommender):
     device: str = "auto"
     num_threads: int | None = None
 
-    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "decoder_", "embedding_head_")
+    _arrays: ClassVar[dict[str, str]] = {
+        "encoder_": "float32 n k",
+        "encoder_bias_": "float32 k or None",
+        "decoder_": "float32 n k+",
+        "embedding_head_": "float32 n k+ or None",
+    }
     _paper: ClassVar[dict[str, Any]] = PAPER
 
     encoder_: ClassVar[FloatArray]
@@ -171,7 +176,8 @@ class Autoencoder(Recommender):
         ModelFileError
             If ``resume`` is no checkpoint, is damaged, or belongs to another model, other data or another version.
         """
-        path, earlier = (None if path is None else Path(path) for path in (checkpoint, resume))
+        # callbacks may change the current folder
+        path, earlier = (None if path is None else Path(path).absolute() for path in (checkpoint, resume))
         return self._run_fit(
             user_items, validation, callbacks, show_progress,
             checkpoint=_checkpoint.Checkpoint(path, earlier, user_items) if path or earlier else None,

@@ -35,10 +35,11 @@ class Recommender(NamedAnswers):
 
     The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an
     ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its arrays in ``_fit``.
-    The names in ``_arrays`` are the fitted arrays that a model file keeps.
+    ``_arrays`` has the fitted arrays that a model file keeps, with their types and shapes as words: n items, m users,
+    any other letter for what is the same wherever it stands, and "k+" for k or k + 1.
     """
 
-    _arrays: ClassVar[tuple[str, ...]] = ()
+    _arrays: ClassVar[dict[str, str]] = {}
 
     history_: list[dict[str, Any]]
     threshold_: float | None  # the rating from which on the command line counted one as positive

@@ -45,7 +45,7 @@ class EASE(Recommender):
     >>> model = far.EASE(regularization=100).fit(few)
     """
 
-    _arrays: ClassVar[tuple[str, ...]] = ("item_weights_",)
+    _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
 
     item_weights_: FloatArray
 

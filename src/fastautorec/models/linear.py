@@ -38,7 +38,7 @@ class Popularity(Recommender):
     >>> model = far.Popularity().fit(far.datasets.load_example())
     """
 
-    _arrays: ClassVar[tuple[str, ...]] = ("popularity_",)
+    _arrays: ClassVar[dict[str, str]] = {"popularity_": "float32 n 1"}
 
     popularity_: FloatArray
 
@@ -75,7 +75,11 @@ class LinearModel(Recommender):
         Prediction head D.
     """
 
-    _arrays: ClassVar[tuple[str, ...]] = ("encoder_", "encoder_bias_", "decoder_")
+    _arrays: ClassVar[dict[str, str]] = {
+        "encoder_": "float32 n k",
+        "encoder_bias_": "float32 k or None",
+        "decoder_": "float32 n k",
+    }
 
     factors: int
     encoder_: FloatArray

@@ -175,7 +175,7 @@ class _Search:
     def open(self, storage: str | PathLike[str] | None, name: str, pruner: Any) -> None:
         """Make the study, or open the one in the file."""
         optuna = self._optuna
-        path = None if storage is None else Path(storage)
+        path = None if storage is None else Path(storage).absolute()  # a callback may change the current folder
         journal = None if path is None else open_journal(path, optuna)
         with _quiet(optuna):
             self._study = optuna.create_study(
