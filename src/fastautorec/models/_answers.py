@@ -29,6 +29,7 @@ from fastautorec.data import split
 from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
+from fastautorec.models._dial import dialled
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -64,6 +65,7 @@ class Answering(ABC):
         filter_already_liked_items: bool = True,
         filter_items: Any = None,
         items: Any = None,
+        popularity_discount: float | None = None,
     ) -> tuple[IdArray, FloatArray]:
         """Return the best items for histories; new users need no retraining.
 
@@ -83,6 +85,11 @@ class Answering(ABC):
             Items that must not be listed.
         items : int array, optional
             Choose among these items only.
+        popularity_discount : float, optional
+            γ in place of the one that the model was fitted with, for models that have one (the AutoRec family): a
+            larger γ lists rarer items. Scores are multiplied by pop^(γ₀ − γ), so lists and scores are those of a model
+            refitted with γ, to float32 rounding, as long as validation data would choose the same penalty and epochs.
+            `fastautorec.evaluation.popularity_tradeoff` measures what it costs.
 
         Returns
         -------
@@ -105,6 +112,17 @@ class Answering(ABC):
         some 5e-7 of its size, except for `EASE` and `Popularity`: up to eight histories, also the last few of a long
         call, are multiplied by a kernel that reads the items' vectors once and adds up in another order than BLAS. With
         the bits of BLAS a request for one would take 1.2 to 2.6 times as long. Calls of up to eight agree to the bit.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> model = far.NCEAutoRec(factors=64).fit(packages)
+        >>> model.item_names(model.recommend(packages.user_items[:1], N=2)[0]).tolist()
+        [['libjpeg62-turbo', 'libgl1']]
+        >>> rarer, _ = model.recommend(packages.user_items[:1], N=2, popularity_discount=0.8)
+        >>> model.item_names(rarer).tolist()
+        [['libjpeg62-turbo', 'libtiff6']]
         """
         model = self._as_fitted()
         history = model._check_history(user_items)
@@ -114,7 +132,8 @@ class Answering(ABC):
         backend = model._backend()
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
-            ids, scores = lists_of(model._scorer(), backend, history, n_top, known, allowed, on_device)
+            scorer = model._scorer() if popularity_discount is None else dialled(model, backend, [popularity_discount])
+            ids, scores = lists_of(scorer, backend, history, n_top, known, allowed, on_device)
             best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
             rows = strangers(model, history, np.flatnonzero(best == 0))
             if len(rows):

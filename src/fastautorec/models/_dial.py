@@ -1,0 +1,47 @@
+"""Another popularity discount for a fitted model: its scores times pop^(γ₀ − γ), which a fit with γ would give too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastautorec._checks import check_real
+from fastautorec._compute.protocol import Backend
+from fastautorec._compute.scaled import ScaledScorer
+from fastautorec._compute.top_lists import Scorer
+from fastautorec._training.fit import discount
+
+if TYPE_CHECKING:
+    from fastautorec.models._answers import Answering
+
+DISCOUNT = "popularity_discount"
+
+
+def fitted_discount(model: Answering) -> float:
+    """Return the discount γ₀ that a model was fitted with; raise ValueError where the model has none."""
+    if DISCOUNT not in model.fitted_params_:
+        raise ValueError(
+            f"`{DISCOUNT}` must be left out for {type(model).__name__}, whose scores have none; models of the AutoRec "
+            "family, such as NCEAutoRec, have one"
+        )
+    return float(model.fitted_params_[DISCOUNT])
+
+
+def dialled(model: Answering, backend: Backend, discounts: Sequence[float]) -> Scorer:
+    """Return the scorer of a fitted model with other discounts, as `ScaledScorer` numbers them.
+
+    With the model's own one alone it is the model's own scorer, to the bit.
+    """
+    own = fitted_discount(model)
+    given = [check_real(DISCOUNT, value) for value in discounts]
+    if given == [own]:
+        return model._scorer()
+    counts = model.item_counts_
+    assert counts is not None  # every version has kept those of the models that have a discount
+    for value in given:
+        discount(counts, value)  # refuses what a fit would refuse; below, exponents are up to twice as large
+    popularity = np.maximum(counts, 1).astype(np.float64)
+    factors = np.stack([popularity ** (own - value) for value in given]).astype(np.float32)
+    return ScaledScorer(model._scorer(), backend.to_device(factors))
