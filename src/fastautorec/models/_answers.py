@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from fastautorec.data import split
 from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
-from fastautorec.models._dial import dialled
+from fastautorec.models._dial import dialled, fitted_discount
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -132,7 +133,7 @@ class Answering(ABC):
         backend = model._backend()
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
-            scorer = model._scorer() if popularity_discount is None else dialled(model, backend, [popularity_discount])
+            scorer = model._scorer() if popularity_discount is None else model._dialled(backend, [popularity_discount])
             ids, scores = lists_of(scorer, backend, history, n_top, known, allowed, on_device)
             best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
             rows = strangers(model, history, np.flatnonzero(best == 0))
@@ -259,6 +260,14 @@ class Answering(ABC):
     @abstractmethod
     def _scorer(self) -> Scorer:
         """Return what scores histories."""
+
+    def _dialled(self, backend: Backend, discounts: Sequence[float]) -> Scorer:
+        """Return the scorer with other popularity discounts; raise ValueError where the model has none."""
+        return dialled(self, backend, discounts)
+
+    def _discount(self) -> float:
+        """Return the popularity discount that the scores have; raise ValueError where the model has none."""
+        return fitted_discount(self)
 
     @abstractmethod
     def _item_vectors(self) -> FloatArray:
