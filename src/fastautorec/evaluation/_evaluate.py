@@ -11,10 +11,9 @@ from scipy import sparse
 
 from fastautorec._checks import MAX_ITEMS, Default, check_choice, check_cutoffs, fitting
 from fastautorec._compute import get_backend
-from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
-from fastautorec._compute.scaled import repeated
 from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
 from fastautorec.data import _identity as identity
 from fastautorec.data._splits import who_has_enough
@@ -37,7 +36,7 @@ class Model(Knowing, Protocol):
     def _check_history(self, user_items: Any, name: str) -> Csr: ...
     def _scorer(self) -> Scorer: ...
     def _backend(self) -> Backend: ...
-    def _dialled(self, backend: Backend, discounts: Sequence[float]) -> Scorer: ...
+    def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray: ...
 
 
 def evaluate(
@@ -202,7 +201,7 @@ class Task:
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
         """Take the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order.
 
-        Where users have several lists, that of copy c of user u has place u · copies + c.
+        Where users have several lists, there are the first ones of all of these users, then the second ones, and so on.
         """
         raise NotImplementedError
 
@@ -221,7 +220,8 @@ def walk(
 ) -> AnyTask:
     """Make a task of a model's lists for every user of ``train``, hand it all of them and return it.
 
-    With ``discounts`` each user has a list for each of them, one after the other, from scores that are made once.
+    With ``discounts`` users have a list for each of them, from scores that are made once; where a user's history says
+    nothing, the one list of popular items.
     """
     if isinstance(model, type) or not hasattr(model, "_check_history"):
         raise TypeError(
@@ -234,7 +234,7 @@ def walk(
     histories = identity.in_order_of(train, item_ids)
     with backend.active():
         seen = model._check_history(histories, "train").to_host()
-        scorer = model._dialled(backend, discounts) if discounts else model._scorer()
+        factors = model._factors(backend, discounts) if discounts else None
     cutoffs = _check_options(k, definition, seen.n_cols)
     ordered = histories is not train  # the report is about the columns of `train` all the same
     columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
@@ -247,30 +247,31 @@ def walk(
 
     # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
     order = np.argsort(-task.n_test_items, kind="stable")
-    rows, lengths, copies = task.users[order], task.list_lengths()[order], max(len(discounts), 1)
+    rows, lengths = task.users[order], task.list_lengths()[order]
 
-    def measure(scorer: Scorer, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def measure(
+        scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None
+    ) -> npt.NDArray[np.int64]:
         """Measure the lists of some users, and return the places of those whose best score is 0."""
-        history, wanted = (repeated(matrix, rows[places], copies) for matrix in (seen, task.test))
+        history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
         unsure = [places[:0]]
 
         def n_top(start: int, stop: int) -> int:
-            return int(lengths[places[start // copies]])
+            return int(lengths[places[start]])
 
         def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-            number, copy = np.divmod(np.arange(start, stop), copies)
-            whose = places[number]
-            unsure.append(whose[backend.to_host(scores[:, 0]) == 0])
+            whose = places[start:stop]
+            unsure.append(whose[backend.to_host(scores[: stop - start, 0]) == 0])
             ids = backend.to_host(ids)
             if columns is not None:
                 ids = np.where(ids < 0, ids, columns[ids])
-            task.measure(order[whose] * copies + copy, ids, wanted.rows(start, stop), num_threads=1)
+            task.measure(order[whose], ids, wanted.rows(start, stop), num_threads=1)
 
-        top_lists(backend, scorer, history, n_top, history, take)
-        return np.unique(np.concatenate(unsure))
+        top_lists(backend, scorer, history, n_top, history, take, factors)
+        return np.sort(np.concatenate(unsure))
 
     with backend.active():
-        unsure = measure(scorer, np.arange(len(rows)))
+        unsure = measure(model._scorer(), np.arange(len(rows)), factors)
         silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
         if silent.any():
             measure(popularity_scorer(model, backend), unsure[silent])

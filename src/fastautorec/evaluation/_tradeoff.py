@@ -194,7 +194,8 @@ def popularity_tradeoff(
     fitted = model._as_fitted()._discount()
     chosen = sorted({*given, fitted})
     task = walk(model, train, validation, k, "standard", partial(_Lists, len(chosen)), chosen)
-    ndcg, popularity = (_metrics(name, values) for name, values in task.per_user())
+    ndcg = _metrics(f"NDCG@{task.cutoffs[-1]}", task.ndcg)
+    popularity = _metrics(f"Popularity@{task.head}", task.popularity)
     base = ndcg[chosen.index(fitted)]
     losses = np.array([_loss(base, metric) for metric in ndcg])
     return PopularityTradeoff(
@@ -221,27 +222,21 @@ class _Lists(Task):
         super().__init__(*given)
         self.head = min(HEAD, self.cutoffs[-1])
         self.listed = np.zeros((copies, self.train.n_cols), np.int64)
-        self._ndcg, self._popularity = np.empty((2, len(self.users) * copies))
+        self.ndcg, self.popularity = np.empty((2, copies, len(self.users)))
         self._counts = np.append(self.backend.count_items(self.train), 0)  # -1 is its last cell
         self._adding = Lock()
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
-        backend, copies = self.backend.with_threads(num_threads), len(self.listed)
-        metrics = backend.ranking_metrics(ids, test, self.cutoffs, self.definition)
-        self._ndcg[places] = metrics[:, 1]
-        heads = ids[:, : self.head]
-        there = heads >= 0
-        with np.errstate(invalid="ignore"):  # 0 / 0 of an empty list
-            self._popularity[places] = self._counts[heads].sum(axis=1) / there.sum(axis=1)
-        cells = (heads + (places % copies)[:, None] * self.train.n_cols)[there]
-        with self._adding:
-            np.add.at(self.listed.reshape(-1), cells, 1)
-
-    def per_user(self) -> list[tuple[str, RealArray]]:
-        """Return names and values (copies, n_users)."""
-        named = {f"NDCG@{self.cutoffs[-1]}": self._ndcg, f"Popularity@{self.head}": self._popularity}
-        copies = len(self.listed)
-        return [(name, np.ascontiguousarray(values.reshape(-1, copies).T)) for name, values in named.items()]
+        backend, shape = self.backend.with_threads(num_threads), (len(places), ids.shape[1])
+        lists = np.broadcast_to(ids.reshape(-1, *shape), (len(self.listed), *shape))  # or one for all discounts
+        for copy, own in enumerate(lists):
+            self.ndcg[copy, places] = backend.ranking_metrics(own, test, self.cutoffs, self.definition)[:, 1]
+            heads = own[:, : self.head]
+            there = heads >= 0
+            with np.errstate(invalid="ignore"):  # 0 / 0 of an empty list
+                self.popularity[copy, places] = self._counts[heads].sum(axis=1) / there.sum(axis=1)
+            with self._adding:
+                np.add.at(self.listed[copy], heads[there], 1)
 
 
 def _metrics(name: str, values: RealArray) -> tuple[Metric, ...]:

@@ -14,6 +14,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
+from fastautorec._compute.scaled import ScaledScorer
 from fastautorec._compute.top_lists import (
     DotScorer,
     Lists,
@@ -30,7 +31,7 @@ from fastautorec.data import split
 from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
-from fastautorec.models._dial import dialled, fitted_discount
+from fastautorec.models._dial import factors, fitted_discount
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -133,7 +134,9 @@ class Answering(ABC):
         backend = model._backend()
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
-            scorer = model._scorer() if popularity_discount is None else model._dialled(backend, [popularity_discount])
+            scorer: Scorer = model._scorer()
+            if popularity_discount is not None:
+                scorer = ScaledScorer(scorer, model._factors(backend, [popularity_discount])[0])
             ids, scores = lists_of(scorer, backend, history, n_top, known, allowed, on_device)
             best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
             rows = strangers(model, history, np.flatnonzero(best == 0))
@@ -261,9 +264,9 @@ class Answering(ABC):
     def _scorer(self) -> Scorer:
         """Return what scores histories."""
 
-    def _dialled(self, backend: Backend, discounts: Sequence[float]) -> Scorer:
-        """Return the scorer with other popularity discounts; raise ValueError where the model has none."""
-        return dialled(self, backend, discounts)
+    def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray:
+        """Return what scores are multiplied by for other popularity discounts; raise ValueError where there is none."""
+        return factors(self, backend, discounts)
 
     def _discount(self) -> float:
         """Return the popularity discount that the scores have; raise ValueError where the model has none."""

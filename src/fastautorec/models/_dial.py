@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastautorec._checks import check_real
-from fastautorec._compute.protocol import Backend
-from fastautorec._compute.scaled import ScaledScorer
-from fastautorec._compute.top_lists import Scorer
+from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._training.fit import discount
 
 if TYPE_CHECKING:
@@ -29,19 +27,16 @@ def fitted_discount(model: Answering) -> float:
     return float(model.fitted_params_[DISCOUNT])
 
 
-def dialled(model: Answering, backend: Backend, discounts: Sequence[float]) -> Scorer:
-    """Return the scorer of a fitted model with other discounts, as `ScaledScorer` numbers them.
+def factors(model: Answering, backend: Backend, discounts: Sequence[float]) -> FloatArray:
+    """Return what the scores of a fitted model are multiplied by for other discounts, (n_discounts, n).
 
-    With the model's own one alone it is the model's own scorer, to the bit.
+    For the model's own one it is 1, which changes no bit.
     """
     own = fitted_discount(model)
     given = [check_real(DISCOUNT, value) for value in discounts]
-    if given == [own]:
-        return model._scorer()
     counts = model.item_counts_
     assert counts is not None  # every version has kept those of the models that have a discount
     for value in given:
         discount(counts, value)  # refuses what a fit would refuse; below, exponents are up to twice as large
     popularity = np.maximum(counts, 1).astype(np.float64)
-    factors = np.stack([popularity ** (own - value) for value in given]).astype(np.float32)
-    return ScaledScorer(model._scorer(), backend.to_device(factors))
+    return backend.to_device(np.stack([popularity ** (own - value) for value in given]).astype(np.float32))
