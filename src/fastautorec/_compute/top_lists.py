@@ -44,17 +44,17 @@ class DotScorer:
 
     def __init__(self, hidden: Callable[[Backend, Csr], FloatArray], decoder: FloatArray) -> None:
         self.prepare = hidden
-        self._decoder = decoder
+        self.decoder = decoder
 
     @property
     def n_items(self) -> int:
-        return len(self._decoder)
+        return len(self.decoder)
 
     def take(self, items: IdArray) -> DotScorer:
-        return DotScorer(self.prepare, self._decoder[items])
+        return DotScorer(self.prepare, self.decoder[items])
 
     def score(self, backend: Backend, prepared: FloatArray, users: slice, items: slice, out: FloatArray) -> None:
-        backend.matmul(prepared[users], self._decoder[items].T, out)
+        backend.matmul(prepared[users], self.decoder[items].T, out)
 
 
 class MaskedScorer:

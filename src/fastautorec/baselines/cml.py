@@ -22,6 +22,7 @@ class FittedCML(UserModel):
     """Fitted attributes, apart from the parameters that a dataclass collects."""
 
     _arrays: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
+    _unexplained: ClassVar[str] = "its scores come from the point of a training user, not from the items of a history"
 
     user_factors_: FloatArray
     item_factors_: FloatArray

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastautorec._checks import check_real
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._training.fit import discount
+from fastautorec._training.fit import check_discount, powers
 
 if TYPE_CHECKING:
     from fastautorec.models._answers import Answering
@@ -37,6 +37,5 @@ def factors(model: Answering, backend: Backend, discounts: Sequence[float]) -> F
     counts = model.item_counts_
     assert counts is not None  # every version has kept those of the models that have a discount
     for value in given:
-        discount(counts, value)  # refuses what a fit would refuse; below, exponents are up to twice as large
-    popularity = np.maximum(counts, 1).astype(np.float64)
-    return backend.to_device(np.stack([popularity ** (own - value) for value in given]).astype(np.float32))
+        check_discount(counts, value)  # what a fit would refuse; below, exponents are up to twice as large
+    return backend.to_device(np.stack([powers(counts, own - value) for value in given]))
