@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from autoencoders import TRAIN, make
+from cuda_emulation import EmulatedCsr, EmulatedDevice
 from devices import host
 from lanes import marked
 from scipy import sparse
@@ -199,6 +200,14 @@ def test_threads_and_blocks_change_no_reason(monkeypatch: pytest.MonkeyPatch) ->
     again = model.set_params(num_threads=3).explain(TRAIN, ITEMS)
     np.testing.assert_array_equal(again.because, expected.because)
     np.testing.assert_allclose(again.contributions, expected.contributions, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["EASE", "NCEAutoRec"])
+def test_histories_of_a_device(emulation: EmulatedDevice, name: str) -> None:
+    model = LINEAR[name](device="cuda").fit(TRAIN)
+    there, here = (model.explain(matrix, ITEMS) for matrix in (EmulatedCsr.of(emulation, TRAIN), TRAIN))
+    np.testing.assert_array_equal(there.because, here.because)
+    np.testing.assert_array_equal(there.contributions, here.contributions)
 
 
 def test_equal_contributions_are_named_by_ascending_id() -> None:
