@@ -141,8 +141,8 @@ def popularity_tradeoff(
     """Evaluate a fitted model with other popularity discounts: what they cost in NDCG, and give in variety.
 
     The lists of a discount are those of ``recommend(..., popularity_discount=)``. Every tile of scores is made once and
-    cut to lists for each discount: ten of them take the time of less than three evaluations of a model with 300 factors,
-    and of some five with 64, where the scores are a smaller part of the work.
+    cut to lists for each discount: ten of them take less time than three evaluations of a model with 300 factors, and
+    that of some five with 64, where scores are a smaller part of the work.
 
     Parameters
     ----------
