@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from contract_answers import AnswersContract
 from scipy import sparse
 
 import fastautorec as far
@@ -44,7 +45,7 @@ def without_items(matrix: sparse.csr_matrix, items: list[int]) -> sparse.csr_mat
     return sparse.csr_matrix(dense)
 
 
-class ModelContract:
+class ModelContract(AnswersContract):
     """Subclass with `make`, which returns an unfitted model small enough for 120 users and 60 items."""
 
     def make(self, **params: Any) -> Any:
@@ -390,6 +391,9 @@ class ModelContract:
             lambda: model.recommend(train),
             lambda: model.predict(train),
             lambda: model.similar_items(0),
+            lambda: model.explain(train, 0),
+            lambda: model.recommend(train, popularity_discount=0.5),
+            lambda: far.evaluation.popularity_tradeoff(model, train, train, [0.5]),
             lambda: model.save(tmp_path / "x.npz"),
             lambda: far.evaluate(model, train, train),
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+import fastautorec as far
 from fastautorec import plots
 from fastautorec.evaluation import (
     by_history_length,
@@ -15,6 +16,7 @@ from fastautorec.evaluation import (
     metric_at_k,
     parameter_effect,
     popularity_distribution,
+    popularity_tradeoff,
 )
 
 
@@ -39,11 +41,17 @@ def make_effect(values, series=("A", "B")):
     return parameter_effect({name: dict.fromkeys(values, REPORTS[name]) for name in series}, "N")
 
 
+def make_tradeoff():
+    train, test = far.split(far.datasets.synthetic(80, 40, 1200, random_state=1), (0.7, 0.3), by="random")
+    return popularity_tradeoff(far.NCEAutoRec(factors=8).fit(train), train, test, [-0.2, 0, 0.4, 0.8], k=20)
+
+
 REPORTS = make_reports()
 PAIR = compare_users(*REPORTS.values(), names=("A", "B"))
 HISTORIES = {"NS": {"joint": make_history(0), "full": make_history(1)}, "NCE": {"joint": make_history(2)}}
 DRAW = {
     "popularity": lambda **o: plots.popularity(popularity_distribution(REPORTS), **o),
+    "tradeoff": lambda **o: plots.popularity_tradeoff(make_tradeoff(), **o),
     "users": lambda **o: plots.user_comparison(PAIR, **o),
     "three pairs of users": lambda **o: plots.user_comparison([PAIR] * 3, **o),
     "history": lambda **o: plots.history_length(by_history_length(REPORTS), **o),

@@ -16,6 +16,7 @@ TILES_PREPARED = 32  # hidden units are made for so many tiles at once
 FEW_USERS = 8  # are scored sooner than handed to a thread; threads share out the items inside the operations
 WIDE_TILE = 1 << 17  # items of a tile for so few users
 TASKS_OF_A_THREAD = 4  # at least, where there are so many tiles: so that no thread waits long for the last one
+SCALED_PARTS = 8  # of a tile are scaled one after the other
 COPYING = 16  # users whose scores for an item take as long as copying what the item is scored by
 
 Lists = tuple[IdArray, FloatArray]
@@ -43,17 +44,17 @@ class DotScorer:
 
     def __init__(self, hidden: Callable[[Backend, Csr], FloatArray], decoder: FloatArray) -> None:
         self.prepare = hidden
-        self._decoder = decoder
+        self.decoder = decoder
 
     @property
     def n_items(self) -> int:
-        return len(self._decoder)
+        return len(self.decoder)
 
     def take(self, items: IdArray) -> DotScorer:
-        return DotScorer(self.prepare, self._decoder[items])
+        return DotScorer(self.prepare, self.decoder[items])
 
     def score(self, backend: Backend, prepared: FloatArray, users: slice, items: slice, out: FloatArray) -> None:
-        backend.matmul(prepared[users], self._decoder[items].T, out)
+        backend.matmul(prepared[users], self.decoder[items].T, out)
 
 
 class MaskedScorer:
@@ -99,6 +100,7 @@ def top_lists(
     n_top: Callable[[int, int], int],
     exclude: Csr | LazyRows | None,
     consume: Callable[[int, int, IdArray, FloatArray], None],
+    factors: FloatArray | None = None,
 ) -> None:
     """Hand the best items of every block of users to ``consume(start, stop, ids, scores)``, blocks in any order.
 
@@ -115,11 +117,14 @@ def top_lists(
         Items that must not be listed.
     consume : callable
         Runs in any thread and may write only to its own rows.
+    factors : float32 (G, scorer.n_items), optional
+        Then users have G lists, of their scores times each row of factors; scores are made once. The arrays that
+        ``consume`` gets have the first lists of all users, then the second ones, and so on.
     """
     total = history.shape[0]
     users, items = tile_shape(backend.score_tiles, total, scorer.n_items)
     few = total <= FEW_USERS
-    selector = _Selector(backend if few else backend.with_threads(1), scorer)
+    selector = _Selector(backend if few else backend.with_threads(1), scorer, factors)
 
     def group(begin: int, end: int) -> None:
         known = _on_device(backend, history, begin, end)
@@ -182,23 +187,59 @@ def _on_device(backend: Backend, matrix: Csr | LazyRows, start: int, stop: int) 
 class _Selector:
     """Scores tiles one after the other and keeps the best items, in any number of threads at the same time."""
 
-    def __init__(self, backend: Backend, scorer: Scorer) -> None:
-        self.backend, self._scorer = backend, scorer
+    def __init__(self, backend: Backend, scorer: Scorer, factors: FloatArray | None) -> None:
+        self.backend, self._scorer, self._factors = backend, scorer, factors
         self._free: list[FloatArray] = []  # tiles for reuse, one for each thread: fresh memory costs as much as filling
 
     def best(self, prepared: Any, exclude: Csr | None, rows: slice, tiles: range, length: int) -> Lists:
         """Return lists for some rows of the prepared users and of ``exclude``; a tile starts at each of ``tiles``."""
         users = rows.stop - rows.start
         left_out = None if exclude is None else exclude.rows(rows.start, rows.stop)
-        best, buffer = None, self._buffer(users * tiles.step)
+        size, rows_scaled = users * tiles.step, self._rows_scaled(users, tiles.step)
+        best, buffer = None, self._buffer(size + rows_scaled * tiles.step)
         for first in tiles:
             last = min(first + tiles.step, tiles.stop)
             scores = buffer[: users * (last - first)].reshape(users, last - first)
             self._scorer.score(self.backend, prepared, rows, slice(first, last), scores)
-            best = self.backend.top_items(scores, length, left_out, first, best)
+            if self._factors is None:
+                best = self.backend.top_items(scores, length, left_out, first, best)
+            else:
+                best = self._best_of_each(scores, buffer[size:], rows_scaled, length, left_out, first, best)
         self._free.append(buffer)
         assert best is not None  # a matrix has at least one column
         return best
+
+    def _rows_scaled(self, users: int, width: int) -> int:
+        """Return how many rows of a tile are scaled at once, so that their scaled scores stay in a near cache."""
+        if self._factors is None:
+            return 0
+        return min(max(self.backend.score_tiles.size // SCALED_PARTS // (4 * max(width, 1)), 1), users)
+
+    def _best_of_each(
+        self,
+        scores: FloatArray,
+        buffer: FloatArray,
+        rows: int,
+        length: int,
+        exclude: Csr | None,
+        first: int,
+        best: Lists | None,
+    ) -> Lists:
+        """Return the lists by each row of factors, copy by copy; so many rows at a time are scaled in the buffer."""
+        assert self._factors is not None
+        backend, (users, width), copies = self.backend, scores.shape, len(self._factors)
+        factors = self._factors[:, first : first + width]
+        found = best or (backend.new((copies * users, length), np.int32), backend.empty(copies * users, length))
+        for start in range(0, users, rows):
+            stop = min(start + rows, users)
+            scaled = buffer[: (stop - start) * width].reshape(stop - start, width)
+            left_out = None if exclude is None else exclude.rows(start, stop)
+            for copy in range(copies):
+                own = slice(copy * users + start, copy * users + stop)
+                np.multiply(scores[start:stop], factors[copy], out=scaled)
+                earlier = None if best is None else (found[0][own], found[1][own])
+                found[0][own], found[1][own] = backend.top_items(scaled, length, left_out, first, earlier)
+        return found
 
     def _buffer(self, size: int) -> FloatArray:
         try:

@@ -173,7 +173,7 @@ class AutoencoderFit:
         for loss in losses.values():
             loss.check(run.train)
         self.losses = {name: loss.on(run.backend) for name, loss in losses.items()}
-        discount(self._counts, options.popularity_discount)  # refuses what the scores would not be numbers with
+        check_discount(self._counts, options.popularity_discount)
         self.penalties: list[float] = []
         self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
 
@@ -311,12 +311,26 @@ class AutoencoderFit:
         return self._metric(self.fitted(EMBEDDING))
 
 
-def discount(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
-    """Return pop^(−exponent) as a column; raise ValueError where scores times that would not be float32."""
+def check_discount(counts: npt.NDArray[np.int64], exponent: float) -> None:
+    """Raise ValueError where scores times pop^(−exponent) would not be float32."""
     most = max(int(counts.max(initial=1)), 1)
     if abs(exponent) * math.log10(most) > MAX_DISCOUNT:
         raise ValueError(
             f"`popularity_discount` must keep pop^(−γ) between 1e-{MAX_DISCOUNT} and 1e{MAX_DISCOUNT}, which is |γ| ≤ "
             f"{MAX_DISCOUNT / math.log10(most):.3g} for the {most} users of the most popular item, got {exponent:g}"
         )
-    return (np.maximum(counts, 1).astype(np.float64) ** -exponent).astype(np.float32)[:, None]
+
+
+def powers(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
+    """Return pop^exponent, float32; an item that nobody has counts as one that somebody has."""
+    most = int(counts.max(initial=1))
+    few = most < len(counts)  # then many items are as popular as others
+    popularity = np.maximum(np.arange(most + 1) if few else counts, 1).astype(np.float64)
+    values: FloatArray = (popularity**exponent).astype(np.float32)
+    return values[counts] if few else values
+
+
+def discount(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
+    """Return pop^(−exponent) as a column; raise ValueError where scores times that would not be float32."""
+    check_discount(counts, exponent)
+    return powers(counts, -exponent)[:, None]

@@ -156,6 +156,11 @@ class BPR(ImplicitModel):
             "history_users_": rows,
         }
 
+    _unexplained: ClassVar[str] = (
+        "the vector of a training user was learned with the user and is no function of the items; without one of them "
+        "the history would get an estimate, another kind of vector"
+    )
+
     def _scorer(self) -> DotScorer:
         return DotScorer(self._user_vectors, self.item_factors_)
 

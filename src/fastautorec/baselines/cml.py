@@ -22,6 +22,7 @@ class FittedCML(UserModel):
     """Fitted attributes, apart from the parameters that a dataclass collects."""
 
     _arrays: ClassVar[dict[str, str]] = {"user_factors_": "float32 m k", "item_factors_": "float32 n k"}
+    _unexplained: ClassVar[str] = "its scores come from the point of a training user, not from the items of a history"
 
     user_factors_: FloatArray
     item_factors_: FloatArray

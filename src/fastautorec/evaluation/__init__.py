@@ -21,6 +21,8 @@ counted in the report. Equal scores rank by item id, ascending, on every device.
 Rows and columns of ``test`` are those of ``train``: where both have ids of users or items, the same ones in another
 order are put in order, and others are refused; ``far.align`` brings a ready-made split to one numbering.
 
+``popularity_tradeoff`` turns the popularity discount of a fitted model and measures what that costs and gives.
+
 A report keeps the ranks of the test items and the heads of the lists. ``Report.at`` and the analyses, from
 ``popularity_distribution`` to ``convergence``, need nothing else: no model is asked again. ``fastautorec.plots`` draws
 what they return.
@@ -35,6 +37,7 @@ from fastautorec.evaluation._pairs import UserComparison, compare_users
 from fastautorec.evaluation._popularity import PopularityDistribution, popularity_distribution
 from fastautorec.evaluation._ranks import Ranks
 from fastautorec.evaluation._report import Metric, Report
+from fastautorec.evaluation._tradeoff import PopularityTradeoff, popularity_tradeoff
 
 __all__ = [
     "Comparison",
@@ -48,6 +51,7 @@ __all__ = [
     "MetricAtK",
     "PopularityBuckets",
     "PopularityDistribution",
+    "PopularityTradeoff",
     "Ranks",
     "Report",
     "UserComparison",
@@ -62,4 +66,5 @@ __all__ = [
     "metric_at_k",
     "parameter_effect",
     "popularity_distribution",
+    "popularity_tradeoff",
 ]

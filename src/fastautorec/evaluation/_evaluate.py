@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdAr
 from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
 from fastautorec.data import _identity as identity
 from fastautorec.data._splits import who_has_enough
-from fastautorec.evaluation._ranks import RankRecorder
+from fastautorec.evaluation._ranks import RankRecorder, counted_places
 from fastautorec.evaluation._report import Report
 
 DEFAULT_K = (Default(5), Default(10), Default(20), Default(50))
@@ -28,15 +29,18 @@ def default_k(n_items: int) -> tuple[int, ...]:
     return fitting(DEFAULT_K, n_items)
 
 
-class _Model(Knowing, Protocol):
-    def _as_fitted(self) -> _Model: ...
+class Model(Knowing, Protocol):
+    """What `evaluate` asks of a model; other discounts only where it has one."""
+
+    def _as_fitted(self) -> Model: ...
     def _check_history(self, user_items: Any, name: str) -> Csr: ...
     def _scorer(self) -> Scorer: ...
     def _backend(self) -> Backend: ...
+    def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray: ...
 
 
 def evaluate(
-    model: _Model,
+    model: Model,
     train: Any,
     test: Any,
     k: int | tuple[int, ...] = DEFAULT_K,
@@ -81,56 +85,8 @@ def evaluate(
     >>> 0 < report["NDCG"].mean < 1
     True
     """
-    if isinstance(model, type) or not hasattr(model, "_check_history"):
-        raise TypeError(
-            f"`model` must be a fitted recommender of this library, got {_kind(model)}; "
-            "for lists of another library use evaluate_ranking(item_ids, train, test)"
-        )
-    model = model._as_fitted()
-    backend = model._backend()
-    item_ids: Any = getattr(model, "item_ids_", None)
-    histories = identity.in_order_of(train, item_ids)
-    with backend.active():
-        seen = model._check_history(histories, "train").to_host()
-    cutoffs = _check_options(k, definition, seen.n_cols)
-    ordered = histories is not train  # the report is about the columns of `train` all the same
-    columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
-    own = check_user_items("train", train) if ordered else seen
-    test = identity.aligned("test", test, "train", train)
-    if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
-        test = identity.in_order_of(test, item_ids)
-        identity.check_items("test", test, item_ids)
-    task = _Task(backend.host, own, test, cutoffs, definition, identity.own_ids(train, identity.USERS))
-
-    # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
-    order = np.argsort(-task.n_test_items, kind="stable")
-    rows = task.users[order]
-    lengths = np.maximum(task.n_test_items[order], cutoffs[-1]) if definition == "standard" else None
-
-    def measure(scorer: Scorer, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Measure the lists of some users, and return the places of those whose best score is 0."""
-        history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
-        unsure = [places[:0]]
-
-        def n_top(start: int, stop: int) -> int:
-            return cutoffs[-1] if lengths is None else int(lengths[places[start]])
-
-        def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-            unsure.append(places[start:stop][backend.to_host(scores[:, 0]) == 0])
-            ids = backend.to_host(ids)
-            if columns is not None:
-                ids = np.where(ids < 0, ids, columns[ids])
-            task.measure(order[places[start:stop]], ids, wanted.rows(start, stop), num_threads=1)
-
-        top_lists(backend, scorer, history, n_top, history, take)
-        return np.sort(np.concatenate(unsure))
-
-    with backend.active():
-        unsure = measure(model._scorer(), np.arange(len(rows)))
-        silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
-        if silent.any():
-            measure(popularity_scorer(model, backend), unsure[silent])
-    return task.report(_overlap_notes(task.train, task.test))
+    task = walk(model, train, test, k, definition, _Task)
+    return task.report(overlap_notes(task.train, task.test))
 
 
 def evaluate_ranking(
@@ -208,8 +164,8 @@ def evaluate_ranking(
     return task.report(notes)
 
 
-class _Task:
-    """Who is evaluated against what, and the figures as they come in."""
+class Task:
+    """Who is evaluated against what; a subclass takes the lists."""
 
     def __init__(
         self,
@@ -237,9 +193,102 @@ class _Task:
                 f"split(data). For ratios such as 0.8, 0.2 {who_has_enough(train.row_lengths() + n_test, (0.8, 0.2))}"
             )
         self.n_test_items = n_test[self.users]
-        self.names = metric_names(cutoffs, definition)
+
+    def list_lengths(self) -> IdArray:
+        """Return how long the list of each user has to be, int32 (n_users,)."""
+        return np.full(len(self.users), self.cutoffs[-1], np.int32)
+
+    def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
+        """Take the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order.
+
+        Where users have several lists, there are the first ones of all of these users, then the second ones, and so on.
+        """
+        raise NotImplementedError
+
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+def walk(
+    model: Model,
+    train: Any,
+    test: Any,
+    k: int | tuple[int, ...],
+    definition: str,
+    make_task: Callable[..., AnyTask],
+    discounts: Sequence[float] = (),
+) -> AnyTask:
+    """Make a task of a model's lists for every user of ``train``, hand it all of them and return it.
+
+    With ``discounts`` users have a list for each of them, from scores that are made once; where a user's history says
+    nothing, the one list of popular items.
+    """
+    if isinstance(model, type) or not hasattr(model, "_check_history"):
+        raise TypeError(
+            f"`model` must be a fitted recommender of this library, got {_kind(model)}; "
+            "for lists of another library use evaluate_ranking(item_ids, train, test)"
+        )
+    model = model._as_fitted()
+    backend = model._backend()
+    item_ids: Any = getattr(model, "item_ids_", None)
+    histories = identity.in_order_of(train, item_ids)
+    with backend.active():
+        seen = model._check_history(histories, "train").to_host()
+        factors = model._factors(backend, discounts) if discounts else None
+    cutoffs = _check_options(k, definition, seen.n_cols)
+    ordered = histories is not train  # the report is about the columns of `train` all the same
+    columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
+    own = check_user_items("train", train) if ordered else seen
+    test = identity.aligned("test", test, "train", train)
+    if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
+        test = identity.in_order_of(test, item_ids)
+        identity.check_items("test", test, item_ids)
+    task = make_task(backend.host, own, test, cutoffs, definition, identity.own_ids(train, identity.USERS))
+
+    # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
+    order = np.argsort(-task.n_test_items, kind="stable")
+    rows, lengths = task.users[order], task.list_lengths()[order]
+
+    def measure(
+        scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Measure the lists of some users, and return the places of those whose best score is 0."""
+        history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
+        unsure = [places[:0]]
+
+        def n_top(start: int, stop: int) -> int:
+            return int(lengths[places[start]])
+
+        def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
+            whose = places[start:stop]
+            unsure.append(whose[backend.to_host(scores[: stop - start, 0]) == 0])
+            ids = backend.to_host(ids)
+            if columns is not None:
+                ids = np.where(ids < 0, ids, columns[ids])
+            task.measure(order[whose], ids, wanted.rows(start, stop), num_threads=1)
+
+        top_lists(backend, scorer, history, n_top, history, take, factors)
+        return np.sort(np.concatenate(unsure))
+
+    with backend.active():
+        unsure = measure(model._scorer(), np.arange(len(rows)), factors)
+        silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
+        if silent.any():
+            measure(popularity_scorer(model, backend), unsure[silent])
+    return task
+
+
+class _Task(Task):
+    """The figures of a report as they come in."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.names = metric_names(self.cutoffs, self.definition)
         self.table = np.empty((len(self.names), len(self.users)))
-        self.recorder = RankRecorder(self.test.take_rows(self.users), cutoffs, definition)
+        self.recorder = RankRecorder(self.test.take_rows(self.users), self.cutoffs, self.definition)
+
+    def list_lengths(self) -> IdArray:
+        return counted_places(self.n_test_items, self.cutoffs, self.definition)
 
     def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
         """Record the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order."""
@@ -279,7 +328,7 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
     return int((backend.ranking_metrics(ids, items, (length,), "standard")[:, column] > 0).sum())
 
 
-def _overlap_notes(train: Csr, test: Csr) -> list[str]:
+def overlap_notes(train: Csr, test: Csr) -> list[str]:
     overlap = 0
     for rows in row_blocks(train.indptr + test.indptr, BLOCK_ENTRIES):
         overlap += _pattern(train.rows(*rows)).multiply(_pattern(test.rows(*rows))).nnz

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
+from fastautorec._compute.scaled import ScaledScorer
 from fastautorec._compute.top_lists import (
     DotScorer,
     Lists,
@@ -29,6 +31,7 @@ from fastautorec.data import split
 from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
+from fastautorec.models._dial import factors, fitted_discount
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -64,6 +67,7 @@ class Answering(ABC):
         filter_already_liked_items: bool = True,
         filter_items: Any = None,
         items: Any = None,
+        popularity_discount: float | None = None,
     ) -> tuple[IdArray, FloatArray]:
         """Return the best items for histories, by number; `recommend_table` takes and gives names.
 
@@ -85,6 +89,11 @@ class Answering(ABC):
             Items that must not be listed.
         items : int array, optional
             Choose among these items only.
+        popularity_discount : float, optional
+            γ in place of the one that the model was fitted with, for models that have one (the AutoRec family): a
+            larger γ lists rarer items. Scores are multiplied by pop^(γ₀ − γ), so lists and scores are those of a model
+            refitted with γ, to float32 rounding, as long as validation data would choose the same penalty and epochs.
+            `fastautorec.evaluation.popularity_tradeoff` measures what it costs.
 
         Returns
         -------
@@ -107,6 +116,17 @@ class Answering(ABC):
         some 5e-7 of its size, except for `EASE` and `Popularity`: up to eight histories, also the last few of a long
         call, are multiplied by a kernel that reads the items' vectors once and adds up in another order than BLAS. With
         the bits of BLAS a request for one would take 1.2 to 2.6 times as long. Calls of up to eight agree to the bit.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> model = far.NCEAutoRec(factors=64).fit(packages)
+        >>> model.item_names(model.recommend(packages.user_items[:1], N=2)[0]).tolist()
+        [['libjpeg62-turbo', 'libgl1']]
+        >>> rarer, _ = model.recommend(packages.user_items[:1], N=2, popularity_discount=0.8)
+        >>> model.item_names(rarer).tolist()
+        [['libjpeg62-turbo', 'libtiff6']]
         """
         model = self._as_fitted()
         history = model._check_history(user_items)
@@ -116,7 +136,10 @@ class Answering(ABC):
         backend = model._backend()
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
-            ids, scores = lists_of(model._scorer(), backend, history, n_top, known, allowed, on_device)
+            scorer: Scorer = model._scorer()
+            if popularity_discount is not None:
+                scorer = ScaledScorer(scorer, model._factors(backend, [popularity_discount])[0])
+            ids, scores = lists_of(scorer, backend, history, n_top, known, allowed, on_device)
             best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
             rows = strangers(model, history, np.flatnonzero(best == 0))
             if len(rows):
@@ -242,6 +265,14 @@ class Answering(ABC):
     @abstractmethod
     def _scorer(self) -> Scorer:
         """Return what scores histories."""
+
+    def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray:
+        """Return what scores are multiplied by for other popularity discounts; raise ValueError where there is none."""
+        return factors(self, backend, discounts)
+
+    def _discount(self) -> float:
+        """Return the popularity discount that the scores have; raise ValueError where the model has none."""
+        return fitted_discount(self)
 
     @abstractmethod
     def _item_vectors(self) -> FloatArray:

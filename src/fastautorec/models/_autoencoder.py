@@ -33,6 +33,7 @@ from fastautorec._training.epochs import MODES, SCHEDULES, Options
 from fastautorec._training.fit import Objective, fit_autoencoder, go_on
 from fastautorec._training.run import FitRun, ProgressBar, Seeds
 from fastautorec._training.validation import validation_metric
+from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, plan_of_training
 from fastautorec.models._recommender import Recommender
 
@@ -263,6 +264,9 @@ class Autoencoder(Recommender):
 
     def _scorer(self) -> DotScorer:
         return self._encoder().scorer(self.decoder_)
+
+    def _contributions(self) -> EncoderParts:
+        return EncoderParts(self._encoder(), self.decoder_)
 
     def _item_vectors(self) -> FloatArray:
         return self.encoder_

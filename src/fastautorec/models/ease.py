@@ -11,6 +11,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.threads import run_blocks, spd_inverse
 from fastautorec._training.run import FitRun
+from fastautorec.models._contributions import ItemItemParts
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
 
@@ -83,6 +84,9 @@ class EASE(Recommender):
 
     def _scorer(self) -> _ItemItemScorer:
         return _ItemItemScorer(self.item_weights_)
+
+    def _contributions(self) -> ItemItemParts:
+        return ItemItemParts(self.item_weights_)
 
     def _item_vectors(self) -> FloatArray:
         return self.item_weights_

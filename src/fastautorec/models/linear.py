@@ -15,6 +15,7 @@ from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun
 from fastautorec._training.validation import validation_metric
+from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
 from fastautorec.models._recommender import Recommender
 
@@ -39,6 +40,7 @@ class Popularity(Recommender):
     """
 
     _arrays: ClassVar[dict[str, str]] = {"popularity_": "float32 n 1"}
+    _unexplained: ClassVar[str] = "everybody gets the same scores, whatever the history"
 
     popularity_: FloatArray
 
@@ -105,6 +107,9 @@ class LinearModel(Recommender):
 
     def _scorer(self) -> DotScorer:
         return linear_encoder(self.encoder_).scorer(self.decoder_)
+
+    def _contributions(self) -> EncoderParts:
+        return EncoderParts(linear_encoder(self.encoder_), self.decoder_)
 
     def _item_vectors(self) -> FloatArray:
         return self.encoder_

@@ -17,6 +17,7 @@ from fastautorec.plots._figures import (
     item_popularity,
     metric_bars,
     popularity,
+    popularity_tradeoff,
     user_comparison,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "item_popularity",
     "metric_bars",
     "popularity",
+    "popularity_tradeoff",
     "user_comparison",
 ]

@@ -15,6 +15,7 @@ from fastautorec.evaluation._many_reports import RealArray
 from fastautorec.evaluation._pairs import UserComparison
 from fastautorec.evaluation._popularity import PopularityDistribution
 from fastautorec.evaluation._tables import percent
+from fastautorec.evaluation._tradeoff import PopularityTradeoff
 from fastautorec.plots._drawing import (  # fmt: skip
     BANDWIDTH,
     COLORS,
@@ -86,6 +87,39 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     axes.set_ylim(bottom=0)
     name_axes(axes, "Popularity of a recommended item (users in the training data)", "Density per factor of 10")
     legend(figure, axes, columns=2)
+    return save(figure, path)
+
+
+def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title: str = "") -> Any:
+    """Draw what a popularity discount costs in NDCG and gives in variety; a dashed line marks the model as fitted.
+
+    Parameters
+    ----------
+    found : PopularityTradeoff
+    path : path, optional
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    figure, (left, middle, right) = new_figure(PAGE, 2.9, title, columns=3)
+    for axes, i, metrics, label in ((left, 0, found.ndcg, "NDCG"), (right, 3, found.popularity, "popularity")):
+        means, half_widths = np.array([(metric.mean, metric.half_width) for metric in metrics]).T
+        band(axes, i, found.discounts, means, half_widths, label)
+        name_axes(axes, "Popularity discount γ", metrics[0].name)
+    middle.plot(found.discounts, found.coverage, **line(1), label="coverage")
+    middle.plot(found.discounts, found.gini, **line(2), label="Gini")
+    middle.set_ylim(0, 1)
+    name_axes(middle, "Popularity discount γ", f"Coverage@{found.head}, Gini@{found.head}")
+    for axes in (left, middle, right):
+        axes.axvline(found.fitted, color="0.25", linewidth=0.9, linestyle=(0, (4, 2)), label="as fitted")
+    legend(figure, left, middle, right, columns=5)
     return save(figure, path)
 
 
