@@ -41,6 +41,13 @@ def test_lists_of_items_behind_another_separator(first, body, write):
         read_ratings(path)
 
 
+def test_a_tab_within_the_second_of_three_fields(write):
+    path = write("a;1\tx;1\nb;2\tx;1\na;1\ty;2\n")
+    with pytest.raises(RatingsFileError, match=r"';' leaves '1\\tx' as the second field .* sep='\\t' or sep=';'"):
+        read_ratings(path)
+    assert pairs(read_ratings(path, sep="\t")) == [("a;1", "x;1"), ("a;1", "y;2"), ("b;2", "x;1")]
+
+
 def test_lists_of_texts(write):
     for text in ("u1\ti1,i2\nu2\ti3\n", "ann;tea|milk\nbob;tea|salt|oil\n", "ann,tea;milk\nbob,tea;salt;oil\n"):
         with pytest.raises(RatingsFileError, match=r"what separates the fields is not clear: .* as the second field"):

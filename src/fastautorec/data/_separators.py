@@ -69,9 +69,11 @@ def _refuse_inner(path: Path, lines: Sequence[str], separator: str) -> None:
     A blank or a comma may be part of a name, of a time or of a rating, so not each of them counts.
     """
     rows = rows_of(lines[:_LOOK], separator)
-    for i in (0, 1) if len(rows[0]) == 2 else (0,):
+    for i in (0, 1):
         fields = [row[i] for row in rows if len(row) > i]
         inner = _inner(fields, separator)
+        if i and len(rows[0]) > 2 and inner != "\t":
+            continue  # a rating, a time, or a title
         behind = [row[1] for row in rows if len(row) == 2]
         if not inner and separator == "," and i == 0 and _are_decimals(fields, behind):
             inner = " "
