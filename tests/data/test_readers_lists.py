@@ -68,7 +68,7 @@ def test_lists_of_users_and_without_a_header(kind, tmp_path, write):
     with pytest.raises(ValueError, match="column 'users', taken as the user, holds lists, such as"):
         reading(kind, "user", "users", ["[7, 8]", "[9]"], tmp_path)()
     path = write("u1\t[1, 2]\nu2\t[3]\n" * 5)
-    with pytest.raises(RatingsFileError, match="what separates the fields is not clear.*format='lists'"):
+    with pytest.raises(RatingsFileError, match=r"what separates the fields is not clear.*format='lists'"):
         read_ratings(path, header=False)
     with pytest.raises(RatingsFileError, match="column 'column 1', taken as the item, holds lists"):
         read_ratings(path, header=False, sep="\t")
