@@ -130,19 +130,17 @@ def test_a_link_to_what_is_between_two_names(path: Path, monkeypatch: pytest.Mon
 
 def test_a_header_is_there_whole_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder whose writer was killed as it wrote the header must not be called complete."""
+    replace, seen = Path.replace, []
 
-    def killed(number: int) -> Any:
-        for folder in _folders.versions_beside(path, store.HEADER):
-            assert json.loads((folder / store.HEADER).read_text())["nnz"] == 0
-            looked.append(folder)
-        return fsync(number)
+    def looked_at(self: Path, target: Path) -> Any:
+        seen.append((target.name, _folders.versions_beside(path, store.HEADER)))
+        return replace(self, target)
 
-    fsync, looked = os.fsync, []
-    monkeypatch.setattr(os, "fsync", killed)
-    with Writer(path, True) as writer, monkeypatch.context() as patch:
-        patch.setattr(writer._folder, "take_name", lambda _: None)
+    monkeypatch.setattr(Path, "replace", looked_at)
+    with Writer(path, True) as writer:
         writer.finish(np.arange(3), (False, False))
-        assert looked == [writer._folder.path]
+    assert seen == [(store.HEADER, [])]
+    assert json.loads((path / store.HEADER).read_text())["nnz"] == 0
 
 
 # --- nothing stays once writers are done ----------------------------------------------------------------------------
@@ -199,9 +197,8 @@ def test_two_that_remove_the_same_folder(path: Path, monkeypatch: pytest.MonkeyP
 
     def twice(name: Any, **where: Any) -> None:
         remove(name, **where)
-        if not done:
-            done.append(name)
-            raise FileNotFoundError(errno.ENOENT, "somebody else has removed it")
+        done.append(name)
+        raise FileNotFoundError(errno.ENOENT, "somebody else has removed it")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", twice)
