@@ -11,6 +11,8 @@ import fastautorec as far
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
 
+reads = pytest.mark.usefixtures("reader")
+
 pytestmark = pytest.mark.usefixtures("reader")
 
 # --- ratings of two values --------------------------------------------------------------------------------------------
@@ -147,3 +149,55 @@ def test_texts_that_are_whole_floats(write):
     assert pairs(read_ratings(write("user,item\n1,1.0\n2,2.5\n"))) == [(1, "1.0"), (2, "2.5")]
     with pytest.warns(UserWarning, match="the u"):
         far.Interactions.from_dataframe({"u": ["1.0", "2.0"], "i": [1, 2]}, "u", "i")
+
+
+@reads
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (["99999", "1e+05", "100001"], r"1 of the item ids are texts such as '1e\+05'"),
+        (["9,78014E+12", "9,78316E+12"], r"the item ids are texts such as '9,78014E\+12'"),
+        (["1", "1.0", "2", "2.0"], r"2 of the item ids are texts such as '1\.0'"),
+    ],
+)
+def test_integers_that_r_excel_and_pandas_rewrite(ids, told, write):
+    with pytest.warns(UserWarning, match=told):
+        data = read_ratings(write("user;item\n" + "".join(f"u{row};{text}\n" for row, text in enumerate(ids))))
+    assert data.item_ids.tolist() == sorted(ids)
+
+
+@reads
+def test_texts_that_look_like_exponents_only(write):
+    data = read_ratings(write("user,item\nu1,10e5\nu2,1e+05a\nu3,77\n"))
+    assert data.item_ids.tolist() == ["10e5", "1e+05a", "77"]
+
+
+@reads
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("user_id,movie_uid,movie_title\n1,5,A\n1,6,A\n2,5,A\n", [(1, 5), (1, 6), (2, 5)]),
+        ("user_uid,item_uid,rating\n1,5,3\n2,5,3\n", [(1, 5), (2, 5)]),
+        ("uid,item_id\n1,5\n2,5\n", [(1, 5), (2, 5)]),
+    ],
+)
+def test_a_uid_is_an_id_of_what_stands_before_it(text, expected, write):
+    assert pairs(read_ratings(write(text))) == expected
+
+
+@reads
+def test_products_with_a_uid_are_no_users(write):
+    with pytest.raises(RatingsFileError, match="only item: product_uid"):
+        read_ratings(write("contact_id,product_uid,product_name\n1,5,A\n1,6,B\n2,5,A\n2,7,C\n"))
+
+
+@reads
+def test_joined_numbers_are_lists_and_keys_of_two_parts_are_none(write):
+    with pytest.raises(RatingsFileError, match="taken as the item, holds lists, such as '10,11,12'"):
+        read_ratings(write('user_id,item_id\n1,"10,11,12"\n2,"10,13"\n3,"11,13"\n'))
+    assert pairs(read_ratings(write("user_id,item_id\n1,12|3\n2,12|4\n3,5|6\n")))[0] == (1, "12|3")
+
+
+def test_json_that_is_one_object_is_not_read_line_by_line(write):
+    with pytest.raises(RatingsFileError, match=r"pandas\.read_json\(path, dtype=False\)"):
+        read_ratings(write('{"user_id":{"0":1},"item_id":{"0":2}}\n'))

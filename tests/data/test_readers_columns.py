@@ -321,6 +321,7 @@ IDS = {
 @pytest.mark.parametrize("case", IDS)
 @pytest.mark.parametrize("header", ["user,item\n", ""])
 @pytest.mark.parametrize("late", keeping([False], [False, True]))
+@pytest.mark.filterwarnings("ignore:.*ids are texts such as '1.0'")  # that is told, in another test
 def test_an_integer_prints_as_it_was_written(case, header, late, write):
     texts, integers = IDS[case]
     body = "1,1\n" * 30_000 * late + "".join(f"{text},{text}\n" for text in texts)

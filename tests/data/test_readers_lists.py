@@ -83,7 +83,7 @@ ORDINARY = {
     "titles of several words under several": ("items", ["Green Tea", "Black Tea Strong", "Milk"]),
     "single ids under several": ("item_ids", ["a1", "b2", "c3"]),
     "codes with bars": ("item_id", ["a|b", "c|d|e"]),
-    "a noun that ends so": ("news", ["1,2,3", "4,5"]),
+    "a noun that ends so": ("news", ["a1,b2,c3", "d4,e5"]),
 }
 
 

@@ -297,3 +297,12 @@ def test_items_that_nobody_had_say_nothing() -> None:
     model = far.EASE().fit(wider)
     table = model.recommend_table({"ann": [100 + ITEMS], "bob": [100, 100 + ITEMS]}, N=2)
     assert (table.cold_users.tolist(), table.unknown_items) == (["ann"], [])
+
+
+def test_a_table_without_rows_has_the_types_of_others() -> None:
+    data = named(True)
+    model = far.EASE().fit(data)
+    empty, full = model.recommend_table(data, users=[]), model.recommend_table(data, N=1)
+    assert empty.to_polars().schema == full.to_polars().schema
+    assert empty.to_arrow().schema == full.to_arrow().schema
+    assert len(pa.concat_tables([full.to_arrow(), empty.to_arrow()])) == len(full)

@@ -26,7 +26,8 @@ GAPS = (
 )
 _SOME = 400  # ids that tell enough
 _FEW = 3  # ids in brackets that are hardly titles
-_WHOLE_FLOAT = re.compile(r"-?[0-9]+\.0")
+_REWRITTEN = re.compile(r"-?[0-9]+(\.0|([.,][0-9]+)?[eE]\+[0-9]+)")  # integers as pandas, R and Excel rewrite them
+_WHOLE = re.compile(r"-?[0-9]+")
 _ENCLOSED = re.compile(r'"(?:[^"]|"")*"')  # a whole field as csv quotes it
 _FIX_QUOTES = (
     "write the file without them (in R quote=FALSE, row.names=FALSE, in Python quoting=csv.QUOTE_NONE), or load it "
@@ -80,10 +81,14 @@ def check_lists(role: str, heading: str, ids: Ids) -> None:
         return
     some = ids[:_SOME].tolist()
     several = any(re.search("[,;| ]", text) for text in some) or len(some) >= _FEW
-    if (several and _are_bracketed(ids)) or (names_several(heading) and _are_several(some)):
+    if (
+        (several and _are_bracketed(ids))
+        or _are_joined_numbers(some)
+        or (names_several(heading) and _are_several(some))
+    ):
         raise ValueError(
-            f"column {heading!r}, taken as the {role}, holds lists, such as {shown(some[-1])}; explode it to one value "
-            "in a row first, as explode does in pandas and polars"
+            f"column {heading!r}, taken as the {role}, holds lists, such as {shown(max(some, key=len))}; explode it to "
+            "one value in a row first, as explode does in pandas and polars"
         )
 
 
@@ -92,6 +97,16 @@ def _are_bracketed(ids: Ids) -> bool:
     return all(text[-1] == ends.get(text[0]) for text in ids[:_SOME].tolist()) and all(
         text[-1] == ends.get(text[0]) for text in ids.tolist()
     )
+
+
+def _are_joined_numbers(some: Sequence[str]) -> bool:
+    """Return whether all texts are whole numbers joined by one sign, most are several, and not always as many."""
+    for sign in ",;|":
+        parts = [text.split(sign) for text in some]
+        lengths = [len(own) for own in parts]
+        if 2 * sum(length > 1 for length in lengths) > len(parts) and len(set(lengths)) > 1:
+            return all(part.strip().isdecimal() for own in parts for part in own)
+    return False
 
 
 def _are_several(some: Sequence[str]) -> bool:
@@ -147,13 +162,17 @@ def check_gaps(
 
 
 def check_floats(role: str, ids: Ids, beginning: str = "") -> None:
-    """Warn of ids that are all texts such as ``1.0``: as pandas writes integers of a column with gaps."""
-    if not is_text(ids) or not len(ids) or not _WHOLE_FLOAT.fullmatch(str(ids[0])):
+    """Warn of numbers that are texts such as ``1.0``, as pandas writes integers beside gaps, or R's ``1e+05``."""
+    if not is_text(ids) or not len(ids) or not str(ids[0])[:1].strip("-").isdecimal():
         return
-    if all(map(_WHOLE_FLOAT.fullmatch, ids.tolist())):
+    texts = ids.tolist()
+    rewritten = [text for text in texts if _REWRITTEN.fullmatch(text)]
+    if rewritten and all(_REWRITTEN.fullmatch(text) or _WHOLE.fullmatch(text) for text in texts):
+        some = "the" if len(rewritten) == len(texts) else f"{len(rewritten):,} of the"
         warnings.warn(
-            f"{beginning}the {role} ids are texts such as {str(ids[0])!r}, as pandas writes integers of a column with "
-            'gaps; if they are meant as integers, write them so, in pandas with column.astype("Int64")',
+            f"{beginning}{some} {role} ids are texts such as {rewritten[0]!r}, as pandas writes integers of a column "
+            "with gaps (1.0) and R and Excel large ones (1e+05); if they are meant as integers, write them so, in "
+            'pandas with column.astype("Int64"), in R with format(column, scientific=FALSE)',
             stacklevel=3,
         )
 

@@ -216,7 +216,7 @@ def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:
     """Raise for text that is not one of lines of fields."""
     first = lines[0].strip()
     if first[:1] in ("{", "["):
-        lines_of = "" if first[0] == "[" else "lines=True, "
+        lines_of = "lines=True, " if len(lines) > 1 and first[0] == lines[1].strip()[:1] == "{" else ""
         raise RatingsFileError(
             f"{path}: begins with {first[0]!r}, as JSON does; load it with a data-frame library, for example "
             f"pandas.read_json(path, {lines_of}dtype=False), which keeps ids as they are, and call "

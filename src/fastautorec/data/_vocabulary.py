@@ -77,7 +77,7 @@ KNOWN = {
 # Nouns of columns of users and items: the last word of their name that is no mere "id" or "name".
 NOUNS = {
     "user": {
-        *("user", "usr", "uid", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
+        *("user", "usr", "customer", "reviewer", "visitor", "person", "client", "buyer", "account", "member"),
         *("viewer", "device", "session", "playlist", "reader", "listener", "player", "subscriber", "shopper", "guest"),
         *("patient", "student", "borrower", "consumer", "household", "basket", "who", "kunde", "kunden", "login"),
         *("username", "email", "mail"),
@@ -182,7 +182,7 @@ PROPERTIES = {
 # Words that say how something is named or numbered, and not what it is.
 MERE = {
     *("id", "ids", "name", "names", "no", "nr", "num", "number", "code", "key", "hash", "uuid", "guid", "idx", "index"),
-    *("uri",),
+    *("uri", "uid"),
 }
 # Headings of other columns, by which a header is told from a line of data.
 OTHER = {

@@ -155,9 +155,13 @@ class RecommendationTable:
         return require("pyarrow", "to_arrow").table(self._plain_columns())
 
     def _plain_columns(self) -> dict[str, Any]:
-        """Return columns that every library takes: texts as lists, for few know the type that NumPy has for them."""
+        """Return columns that every library takes: texts as lists, for few know the type that NumPy has for them.
+
+        An empty list has no type, so no texts are an array of a fixed width.
+        """
         named = {name: self[name] for name in self.columns}
-        return {name: column.tolist() if is_text(column) else column for name, column in named.items()}
+        texts = {name: column.tolist() or np.empty(0, "U1") for name, column in named.items() if is_text(column)}
+        return named | texts
 
     def _head(self) -> list[list[str]]:
         """Return the heading and the first rows as texts."""
