@@ -46,7 +46,7 @@ class NewFolder:
     def __init__(self, target: Path, mark: str) -> None:
         """Make an empty folder; the file ``mark`` in it will say that it is complete."""
         self._target, self._mark, self._process = target, mark, os.getpid()
-        self._kept = stat.S_IMODE(target.stat().st_mode) if target.is_dir() else None
+        self._kept = _mode_of(target)
         _remove_leftovers(target, mark)
         self.path, self.handle = _locked_folder(target, MODE if self._kept is None else self._kept | stat.S_IRWXU)
 
@@ -129,6 +129,15 @@ def _renameat2() -> Any:
         return None
     call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
     return call
+
+
+def _mode_of(folder: Path) -> int | None:
+    """Return the permissions of a folder, or None where there is none, or none any more."""
+    try:
+        mode = folder.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.S_IMODE(mode) if stat.S_ISDIR(mode) else None
 
 
 def versions_beside(target: Path, mark: str) -> list[Path]:

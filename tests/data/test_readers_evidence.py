@@ -117,6 +117,7 @@ FITTING = {
 
 
 @pytest.mark.parametrize("case", FITTING)
+@pytest.mark.filterwarnings("ignore:.*ids are texts such as '1.0'")  # that is told, in another test
 def test_columns_that_may_be_what_they_are_taken_for(case, write):
     text = FITTING[case]
     data = read_ratings(write(text))
