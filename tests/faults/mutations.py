@@ -220,12 +220,12 @@ def _write_ratings(shared: Path) -> None:
     films = [f"{u}:\n" + "".join(f"{i},3,2005-09-06\n" for i in own) for u, own in rows_of]
     (folder / "netflix.txt").write_text("".join(films))
     (folder / "ratings.dat").write_text("".join(f"{u}::{i}::{r}::{t}\n" for u, i, r, t in every))
-    (folder / "quoted.tsv").write_text("who\twhat\n" + "".join(f'"u ""{u}"""\t"i {i}"\n' for u, i, _, _ in every))
+    (folder / "quoted.csv").write_text("who;what\n" + "".join(f'"u ""{u}""";"i {i}"\n' for u, i, _, _ in every))
 
 
 def _read_ratings(polars: bool, path: Path) -> None:
     readers._POLARS = polars
-    words = {"quoted.tsv": {"user": "who", "item": "what"}, "lists.txt": {"format": "lists"}}.get(path.name, {})
+    words = {"quoted.csv": {"user": "who", "item": "what"}, "lists.txt": {"format": "lists"}}.get(path.name, {})
     far.read_ratings(path, **words, verbose=False)
 
 
