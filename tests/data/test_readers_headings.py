@@ -12,6 +12,10 @@ pytestmark = pytest.mark.usefixtures("reader")
 ASKED = {
     "session_id,besucher,product": ("user", "session_id", "besucher", "1,a,x\n1,a,y\n2,a,x\n3,b,x\n"),
     "device_id,lid,song_id": ("user", "device_id", "lid", "1,7,x\n2,8,y\n"),
+    "sales_person,cust_id,product_id": ("user", "sales_person", "cust_id", "A,1,x\nA,1,y\nA,2,x\nB,3,y\n"),
+    "account,customer_ref,article": ("user", "account", "customer_ref", "9,1,x\n9,1,y\n8,2,x\n"),
+    "customer_id,stock,part_number": ("item", "stock", "part_number", "1,a40,B1\n1,a12,B2\n2,a40,B1\n"),
+    "user_id,album,photo_id": ("item", "album", "photo_id", "1,a,B1\n1,a,B2\n2,b,B3\n"),
     "customer_id,title,thing": ("item", "title", "thing", "1,Toy,B1\n1,Die,B2\n2,Toy,B1\n"),
     "user_id,page,doc": ("item", "page", "doc", "1,Toy,B1\n1,Die,B2\n2,Toy,B1\n"),
     "customer_id,location,dish": ("item", "location", "dish", "1,Toy,B1\n1,Toy,B2\n2,Toy,B1\n"),

@@ -60,7 +60,8 @@ def _may_be_ids(name: str) -> bool:
 def _are_ids(i: int, role: str, roles: Roles, rows: evidence.Rows) -> bool:
     """Return whether a column may hold the users or the items: neither kinds, nor times, nor a property.
 
-    All lines of a session have the same user. What is the same in all lines of each user is a property of the user.
+    All lines of a session have the same user, and all lines of a user the same salesperson. What is the same in all
+    lines of each user is a property of the user.
     """
     values = [row[i] for row in rows]
     held = [value for value in values if value]
@@ -69,8 +70,11 @@ def _are_ids(i: int, role: str, roles: Roles, rows: evidence.Rows) -> bool:
     if len(rows) >= evidence.MANY and len(set(values)) <= evidence.KINDS:
         return False
     owners = [row[roles.position["user"]] for row in rows]
-    alike = len(set(zip(owners, values, strict=True))) == len(set(owners))
-    return alike if role == "user" else not alike or len(set(owners)) == len(owners)
+    pairs = len(set(zip(owners, values, strict=True)))
+    alike = pairs == len(set(owners))
+    if role == "user":
+        return alike or pairs == len(set(values)) < len(rows)
+    return not alike or len(set(owners)) == len(owners)
 
 
 def _check_rating(names: Sequence[str], roles: Roles, rows: evidence.Rows | None) -> None:

@@ -149,10 +149,10 @@ WEAK = {
 }
 # Of these, what is not itself a user or an item as often as it is: asked for where another column may be it.
 DOUBTED = {
-    "user": {"session", "device", "basket", "who"},
+    "user": {"session", "device", "basket", "who", "household", "account", "email", "mail", "login", "person"},
     "item": {
         *("title", "titel", "url", "page", "content", "brand", "location", "place", "show", "business", "material"),
-        *("app", "what", "offer"),
+        *("app", "what", "offer", "venue", "stock", "album", "job"),
     },
 }
 # Words beside a noun in the names of its ids: customer_unique_id is a customer's.
