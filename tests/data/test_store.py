@@ -343,3 +343,29 @@ def test_blocks_do_not_round_integers(tmp_path):
     with pytest.raises(ValueError, match="`blocks` must have timestamps of one type, got float64, then int64"):
         Interactions.write(tmp_path / "bad", [block(1, 1.7e18), block(2, 1_700_000_000_000_000_001)])
     assert Interactions.write(tmp_path / "good", [block(1, 4.5), block(2, 2**53)]).timestamps.tolist() == [4.5, 2**53]
+
+
+@pytest.mark.parametrize("header", [None, "// my notes", "{}"])
+def test_arrays_of_others_under_the_same_names_are_not_replaced(tmp_path, header):
+    folder = tmp_path / "csr"
+    folder.mkdir()
+    np.save(folder / "indptr.npy", np.arange(3))
+    np.save(folder / "indices.npy", np.array([7, 8], np.int32))
+    if header is not None:
+        (folder / "header.json").write_text(header)
+    data = far.Interactions(far.datasets.synthetic(20, 8, 60, random_state=0))
+    with pytest.raises(FileExistsError, match="nor an array in it says that it holds interactions"):
+        data.to_disk(folder, overwrite=True)
+    assert np.load(folder / "indices.npy").tolist() == [7, 8]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t.replace("interactions", "interactioNs"), lambda t: "{}", lambda t: "null"]
+)
+def test_a_header_that_is_damaged_but_still_json_is_mended_by_another_version(tmp_path, change):
+    data = far.Interactions(far.datasets.synthetic(20, 8, 60, random_state=0))
+    data.to_disk(tmp_path / "data")
+    header = tmp_path / "data" / "header.json"
+    header.write_text(change(header.read_text()))
+    data.to_disk(tmp_path / "data", overwrite=True)
+    assert far.Interactions.open(tmp_path / "data", verify=True).nnz == 60

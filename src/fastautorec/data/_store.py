@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ HEADER = "header.json"
 NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # the last one may be missing
 FILES = frozenset({HEADER, *(f"{name}.npy" for name in NAMES)})  # of a folder, in any format
 MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
+_MARK = re.compile(rb" # [0-9a-f]{16} *\n$")  # the token at the end of an array's head
+_UNKNOWN = f"neither its {HEADER} nor an array in it says that it holds interactions: remove it, or name another"
 CHUNK = 1 << 24  # bytes that are read or written together
 HEAD = 128  # bytes before an array
 MAX_HEADER = 1 << 20  # bytes of the JSON
@@ -124,16 +127,33 @@ def obstacle(path: Path) -> str | None:
         if _folders.is_at(folder, Path()):
             return "it is the current folder, which would be removed: change to another first, with os.chdir('..')"
         with os.scandir(folder) as entries:
-            foreign = sorted(e.name for e in entries if e.name not in FILES or e.is_dir(follow_symlinks=False))
+            there = list(entries)
+        foreign = sorted(e.name for e in there if e.name not in FILES or e.is_dir(follow_symlinks=False))
         if foreign:
             return f"it holds {foreign[0]!r}, which is no file of interactions: move that elsewhere, or name another"
-        if _header(folder).get("format") != FORMAT:
-            return f"its {HEADER} is of something else: name another"
-    except (FileNotFoundError, ValueError, RecursionError):  # damage, which another version mends
-        pass
+        return None if _is_named(folder) or not there or _is_marked(folder) else _UNKNOWN
     finally:
         os.close(folder)
-    return None
+
+
+def _is_named(folder: int) -> bool:
+    """Return whether the header says that a folder is one of interactions."""
+    try:
+        return bool(_header(folder).get("format") == FORMAT)
+    except (FileNotFoundError, ValueError, RecursionError):  # damage, which another version mends
+        return False
+
+
+def _is_marked(folder: int) -> bool:
+    """Return whether an array has a token in its head: others may have arrays of these names too."""
+    for name in FILES - {HEADER}:
+        try:
+            with _open_in(folder, name) as file:
+                if _MARK.search(file.read(HEAD)):
+                    return True
+        except (FileNotFoundError, ValueError):
+            continue
+    return False
 
 
 def _opened(path: Path, look: Callable[[int], T]) -> T:
