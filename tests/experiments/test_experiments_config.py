@@ -190,7 +190,7 @@ def test_shipped_experiments_are_valid(name):
     [
         ("example", "83129082feb3f253"),
         ("goodbooks-sample", "fbf000fb9ab637ce"),
-        ("ml1m", "b483e7e1752f03ee"),
+        ("ml1m", "cbf9c7872ca7a0cf"),
         ("paper-goodbooks", "765c59321dd3e437"),
         ("paper-ml20m", "df53f1790d752123"),
         ("paper-netflix", "c7f3de4046e5708e"),
