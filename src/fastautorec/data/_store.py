@@ -131,7 +131,11 @@ def obstacle(path: Path) -> str | None:
         foreign = sorted(e.name for e in there if e.name not in FILES or e.is_dir(follow_symlinks=False))
         if foreign:
             return f"it holds {foreign[0]!r}, which is no file of interactions: move that elsewhere, or name another"
-        return None if _is_named(folder) or not there or _is_marked(folder) else _UNKNOWN
+        if _is_named(folder) or not there or _is_marked(folder):
+            return None
+        if not _folders.is_at(folder, path):  # another writer has replaced it, and is removing its files
+            return obstacle(path)
+        return _UNKNOWN
     finally:
         os.close(folder)
 
