@@ -13,8 +13,7 @@ from fastautorec._compute.protocol import NUMERATORS, FloatArray
 from fastautorec._compute.top_lists import DotScorer, constant_scorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
-from fastautorec._training.run import FitRun
-from fastautorec._training.validation import validation_metric
+from fastautorec._training.run import FitRun, validation_metric
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
 from fastautorec.models._recommender import Recommender
