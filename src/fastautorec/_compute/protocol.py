@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -258,13 +257,3 @@ class HostBackend(Backend, Protocol):
         Those of row i go to ``out[starts[i]]`` onwards, in the order of ``test``; 0 is for an item that is not there. A
         repeated id counts at its first place.
         """
-
-
-def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:
-    """Return the columns of ``ranking_metrics``.
-
-    >>> metric_names((5, 10), "paper")[:4]
-    ['R-Precision', 'NDCG', 'MAP@5', 'MAP@10']
-    """
-    families = [*(() if definition == "paper" else ("NDCG",)), "MAP", "Precision", "Recall", "F1"]
-    return ["R-Precision", "NDCG", *map("%s@%d".__mod__, product(families, cutoffs))]

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import MAX_ITEMS, Default, check_choice, check_cutoffs, fitting
+from fastautorec._checks import MAX_ITEMS, Default, check_choice, check_cutoffs, fitting, metric_names
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
 from fastautorec._compute.inputs import check_user_items
-from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
+from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
 from fastautorec.data import _identity as identity
 from fastautorec.data._splits import who_has_enough
