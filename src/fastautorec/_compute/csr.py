@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -232,19 +231,6 @@ def _powers(lengths: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.floa
     if power == 1:
         return np.reciprocal(at_least_one)
     result: npt.NDArray[np.float32] = (at_least_one.astype(np.float64) ** -power).astype(np.float32)
-    return result
-
-
-def without_copies(csr: Csr) -> sparse.csr_matrix:
-    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
-    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
-    matrix._shape = csr.shape
-    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
-    small = csr.nnz <= np.iinfo(np.int32).max
-    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
-    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
-    matrix.has_canonical_format = True
-    result: sparse.csr_matrix = matrix
     return result
 
 

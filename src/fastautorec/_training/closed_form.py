@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -19,8 +18,8 @@ from scipy import linalg
 from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
+from fastautorec._compute.host import interruptible
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import interruptible, over_tiles
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun
@@ -310,24 +309,30 @@ def accumulate_ridge(
     cross = backend.empty(user_items.n_cols, width)
     cross.fill(0)
     squares = np.zeros(user_items.n_cols)
-    tile = tile_users(width, user_items.shape[0], user_items.nnz) * backend.tile_factor
-    tiles = -(-user_items.shape[0] // tile)
-
-    def add_tile(mask: int, start: int, stop: int, buffer: FloatArray) -> None:
-        nonlocal squares, total
-        step(f"prediction {mask * tiles + stop * tiles // user_items.shape[0]}/{masks * tiles}")
-        rows = user_items.rows(start, stop)
-        inputs = encoder.inputs(rows)
-        shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
-        hidden = encoder.hidden(backend, shown, buffer)
-        gram = backend.cross_product(hidden, hidden) / masks
-        more_squares = inputs.column_squares() if exact and dropout else 0
-        backend.encode_backward(target.target(rows), hidden, out=cross)  # allocates before it adds to `cross`
-        total += gram
-        squares += more_squares
-
+    m, buffer = user_items.shape[0], None
+    tile = tile_users(width, m, user_items.nnz) * backend.tile_factor
+    tiles = -(-m // tile)
     for mask in range(masks):
-        over_tiles(backend, user_items.shape[0], tile, width, partial(add_tile, mask))
+        start = 0
+        while start < m:
+            stop = min(start + tile, m)
+            rows = user_items.rows(start, stop)
+            step(f"prediction {mask * tiles + stop * tiles // m}/{masks * tiles}")
+            try:
+                if buffer is None:
+                    buffer = backend.empty(min(tile, m), width)
+                inputs = encoder.inputs(rows)
+                shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
+                hidden = encoder.hidden(backend, shown, buffer[: stop - start])
+                gram = backend.cross_product(hidden, hidden) / masks
+                more_squares = inputs.column_squares() if exact and dropout else 0
+                backend.encode_backward(target.target(rows), hidden, out=cross)  # allocates before it adds
+            except backend.out_of_memory:  # nothing was added yet: the same users come again in smaller tiles
+                buffer, tile = None, backend.halved(stop - start)
+                continue
+            total += gram
+            squares += more_squares
+            start = stop
     cross /= masks
     noise = np.zeros((k, k))
     if exact and dropout:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from fastautorec._checks import check_real
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import matmul
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import cross_product, matmul
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._extras import require
 from fastautorec._training.run import FitRun
@@ -151,7 +151,7 @@ class BPR(ImplicitModel):
         return {
             "user_factors_": users,
             "item_factors_": items,
-            "fold_in_": _linear_map(_mean_vectors(run.backend, run.train, items), users, run.backend.num_threads),
+            "fold_in_": _linear_map(run.backend, _mean_vectors(run.backend, run.train, items), users),
             "history_keys_": keys,
             "history_users_": rows,
         }
@@ -215,9 +215,9 @@ def _mean_vectors(backend: Backend, history: Csr, item_factors: FloatArray) -> F
     return sums
 
 
-def _linear_map(inputs: FloatArray, targets: FloatArray, num_threads: int) -> FloatArray:
+def _linear_map(backend: Backend, inputs: FloatArray, targets: FloatArray) -> FloatArray:
     """Return the ridge regression of targets on inputs, float32 (k, l)."""
-    system = cross_product(inputs, inputs, num_threads)
+    system = backend.cross_product(inputs, inputs)
     system[np.diag_indices_from(system)] += FOLD_IN_PENALTY * np.trace(system) / len(system) + np.finfo(np.float32).tiny
-    solution: FloatArray = np.linalg.solve(system, cross_product(inputs, targets, num_threads)).astype(np.float32)
+    solution: FloatArray = np.linalg.solve(system, backend.cross_product(inputs, targets)).astype(np.float32)
     return solution

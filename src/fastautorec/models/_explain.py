@@ -10,8 +10,8 @@ import numpy.typing as npt
 from fastautorec._checks import Default, adapted, check_int
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, IdArray
-from fastautorec._compute.threads import run_blocks
 from fastautorec._compute.top_lists import DotScorer, lists_of, strangers
 from fastautorec.models._answers import Answering
 from fastautorec.models._contributions import Contributions, LeaveOneOut, blocks_of_users

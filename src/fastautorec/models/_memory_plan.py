@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from fastautorec._compute import resolve_num_threads
 from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES
-from fastautorec._compute.threads import resolve_num_threads
 from fastautorec._compute.top_lists import tile_shape
 from fastautorec._training import closed_form as _exact
 from fastautorec._training.epochs import Options
