@@ -135,7 +135,7 @@ def make_sampler(
 
 
 def popularity_weights(popularity: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.float64]:
-    """Return popularity ** power; items that nobody has take part with power 0 only.
+    """Return popularity ** power; items without users take part with power 0 only.
 
     >>> popularity_weights(np.array([4, 0, 1]), 0.5).tolist()
     [1.0, 0.0, 0.5]

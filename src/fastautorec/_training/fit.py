@@ -322,7 +322,7 @@ def check_discount(counts: npt.NDArray[np.int64], exponent: float) -> None:
 
 
 def powers(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
-    """Return pop^exponent, float32; an item that nobody has counts as one that somebody has."""
+    """Return pop^exponent, float32; an item without users counts as one with one user."""
     most = int(counts.max(initial=1))
     few = most < len(counts)  # then many items are as popular as others
     popularity = np.maximum(np.arange(most + 1) if few else counts, 1).astype(np.float64)

@@ -25,7 +25,7 @@ BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small what
 
 
 def default_k(n_items: int) -> tuple[int, ...]:
-    """Return the lengths of lists where nobody has given any: none is longer than there are items."""
+    """Return the default lengths of lists that are not longer than there are items."""
     return fitting(DEFAULT_K, n_items)
 
 

@@ -59,7 +59,7 @@ class Explaining(Answering):
 
         Notes
         -----
-        A history that says nothing, empty or of items that nobody had in ``fit``, gets popular items in ``recommend``,
+        A history that says nothing, empty or of items without users in ``fit``, gets popular items in ``recommend``,
         unless the model has an answer of its own. Then ``scores`` and ``base`` are the items' popularity, and no item
         of the history is named. Results are in NumPy arrays, wherever the model computes.
 
