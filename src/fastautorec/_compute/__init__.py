@@ -99,7 +99,8 @@ def _gpu(num_threads: int, ordinal: int = 0) -> Backend:
     from fastautorec._compute import cuda as parts  # noqa: PLC0415
     from fastautorec._compute.cuda.backend import CudaBackend  # noqa: PLC0415
 
-    return cast(Backend, CudaBackend(parts.open_device(ordinal), num_threads))  # its arrays are not NumPy's
+    # The protocol says NumPy's arrays, and these are CuPy's.
+    return cast(Backend, CudaBackend(parts.open_device(ordinal), num_threads))
 
 
 _FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _gpu}

@@ -15,11 +15,11 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-BUFFER = 32 << 20  # bytes, of the usual builds
-MARGIN = 32 << 20  # left for other things
+BUFFER = 32 << 20  # bytes of a buffer in the usual builds
+MARGIN = 32 << 20  # bytes left for other things
 
 _lock = threading.Lock()
-_known = 0  # buffers that there are, in each library
+_known = 0  # number of buffers that each library has
 
 
 def threads_with_room(wanted: int) -> int:

@@ -11,8 +11,8 @@ from scipy import sparse
 
 from fastautorec._compute.refusals import refuse_damaged_ids
 
-BLOCK_ENTRIES = 1 << 22  # what is made for each stored entry is made for so many at a time
-CACHED_ENTRIES = 1 << 17  # so many ids, and as many flags, fit a processor's cache
+BLOCK_ENTRIES = 1 << 22  # temporary arrays hold one value for each of so many stored entries at most
+CACHED_ENTRIES = 1 << 17  # so many ids and flags fit a processor's cache
 
 
 def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
@@ -28,12 +28,12 @@ def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, 
 def ids_ascend(indptr: npt.NDArray[np.integer], indices: npt.NDArray[np.integer]) -> bool:
     """Return whether the ids of every row ascend without a repeat; row pointers start at 0 and don't decrease."""
     nnz = int(indptr[-1])
-    if len(indptr) == 2:  # one row, for which the calls below would take longer than the look
+    if len(indptr) == 2:  # for one row a direct comparison is faster than the calls below
         return bool((indices[1:nnz] > indices[: nnz - 1]).all()) if nnz > 1 else True
     for start in range(0, nnz - 1, CACHED_ENTRIES):
         ids = indices[start : min(start + CACHED_ENTRIES, nnz - 1) + 1]
         falls = ids[1:] <= ids[:-1]
-        # numbers of another type than the pointers' would have all of these converted
+        # numbers of another type would make NumPy convert all pointers
         first, last = np.searchsorted(indptr, np.array([start + 1, start + len(ids)], indptr.dtype))
         falls[indptr[first:last] - (start + 1)] = False  # where a row begins, any id may
         if falls.any():
@@ -177,7 +177,7 @@ class Csr:
         return self
 
     def was_read(self, wrong: int) -> None:
-        """Take what such an operation has found: where the first id is that is none of an item, or -1."""
+        """Take the result of such an operation: the place of the first id out of range, or -1."""
         if wrong >= 0:
             refuse_damaged_ids("user_items", self.n_cols)
 

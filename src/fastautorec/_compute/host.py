@@ -28,7 +28,7 @@ from fastautorec._compute.protocol import HOST_SCORES, FloatArray, IdArray
 
 BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed, small enough to share out
 GRAM_ROWS = 1024  # of one block of a cross product
-GRAM_BLOCKS, GRAM_BYTES = 16, 64 << 20  # so many at a time, if they are not larger
+GRAM_BLOCKS, GRAM_BYTES = 16, 64 << 20  # blocks at a time, and bytes at most of their products
 LINE = 16  # floats of a cache line
 
 Result = TypeVar("Result")
@@ -103,7 +103,7 @@ class _Workers:
                 worker = threading.Thread(target=self._serve, name=f"fastautorec_{self._started}", daemon=True)
                 try:
                     worker.start()
-                except RuntimeError:  # no more threads to be had: those there are do the work
+                except RuntimeError:  # the system gives no more threads: the ones that run do the work
                     return
                 self._started += 1
 
@@ -160,7 +160,7 @@ class HostArrays:
         return nullcontext()
 
     def halved(self, tile: int) -> int:
-        raise MemoryError  # never called: the host's MemoryError goes to the caller
+        raise MemoryError  # never called: a MemoryError of the host goes to the caller
 
     def give(self, matrix: Csr) -> sparse.csr_matrix:
         result = matrix.to_scipy()

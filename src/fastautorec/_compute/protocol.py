@@ -81,18 +81,18 @@ class Arrays(Protocol):
 
     @property
     def tile_factor(self) -> int:
-        """Length of tiles of users, against those that suit the caches of a processor."""
+        """Factor by which tiles of users are longer than on a CPU."""
 
     @property
     def out_of_memory(self) -> tuple[type[Exception], ...]:
-        """What smaller tiles may help against."""
+        """Exceptions after which smaller tiles are tried."""
 
     def with_threads(self, num_threads: int) -> Backend:
         """Return the same backend with another number of threads."""
 
     @property
     def host(self) -> HostBackend:
-        """A backend for work on the host; itself, where that is where it works."""
+        """A backend for work on the host; a backend of the host returns itself."""
 
     def active(self) -> AbstractContextManager[Any]:
         """Return a context in which the backend may be used: the device is the current one."""
@@ -101,7 +101,7 @@ class Arrays(Protocol):
         """Return half of a tile that memory did not hold, and say so once; raise MemoryError below one row."""
 
     def put(self, matrix: Csr) -> Csr:
-        """Return a matrix where the operations want it."""
+        """Return a matrix in the memory that the operations read."""
 
     def give(self, matrix: Csr) -> sparse.csr_matrix:
         """Return a matrix as users know it, SciPy's or that of the device; its ids are its own."""
@@ -140,7 +140,7 @@ class Arrays(Protocol):
 class Backend(Arrays, Protocol):
     """Operations on checked input: canonical Csr, float32 C-ordered matrices (rows may be strided), int32 ids.
 
-    A loss is a float, or on a device something that becomes one: ``float(loss)`` waits for it.
+    A loss is a float; on a device it is an array of one value, and ``float(loss)`` waits for it.
     """
 
     def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
@@ -247,7 +247,7 @@ class Backend(Arrays, Protocol):
 
 
 class HostBackend(Backend, Protocol):
-    """What only the host is asked for: lists are evaluated there, whatever device made them."""
+    """Operations of the host only: lists are evaluated there, whatever device made them."""
 
     def find_ranks(
         self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray

@@ -23,7 +23,7 @@ from fastautorec._compute.protocol import Backend
 from fastautorec._training.checkpoint import Checkpoint
 from fastautorec.evaluation import evaluate
 
-SELECTION_LENGTH = 50  # of the lists whose NDCG or R-Precision chooses
+SELECTION_LENGTH = 50  # length of the lists whose NDCG or R-Precision chooses
 
 
 @dataclass(frozen=True)
@@ -167,9 +167,9 @@ def held_out_metric(model: Any, train: Any, held_out: Any, metric: str) -> float
 
 
 class _Bar(tqdm):  # type: ignore[misc]
-    """A bar without the lock that tqdm shares with all forks: one that is killed while it holds it never gives it back.
+    """A bar without the lock that tqdm shares among forks: a process that is killed while it holds the lock keeps it.
 
-    Nor is there a thread that watches it: every update looks at the clock.
+    It has no monitor thread either: every update looks at the clock.
     """
 
     _lock = threading.RLock()

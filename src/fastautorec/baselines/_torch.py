@@ -107,7 +107,7 @@ class TorchModel(Recommender):
 
     def _fit_backend(self) -> Backend:
         check_choice("device", self.device, DEVICES)
-        return get_backend("cpu", self.num_threads)  # of scores and metrics: `device` is where PyTorch trains
+        return get_backend("cpu", self.num_threads)  # for scores and metrics; PyTorch trains on `device`
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         weights, values = self._sizes(m, n, nnz)

@@ -1,4 +1,4 @@
-"""BPR: matrix factorisation from pairs of an item that a user has and one that they have not."""
+"""BPR: matrix factorisation from pairs of an item that a user has and an item that the user does not have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastautorec._training.run import FitRun
 from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
-FOLD_IN_PENALTY = 1e-3  # relative to the mean square of what is mapped
+FOLD_IN_PENALTY = 1e-3  # penalty relative to the mean square of the inputs
 
 
 class BPR(ImplicitModel):
@@ -140,7 +140,7 @@ class BPR(ImplicitModel):
 
     def _confidences(self, run: FitRun) -> Any:
         matrix = super()._confidences(run)
-        if not matrix.indices.flags.writeable:  # of data on disk, say; the library asks for memory it could write to
+        if not matrix.indices.flags.writeable:  # such as for data on disk: the library wants writable memory
             matrix.indices = matrix.indices.copy()
         return matrix
 

@@ -21,8 +21,8 @@ from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
 COLLAPSED = 1e-2  # ratio of the second singular value of the item vectors to the first
-VANISHED = 1e-4  # the first one, where the penalty has left nothing; else it is above 0.01 whatever the penalty
-FOLD_IN_BYTES = 4 << 20  # of the systems that a thread solves at once: what the outer caches hold
+VANISHED = 1e-4  # the first singular value where the penalty has left nothing; else it is above 0.01
+FOLD_IN_BYTES = 4 << 20  # bytes of the systems that a thread solves at once: as much as the outer caches hold
 
 
 class WRMF(ImplicitModel):

@@ -115,7 +115,8 @@ def explanation(model: Explaining, backend: Backend, history: Csr, items: IdArra
         lengths = rows.row_lengths()
         filled = np.arange(each.shape[1]) < lengths[:, None]
         each = np.where(filled[:, :, None], each, -np.inf).transpose(0, 2, 1)
-        order = np.argsort(-each, axis=2, kind="stable")[:, :, :n_named]  # of equal ones the lower id, as ids ascend
+        # Ids ascend, so the lower id comes first among equal contributions.
+        order = np.argsort(-each, axis=2, kind="stable")[:, :, :n_named]
         numbers = np.zeros(filled.shape, np.int32)
         numbers[filled] = rows.indices
         named = np.take_along_axis(each, order, axis=2)
@@ -137,7 +138,7 @@ def explanation(model: Explaining, backend: Backend, history: Csr, items: IdArra
 
 
 def silent_rows(model: Explaining, backend: Backend, history: Csr) -> npt.NDArray[np.int64]:
-    """Return the rows of which `recommend` knows nothing but the items' popularity."""
+    """Return the rows for which `recommend` only has the items' popularity."""
     rows = strangers(model, history, np.arange(history.shape[0]))
     if len(rows) == 0:
         return rows

@@ -146,7 +146,7 @@ class Recommender(NamedAnswers, Explaining, Stored):
                 users = int(np.count_nonzero(train.row_lengths()))
                 fitted = {"item_counts_": run.item_counts, "n_users_": users} | worker._fit(run)
             fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
-            fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
+            fitted["threshold_"] = None  # the command line sets it; that of an earlier fit does not hold for this one
             fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
         self.__dict__.update(fitted)
         return self

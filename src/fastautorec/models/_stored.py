@@ -47,7 +47,7 @@ class Stored(Answering):
         names, backend = self._stored_arrays(), self._backend()
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
         fitted["device_"] = backend.host.name  # a file can be read where there is no such device
-        params = fitted.pop("fitted_params_")  # what was fitted: others may have been set since
+        params = fitted.pop("fitted_params_")  # the fitted ones: others may have been set since
         header = {"model": type(self).__name__, "params": params, "fitted": fitted}
         with backend.active():
             arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host)

@@ -18,7 +18,7 @@ from fastautorec.models._contributions import ItemItemParts
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
 
-COUNT_ROWS = 128  # of the item-item matrix in one piece of work
+COUNT_ROWS = 128  # rows of the item-item matrix in one piece of work
 INVERSE_LEAF = 256  # rows that LAPACK inverts
 
 

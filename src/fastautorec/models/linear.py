@@ -1,4 +1,4 @@
-"""Closed-form baselines without a hidden layer of their own making: Popularity, PureSVD, NCE-PLRec."""
+"""Closed-form baselines without a trained hidden layer: Popularity, PureSVD, NCE-PLRec."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
 from fastautorec.models._recommender import Recommender
 
 PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
-PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
+PURE_SVD_PASSES = 8  # the vectors are the whole model, and there are few: more passes let them converge
 
 
 class Popularity(Recommender):

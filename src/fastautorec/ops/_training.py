@@ -148,7 +148,7 @@ def sample_negatives(
     if exclude is not None:
         check_something_left(exclude, sampler.widths())
     pattern, counts = backend.sample_negatives(sampler, users, exclude, seed, epoch)
-    return backend.give(pattern.with_data(cast(FloatArray, counts)))  # integers, for once
+    return backend.give(pattern.with_data(cast(FloatArray, counts)))  # counts are integers
 
 
 @operation(arrays=4)
