@@ -233,8 +233,8 @@ class Answering(ABC):
         """Return the NDCG of recommendations, for ``cross_val_score`` and searches of scikit-learn.
 
         scikit-learn holds out rows of users. A random half of each history (fixed, the smaller one) is hidden, and the
-        model recommends from the other half. The halves depend on the order of users and items, so only scores of the same
-        matrix can be compared. `evaluate` reports more.
+        model recommends from the other half. The halves depend on the order of users and items, so only scores of the
+        same matrix can be compared. `evaluate` reports more.
 
         ``cross_val_score`` takes rows of a SciPy matrix; of Interactions pass ``data.user_items``.
 
