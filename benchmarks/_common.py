@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_info
 
 import fastautorec as far
 from fastautorec import _core
-from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._compute import resolve_num_threads
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "benchmarks"  # where results are published

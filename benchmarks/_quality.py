@@ -14,7 +14,7 @@ from scipy import sparse
 from benchmarks._common import Sizes
 from benchmarks._training import Training
 from fastautorec._training.epochs import EMBEDDING
-from fastautorec._training.validation import validation_metric
+from fastautorec._training.run import validation_metric
 from fastautorec.models import _autoencoder
 
 Matrix = sparse.csr_matrix

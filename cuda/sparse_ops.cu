@@ -2,7 +2,7 @@
 // lists are the rows of a CSR matrix (X W) or its columns by an item index (X^T G). Bound by gathering 4 k bytes for
 // each entry, mostly from L2; ids and values are read once for every 128 columns.
 //
-// Long lists shall not keep one warp busy while the others have ended, so all entries are cut into segments of equal
+// Long lists must not keep one warp busy while the others have ended, so all entries are cut into segments of equal
 // length. Lists up to this length are summed by one warp. Of a longer one every segment sums its part, and the parts
 // are added up in order: results do not depend on the schedule. Two long lists at most meet in a segment, the one its
 // first entry is in (part 2 s) and the one its last entry is in (part 2 s + 1).

@@ -285,7 +285,7 @@ class ModelContract(AnswersContract):
     serves_strangers = True  # whether histories need not be those of the training users
 
     @pytest.mark.parametrize("device", ["cpu", "reference"])
-    def test_similar_items_of_an_item_that_nobody_has(self, train: sparse.csr_matrix, device: str) -> None:
+    def test_similar_items_of_an_item_without_users(self, train: sparse.csr_matrix, device: str) -> None:
         some = without_items(train, [9, 59])
         model = self.make_on(device).fit(some)
         ids, scores = model.similar_items([59, 3, 9], N=60)

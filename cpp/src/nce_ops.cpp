@@ -72,7 +72,7 @@ void nce_transform(const CsrView& x, double beta, bool per_interaction, float* v
     count_items(x, popularity.data(), num_threads);
     const double log_total = std::log(static_cast<double>(per_interaction ? x.nnz() : x.n_rows));
     std::vector<float> weight(n);
-    for (std::size_t j = 0; j < n; ++j) {  // items that nobody has never occur in the pattern
+    for (std::size_t j = 0; j < n; ++j) {  // items without users never occur in the pattern
         if (popularity[j] > 0) {
             weight[j] =
                 static_cast<float>(std::max(log_total - beta * std::log(static_cast<double>(popularity[j])), 0.0));

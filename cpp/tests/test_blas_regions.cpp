@@ -138,7 +138,7 @@ TEST(a_thread_that_forks_inside_stays_inside) {
 }
 
 // The last one: nothing opens the regions again.
-TEST(nobody_but_the_closing_thread_enters_after_the_end) {
+TEST(only_the_closing_thread_enters_after_the_end) {
     std::atomic<bool> entered{false}, closing{false};
     std::thread nested([&] {
         entered = enter_region();

@@ -32,7 +32,7 @@ std::atomic<bool> stop_asked{false};
 
 bool answer() { return stop_asked; }
 
-// While it lives, the host answers the question "shall I stop?" with yes.
+// While it lives, the host answers the question "stop?" with yes.
 struct StopAsked {
     StopAsked() {
         stop_asked = true;

@@ -1,15 +1,16 @@
-"""Checks of scalars, and defaults that adapt to small data: the same words everywhere."""
+"""Checks of scalars, names of metrics, and defaults that adapt to small data: the same words everywhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from itertools import product
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
+METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")  # those at a list length; "paper" has no NDCG among them
 
 
 def small_seed(name: str, seed: int) -> int:
@@ -119,6 +120,16 @@ def check_metric(metric: object) -> None:
             f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join(METRICS)} with a list length, such as "
             f"'Recall@20', got {metric!r}"
         )
+
+
+def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:
+    """Return the columns of the operation ``ranking_metrics``.
+
+    >>> metric_names((5, 10), "paper")[:4]
+    ['R-Precision', 'NDCG', 'MAP@5', 'MAP@10']
+    """
+    families = METRICS[1:] if definition == "paper" else METRICS
+    return ["R-Precision", "NDCG", *map("%s@%d".__mod__, product(families, cutoffs))]
 
 
 def check_cutoffs(k: object) -> tuple[int, ...]:

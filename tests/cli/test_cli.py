@@ -295,7 +295,7 @@ def test_doctor_tells_where_the_number_of_threads_comes_from(monkeypatch, capsys
          "not available: the NVIDIA driver knows CUDA 12; update the driver"),
     ],
 )  # fmt: skip
-def test_doctor_does_not_speak_of_a_device_that_nobody_has_set(error, line, monkeypatch):
+def test_doctor_does_not_speak_of_a_device_that_was_not_set(error, line, monkeypatch):
     def unavailable(device):
         raise far.exceptions.BackendUnavailableError(error)
 

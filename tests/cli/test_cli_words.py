@@ -308,7 +308,7 @@ def test_short_histories_are_told_and_there_is_a_way_on(short: Path, capsys: pyt
     assert "fitted on 80 interactions, tested on 40 (random split)" in capsys.readouterr().out
 
 
-def test_a_validation_part_that_nobody_needs_may_be_empty(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_validation_part_that_is_not_needed_may_be_empty(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["evaluate", str(short), "--ratios", "0.5", "0.1", "0.4"]  # 2, 0 and 1 of 3
     assert main([*words, "--model", "ease"]) == 0
     assert "tested on 40" in capsys.readouterr().out

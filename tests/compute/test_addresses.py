@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import fastautorec as far
+from fastautorec import _compute
 from fastautorec._compute import addresses as _addresses
-from fastautorec._compute import threads as _parallel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
 
@@ -49,14 +49,14 @@ def test_a_limit_ends_no_process(extra: int) -> None:
 
 def test_what_is_to_be_set_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_addresses, "_known", 0)
-    monkeypatch.setattr(_addresses, "_limited", lambda: True)
+    monkeypatch.setattr(_compute, "_addresses_are_limited", lambda: True)
     monkeypatch.setattr(_addresses, "_is_room", lambda size: False)
     with pytest.raises(MemoryError, match=r"`ulimit -v`.* raise it, or set OPENBLAS_NUM_THREADS=1"):
         far.Popularity().fit(far.datasets.synthetic(50, 20, 300))
     monkeypatch.setattr(_addresses, "_is_room", lambda size: size < 300 << 20)
-    assert 1 <= _parallel.resolve_num_threads(100) < 10
+    assert 1 <= _compute.resolve_num_threads(100) < 10
     monkeypatch.setattr(_addresses, "_calls", tuple)  # another BLAS
-    assert _parallel.resolve_num_threads(100) == 100
+    assert _compute.resolve_num_threads(100) == 100
 
 
 @pytest.mark.parametrize("threads", [2**31, 10**30])
@@ -64,7 +64,7 @@ def test_more_threads_than_a_number_holds(threads: int, monkeypatch: pytest.Monk
     data = far.datasets.synthetic(50, 20, 300)
     with pytest.raises(ValueError, match="`num_threads` must be"):
         far.Popularity(num_threads=threads).fit(data)
-    monkeypatch.setenv(_parallel.ENVIRONMENT_VARIABLE, str(threads))
+    monkeypatch.setenv(_compute.ENVIRONMENT_VARIABLE, str(threads))
     with pytest.raises(ValueError, match="FASTAUTOREC_NUM_THREADS must be an integer >= 1"):
         far.Popularity().fit(data)
 

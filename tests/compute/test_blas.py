@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastautorec as far
-from fastautorec._compute import threads as _parallel
+from fastautorec._compute import host as _parallel
 from fastautorec._compute.blas import single_threaded_blas
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fastautorec._compute import threads as _parallel
+from fastautorec import _compute
 
 FIRST = {"cpu/x/cpu.cfs_quota_us": "400000", "cpu/x/cpu.cfs_period_us": "100000"}  # version of control groups
 
@@ -32,17 +32,17 @@ def test_quota(tmp_path, groups, files, quota):
         path = tmp_path / "root" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert _parallel._quota(tmp_path / "root", tmp_path / "groups") == quota
+    assert _compute._quota(tmp_path / "root", tmp_path / "groups") == quota
 
 
 def test_no_groups(tmp_path):
-    assert _parallel._quota(tmp_path, tmp_path / "missing") is None
+    assert _compute._quota(tmp_path, tmp_path / "missing") is None
 
 
 @pytest.mark.parametrize(("quota", "expected"), [(None, 6), (3, 3), (8, 6)])
 def test_threads_follow_the_quota(monkeypatch, quota, expected):
-    monkeypatch.delenv(_parallel.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.delenv(_compute.ENVIRONMENT_VARIABLE, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
-    monkeypatch.setattr(_parallel, "_quota", lambda *_: quota)
-    assert _parallel.resolve_num_threads(None) == expected
-    assert _parallel.resolve_num_threads(9) == 9
+    monkeypatch.setattr(_compute, "_quota", lambda *_: quota)
+    assert _compute.resolve_num_threads(None) == expected
+    assert _compute.resolve_num_threads(9) == 9

@@ -14,7 +14,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastautorec import ops
-from fastautorec._compute import threads as _parallel
+from fastautorec._compute import host as _parallel
 
 FORK = """
 import os, sys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec._compute import get_backend
-from fastautorec._compute import threads as _threads
+from fastautorec._compute.cpu import CpuBackend
 from fastautorec._compute.cuda import sparse as sparse_operations
 from fastautorec._compute.cuda import streamed
 from fastautorec._compute.cuda.backend import CudaBackend
@@ -279,18 +280,27 @@ def test_a_single_user_that_does_not_fit(out_of_memory: Any) -> None:
     assert type(caught.value) is MemoryError
 
 
-def test_tiles_halve_from_what_was_tried() -> None:
-    """A tile longer than there are users is not tried again and again at the same length."""
-    backend = emulated_backend()
-    tried: list[int] = []
+def test_tiles_halve_from_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tile longer than there are users is not tried again and again at the same length, and none counts twice."""
+    backend, rows = emulated_backend(), check_user_items("user_items", TRAIN[:10])
+    encoder = Encoder(np.random.default_rng(0).random((rows.n_cols, 4), np.float32), None, "identity", "l2", "history")
+    tried, inner = [], backend.cross_product
 
-    def work(start: int, stop: int, buffer: Any) -> None:
-        tried.append(stop - start)
-        if stop - start > 3:
+    def multiply(a: Any, b: Any) -> Any:
+        tried.append(len(a))
+        if len(a) > 3:
             raise backend.out_of_memory[0]
+        return inner(a, b)
 
-    _threads.over_tiles(backend, 10, 1 << 20, 2, work)
+    def accumulate(on: Any) -> Any:
+        there = replace(encoder, weight=on.to_device(encoder.weight))
+        return accumulate_ridge(on, on.put(rows), there, 0.0, 0, lambda name: None)
+
+    monkeypatch.setattr(backend, "cross_product", multiply)
+    ridge, expected = accumulate(backend), accumulate(CpuBackend())
     assert tried == [10, 5, 2, 2, 2, 2, 2]
+    np.testing.assert_allclose(ridge.gram, expected.gram, rtol=1e-5)
+    np.testing.assert_allclose(backend.to_host(ridge.cross), expected.cross, rtol=1e-5, atol=1e-6)
 
 
 def test_the_warning_is_one_of_a_backend(caplog: pytest.LogCaptureFixture) -> None:

@@ -183,5 +183,5 @@ def test_metrics_of_slices(definition):
     got = ranking_metrics(device, device.to_device(ranked)[4:15, :9], part, (2, 9), definition)
     expected = REFERENCE.ranking_metrics(ranked[4:15, :9], test.rows(4, 15), (2, 9), definition)
     np.testing.assert_allclose(got.get(), expected, rtol=1e-12, atol=1e-14)
-    nobody = DeviceCsr.from_host(device, test).rows(3, 3)
-    assert ranking_metrics(device, device.to_device(ranked[:0]), nobody, (2,), definition).shape[0] == 0
+    no_users = DeviceCsr.from_host(device, test).rows(3, 3)
+    assert ranking_metrics(device, device.to_device(ranked[:0]), no_users, (2,), definition).shape[0] == 0

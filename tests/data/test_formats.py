@@ -155,9 +155,9 @@ def test_copies_of_what_is_on_disk(tmp_path):
             assert again.nnz == data.nnz
 
 
-def test_blocks_of_texts_and_of_nobody(tmp_path):
-    nobody = Interactions(sparse.csr_matrix((0, 4)), item_ids=LABELS[:4])
-    blocks = [nobody, *labelled().blocks(4), nobody]
+def test_blocks_of_texts_and_of_empty(tmp_path):
+    empty = Interactions(sparse.csr_matrix((0, 4)), item_ids=LABELS[:4])
+    blocks = [empty, *labelled().blocks(4), empty]
     data = Interactions.write(tmp_path / "data", blocks)
     assert data.user_ids.tolist() == LABELS
     with pytest.raises(ValueError, match=r"got '\?' more than once"):

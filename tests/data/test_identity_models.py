@@ -39,7 +39,7 @@ def untrained(model, run):
     """Fit as the models of PyTorch do where there is none: with the weights that training starts from."""
     rng = np.random.default_rng(3)
     weights = model._start(*run.train.shape, rng)
-    if "users" in weights:  # CDAE begins with zeros, which tell nobody from another
+    if "users" in weights:  # CDAE begins with zeros, which tell no user from another
         weights["users"] = rng.normal(size=weights["users"].shape).astype(np.float32)
     return model._taken(weights, run.train) | {
         "n_users_": run.train.shape[0],

@@ -1,4 +1,4 @@
-"""Headings that tell little: sessions, titles, averages; what is asked, and what other columns answer it."""
+"""Headings that tell little: sessions, titles, averages; the question, and the columns that answer it."""
 
 import pytest
 from rating_files import pairs

@@ -1,4 +1,4 @@
-"""What separates the fields of a text file: what is asked where two signs may do so, and what the words give."""
+"""What separates the fields of a text file: the question where two signs may do so, and what the words give."""
 
 import pytest
 from rating_files import pairs, triples

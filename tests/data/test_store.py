@@ -97,13 +97,13 @@ def test_a_split_by_blocks_is_the_split(data, folder, tmp_path):
 
 
 def test_small_and_empty(tmp_path):
-    nobody = Interactions(sparse.csr_matrix((3, 4)))
-    nobody.to_disk(tmp_path / "empty")
-    same(Interactions.open(tmp_path / "empty", verify=True), nobody)
+    blank = Interactions(sparse.csr_matrix((3, 4)))
+    blank.to_disk(tmp_path / "empty")
+    same(Interactions.open(tmp_path / "empty", verify=True), blank)
     with pytest.raises(ValueError, match="at least one interaction"):
         far.Popularity().fit(Interactions.open(tmp_path / "empty"))
-    Interactions(sparse.csr_matrix((0, 4))).to_disk(tmp_path / "nobody")
-    assert Interactions.open(tmp_path / "nobody", verify=True).shape == (0, 4)
+    Interactions(sparse.csr_matrix((0, 4))).to_disk(tmp_path / "no_users")
+    assert Interactions.open(tmp_path / "no_users", verify=True).shape == (0, 4)
     # texts of other lengths in later blocks
     blocks = [Interactions(sparse.eye(1, format="csr"), user_ids=[name]) for name in ("a", "abc", "ab")]
     assert Interactions.write(tmp_path / "texts", blocks).user_ids.tolist() == ["a", "abc", "ab"]
@@ -303,7 +303,7 @@ def test_a_model_refuses_other_columns(folder):
         far.Popularity().fit(there.user_items[:, :59]).recommend(there)
 
 
-def test_nobody_keeps_the_type_of_ids(tmp_path):
+def test_a_store_without_users_keeps_the_type_of_ids(tmp_path):
     one = Interactions.from_dataframe({"u": ["a"], "i": ["x"]}, "u", "i")
     data = one.with_users(one.user_ids[:0]).with_items(one.item_ids[:0])
     some = {"none": data, "users": Interactions(sparse.csr_matrix((0, 2)), data.user_ids, ["x", "y"])}

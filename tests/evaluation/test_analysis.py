@@ -154,7 +154,7 @@ def test_history_length_by_hand():
     found = by_history_length(report(), "Recall@2", buckets=[1, 2, 5])
     assert found.labels == ("1", "2–4", "5")
     np.testing.assert_array_equal(found.bounds, [1, 2, 5, 6])
-    np.testing.assert_array_equal(found.n_users, [3, 1, 0])  # they find 1, 0, 1; 1; nobody
+    np.testing.assert_array_equal(found.n_users, [3, 1, 0])  # they find 1, 0, 1; 1; no users
     np.testing.assert_allclose(found.mean, [[2 / 3, 1, np.nan]])
     half = 1.96 * np.sqrt(1 / 3) / np.sqrt(3)  # sample variance of 1, 0, 1 is 1/3
     np.testing.assert_allclose(found.half_width, [[half, np.nan, np.nan]])

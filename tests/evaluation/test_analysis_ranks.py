@@ -109,7 +109,7 @@ def test_at_of_ready_made_lists_of_any_quality(device, definition, rng):
     assert_same(report.at((2, 9), definition), evaluate_ranking(lists, train, test, (2, 9), definition, device=device))
 
 
-def test_standard_from_paper_where_nobody_has_more_test_items_than_places():
+def test_standard_from_paper_where_no_user_has_more_test_items_than_places():
     train, test, weight = random_data(4)
     longest = int(np.diff(test.indptr).max())
     paper = evaluate(ItemModel(weight), train, test, k=longest, definition="paper")

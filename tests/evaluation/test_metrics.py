@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from fastautorec._checks import metric_names
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.protocol import DEFINITIONS, metric_names
+from fastautorec._compute.protocol import DEFINITIONS
 
 DEVICES = ("reference", "cpu", "cuda-emulated")
 

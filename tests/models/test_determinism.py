@@ -8,7 +8,9 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import ops
-from fastautorec._compute import threads as _parallel
+from fastautorec._compute.cpu import CpuBackend
+from fastautorec._compute.host import matmul
+from fastautorec.models.ease import spd_inverse
 
 THREADS = (1, 2, 7)
 
@@ -96,19 +98,19 @@ def test_one_row_has_the_bits_of_many(values, units):
 
 def test_matmul():
     a, b = dense(3000, 130), dense(130, 220)
-    assert_same_bits(lambda threads: _parallel.matmul(a, b, np.empty((3000, 220), np.float32), threads))
+    assert_same_bits(lambda threads: matmul(a, b, np.empty((3000, 220), np.float32), threads))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cross_product(dtype):
     a = dense(9000, 333).astype(dtype)
-    assert_same_bits(lambda threads: _parallel.cross_product(a, a, threads))
+    assert_same_bits(lambda threads: CpuBackend(threads).cross_product(a, a))
     expected = a.T.astype(np.float64) @ a
-    np.testing.assert_allclose(_parallel.cross_product(a, a, 2), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(CpuBackend(2).cross_product(a, a), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_spd_inverse():
     a = dense(900, 701).astype(np.float64)
     matrix = a.T @ a + np.eye(701)
-    assert_same_bits(lambda threads: _parallel.spd_inverse(matrix, threads))
-    np.testing.assert_allclose(_parallel.spd_inverse(matrix, 2) @ matrix, np.eye(701), rtol=0, atol=1e-8)
+    assert_same_bits(lambda threads: spd_inverse(matrix, threads))
+    np.testing.assert_allclose(spd_inverse(matrix, 2) @ matrix, np.eye(701), rtol=0, atol=1e-8)

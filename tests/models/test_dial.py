@@ -103,7 +103,7 @@ def test_histories_that_say_nothing_get_popular_items() -> None:
     np.testing.assert_allclose(scores[0], POPULARITY[ids[0]] / 60, rtol=1e-6)
 
 
-def test_items_that_nobody_has_count_as_popularity_one() -> None:
+def test_items_without_users_count_as_popularity_one() -> None:
     some = TRAIN.toarray()
     some[:, [4, 9]] = 0
     some = sparse.csr_matrix(some)

@@ -156,7 +156,7 @@ def test_parameters_of_models_trained_by_pytorch(cls: Any, tmp_path: Any) -> Non
 
 @pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
-def test_items_that_nobody_has_and_names(cls: Any) -> None:
+def test_items_without_users_and_names(cls: Any) -> None:
     some = TRAIN.toarray()
     some[:, 7] = 0
     model = make_baseline(cls).fit(sparse.csr_matrix(some))
@@ -350,7 +350,7 @@ def test_evaluations_judge_the_lists_that_strangers_get(device: str) -> None:
     dense[:, [11, 39]] = 0
     fitted = sparse.csr_matrix(dense)
     dense[:6] = 0
-    dense[:6, 11] = 1  # six users with an item that nobody had
+    dense[:6, 11] = 1  # six users with an item without users
     asked, truth = sparse.csr_matrix(dense), sparse.csr_matrix(HELD_OUT)
     for cls in (far.EASE, far.PureSVD, far.NCEPLRec, far.Popularity):
         model = cls(device=device).fit(fitted)

@@ -16,7 +16,7 @@ import os, signal, sys, threading, time
 import numpy as np
 from scipy import sparse
 from fastautorec import ops
-from fastautorec._compute import threads as _threads
+from fastautorec._compute import host as _host
 
 threads = int(sys.argv[1])
 m, n, per_user = 60_000, 20_000, 100
@@ -28,7 +28,7 @@ left, right = np.ones((40_000, 512), np.float32), np.ones((512, 512), np.float32
 calls = {
     "gram_product": lambda: ops.gram_product(user_items, weight, num_threads=threads),
     "one panel": lambda: [ops.gram_product(user_items, weight[:, :32], num_threads=threads) for _ in range(1000)],
-    "matmul": lambda: [_threads.matmul(left, right, np.empty_like(left), threads) for _ in range(1000)],
+    "matmul": lambda: [_host.matmul(left, right, np.empty_like(left), threads) for _ in range(1000)],
     "many draws": lambda: ops.sample_negatives(wide, 2**30, rows=[0], weights=chances, num_threads=threads),
 }
 
@@ -97,7 +97,7 @@ def test_keyboard_interrupt_leaves_no_half_model(model, delay):
 
 START_PROGRAM = """
 import sys, threading
-from fastautorec._compute import threads as _threads
+from fastautorec._compute import host as _host
 
 inner = threading.Event.wait
 
@@ -110,9 +110,9 @@ def interrupted(self, timeout=None):
 
 threading.Event.wait = interrupted
 try:
-    _threads.interruptible(sum, [1, 2])
+    _host.interruptible(sum, [1, 2])
 except KeyboardInterrupt:
-    print("interrupted", _threads.interruptible(sum, [1, 2]))
+    print("interrupted", _host.interruptible(sum, [1, 2]))
 """
 
 

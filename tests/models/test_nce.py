@@ -147,7 +147,7 @@ def test_best_penalty_is_chosen_on_validation_data() -> None:
     np.testing.assert_array_equal(model.decoder_, singles[int(np.argmax(metrics))].decoder_)
 
 
-def test_item_that_nobody_has(train: sparse.csr_matrix) -> None:  # noqa: F811
+def test_item_without_users(train: sparse.csr_matrix) -> None:  # noqa: F811
     wider = sparse.hstack([train, sparse.csr_matrix((120, 2))]).tocsr()
     model = far.NCEAutoRec(factors=8).fit(wider)
     assert np.isfinite(model.predict(wider)).all()

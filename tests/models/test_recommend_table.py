@@ -217,11 +217,11 @@ def test_row_numbers_where_users_have_no_ids(data: far.Interactions, model: far.
 def test_wrong_users(form: str, data: far.Interactions, model: far.EASE) -> None:
     given = (FORMS | FRAMES)[form](data)
     first, text = data.user_ids[:1].tolist()[0], data.user_ids.dtype.kind != "i"
-    nobody, other, kinds = ("zed", 1003, "texts, such as 'u10") if text else (3, "1003", "integers, such as 10")
+    unknown, other, kinds = ("zed", 1003, "texts, such as 'u10") if text else (3, "1003", "integers, such as 10")
     with pytest.raises(ValueError, match=f"`users` must be distinct, got {first!r} more than once"):
         model.recommend_table(given, users=[first, first])
-    with pytest.raises(ValueError, match=f"1 of 2 are not among its 40, such as {nobody!r}; a new user is asked for"):
-        model.recommend_table(given, users=[first, nobody])
+    with pytest.raises(ValueError, match=f"1 of 2 are not among its 40, such as {unknown!r}; a new user is asked for"):
+        model.recommend_table(given, users=[first, unknown])
     with pytest.raises(TypeError, match=f"such as {other!r}, those of `data` {kinds}"):
         model.recommend_table(given, users=[other])
 
@@ -292,7 +292,7 @@ def test_empty_histories_are_cold_without_a_warning(data: far.Interactions, mode
         model.recommend_table({"ann": []}, cold_users="ignore")
 
 
-def test_items_that_nobody_had_say_nothing() -> None:
+def test_items_without_users_say_nothing() -> None:
     wider = far.Interactions(sparse.hstack([MATRIX, sparse.csr_matrix((USERS, 1))]), item_ids=range(100, 101 + ITEMS))
     model = far.EASE().fit(wider)
     table = model.recommend_table({"ann": [100 + ITEMS], "bob": [100, 100 + ITEMS]}, N=2)

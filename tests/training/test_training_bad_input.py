@@ -155,7 +155,7 @@ def test_every_device_refuses_the_same(device: str) -> None:
 ODD = {
     "one user": lambda x: x[np.flatnonzero(np.diff(x.indptr) > 1)[:1]],
     "one item": lambda x: sparse.csr_matrix(np.ones((60, 1))),
-    "an item that nobody has": lambda x: sparse.hstack([x, sparse.csr_matrix((60, 3))]).tocsr(),
+    "an item without users": lambda x: sparse.hstack([x, sparse.csr_matrix((60, 3))]).tocsr(),
     "a user with every item": lambda x: sparse.vstack([x, np.ones((1, 40))]).tocsr(),
     "everybody has everything": lambda x: sparse.csr_matrix(np.ones((60, 40))),
 }

@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec._training.validation import held_out_metric
+from fastautorec._training.run import held_out_metric
 from fastautorec.cli import main
 from fastautorec.exceptions import DivergedError
 from fastautorec.tuning._space import DEFAULTS, default_space

@@ -28,7 +28,7 @@ void limit_own_thread();
 // In a forked child: no thread but this one is inside. Returns whether one was in the parent.
 bool renew_regions();
 
-// Before the process ends, for a BLAS library frees its memory then: nobody enters any more, except this thread, and
+// Before the process ends, for a BLAS library frees its memory then: no thread enters any more, except this one, and
 // those who are inside have so long to come out. Returns whether all did.
 bool close_regions(std::chrono::milliseconds patience);
 

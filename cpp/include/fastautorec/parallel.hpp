@@ -20,7 +20,7 @@ void parallel_for(std::int64_t n_tasks, int num_threads, const std::function<voi
 // Long tasks call this now and then (every few milliseconds): it throws Interrupted once an interrupt was asked for.
 void poll_interrupt();
 
-// The host language's question "shall I stop?" (Ctrl-C). It is asked at most every 50 ms, in the calling thread only.
+// The host language's question "stop?" (Ctrl-C). It is asked at most every 50 ms, in the calling thread only.
 void set_interrupt_check(bool (*check)());
 
 }  // namespace fastautorec

@@ -1,25 +1,32 @@
-"""Backends: how operations are done. Nothing above this package knows which device it runs on."""
+"""Where operations are done, by `device` and `num_threads`. Nothing above this room knows which device it runs on."""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
-from fastautorec._checks import check_choice
+from fastautorec._checks import check_choice, check_int
+from fastautorec._compute.addresses import threads_with_room
 from fastautorec._compute.memory import device_number, is_on_device
 from fastautorec._compute.protocol import Backend
-from fastautorec._compute.threads import resolve_num_threads
 from fastautorec.exceptions import BackendUnavailableError
 
-__all__ = ["DEVICES", "get_backend", "simd_level"]
+__all__ = ["DEVICES", "get_backend", "resolve_num_threads", "simd_level", "usable_cpus"]
 
 DEVICES = ("auto", "cpu", "cuda", "reference")
+ENVIRONMENT_VARIABLE = "FASTAUTOREC_NUM_THREADS"
+MAX_THREADS = 2**31 - 1
+CGROUP = Path("/sys/fs/cgroup")
+GROUPS = Path("/proc/self/cgroup")  # of this process
 
 _log = logging.getLogger("fastautorec")
+_resource: Any = importlib.import_module("resource") if os.name == "posix" else None
 
 
 def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend:
@@ -92,7 +99,71 @@ def _gpu(num_threads: int, ordinal: int = 0) -> Backend:
     from fastautorec._compute import cuda as parts  # noqa: PLC0415
     from fastautorec._compute.cuda.backend import CudaBackend  # noqa: PLC0415
 
-    return cast(Backend, CudaBackend(parts.open_device(ordinal), num_threads))  # its arrays are not NumPy's
+    # The protocol says NumPy's arrays, and these are CuPy's.
+    return cast(Backend, CudaBackend(parts.open_device(ordinal), num_threads))
 
 
 _FACTORIES: dict[str, Callable[[int], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _gpu}
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+
+
+def resolve_num_threads(num_threads: int | None) -> int:
+    """Return the given number of threads, or FASTAUTOREC_NUM_THREADS, or the number of usable processors."""
+    wanted = _wanted_threads(num_threads)
+    return threads_with_room(wanted) if _addresses_are_limited() else wanted
+
+
+def _addresses_are_limited() -> bool:
+    return _resource is not None and _resource.getrlimit(_resource.RLIMIT_AS)[0] != _resource.RLIM_INFINITY
+
+
+def _wanted_threads(num_threads: int | None) -> int:
+    if num_threads is not None:
+        return check_int("num_threads", check_int("num_threads", num_threads, 1), 1, MAX_THREADS)
+    setting = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    if setting:
+        if not (setting.isascii() and setting.isdigit() and len(setting) < 20 and 0 < int(setting) <= MAX_THREADS):
+            raise ValueError(
+                f"the environment variable {ENVIRONMENT_VARIABLE} must be an integer >= 1, got {setting!r}"
+            )
+        return int(setting)
+    return usable_cpus()
+
+
+def usable_cpus() -> int:
+    """Return the number of processors that are worth a thread each, at least 1."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(CGROUP, GROUPS)
+    return allowed if quota is None else max(1, min(allowed, quota))
+
+
+@cache
+def _quota(root: Path, groups: Path) -> int | None:
+    """Return the smallest quota of the group of this process and of those around it, rounded up, or None."""
+    quotas = []
+    try:
+        lines = groups.read_text("utf-8").splitlines()
+    except OSError:  # not Linux
+        return None
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        inside = Path(name.lstrip("/"))
+        if not controllers:  # version 2
+            quotas += [_read(root / group / "cpu.max") for group in (inside, *inside.parents)]
+        elif "cpu" in controllers.split(","):
+            for group in (inside, *inside.parents):
+                folder = root / "cpu" / group
+                quotas.append(_read(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"))
+    known = [quota for quota in quotas if quota is not None]
+    return min(known) if known else None
+
+
+def _read(*paths: Path) -> int | None:
+    """Return the quota that is written in one or two files: microseconds of work, and of the time for it."""
+    try:
+        quota, period = " ".join(path.read_text("ascii") for path in paths).split()
+        return -(-int(quota) // int(period)) if int(quota) > 0 else None  # "max" and -1 mean no quota
+    except (OSError, ValueError, ZeroDivisionError):
+        return None

@@ -7,9 +7,7 @@ before any thread needs them, and no more threads compute than there are buffers
 from __future__ import annotations
 
 import ctypes
-import importlib
 import mmap
-import os
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -17,16 +15,15 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-BUFFER = 32 << 20  # bytes, of the usual builds
-MARGIN = 32 << 20  # left for other things
+BUFFER = 32 << 20  # bytes of a buffer in the usual builds
+MARGIN = 32 << 20  # bytes left for other things
 
-_resource: Any = importlib.import_module("resource") if os.name == "posix" else None
 _lock = threading.Lock()
-_known = 0  # buffers that there are, in each library
+_known = 0  # number of buffers that each library has
 
 
 def threads_with_room(wanted: int) -> int:
-    """Return how many threads may multiply at a time: ``wanted``, or as many as a limit of addresses leaves room for.
+    """Return how many threads may multiply at a time: ``wanted``, or as many as the limit of addresses leaves room for.
 
     Raises
     ------
@@ -34,7 +31,7 @@ def threads_with_room(wanted: int) -> int:
         If there is room for none.
     """
     global _known  # noqa: PLW0603  of the process, like the limit
-    if wanted <= _known or not _limited():
+    if wanted <= _known:
         return wanted
     with _lock:
         _known = max(_known, _take(_calls(), wanted))
@@ -44,10 +41,6 @@ def threads_with_room(wanted: int) -> int:
             "before Python starts, which leaves more of it"
         )
     return min(wanted, _known)
-
-
-def _limited() -> bool:
-    return _resource is not None and _resource.getrlimit(_resource.RLIMIT_AS)[0] != _resource.RLIM_INFINITY
 
 
 @cache

@@ -9,13 +9,13 @@ import numpy.typing as npt
 from scipy.linalg import cython_blas
 
 from fastautorec import _core
+from fastautorec._checks import metric_names
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.host import HostArrays
+from fastautorec._compute.host import HostArrays, matmul
 from fastautorec._compute.parameter import Parameter
-from fastautorec._compute.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray, metric_names
+from fastautorec._compute.protocol import ACTIVATIONS, OUTPUTS, PLANS, FloatArray, IdArray
 from fastautorec._compute.sampling import Sampler
-from fastautorec._compute.threads import matmul
 
 FEW_ROWS = 8  # of a product: for so few, BLAS takes longer to rearrange the other matrix than to multiply
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +11,8 @@ from scipy import sparse
 
 from fastautorec._compute.refusals import refuse_damaged_ids
 
-BLOCK_ENTRIES = 1 << 22  # what is made for each stored entry is made for so many at a time
-CACHED_ENTRIES = 1 << 17  # so many ids, and as many flags, fit a processor's cache
+BLOCK_ENTRIES = 1 << 22  # temporary arrays hold one value for each of so many stored entries at most
+CACHED_ENTRIES = 1 << 17  # so many ids and flags fit a processor's cache
 
 
 def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
@@ -29,12 +28,12 @@ def row_blocks(indptr: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, 
 def ids_ascend(indptr: npt.NDArray[np.integer], indices: npt.NDArray[np.integer]) -> bool:
     """Return whether the ids of every row ascend without a repeat; row pointers start at 0 and don't decrease."""
     nnz = int(indptr[-1])
-    if len(indptr) == 2:  # one row, for which the calls below would take longer than the look
+    if len(indptr) == 2:  # for one row a direct comparison is faster than the calls below
         return bool((indices[1:nnz] > indices[: nnz - 1]).all()) if nnz > 1 else True
     for start in range(0, nnz - 1, CACHED_ENTRIES):
         ids = indices[start : min(start + CACHED_ENTRIES, nnz - 1) + 1]
         falls = ids[1:] <= ids[:-1]
-        # numbers of another type than the pointers' would have all of these converted
+        # numbers of another type would make NumPy convert all pointers
         first, last = np.searchsorted(indptr, np.array([start + 1, start + len(ids)], indptr.dtype))
         falls[indptr[first:last] - (start + 1)] = False  # where a row begins, any id may
         if falls.any():
@@ -178,7 +177,7 @@ class Csr:
         return self
 
     def was_read(self, wrong: int) -> None:
-        """Take what such an operation has found: where the first id is that is none of an item, or -1."""
+        """Take the result of such an operation: the place of the first id out of range, or -1."""
         if wrong >= 0:
             refuse_damaged_ids("user_items", self.n_cols)
 
@@ -232,19 +231,6 @@ def _powers(lengths: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.floa
     if power == 1:
         return np.reciprocal(at_least_one)
     result: npt.NDArray[np.float32] = (at_least_one.astype(np.float64) ** -power).astype(np.float32)
-    return result
-
-
-def without_copies(csr: Csr) -> sparse.csr_matrix:
-    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
-    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
-    matrix._shape = csr.shape
-    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
-    small = csr.nnz <= np.iinfo(np.int32).max
-    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
-    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
-    matrix.has_canonical_format = True
-    result: sparse.csr_matrix = matrix
     return result
 
 

@@ -21,7 +21,7 @@ from fastautorec._compute.refusals import (
     refuse_values_that_are_not_binary,
 )
 
-_PLAIN_FORMATS = ("coo", "csc", "csr")  # of SciPy, with the values in ``data[:nnz]``
+_PLAIN_FORMATS = ("coo", "csc", "csr")  # SciPy formats that keep their values in ``data[:nnz]``
 
 
 def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, fitting: bool = False) -> Csr:
@@ -58,7 +58,7 @@ def _checked_before(name: str, known: Csr, n_items: int | None) -> Csr:
 
 def _check_matrix(name: str, user_items: Any, n_items: int | None) -> Csr:
     matrix = _sparse_matrix(name, user_items, n_items)
-    plain = matrix if matrix.format in _PLAIN_FORMATS else matrix.tocsr()  # of formats that hold no duplicates
+    plain = matrix if matrix.format in _PLAIN_FORMATS else matrix.tocsr()  # the other formats hold no duplicates
     _check_binary(name, plain.data[: plain.nnz])
     csr = _canonical(name, matrix)
     if not csr.data[: csr.nnz].all():
@@ -116,7 +116,7 @@ def _canonical(name: str, matrix: Any) -> Any:
     ids = csr.indices[: csr.nnz]
     if csr.nnz and ids.view(f"u{ids.itemsize}").max() >= csr.shape[1]:  # unsigned, a negative id is a huge one
         refuse_damaged_ids(name, csr.shape[1])
-    # SciPy notes the answer on the object that it is asked of, here the caller's, and believes what is noted there.
+    # SciPy's own check stores its answer on the caller's matrix and trusts an answer that is stored there.
     if not ids_ascend(csr.indptr, csr.indices):
         data = csr.data.astype(np.float32)  # not csr.astype, which sums in place in some versions of SciPy
         csr = sparse.csr_matrix((data, csr.indices.copy(), csr.indptr.copy()), shape=csr.shape)
@@ -178,7 +178,7 @@ def check_pointers(name: str, pointers: npt.NDArray[np.integer], stored: int) ->
 
 
 def check_on_host(name: str, value: object) -> None:
-    """Raise for what is in the memory of a device."""
+    """Raise for an array in the memory of a device."""
     if type(value).__module__.partition(".")[0] in ("cupy", "cupyx"):
         raise TypeError(f"`{name}` must be in host memory, got {kind(value)}; copy it with `{name}.get()`")
 

@@ -68,7 +68,7 @@ class Parameter:
 
 
 def _zeros_like(matrix: FloatArray) -> FloatArray:
-    """Return zeros whose rows are as far apart as those of a matrix: what is aligned there is aligned here."""
+    """Return zeros with the row stride of a matrix, so that they are aligned where it is."""
     rows, columns = matrix.shape
     stride = matrix.strides[0] // matrix.itemsize if rows > 1 else columns
     return np.zeros_like(matrix, shape=(rows, max(stride, columns)))[:, :columns]

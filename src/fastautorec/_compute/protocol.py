@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -82,18 +81,18 @@ class Arrays(Protocol):
 
     @property
     def tile_factor(self) -> int:
-        """Length of tiles of users, against those that suit the caches of a processor."""
+        """Factor by which tiles of users are longer than on a CPU."""
 
     @property
     def out_of_memory(self) -> tuple[type[Exception], ...]:
-        """What smaller tiles may help against."""
+        """Exceptions after which smaller tiles are tried."""
 
     def with_threads(self, num_threads: int) -> Backend:
         """Return the same backend with another number of threads."""
 
     @property
     def host(self) -> HostBackend:
-        """A backend for work on the host; itself, where that is where it works."""
+        """A backend for work on the host; a backend of the host returns itself."""
 
     def active(self) -> AbstractContextManager[Any]:
         """Return a context in which the backend may be used: the device is the current one."""
@@ -102,7 +101,7 @@ class Arrays(Protocol):
         """Return half of a tile that memory did not hold, and say so once; raise MemoryError below one row."""
 
     def put(self, matrix: Csr) -> Csr:
-        """Return a matrix where the operations want it."""
+        """Return a matrix in the memory that the operations read."""
 
     def give(self, matrix: Csr) -> sparse.csr_matrix:
         """Return a matrix as users know it, SciPy's or that of the device; its ids are its own."""
@@ -141,7 +140,7 @@ class Arrays(Protocol):
 class Backend(Arrays, Protocol):
     """Operations on checked input: canonical Csr, float32 C-ordered matrices (rows may be strided), int32 ids.
 
-    A loss is a float, or on a device something that becomes one: ``float(loss)`` waits for it.
+    A loss is a float; on a device it is an array of one value, and ``float(loss)`` waits for it.
     """
 
     def count_items(self, user_items: Csr) -> npt.NDArray[np.int64]:
@@ -248,7 +247,7 @@ class Backend(Arrays, Protocol):
 
 
 class HostBackend(Backend, Protocol):
-    """What only the host is asked for: lists are evaluated there, whatever device made them."""
+    """Operations of the host only: lists are evaluated there, whatever device made them."""
 
     def find_ranks(
         self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray
@@ -258,13 +257,3 @@ class HostBackend(Backend, Protocol):
         Those of row i go to ``out[starts[i]]`` onwards, in the order of ``test``; 0 is for an item that is not there. A
         repeated id counts at its first place.
         """
-
-
-def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:
-    """Return the columns of ``ranking_metrics``.
-
-    >>> metric_names((5, 10), "paper")[:4]
-    ['R-Precision', 'NDCG', 'MAP@5', 'MAP@10']
-    """
-    families = [*(() if definition == "paper" else ("NDCG",)), "MAP", "Precision", "Recall", "F1"]
-    return ["R-Precision", "NDCG", *map("%s@%d".__mod__, product(families, cutoffs))]

@@ -54,7 +54,7 @@ class ReferenceBackend(HostArrays):
     def nce_transform(self, user_items: Csr, beta: float, numerator: str) -> Csr:
         own = user_items.rebased()
         total = user_items.nnz if numerator == "interactions" else user_items.shape[0]
-        popularity = np.maximum(self.count_items(user_items), 1)  # nobody's items never occur in the pattern
+        popularity = np.maximum(self.count_items(user_items), 1)  # items without users never occur in the pattern
         weight = np.maximum(np.log(max(total, 1)) - beta * np.log(popularity), 0).astype(np.float32)
         return own.with_data(weight[own.indices])
 

@@ -10,7 +10,7 @@ MAX_COUNT = 2**24  # integers up to here are exact in float32
 
 
 def refuse_dense(name: str, given: object, package: str) -> NoReturn:
-    """Raise for what is no sparse matrix."""
+    """Raise for an argument that is not a sparse matrix."""
     way = f"convert an array with {package}.sparse.csr_matrix(array)"
     if hasattr(given, "columns") or hasattr(given, "column_names"):
         way = "a table of one row per interaction comes in by Interactions.from_dataframe(df, user=..., item=...)"
@@ -30,7 +30,7 @@ def refuse_empty(name: str, shape: tuple[int, int]) -> NoReturn:
 
 
 def refuse_values_that_are_not_binary(name: str, value: object) -> NoReturn:
-    """Raise for ratings."""
+    """Raise for a value other than 0 and 1, such as a rating."""
     raise ValueError(
         f"`{name}` must hold only 0 and 1 (one-class feedback), got {value}; binarise ratings first, "
         f"for example user_items = (ratings >= 4).astype('float32'), or read_ratings(path, threshold=4); counts, such "
@@ -39,12 +39,12 @@ def refuse_values_that_are_not_binary(name: str, value: object) -> NoReturn:
 
 
 def refuse_counts(name: str, value: object) -> NoReturn:
-    """Raise for what is no count."""
+    """Raise for a value that is not a count."""
     raise ValueError(f"`{name}` must hold counts, integers between 0 and {MAX_COUNT}, got {value}")
 
 
 def refuse_infinite(name: str, value: object) -> NoReturn:
-    """Raise for what float32 does not hold."""
+    """Raise for a number that is not finite in float32."""
     raise ValueError(f"`{name}` must hold only finite numbers (in float32), got {value}")
 
 
@@ -55,7 +55,7 @@ def refuse_one_row(name: str, shape: tuple[int, ...]) -> NoReturn:
 
 
 def refuse_items(name: str, given: object, dtype: object) -> NoReturn:
-    """Raise for what is no list of item numbers, with the way on."""
+    """Raise for something else than a list of item numbers, and say how to get one."""
     if isinstance(given, (set, frozenset)):
         fix = f"; sets have no order: pass sorted({name})"
     elif str(dtype) == "bool":
@@ -70,5 +70,5 @@ def refuse_items(name: str, given: object, dtype: object) -> NoReturn:
 
 
 def refuse_damaged_ids(name: str, n_items: int) -> NoReturn:
-    """Raise for ids of no column."""
+    """Raise for ids outside the columns of a matrix."""
     raise ValueError(f"`{name}` has column indices outside [0, {n_items}); the matrix is damaged")

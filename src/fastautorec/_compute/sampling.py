@@ -33,13 +33,13 @@ from scipy.special import gammaincc
 
 MAX_SAMPLES = 2**31 - 1
 
-TOTAL_BITS = 63  # of the line that single draws fall on
+TOTAL_BITS = 63  # length of the line that single draws fall on, as a power of two
 COUNT_BLOCKS = 2**31  # first block of the words for counts
 
 _MARGIN = 3.0  # standard deviations between rho and N
 _DRAWS_PER_ITEM = 1  # from so many draws for each item on, counts are cheaper than single draws
-_BUCKETS = 32  # of the guide to each table of counts
-_MAX_ENTRIES = 1 << 25  # of all tables of counts; beyond, their 128 MB cost more than they save
+_BUCKETS = 32  # entries of the guide to each table of counts
+_MAX_ENTRIES = 1 << 25  # entries of all tables of counts; beyond, their 128 MB cost more than they save
 _CHUNK = 1 << 20  # entries computed at a time
 
 
@@ -135,7 +135,7 @@ def make_sampler(
 
 
 def popularity_weights(popularity: npt.NDArray[np.int64], power: float) -> npt.NDArray[np.float64]:
-    """Return popularity ** power; items that nobody has take part with power 0 only.
+    """Return popularity ** power; items without users take part with power 0 only.
 
     >>> popularity_weights(np.array([4, 0, 1]), 0.5).tolist()
     [1.0, 0.0, 0.5]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr, LazyRows
+from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray, ScoreTiles
-from fastautorec._compute.threads import run_blocks
 
 TILES_PREPARED = 32  # hidden units are made for so many tiles at once
 FEW_USERS = 8  # are scored sooner than handed to a thread; threads share out the items inside the operations

@@ -78,7 +78,7 @@ def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
                 }
         except (ModelFileError, MemoryError):
             raise
-        except Exception as error:  # whatever a reader of zip files and arrays may raise on damaged bytes
+        except Exception as error:  # what readers of zip files and arrays may raise on damaged bytes
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise  # a disk that cannot be read, say: the file may be good
             raise damaged(path, error, kind) from error
@@ -155,7 +155,7 @@ def _member(archive: Any, name: str) -> npt.NDArray[Any]:
     with archive.zip.open(member) as file:
         np.lib.format.read_magic(file)
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-        if dtype.hasobject:  # in our words, for NumPy's recommend unpickling
+        if dtype.hasobject:  # our own words, because NumPy's recommend unpickling
             raise ValueError(f"{name!r} holds Python objects, which are never read")
         size = archive.zip.getinfo(member).file_size - file.tell()
         if not dtype.itemsize or math.prod(shape) * dtype.itemsize != size:
@@ -206,7 +206,7 @@ def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _json_value(value: Any) -> Any:
     if isinstance(value, np.random.Generator):
-        return 0  # a generator's state has moved on; the arrays are what counts
+        return 0  # the state of a generator has moved on since the fit; only the arrays count
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -19,8 +18,8 @@ from scipy import linalg
 from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
+from fastautorec._compute.host import interruptible
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import interruptible, over_tiles
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun
@@ -30,13 +29,13 @@ Float64Array = npt.NDArray[np.float64]
 INTERACTIONS = SquaredError()  # whose target is R itself
 
 OVERSAMPLING = 16
-PASSES = 4  # over the data; a fifth changed validation NDCG by 0.4 % at most on the three tuning sets
+PASSES = 4  # number of passes over the data; a fifth changed validation NDCG by 0.4 % at most on the three tuning sets
 ROUNDING = float(np.finfo(np.float32).eps)
-TILE_BYTES = 32 << 20  # of hidden units; long tiles keep the products with the (items, units) arrays few
+TILE_BYTES = 32 << 20  # bytes of a tile of hidden units; long tiles mean few products with the (items, units) arrays
 DROPOUT_MASKS = 4
 SCALE_USERS = 512
 SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
-WELL_CONDITIONED = 1e5  # by Frobenius norms: up to here float32 gave decoders right to 1e-5 on four data sets
+WELL_CONDITIONED = 1e5  # condition by Frobenius norms; up to here float32 gave decoders right to 1e-5 on four data sets
 
 
 # --- truncated SVD --------------------------------------------------------------------------------------------------
@@ -213,7 +212,7 @@ def contiguous(matrix: FloatArray) -> FloatArray:
 def typical_size(backend: Backend, encoder: Encoder, train: Csr) -> float:
     """Return the root mean square of XW over evenly spaced users, which act() should see as about 1."""
     users = np.arange(0, train.shape[0], -(-train.shape[0] // SCALE_USERS))
-    sample = train.take_rows(users).rows(0, len(users))  # which brings them to a device, wherever the others are
+    sample = train.take_rows(users).rows(0, len(users))  # this brings them to a device, wherever the other rows are
     linear = backend.encode(encoder.inputs(sample), encoder.weight)
     size = math.sqrt(backend.sum_of_squares(linear) / linear.size)
     return size if size > 0 else 1.0
@@ -232,8 +231,8 @@ class RidgeHead:
         """Return λ and λ₀ of penalties that are relative to the data, so that a value means the same on every set.
 
         λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
-        Units that are all 0 have nothing to be relative to, as where all items are as popular as can be: 1 stands for
-        their size, and any λ > 0 gives them decoders of 0.
+        Units that are all 0 have nothing to be relative to, for example where every user has every item:
+        then 1 stands for their size, and any λ > 0 gives them decoders of 0.
         """
         k = len(self.noise)
         size = np.trace(self.gram[:k, :k])
@@ -279,7 +278,7 @@ class RidgeHead:
             try:
                 inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
                 condition = linalg.norm(system) * linalg.norm(inverse)
-            except (linalg.LinAlgError, ValueError) as error:  # the second, where something is not finite
+            except (linalg.LinAlgError, ValueError) as error:  # ValueError: something is not finite
                 raise ValueError(
                     f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
                     "for example 0.01"
@@ -310,24 +309,30 @@ def accumulate_ridge(
     cross = backend.empty(user_items.n_cols, width)
     cross.fill(0)
     squares = np.zeros(user_items.n_cols)
-    tile = tile_users(width, user_items.shape[0], user_items.nnz) * backend.tile_factor
-    tiles = -(-user_items.shape[0] // tile)
-
-    def add_tile(mask: int, start: int, stop: int, buffer: FloatArray) -> None:
-        nonlocal squares, total
-        step(f"prediction {mask * tiles + stop * tiles // user_items.shape[0]}/{masks * tiles}")
-        rows = user_items.rows(start, stop)
-        inputs = encoder.inputs(rows)
-        shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
-        hidden = encoder.hidden(backend, shown, buffer)
-        gram = backend.cross_product(hidden, hidden) / masks
-        more_squares = inputs.column_squares() if exact and dropout else 0
-        backend.encode_backward(target.target(rows), hidden, out=cross)  # allocates before it adds to `cross`
-        total += gram
-        squares += more_squares
-
+    m, buffer = user_items.shape[0], None
+    tile = tile_users(width, m, user_items.nnz) * backend.tile_factor
+    tiles = -(-m // tile)
     for mask in range(masks):
-        over_tiles(backend, user_items.shape[0], tile, width, partial(add_tile, mask))
+        start = 0
+        while start < m:
+            stop = min(start + tile, m)
+            rows = user_items.rows(start, stop)
+            step(f"prediction {mask * tiles + stop * tiles // m}/{masks * tiles}")
+            try:
+                if buffer is None:
+                    buffer = backend.empty(min(tile, m), width)
+                inputs = encoder.inputs(rows)
+                shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
+                hidden = encoder.hidden(backend, shown, buffer[: stop - start])
+                gram = backend.cross_product(hidden, hidden) / masks
+                more_squares = inputs.column_squares() if exact and dropout else 0
+                backend.encode_backward(target.target(rows), hidden, out=cross)  # allocates before it adds
+            except backend.out_of_memory:  # nothing was added yet: the same users come again in smaller tiles
+                buffer, tile = None, backend.halved(stop - start)
+                continue
+            total += gram
+            squares += more_squares
+            start = stop
     cross /= masks
     noise = np.zeros((k, k))
     if exact and dropout:

@@ -150,7 +150,7 @@ class EpochLoop:
         then the loss decides when to stop, and the last state is kept.
         """
         epochs, patience = self._options.epochs[number], self._options.patience
-        # DivergedError tells of numbers that are too large, so NumPy need not
+        # DivergedError reports numbers that are too large, so NumPy's warnings are not needed
         with np.errstate(over="ignore", invalid="ignore"):
             try:
                 if not self._parameters or self.state.phase != number:
@@ -198,7 +198,7 @@ class EpochLoop:
 
     def begin(self, number: int, phase: Phase, validate: Callable[[], float | None]) -> None:
         """Enter a phase with fresh moments, and judge the state that it starts from."""
-        self._best = None  # first: after Ctrl-C the last phase's state must not pass for one of this phase
+        self._best = None  # set first: after Ctrl-C the last phase's state must not be taken for one of this phase
         self.state = LoopState(phase=number, total=self.state.total, kept=self.state.kept)
         self._parameters = self._make_parameters(phase)
         metric = validate()
@@ -300,7 +300,7 @@ class EpochLoop:
         try:
             self._best.assign(self.network)
         except KeyboardInterrupt:
-            self._best.assign(self.network)  # never keep the half of a state
+            self._best.assign(self.network)  # never keep half of a state
             raise
 
     def _finish(self, phase: Phase) -> None:
@@ -313,7 +313,8 @@ class EpochLoop:
             self.network.assign(self._best)
             self._run.mark_restored(phase.name, state.best_epoch)
         for name, value in self.network.arrays().items():
-            if not self._run.backend.sum_of_squares(value) < LARGEST:  # a saturated output hides it from the loss
+            # A saturated output hides large weights from the loss.
+            if not self._run.backend.sum_of_squares(value) < LARGEST:
                 raise self._diverged(f"weights of the {name} have grown beyond what float32 can square")
 
 

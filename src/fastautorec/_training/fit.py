@@ -28,8 +28,8 @@ from fastautorec._training.run import FitRun, Seeds
 
 Fitted = dict[str, Any]  # attributes of a model
 
-BATCH_SIZE = 500  # where the model leaves it open
-MAX_DISCOUNT = 18  # powers of ten that scores are multiplied or divided by: their products with weights are float32
+BATCH_SIZE = 500  # used where the model has None
+MAX_DISCOUNT = 18  # scores may be scaled by 10^-18 to 10^18: their products with weights must fit float32
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def go_on(run: FitRun, objective: Objective, options: Options, seeds: Seeds, epo
     ``fitted`` are the attributes of the users before.
     """
     counts, backend = fitted["item_counts_"], run.backend
-    assert counts is not None  # every version has kept those of this family
+    assert counts is not None  # every version has stored the counts of this family
     weights = fitted["decoder_"]
     if options.popularity_discount:
         weights = weights / backend.to_device(discount(counts, options.popularity_discount))
@@ -198,7 +198,7 @@ class AutoencoderFit:
         }
 
     def _trained_rows(self, encoder: FloatArray) -> FloatArray:
-        """Return the encoder with zeros for items without users: theirs are the numbers that the start drew."""
+        """Return the encoder with zeros for items without users, whose rows still hold the random start."""
         seen = self._counts > 0
         if seen.all():
             return encoder
@@ -243,7 +243,7 @@ class AutoencoderFit:
         self.network.heads = {head: solved[head] for head in self.losses if head in solved}
 
     def _solve(self, head: str, report: bool = False) -> FloatArray:
-        """Return the exact solution of a head; several penalties are decided by validation data, once and for all."""
+        """Return the exact solution of a head; validation data choose among several penalties, once."""
         options, run = self._options, self._run
         ridge = accumulate_ridge(
             run.backend, run.train, self._encoder(), options.dropout, self.seeds.masks, run.step,
@@ -322,7 +322,7 @@ def check_discount(counts: npt.NDArray[np.int64], exponent: float) -> None:
 
 
 def powers(counts: npt.NDArray[np.int64], exponent: float) -> FloatArray:
-    """Return pop^exponent, float32; an item that nobody has counts as one that somebody has."""
+    """Return pop^exponent, float32; an item without users counts as one with one user."""
     most = int(counts.max(initial=1))
     few = most < len(counts)  # then many items are as popular as others
     popularity = np.maximum(np.arange(most + 1) if few else counts, 1).astype(np.float64)

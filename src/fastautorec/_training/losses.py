@@ -64,7 +64,7 @@ class SquaredError:
 
     @property
     def start(self) -> SquaredError:
-        """The same."""
+        """Return the loss itself."""
         return self
 
     def on(self, backend: Backend) -> SquaredError:

@@ -1,10 +1,11 @@
-"""A run, which is one call of ``fit``: what it works on, its random streams and bars, the records that it leaves.
+"""A run, which is one call of ``fit``: its data, random streams and bars, its records, its validation metric.
 
 A bar that is not shown is not made, and a process that was forked waits for no lock of another.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -20,6 +21,9 @@ from tqdm.auto import tqdm
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.checkpoint import Checkpoint
+from fastautorec.evaluation import evaluate
+
+SELECTION_LENGTH = 50  # length of the lists whose NDCG or R-Precision chooses
 
 
 @dataclass(frozen=True)
@@ -140,13 +144,32 @@ class FitRun:
                 return
 
 
+# --- a metric on interactions that were held out ---------------------------------------------------------------------
+
+
+def validation_metric(model: Any, fitted: dict[str, Any], run: FitRun, metric: str = "NDCG") -> float:
+    """Return a metric ("standard" definition) that a model with these attributes has on the validation data."""
+    assert run.validation is not None
+    candidate = copy.copy(model)
+    candidate.__dict__.update(fitted, n_items_=run.train.n_cols, item_ids_=None)
+    return held_out_metric(candidate, run.known.to_host(), run.validation, metric)
+
+
+def held_out_metric(model: Any, train: Any, held_out: Any, metric: str) -> float:
+    """Return a metric ("standard" definition) of a fitted model; lists of 50 where its name has no length."""
+    family, at, cutoff = metric.partition("@")
+    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, model.n_items_)
+    report = evaluate(model, train, held_out, k=(length,))
+    return float(report[f"{family}@{length}" if at else metric].mean)
+
+
 # --- bars -------------------------------------------------------------------------------------------------------------
 
 
 class _Bar(tqdm):  # type: ignore[misc]
-    """A bar without the lock that tqdm shares with all forks: one that is killed while it holds it never gives it back.
+    """A bar without the lock that tqdm shares among forks: a process that is killed while it holds the lock keeps it.
 
-    Nor is there a thread that watches it: every update looks at the clock.
+    It has no monitor thread either: every update looks at the clock.
     """
 
     _lock = threading.RLock()

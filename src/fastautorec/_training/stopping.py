@@ -1,4 +1,4 @@
-"""Early stopping: where it is decided which epoch is the best so far, and for how long there was none better."""
+"""Early stopping: the decision which epoch is the best so far, and how long ago that was."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Stopping:
     stale: int = 0
 
     def judge(self, value: float, anyway: bool = False) -> bool:
-        """Take what an epoch is worth, and return whether it is the best so far; one that cannot be compared is it."""
+        """Take the value of an epoch and return whether it is the best so far; ``anyway`` makes it the best."""
         if value > self.best_metric or anyway:
             self.best_metric, self.best_epoch, self.stale = value, self.epoch, 0
             return True

@@ -11,9 +11,8 @@ import numpy as np
 
 from fastautorec._checks import check_int
 from fastautorec._training.epochs import PREDICTION
-from fastautorec._training.run import FitRun
+from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.stopping import Stopping
-from fastautorec._training.validation import validation_metric
 
 
 def check_single_phase(epochs: Any) -> int:

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import check_choice, check_int, check_metric, check_random_state, check_rate, check_real
-from fastautorec._compute import get_backend
+from fastautorec._compute import get_backend, resolve_num_threads
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import resolve_num_threads
 from fastautorec._extras import require
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.run import FitRun
@@ -108,7 +107,7 @@ class TorchModel(Recommender):
 
     def _fit_backend(self) -> Backend:
         check_choice("device", self.device, DEVICES)
-        return get_backend("cpu", self.num_threads)  # of scores and metrics: `device` is where PyTorch trains
+        return get_backend("cpu", self.num_threads)  # for scores and metrics; PyTorch trains on `device`
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         weights, values = self._sizes(m, n, nnz)

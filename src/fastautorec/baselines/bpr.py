@@ -1,4 +1,4 @@
-"""BPR: matrix factorisation from pairs of an item that a user has and one that they have not."""
+"""BPR: matrix factorisation from pairs of an item that a user has and an item that the user does not have."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from fastautorec._checks import check_real
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import matmul
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import cross_product, matmul
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._extras import require
 from fastautorec._training.run import FitRun
 from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
-FOLD_IN_PENALTY = 1e-3  # relative to the mean square of what is mapped
+FOLD_IN_PENALTY = 1e-3  # penalty relative to the mean square of the inputs
 
 
 class BPR(ImplicitModel):
@@ -140,7 +140,7 @@ class BPR(ImplicitModel):
 
     def _confidences(self, run: FitRun) -> Any:
         matrix = super()._confidences(run)
-        if not matrix.indices.flags.writeable:  # of data on disk, say; the library asks for memory it could write to
+        if not matrix.indices.flags.writeable:  # such as for data on disk: the library wants writable memory
             matrix.indices = matrix.indices.copy()
         return matrix
 
@@ -151,7 +151,7 @@ class BPR(ImplicitModel):
         return {
             "user_factors_": users,
             "item_factors_": items,
-            "fold_in_": _linear_map(_mean_vectors(run.backend, run.train, items), users, run.backend.num_threads),
+            "fold_in_": _linear_map(run.backend, _mean_vectors(run.backend, run.train, items), users),
             "history_keys_": keys,
             "history_users_": rows,
         }
@@ -215,9 +215,9 @@ def _mean_vectors(backend: Backend, history: Csr, item_factors: FloatArray) -> F
     return sums
 
 
-def _linear_map(inputs: FloatArray, targets: FloatArray, num_threads: int) -> FloatArray:
+def _linear_map(backend: Backend, inputs: FloatArray, targets: FloatArray) -> FloatArray:
     """Return the ridge regression of targets on inputs, float32 (k, l)."""
-    system = cross_product(inputs, inputs, num_threads)
+    system = backend.cross_product(inputs, inputs)
     system[np.diag_indices_from(system)] += FOLD_IN_PENALTY * np.trace(system) / len(system) + np.finfo(np.float32).tiny
-    solution: FloatArray = np.linalg.solve(system, cross_product(inputs, targets, num_threads)).astype(np.float32)
+    solution: FloatArray = np.linalg.solve(system, backend.cross_product(inputs, targets)).astype(np.float32)
     return solution

@@ -10,8 +10,8 @@ import numpy as np
 
 from fastautorec._checks import check_int, check_real
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import matmul
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import matmul
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.closed_form import Encoder
 from fastautorec.baselines._torch import (

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import cross_product, run_blocks
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._extras import require
 from fastautorec._training.run import FitRun
@@ -21,8 +21,8 @@ from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
 COLLAPSED = 1e-2  # ratio of the second singular value of the item vectors to the first
-VANISHED = 1e-4  # the first one, where the penalty has left nothing; else it is above 0.01 whatever the penalty
-FOLD_IN_BYTES = 4 << 20  # of the systems that a thread solves at once: what the outer caches hold
+VANISHED = 1e-4  # the first singular value where the penalty has left nothing; else it is above 0.01
+FOLD_IN_BYTES = 4 << 20  # bytes of the systems that a thread solves at once: as much as the outer caches hold
 
 
 class WRMF(ImplicitModel):
@@ -140,7 +140,7 @@ class WRMF(ImplicitModel):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         fitted = super()._fit(run)
-        warn_of_one_direction(fitted["item_factors_"], self.regularization, run.backend.num_threads)
+        warn_of_one_direction(run.backend, fitted["item_factors_"], self.regularization)
         return fitted
 
     def _taken(self, library_model: Any, run: FitRun) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class WRMF(ImplicitModel):
 
     def _scorer(self) -> DotScorer:
         items, alpha, penalty = self.item_factors_.astype(np.float64), self.alpha, self.regularization
-        system = cross_product(items, items, self._backend().num_threads)
+        system = self._backend().cross_product(items, items)
         system[np.diag_indices_from(system)] += penalty
         return DotScorer(lambda backend, history: fold_in(backend, history, items, system, alpha), self.item_factors_)
 
@@ -165,12 +165,12 @@ class WRMF(ImplicitModel):
         return Plan("WRMF", (m, n), nnz, parts)
 
 
-def warn_of_one_direction(vectors: FloatArray, regularization: float, num_threads: int) -> None:
+def warn_of_one_direction(backend: Backend, vectors: FloatArray, regularization: float) -> None:
     """Warn where all vectors have (nearly) one direction, as with too strong a penalty: all lists are then the same."""
     if len(vectors) < 2 or vectors.shape[1] < 2:
         return
     with single_threaded_blas:
-        *_, second, first = np.linalg.eigvalsh(cross_product(vectors, vectors, num_threads))
+        *_, second, first = np.linalg.eigvalsh(backend.cross_product(vectors, vectors))
     if second < COLLAPSED**2 * first or first < VANISHED**2:
         warnings.warn(
             f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "

@@ -16,8 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 import fastautorec
 from fastautorec import models
-from fastautorec._compute import get_backend, simd_level
-from fastautorec._compute.threads import ENVIRONMENT_VARIABLE, resolve_num_threads
+from fastautorec._compute import ENVIRONMENT_VARIABLE, get_backend, resolve_num_threads, simd_level
 from fastautorec.datasets import synthetic
 from fastautorec.evaluation._tables import table_lines
 from fastautorec.exceptions import BackendUnavailableError

@@ -92,7 +92,7 @@ def _named(name: str, data: Any, train: Any) -> Any:
 
 
 def _target(axis: Axis, everyone: dict[str, Any], unknown: str) -> Ids | None:
-    """Return the ids that all shall have, or None where ``train`` has none."""
+    """Return the ids that all get, or None where ``train`` has none."""
     train, *others = everyone.items()
     target = own_ids(train[1], axis)
     if target is None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._compute.threads import resolve_num_threads, run_blocks
+from fastautorec._compute import resolve_num_threads
+from fastautorec._compute.host import run_blocks
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.data._fast import FastReader

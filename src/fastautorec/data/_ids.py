@@ -45,7 +45,7 @@ def factorize(name: str, column: Any) -> tuple[Array, Codes]:
         row = int(np.argmin(codes))
         raise ValueError(
             f"column {name!r} must hold integer or string ids without gaps, got an empty text in row {row}, which "
-            "names nobody; drop such rows first, or give them an id"
+            "names no user or item; drop such rows first, or give them an id"
         )
     return ids, codes
 

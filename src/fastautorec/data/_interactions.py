@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._checks import check_real
-from fastautorec._compute.csr import Csr, without_copies
+from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_user_items
 from fastautorec.data import _columns as columns
 from fastautorec.data import _doubtful as doubtful
@@ -283,4 +283,17 @@ def _owned(csr: Csr, given: Any) -> sparse.csr_matrix:
         own, its = getattr(result, name), getattr(source, name, None)
         if its is not None and its.flags.writeable and np.may_share_memory(own, its):
             setattr(result, name, own.copy())
+    return result
+
+
+def without_copies(csr: Csr) -> sparse.csr_matrix:
+    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
+    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
+    matrix._shape = csr.shape
+    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
+    small = csr.nnz <= np.iinfo(np.int32).max
+    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
+    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
+    matrix.has_canonical_format = True
+    result: sparse.csr_matrix = matrix
     return result

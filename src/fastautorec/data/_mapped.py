@@ -78,7 +78,7 @@ class MappedCsr(Csr):
         return self.rebased().with_data(data)
 
     def unread(self) -> Csr:
-        """Return a plain matrix whose ids nobody has checked; see `Csr`."""
+        """Return a plain matrix whose ids were not checked; see `Csr`."""
         self._checks.require_pointers()
         return Csr(self._checks.indptr, self._checks.ids, None, self.n_cols)
 

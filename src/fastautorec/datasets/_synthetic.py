@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._compute import usable_cpus
 from fastautorec._compute.csr import row_blocks
-from fastautorec._compute.threads import run_blocks, usable_cpus
+from fastautorec._compute.host import run_blocks
 from fastautorec.data._columns import sorted_unique
 
 IntArray = npt.NDArray[np.int64]

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import MAX_ITEMS, Default, check_choice, check_cutoffs, fitting
+from fastautorec._checks import MAX_ITEMS, Default, check_choice, check_cutoffs, fitting, metric_names
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
 from fastautorec._compute.inputs import check_user_items
-from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
+from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
 from fastautorec.data import _identity as identity
 from fastautorec.data._splits import who_has_enough
@@ -25,7 +25,7 @@ BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small what
 
 
 def default_k(n_items: int) -> tuple[int, ...]:
-    """Return the lengths of lists where nobody has given any: none is longer than there are items."""
+    """Return the default lengths of lists that are not longer than there are items."""
     return fitting(DEFAULT_K, n_items)
 
 

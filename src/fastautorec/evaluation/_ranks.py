@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._checks import metric_names
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.protocol import HostBackend, IdArray, metric_names
+from fastautorec._compute.protocol import HostBackend, IdArray
 
 IntArray = npt.NDArray[np.int64]
 

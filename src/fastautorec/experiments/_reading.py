@@ -12,7 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from fastautorec._compute.protocol import DEFINITIONS, metric_names
+from fastautorec._checks import metric_names
+from fastautorec._compute.protocol import DEFINITIONS
 from fastautorec.data._layouts import FORMATS
 from fastautorec.data._splits import shares
 from fastautorec.evaluation._evaluate import DEFAULT_K

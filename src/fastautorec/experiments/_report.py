@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fastautorec import __version__
-from fastautorec._compute.threads import resolve_num_threads
+from fastautorec._compute import resolve_num_threads
 from fastautorec._files import replace_content
 from fastautorec.experiments import _drawings as drawings
 from fastautorec.experiments import _html as html

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fastautorec._compute.protocol import metric_names
+from fastautorec._checks import metric_names
 from fastautorec.evaluation._report import Report
 from fastautorec.experiments import _trials as trials
 from fastautorec.experiments._config import Dataset, Entry, Experiment

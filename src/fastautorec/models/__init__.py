@@ -1,4 +1,4 @@
-"""Recommenders, which say what is optimised; `_training` says in which order, and backends how."""
+"""Recommenders: a model says what is optimised, `_training` in which order, and a backend how."""
 
 from fastautorec.models._recommender import Recommender
 from fastautorec.models.autorec import AutoRec

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LIVE = ("num_threads",)  # parameters that change no result and may be set at any time
 LIST_LENGTH = Default(10)
-HIDDEN_HALF = (0.5, 0.5)  # of a history, the odd item to the half that is known
+HIDDEN_HALF = (0.5, 0.5)  # halves of a history; the odd item goes to the known half
 
 
 class Answering(ABC):
@@ -173,7 +173,8 @@ class Answering(ABC):
     def similar_items(self, itemids: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
         """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
 
-        An item whose vector is zero, such as one without users in ``fit``, is no neighbour of any and has none.
+        An item whose vector is zero, such as one without users in ``fit``, is no neighbour
+        of other items and has no neighbours.
 
         Parameters
         ----------
@@ -231,9 +232,9 @@ class Answering(ABC):
     def score(self, user_items: Any, y: Any = None) -> float:
         """Return the NDCG of recommendations, for ``cross_val_score`` and searches of scikit-learn.
 
-        There, rows of users are held out. Of each history a random half (fixed, the smaller one) is hidden, and the
-        other half is what the model recommends from. Which half it is depends on the order of users and items: only
-        scores of the same matrix can be compared. `evaluate` tells more.
+        scikit-learn holds out rows of users. A random half of each history (fixed, the smaller one) is hidden, and the
+        model recommends from the other half. The halves depend on the order of users and items, so only scores of the
+        same matrix can be compared. `evaluate` reports more.
 
         ``cross_val_score`` takes rows of a SciPy matrix; of Interactions pass ``data.user_items``.
 
@@ -359,7 +360,8 @@ def all_scores(model: Answering, backend: Backend, history: Csr, items: IdArray 
 def alike(model: Answering, backend: Backend, queries: IdArray, n_top: int) -> Lists:
     """Return ids and cosines (q, n_top) of the items nearest to each query, the query itself first.
 
-    A vector of zeros has no direction: such an item is no neighbour of any and has none.
+    A vector of zeros has no direction: such an item is no neighbour
+        of other items and has no neighbours.
     """
     ids, scores = np.full((len(queries), n_top), -1, np.int32), np.full((len(queries), n_top), np.nan, np.float32)
     ids[:, 0], scores[:, 0] = queries, 1

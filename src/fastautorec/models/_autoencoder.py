@@ -31,8 +31,7 @@ from fastautorec._training import checkpoint as _checkpoint
 from fastautorec._training.closed_form import Encoder, check_penalties
 from fastautorec._training.epochs import MODES, SCHEDULES, Options
 from fastautorec._training.fit import Objective, fit_autoencoder, go_on
-from fastautorec._training.run import FitRun, ProgressBar, Seeds
-from fastautorec._training.validation import validation_metric
+from fastautorec._training.run import FitRun, ProgressBar, Seeds, validation_metric
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, plan_of_training
 from fastautorec.models._recommender import Recommender

@@ -20,7 +20,7 @@ from fastautorec._training.closed_form import Encoder
 RealArray = npt.NDArray[np.float64]
 Parts = tuple[RealArray, RealArray, RealArray]
 
-BLOCK_BYTES = 8 << 20  # of what is made for the users of a block; a single user may need more
+BLOCK_BYTES = 8 << 20  # bytes of the arrays for a block of users; a single user may need more
 ACTIVATE: dict[str, Any] = {"relu": lambda z: np.maximum(z, 0), "tanh": np.tanh, "sigmoid": expit}
 
 
@@ -120,7 +120,7 @@ class LeaveOneOut:
 
 
 def without_each(rows: Csr, entries: npt.NDArray[np.int64]) -> Csr:
-    """Return for each of some entries the row that it is in without it; rows are stored from 0 on."""
+    """Return, for each of some entries, the row that holds it, with the entry left out; storage starts at 0."""
     lengths = rows.row_lengths()
     whose = np.repeat(np.arange(len(lengths)), lengths)[entries]
     left = lengths[whose] - 1

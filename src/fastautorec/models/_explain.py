@@ -10,8 +10,8 @@ import numpy.typing as npt
 from fastautorec._checks import Default, adapted, check_int
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, IdArray
-from fastautorec._compute.threads import run_blocks
 from fastautorec._compute.top_lists import DotScorer, lists_of, strangers
 from fastautorec.models._answers import Answering
 from fastautorec.models._contributions import Contributions, LeaveOneOut, blocks_of_users
@@ -59,7 +59,7 @@ class Explaining(Answering):
 
         Notes
         -----
-        A history that says nothing, empty or of items that nobody had in ``fit``, gets popular items in ``recommend``,
+        A history that says nothing, empty or of items without users in ``fit``, gets popular items in ``recommend``,
         unless the model has an answer of its own. Then ``scores`` and ``base`` are the items' popularity, and no item
         of the history is named. Results are in NumPy arrays, wherever the model computes.
 
@@ -115,7 +115,8 @@ def explanation(model: Explaining, backend: Backend, history: Csr, items: IdArra
         lengths = rows.row_lengths()
         filled = np.arange(each.shape[1]) < lengths[:, None]
         each = np.where(filled[:, :, None], each, -np.inf).transpose(0, 2, 1)
-        order = np.argsort(-each, axis=2, kind="stable")[:, :, :n_named]  # of equal ones the lower id, as ids ascend
+        # Ids ascend, so the lower id comes first among equal contributions.
+        order = np.argsort(-each, axis=2, kind="stable")[:, :, :n_named]
         numbers = np.zeros(filled.shape, np.int32)
         numbers[filled] = rows.indices
         named = np.take_along_axis(each, order, axis=2)
@@ -137,7 +138,7 @@ def explanation(model: Explaining, backend: Backend, history: Csr, items: IdArra
 
 
 def silent_rows(model: Explaining, backend: Backend, history: Csr) -> npt.NDArray[np.int64]:
-    """Return the rows of which `recommend` knows nothing but the items' popularity."""
+    """Return the rows for which `recommend` only has the items' popularity."""
     rows = strangers(model, history, np.arange(history.shape[0]))
     if len(rows) == 0:
         return rows

@@ -109,7 +109,7 @@ def _of_lists(users: Array, lists: Sequence[Any], items: Items) -> Histories:
     labels = naming.plain_labels("data", lists[0] if len(lists) == 1 else list(chain.from_iterable(lists)))
     numbers = items.numbers("data", labels)
     if len(lists) == 1:  # one request: nothing is sorted by user
-        distinct = sorted(set(numbers.tolist()) - {-1})  # for a few, NumPy takes longer
+        distinct = sorted(set(numbers.tolist()) - {-1})  # NumPy takes longer for a few rows
         matrix = Csr(np.array([0, len(distinct)]), np.array(distinct, np.int32), None, items.n)
     else:
         rows, known = np.repeat(np.arange(len(lists)), lengths), numbers >= 0
@@ -198,7 +198,7 @@ def _rows_of(data: Interactions, rows: Rows | None) -> Csr:
 
 
 def _columns_of(matrix: Csr) -> Rows:
-    """Return the columns in which there is something."""
+    """Return the columns that are not empty."""
     used = np.zeros(matrix.n_cols, bool)
     for block in matrix.blocks():
         used[block.rebased().indices] = True

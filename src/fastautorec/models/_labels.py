@@ -17,11 +17,11 @@ from fastautorec.data._texts import is_text, text_array
 
 Array = npt.NDArray[Any]
 Numbers = npt.NDArray[np.int64]
-Labels = Sequence[Any]  # integers of Python, or texts
+Labels = Sequence[Any]  # Python integers, or texts
 
-MANY = 1 << 12  # integers from which on arrays are sooner done than a table of Python's
+MANY = 1 << 12  # from so many integers on, arrays are faster than a dict
 
-_PLAIN: tuple[set[type], ...] = ({int}, {str}, set())  # kinds of labels of which nothing needs a second look
+_PLAIN: tuple[set[type], ...] = ({int}, {str}, set())  # kinds of labels that need no second check
 
 
 class LabelIndex:
@@ -39,7 +39,7 @@ class LabelIndex:
 
 
 class Items(NamedTuple):
-    """The items of a fitted model as those call them who ask.
+    """The items of a fitted model under the names that a call uses.
 
     Attributes
     ----------

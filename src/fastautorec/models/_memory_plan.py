@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from fastautorec._compute import resolve_num_threads
 from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES
-from fastautorec._compute.threads import resolve_num_threads
 from fastautorec._compute.top_lists import tile_shape
 from fastautorec._training import closed_form as _exact
 from fastautorec._training.epochs import Options
@@ -13,8 +13,8 @@ from fastautorec._training.fit import BATCH_SIZE, Objective
 
 DEVICE_ENTRY = 56  # bytes of an interaction that is being indexed by item on a GPU
 DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
-DEVICE_DOUBLE = 128 << 20  # bytes of a product in double precision
-PANEL_BYTES = 128  # for each item, of a packed panel of columns in the native core
+DEVICE_DOUBLE = 128 << 20  # bytes of a buffer for products in double precision
+PANEL_BYTES = 128  # bytes for each item of a packed panel of columns in the native core
 THREAD_BYTES = 16 << 20  # measured
 
 

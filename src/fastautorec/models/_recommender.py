@@ -1,4 +1,4 @@
-"""Recommender, the base of all models: parameters, the frame of ``fit``, files, plans."""
+"""Recommender, the base of all models: parameters, the frame of ``fit``, plans."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import copy
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastautorec._checks import check_bool, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import Backend
-from fastautorec._training import archive as _model_file
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
@@ -26,28 +22,21 @@ from fastautorec.data._splits import who_has_enough
 from fastautorec.models._explain import Explaining
 from fastautorec.models._memory_plan import Plan
 from fastautorec.models._named import NamedAnswers
+from fastautorec.models._stored import Stored
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Recommender(NamedAnswers, Explaining):
+class Recommender(NamedAnswers, Explaining, Stored):
     """Base of all models: parameters as in scikit-learn, words as in ``implicit``, histories in place of user ids.
 
     The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an
     ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its arrays in ``_fit``.
-    ``_arrays`` has the fitted arrays that a model file keeps, with their types and shapes as words: n items, m users,
-    any other letter for what is the same wherever it stands, and "k+" for k or k + 1.
     """
-
-    _arrays: ClassVar[dict[str, str]] = {}
 
     history_: list[dict[str, Any]]
     threshold_: float | None  # the rating from which on the command line counted one as positive
-
-    def __sizeof__(self) -> int:
-        """Return the bytes that the model takes with its arrays in host memory, for caches that ask."""
-        return object.__sizeof__(self) + size_of(vars(self).values())
 
     # --- parameters --------------------------------------------------------------------------------------------------
 
@@ -157,7 +146,7 @@ class Recommender(NamedAnswers, Explaining):
                 users = int(np.count_nonzero(train.row_lengths()))
                 fitted = {"item_counts_": run.item_counts, "n_users_": users} | worker._fit(run)
             fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
-            fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
+            fitted["threshold_"] = None  # the command line sets it; that of an earlier fit does not hold for this one
             fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
         self.__dict__.update(fitted)
         return self
@@ -190,74 +179,7 @@ class Recommender(NamedAnswers, Explaining):
     def _fit(self, run: FitRun) -> dict[str, Any]:
         """Return the fitted attributes."""
 
-    # --- files and planning ------------------------------------------------------------------------------------------
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted model to ``path``, replacing a file there in one step; `fastautorec.load` reads it.
-
-        The permissions of a file that is there are kept, and a symbolic link is followed.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        OSError
-            If the file cannot be written, or is no regular file; what was there before is left as it was.
-        """
-        self._require_fitted()
-        names, backend = self._stored_arrays(), self._backend()
-        fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
-        fitted["device_"] = backend.host.name  # a file can be read where there is no such device
-        params = fitted.pop("fitted_params_")  # what was fitted: others may have been set since
-        header = {"model": type(self).__name__, "params": params, "fitted": fitted}
-        with backend.active():
-            arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host)
-        _model_file.write(Path(path), header, arrays)
-
-    def to(self, device: str) -> Self:
-        """Move the fitted model to another device and return it.
-
-        Parameters
-        ----------
-        device : {"auto", "cpu", "cuda", "cuda:1", ...}
-            Where ``recommend`` and the others run, and the next ``fit``.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        BackendUnavailableError
-            If the device cannot be used.
-
-        Examples
-        --------
-        >>> import fastautorec as far
-        >>> model = far.Popularity().fit(far.datasets.load_example()).to("cpu")
-        >>> model.device_
-        'cpu'
-        """
-        self._require_fitted()
-        old, new = self._backend(), get_backend(device, self.num_threads)
-        with old.active():
-            on_host = self._moved(old.to_host)
-        with new.active():
-            arrays = {name: None if array is None else new.to_device(array) for name, array in on_host.items()}
-        params = self.fitted_params_ | {"device": device}
-        self.__dict__.update(arrays, device=device, device_=new.name, fitted_params_=params)
-        return self
-
-    def _moved(self, move: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> dict[str, Any]:
-        """Return the fitted arrays that live on the device, moved."""
-        named = {name: getattr(self, name) for name in self._arrays}
-        return {name: None if array is None else move(array) for name, array in named.items()}
-
-    @classmethod
-    def _stored_arrays(cls) -> tuple[str, ...]:
-        return (*cls._arrays, "item_ids_", "item_counts_")
+    # --- planning ---------------------------------------------------------------------------------------------------
 
     def plan(self, user_items: Any) -> Plan:
         """Return the predicted peak memory and tile sizes of ``fit`` for a matrix, or for its (m, n, nnz).

@@ -1,4 +1,4 @@
-"""Closed-form baselines without a hidden layer of their own making: Popularity, PureSVD, NCE-PLRec."""
+"""Closed-form baselines without a trained hidden layer: Popularity, PureSVD, NCE-PLRec."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from fastautorec._compute.protocol import NUMERATORS, FloatArray
 from fastautorec._compute.top_lists import DotScorer, constant_scorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
-from fastautorec._training.run import FitRun
-from fastautorec._training.validation import validation_metric
+from fastautorec._training.run import FitRun, validation_metric
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
 from fastautorec.models._recommender import Recommender
 
 PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
-PURE_SVD_PASSES = 8  # here the vectors are the model, and few: let them converge
+PURE_SVD_PASSES = 8  # the vectors are the whole model, and there are few: more passes let them converge
 
 
 class Popularity(Recommender):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import MAX_ITEMS, check_choice, check_cutoffs, check_int
+from fastautorec._checks import MAX_ITEMS, check_choice, check_cutoffs, check_int, metric_names
 from fastautorec._compute.inputs import check_matching
-from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray, metric_names
+from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
 from fastautorec.ops._operation import operation, take
 
 CUTOFFS = (5, 10, 20, 50)

@@ -94,7 +94,7 @@ def sample_negatives(
     n_samples : int, 1 <= n_samples < 2**31
         N, the number of draws for each user.
     power : float, >= 0
-        1 draws by popularity (the paper), 0 all n items alike, also those that nobody has; 0.75 is word2vec's choice.
+        1 draws by popularity (the paper), 0 all n items alike, also those without users; 0.75 is word2vec's choice.
     exclude_positives : bool
         Draw a user none of its own items: p restricted to the others. The paper does not exclude them.
     seed : int, 0 <= seed < 2**64
@@ -148,7 +148,7 @@ def sample_negatives(
     if exclude is not None:
         check_something_left(exclude, sampler.widths())
     pattern, counts = backend.sample_negatives(sampler, users, exclude, seed, epoch)
-    return backend.give(pattern.with_data(cast(FloatArray, counts)))  # integers, for once
+    return backend.give(pattern.with_data(cast(FloatArray, counts)))  # counts are integers
 
 
 @operation(arrays=4)

@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec import ops
+from fastautorec._checks import metric_names
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import HostArrays
 from fastautorec._compute.parameter import Parameter
-from fastautorec._compute.protocol import FloatArray, IdArray, metric_names
+from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec._compute.sampling import COUNT_BLOCKS, TOTAL_BITS, Sampler
 from fastautorec.ops import *  # noqa: F403  for type checkers: these names are bound to another backend below
 from fastautorec.ops._operation import bound_to

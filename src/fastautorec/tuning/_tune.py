@@ -18,8 +18,7 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec._extras import require
 from fastautorec._training import checkpoint as _checkpoint
 from fastautorec._training.closed_form import check_penalties
-from fastautorec._training.run import open_bar
-from fastautorec._training.validation import held_out_metric
+from fastautorec._training.run import held_out_metric, open_bar
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import DivergedError
 from fastautorec.models import Recommender

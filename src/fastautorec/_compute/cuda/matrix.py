@@ -1,4 +1,4 @@
-"""Sparse matrices on a device, with the manners of `fastautorec._compute.csr.Csr`."""
+"""Sparse matrices on a device, with the methods of `fastautorec._compute.csr.Csr`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Pattern:
 
     @cached_property
     def host_indptr(self) -> npt.NDArray[np.int64]:
-        """The row pointers on the host; where nobody knew them before, the first look waits for the device."""
+        """The row pointers on the host; where they are not known yet, the first look waits for the device."""
         copy: npt.NDArray[np.int64] = self.device.to_host(self.indptr)
         return copy
 

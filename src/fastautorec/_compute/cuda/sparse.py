@@ -34,7 +34,7 @@ def nce_transform(device: Device, user_items: DeviceCsr, beta: float, numerator:
     """Return R* on the pattern of R: max(log P - beta log pop_j, 0), P by ``numerator`` (Eq. 16)."""
     xp = device.xp
     total = user_items.nnz if numerator == "interactions" else user_items.shape[0]
-    popularity = xp.maximum(user_items.pattern.count_items(), 1)  # nobody's items never occur in the pattern
+    popularity = xp.maximum(user_items.pattern.count_items(), 1)  # items without users never occur in the pattern
     weights = xp.maximum(math.log(max(total, 1)) - beta * xp.log(popularity), 0)
     return user_items.weighted(weights.astype(xp.float32))
 

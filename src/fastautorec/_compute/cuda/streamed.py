@@ -26,7 +26,7 @@ def fits(device: Device, matrix: Csr) -> bool:
 
 
 class StreamedCsr:
-    """A host matrix of binary rows with the manners of `DeviceCsr`: what is taken from it is on the device."""
+    """A host matrix of binary rows with the methods of `DeviceCsr`: what is taken from it is on the device."""
 
     def __init__(self, backend: CudaBackend, matrix: Csr) -> None:
         """Move the ids into page-locked memory, once: copies from it do not wait."""
