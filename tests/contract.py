@@ -163,6 +163,13 @@ class ModelContract(AnswersContract):
         assert loaded.history_ == model.history_
         np.testing.assert_array_equal(loaded.predict(train), model.predict(train))
 
+    def test_save_as_a_folder_and_map_it(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        model.save(tmp_path / "model", format="folder")
+        for mmap in (False, True):
+            loaded = far.load(tmp_path / "model", mmap=mmap)
+            assert vars(loaded).keys() == vars(model).keys()
+            assert answers(loaded, train) == answers(model, train)
+
     def test_pickles_for_multiprocessing(self, model: Any, train: sparse.csr_matrix) -> None:
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(train), model.predict(train))
 
