@@ -163,6 +163,33 @@ class ModelContract(AnswersContract):
         assert loaded.history_ == model.history_
         np.testing.assert_array_equal(loaded.predict(train), model.predict(train))
 
+    def test_save_as_a_folder_and_map_it(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
+        model.save(tmp_path / "model", format="folder")
+        for mmap in (False, True):
+            loaded = far.load(tmp_path / "model", mmap=mmap)
+            assert vars(loaded).keys() == vars(model).keys()
+            assert answers(loaded, train) == answers(model, train)
+
+    @pytest.mark.parametrize("device", ["cpu", "reference"])
+    def test_a_ranker_gives_the_lists_of_recommend(self, train: sparse.csr_matrix, device: str) -> None:
+        model = self.make_on(device).fit(train)
+        if not self.serves_strangers:
+            with pytest.raises(ValueError, match="has a vector for each user of fit and cannot answer by a history"):
+                model.ranker()
+            return
+        for options in (
+            {},
+            {"N": 60, "filter_already_liked_items": False},
+            {"items": [3, 8, 40], "N": 5},
+            {"items": list(range(50)), "filter_items": [2]},
+        ):
+            ranker = model.ranker(**options)
+            for row in (*train[:8], sparse.csr_matrix((1, 60))):
+                expected = model.recommend(row, **options)
+                for one, rows in zip(ranker.recommend(row.indices[::-1]), expected, strict=True):
+                    np.testing.assert_array_equal(one, rows[0])
+                    assert one.dtype == rows.dtype
+
     def test_pickles_for_multiprocessing(self, model: Any, train: sparse.csr_matrix) -> None:
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(train), model.predict(train))
 

@@ -20,6 +20,7 @@ from fastautorec.exceptions import (
 )
 from fastautorec.io import load
 from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
+from fastautorec.models._ranker import Ranker
 from fastautorec.models._table import RecommendationTable
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
@@ -39,6 +40,7 @@ __all__ = [
     "OHNSAutoRec",
     "Popularity",
     "PureSVD",
+    "Ranker",
     "RatingsFileError",
     "RecommendationTable",
     "TuningResult",

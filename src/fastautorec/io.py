@@ -8,19 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from fastautorec import baselines, models
+from fastautorec._checks import check_bool
 from fastautorec._training import archive as _model_file
+from fastautorec._training import folder as _folder
 from fastautorec.exceptions import ModelFileError
 from fastautorec.models import Recommender
 
 __all__ = ["load"]
 
 
-def load(path: str | PathLike[str]) -> Recommender:
+def load(path: str | PathLike[str], mmap: bool = False, verify: bool = False) -> Recommender:
     """Return the fitted model that ``model.save(path)`` wrote.
 
     Parameters
     ----------
     path : path
+    mmap : bool
+        Map the arrays of a folder (``save(path, format="folder")``) instead of reading them: it takes milliseconds, and
+        all processes of a machine share one copy. Names of items are read when they are first asked for.
+    verify : bool
+        Compare the checksums of mapped arrays too, which reads all of them once. Without ``mmap`` this is always done.
+        Without ``verify`` a mapped file is known to be the right one, whole and of the right size, but not that no bit
+        in it has changed.
 
     Returns
     -------
@@ -31,8 +40,11 @@ def load(path: str | PathLike[str]) -> Recommender:
     ------
     OSError
         If there is no such file (FileNotFoundError), or it cannot be opened or read.
+    TypeError, ValueError
+        If ``mmap`` or ``verify`` is not usable: a file is read, and only a folder can be mapped.
     ModelFileError
-        If the file is not a model file (the message says what it is), is damaged, or was written by a newer version.
+        If it is not a model file or folder (the message says what it is), is damaged, or was written by a newer
+        version.
 
     Examples
     --------
@@ -43,7 +55,7 @@ def load(path: str | PathLike[str]) -> Recommender:
     Popularity()
     """
     path = Path(path)
-    header, arrays = _model_file.read(path)
+    header, arrays = _read(path, check_bool("mmap", mmap), check_bool("verify", verify))
     name = str(header.get("model"))
     homes = [module for module in (models, baselines) if name in module.__all__]
     if not homes or name == "Recommender":
@@ -60,10 +72,31 @@ def load(path: str | PathLike[str]) -> Recommender:
             raise ValueError(f"it holds {len(ids)} item ids where {n_items} are expected")
         _require_shapes(cls._arrays, arrays, {"n": n_items})
         model: Recommender = cls._with_params(dict(header["params"]))
-        model.__dict__.update(header["fitted"] | arrays, fitted_params_=copy.deepcopy(model.get_params()))
+        fitted = {name: array for name, array in arrays.items() if not isinstance(array, _folder.MappedTexts)}
+        model.__dict__.update(header["fitted"] | fitted, fitted_params_=copy.deepcopy(model.get_params()))
+        if mapped := {name: arrays[name] for name in arrays.keys() - fitted.keys()}:
+            vars(model)["_mapped"] = mapped
     except (KeyError, TypeError, ValueError) as error:
         raise _model_file.damaged(path, error) from error
     return model
+
+
+def _read(path: Path, mmap: bool, verify: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    if _folder.is_one(path):
+        header, arrays = _folder.read(path, mmap, verify)
+        return header, {name: _now(name, array, mmap) for name, array in arrays.items()}
+    if mmap and path.is_file():
+        raise ValueError(
+            f"`mmap` must be False for {path}, which is a file; what can be mapped is a folder, written with "
+            "model.save(path, format='folder')"
+        )
+    return _model_file.read(path)
+
+
+def _now(name: str, array: Any, mmap: bool) -> Any:
+    """Return texts that have to be there at once as such: only the names of items can wait."""
+    waits = mmap and name == "item_ids_"
+    return array.load() if isinstance(array, _folder.MappedTexts) and not waits else array
 
 
 _OTHERS = {"item_counts_": "int64 n or None", "user_ids_": "ids m or None", "item_ids_": "ids n or None"}

@@ -124,7 +124,7 @@ def top_lists(
     total = history.shape[0]
     users, items = tile_shape(backend.score_tiles, total, scorer.n_items)
     few = total <= FEW_USERS
-    selector = _Selector(backend if few else backend.with_threads(1), scorer, factors)
+    selector = Selector(backend if few else backend.with_threads(1), scorer, factors)
 
     def group(begin: int, end: int) -> None:
         known = _on_device(backend, history, begin, end)
@@ -184,7 +184,7 @@ def _on_device(backend: Backend, matrix: Csr | LazyRows, start: int, stop: int) 
     return backend.put(matrix.rows(start, stop)).rows(0, stop - start)
 
 
-class _Selector:
+class Selector:
     """Scores tiles one after the other and keeps the best items, in any number of threads at the same time."""
 
     def __init__(self, backend: Backend, scorer: Scorer, factors: FloatArray | None) -> None:
@@ -300,15 +300,10 @@ def lists_of(
     """
     there = backend.put(history)
     exclude: Csr | LazyRows | None = None if known else there
-    chosen = None
-    if allowed is not None:
-        candidates = np.flatnonzero(allowed).astype(np.int32)
-        if copying_pays(len(candidates), history.shape[0], history.n_cols):
-            chosen = backend.to_device(candidates)
-            scorer = scorer.take(chosen)
-            exclude = None if known else _columns(history.to_host(), candidates)
-        else:
-            scorer = MaskedScorer(scorer, np.flatnonzero(~allowed))
+    scorer, candidates = restricted(scorer, backend, allowed, *history.shape)
+    chosen = None if candidates is None else backend.to_device(candidates)
+    if candidates is not None and not known:
+        exclude = _columns(history.to_host(), candidates)
     shape, memory = (history.shape[0], n_top), backend if on_device else backend.host
     ids, scores = memory.new(shape, np.int32), memory.new(shape, np.float32)
 
@@ -319,6 +314,18 @@ def lists_of(
 
     top_lists(backend, scorer, there, lambda _start, _stop: n_top, exclude, store)
     return ids, scores
+
+
+def restricted(
+    scorer: Scorer, backend: Backend, allowed: npt.NDArray[np.bool_] | None, n_users: int, n_items: int
+) -> tuple[Scorer, IdArray | None]:
+    """Return a scorer that lists only what is ``allowed``, and the items that it scores where these are not all."""
+    if allowed is None:
+        return scorer, None
+    candidates = np.flatnonzero(allowed).astype(np.int32)
+    if copying_pays(len(candidates), n_users, n_items):
+        return scorer.take(backend.to_device(candidates)), candidates
+    return MaskedScorer(scorer, np.flatnonzero(~allowed)), None
 
 
 def _columns(matrix: Csr, items: IdArray) -> LazyRows:

@@ -28,6 +28,8 @@ MODEL = "model"
 FORMAT_VERSION = 2
 HEADER = "header"
 
+FOLDER = "a folder; Interactions.open reads a folder of interactions"
+
 _LOOK = 512  # bytes that tell what a file is
 _CHUNK = 1 << 20  # bytes that are read together
 _ZIP = b"PK\x03\x04"
@@ -44,6 +46,16 @@ Arrays = dict[str, npt.NDArray[Any] | None]
 
 def write(path: Path, header: dict[str, Any], arrays: Arrays, kind: str = MODEL) -> None:
     """Write header and arrays; the file at ``path`` is replaced in one step, and only once the new one is complete."""
+    header, stored = prepared(header, arrays, kind)
+    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    members: dict[str, Any] = {HEADER: text, **stored}
+    replace_file(path, lambda file: np.savez(file, **members))
+
+
+def prepared(
+    header: dict[str, Any], arrays: Arrays, kind: str = MODEL
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Return the header as it is written, which has a checksum of each array, and the arrays that are."""
     plain_arrays = {name: _plain(array) for name, array in arrays.items() if array is not None}
     packed = {name: texts.pack(array) for name, array in plain_arrays.items() if texts.is_text(array)}
     stored = {name: np.ascontiguousarray(array) for name, array in (plain_arrays | packed).items()}
@@ -52,12 +64,10 @@ def write(path: Path, header: dict[str, Any], arrays: Arrays, kind: str = MODEL)
         "format_version": FORMAT_VERSION,
         "library_version": __version__,
         **header,
-        "arrays": {name: _digest(stored[name]) if name in stored else None for name in arrays},
+        "arrays": {name: digest_of(stored[name]) if name in stored else None for name in arrays},
         "texts": list(packed),
     }
-    text = np.frombuffer(json.dumps(header, default=_json_value).encode(), np.uint8)
-    members: dict[str, Any] = {HEADER: text, **stored}
-    replace_file(path, lambda file: np.savez(file, **members))
+    return plain(header), stored
 
 
 def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
@@ -83,7 +93,7 @@ def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
                 raise  # a disk that cannot be read, say: the file may be good
             raise damaged(path, error, kind) from error
     for name, array in arrays.items():
-        if array is not None and _digest(array) != header["arrays"][name]:
+        if array is not None and digest_of(array) != header["arrays"][name]:
             raise damaged(path, f"array {name!r} does not match its checksum", kind)
     try:
         for name, array in arrays.items():
@@ -103,9 +113,9 @@ def _open(path: Path, kind: str) -> IO[bytes]:
     except FileNotFoundError:
         raise FileNotFoundError(f"no {kind} file at {path}") from None
     if stat.S_ISDIR(mode):
-        raise _foreign(path, "a folder; Interactions.open reads a folder of interactions", kind)
+        raise foreign(path, FOLDER, kind)
     if not stat.S_ISREG(mode):
-        raise _foreign(path, "a pipe or a device, and no regular file", kind)
+        raise foreign(path, "a pipe or a device, and no regular file", kind)
     file = path.open("rb")
     start = file.read(_LOOK)
     file.seek(0)
@@ -114,7 +124,7 @@ def _open(path: Path, kind: str) -> IO[bytes]:
     file.close()
     if start and _ZIP.startswith(start):
         raise damaged(path, f"it ends after {len(start)} bytes", kind)
-    raise _foreign(path, _what_it_is(start), kind)
+    raise foreign(path, _what_it_is(start), kind)
 
 
 def _what_it_is(start: bytes) -> str:
@@ -133,7 +143,8 @@ def _what_it_is(start: bytes) -> str:
     return f"a text file that begins with {text.splitlines()[0][:40]!r}; read_ratings reads ratings"
 
 
-def _foreign(path: Path, words: str, kind: str) -> ModelFileError:
+def foreign(path: Path, words: str, kind: str = MODEL) -> ModelFileError:
+    """Return the error for what is something else, in words."""
     return ModelFileError(f"{path} is not a fastautorec {kind} file: it is {words}")
 
 
@@ -183,6 +194,12 @@ def _read_header(path: Path, archive: Any, kind: str) -> dict[str, Any]:
     if not isinstance(header, dict) or header.get("format") != f"fastautorec {kind}":
         source = "model.save(path)" if kind == MODEL else "fit(..., checkpoint=path)"
         raise ModelFileError(f"{path} is not a fastautorec {kind} file; write one with {source}")
+    check_version(path, header, kind)
+    return header
+
+
+def check_version(path: Path, header: dict[str, Any], kind: str = MODEL) -> None:
+    """Raise ModelFileError for the header of a later version."""
     version = header.get("format_version")
     if not isinstance(version, int) or version < 1:
         raise damaged(path, f"format version {version!r}", kind)
@@ -191,7 +208,6 @@ def _read_header(path: Path, archive: Any, kind: str) -> dict[str, Any]:
             f"{path} has {kind} format {version}, written by fastautorec {header.get('library_version')}, but this "
             f"version ({__version__}) reads formats up to {FORMAT_VERSION}; update fastautorec"
         )
-    return header
 
 
 def plain(header: dict[str, Any]) -> Any:
@@ -210,6 +226,8 @@ def _json_value(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 
 
-def _digest(array: npt.NDArray[Any]) -> str:
-    shape = f"{array.dtype.str} {array.shape} "
-    return hashlib.sha256(shape.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+def digest_of(array: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 of an array with its type and shape."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

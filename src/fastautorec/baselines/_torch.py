@@ -139,6 +139,12 @@ class UserModel(TorchModel):
     def _ids_of(self, user_items: Any) -> dict[str, Any]:
         return super()._ids_of(user_items) | {"user_ids_": identity.own_ids(user_items, identity.USERS)}
 
+    def _require_histories(self) -> None:
+        raise ValueError(
+            f"{type(self).__name__} has a vector for each user of fit and cannot answer by a history alone; pass all "
+            "users to recommend, or use another model"
+        )
+
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         history = super()._check_history(user_items, name)
         rows = identity.rows_in(name, user_items, self.user_ids_)

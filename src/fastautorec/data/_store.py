@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,6 @@ NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # the last 
 FILES = frozenset({HEADER, *(f"{name}.npy" for name in NAMES)})  # of a folder, in any format
 MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
 _MARK = re.compile(rb" # [0-9a-f]{16} *\n$")  # the token at the end of an array's head
-_UNKNOWN = f"neither its {HEADER} nor an array in it says that it holds interactions: remove it, or name another"
 CHUNK = 1 << 24  # bytes that are read or written together
 HEAD = 128  # bytes before an array
 MAX_HEADER = 1 << 20  # bytes of the JSON
@@ -112,11 +112,27 @@ def read(path: Path, verify: bool) -> Stored:
 
     All files are those of one folder, also where another process replaces it meanwhile: then it is read again.
     """
-    return _opened(path, lambda folder: _read(path, folder, verify))
+    return opened(path, lambda folder: _read(path, folder, verify), Words(_damaged, _foreign, _missing))
 
 
 def obstacle(path: Path) -> str | None:
     """Return why what is at a path may not be replaced, or None: all that would be lost are files of interactions."""
+    return obstacle_of(path, "interactions", FILES.__contains__, lambda folder: _is_named(folder) or _is_marked(folder))
+
+
+def obstacle_of(path: Path, what: str, is_file: Callable[[str], bool], is_ours: Callable[[int], bool]) -> str | None:
+    """Return why what is at a path may not be replaced by a folder of the same kind, or None.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What such a folder holds, for messages.
+    is_file : callable
+        Whether a name is one of a file that such a folder has.
+    is_ours : callable
+        Whether a folder, of which it gets a handle, is known to be of this kind.
+    """
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except NotADirectoryError:
@@ -128,14 +144,14 @@ def obstacle(path: Path) -> str | None:
             return "it is the current folder, which would be removed: change to another first, with os.chdir('..')"
         with os.scandir(folder) as entries:
             there = list(entries)
-        foreign = sorted(e.name for e in there if e.name not in FILES or e.is_dir(follow_symlinks=False))
+        foreign = sorted(e.name for e in there if not is_file(e.name) or e.is_dir(follow_symlinks=False))
         if foreign:
-            return f"it holds {foreign[0]!r}, which is no file of interactions: move that elsewhere, or name another"
-        if _is_named(folder) or not there or _is_marked(folder):
+            return f"it holds {foreign[0]!r}, which is no file of {what}: move that elsewhere, or name another"
+        if not there or is_ours(folder):
             return None
         if not _folders.is_at(folder, path):  # another writer has replaced it, and is removing its files
-            return obstacle(path)
-        return _UNKNOWN
+            return obstacle_of(path, what, is_file, is_ours)
+        return f"neither its {HEADER} nor an array in it says that it holds {what}: remove it, or name another"
     finally:
         os.close(folder)
 
@@ -143,7 +159,7 @@ def obstacle(path: Path) -> str | None:
 def _is_named(folder: int) -> bool:
     """Return whether the header says that a folder is one of interactions."""
     try:
-        return bool(_header(folder).get("format") == FORMAT)
+        return bool(read_header(folder).get("format") == FORMAT)
     except (FileNotFoundError, ValueError, RecursionError):  # damage, which another version mends
         return False
 
@@ -160,11 +176,19 @@ def _is_marked(folder: int) -> bool:
     return False
 
 
-def _opened(path: Path, look: Callable[[int], T]) -> T:
+class Words(NamedTuple):
+    """Errors for a folder that cannot be read, one that is of another kind, and one that is not there."""
+
+    damaged: Callable[[Path, object], Exception]
+    foreign: Callable[[Path], Exception]
+    missing: Callable[[Path, Sequence[Path]], Exception]
+
+
+def opened(path: Path, look: Callable[[int], T], words: Words) -> T:
     """Return what ``look`` makes of a folder's handle; again, if the folder was replaced and removed meanwhile."""
     was_there = False
     for _ in range(_folders.TRIES):
-        folder = _open_folder(path)
+        folder = _open_folder(path, words)
         was_there = folder is not None
         if folder is None:
             time.sleep(PAUSE)
@@ -173,7 +197,7 @@ def _opened(path: Path, look: Callable[[int], T]) -> T:
             return look(folder)
         except FileNotFoundError as error:
             if _folders.is_at(folder, path):
-                raise _damaged(path, f"{error.filename} is missing") from error
+                raise words.damaged(path, f"{error.filename} is missing") from error
         except OSError as error:
             if not isinstance(error.filename, str) or error.errno is None:
                 raise
@@ -182,7 +206,7 @@ def _opened(path: Path, look: Callable[[int], T]) -> T:
             os.close(folder)
     if was_there:
         raise OSError(f"{path} was replaced whenever it was opened, {_folders.TRIES} times; open it when that ends")
-    raise _missing(path, _folders.abandoned_beside(_target(path), HEADER))
+    raise words.missing(path, _folders.abandoned_beside(_target(path), HEADER))
 
 
 def _read(path: Path, folder: int, verify: bool) -> Stored:
@@ -225,33 +249,35 @@ def _are_numbers(ids: Array) -> bool:
 
 
 def map_array(folder: int, name: str, described: dict[str, Any], token: str | None) -> Array:
-    """Return an array of a folder, mapped read-only."""
+    """Return an array of a folder, mapped read-only; it has one axis where no ``shape`` is described."""
     with _open_in(folder, f"{name}.npy") as file:
         head = file.read(HEAD)
         file.seek(0)
         np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
         start, size = file.tell(), os.fstat(file.fileno()).st_size
         _require(token is None or token.encode() in head, f"array {name!r} belongs to another folder: copy both whole")
         _require(dtype.str == described["dtype"] and not dtype.hasobject, f"array {name!r} has another type")
-        _require(len(shape) == 1, f"array {name!r} has another shape")
-        right = size == start + shape[0] * dtype.itemsize and start % dtype.alignment == 0
+        wanted = described.get("shape")
+        same = len(shape) == 1 if wanted is None else list(shape) == wanted and not by_columns
+        _require(same, f"array {name!r} has another shape")
+        right = size == start + math.prod(shape) * dtype.itemsize and start % dtype.alignment == 0
         _require(right and dtype.itemsize > 0, f"array {name!r} has not the size that its head tells")
         mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
     array: Array = np.ndarray(shape, dtype, mapped, start)
     return array
 
 
-def _open_folder(path: Path) -> int | None:
+def _open_folder(path: Path, words: Words) -> int | None:
     """Return a handle of a folder, or None if a writer may be about to give one this name."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         if _folders.versions_beside(_target(path), HEADER) or path.exists():
             return None
-        raise _missing(path, ()) from None
+        raise words.missing(path, ()) from None
     except NotADirectoryError:
-        raise (_foreign(path) if path.exists() else _missing(path, ())) from None
+        raise (words.foreign(path) if path.exists() else words.missing(path, ())) from None
 
 
 def _target(path: Path) -> Path:
@@ -280,8 +306,8 @@ def _open_in(folder: int, name: str) -> IO[bytes]:
     raise ValueError(f"{name} is a folder; move it elsewhere" if stat.S_ISDIR(mode) else f"{name} is no regular file")
 
 
-def _header(folder: int) -> dict[str, Any]:
-    """Return what the header of a folder says.
+def read_header(folder: int, most: int = MAX_HEADER) -> dict[str, Any]:
+    """Return what the header of a folder says, which has at most so many bytes.
 
     Raises
     ------
@@ -291,15 +317,15 @@ def _header(folder: int) -> dict[str, Any]:
         If there is none.
     """
     with _open_in(folder, HEADER) as file:
-        content = file.read(MAX_HEADER + 1)
-    _require(len(content) <= MAX_HEADER, f"{HEADER} is too long")
+        content = file.read(most + 1)
+    _require(len(content) <= most, f"{HEADER} is too long")
     header = json.loads(content.decode("utf-8"))
     return header if isinstance(header, dict) else {}
 
 
 def _read_header(path: Path, folder: int) -> dict[str, Any]:
     try:
-        header = _header(folder)
+        header = read_header(folder)
     except FileNotFoundError:
         if _folders.is_at(folder, path) and not FILES.intersection(os.listdir(folder)):
             raise _foreign(path) from None

@@ -49,7 +49,7 @@ class Writer:
     def __init__(self, path: Path, overwrite: bool) -> None:
         self._path, self._overwrite = path, overwrite
         self._target = Path(os.path.realpath(path))
-        with _told(path):
+        with told(path):
             self._require_room()
         if not self._target.parent.is_dir():
             raise FileNotFoundError(f"`path`={str(path)!r} is in a folder that does not exist; create it first")
@@ -68,7 +68,7 @@ class Writer:
         self._empty: dict[str, bool] = {}  # the same of arrays without ids
         self._columns: dict[str, _Column] = {}
         self._users = self._nnz = 0
-        with _told(self._path):
+        with told(self._path):
             self._folder = _folders.NewFolder(self._target, HEADER)
         try:
             for name, dtype in MATRIX:
@@ -108,11 +108,11 @@ class Writer:
             self._append(name, texts.pack(part) if is_text else part)
 
     def _column(self, name: str, dtype: npt.DTypeLike) -> None:
-        with _told(self._path):
+        with told(self._path):
             self._columns[name] = _Column(self._folder.path / f"{name}.npy", np.dtype(dtype), self._token)
 
     def _append(self, name: str, values: Array) -> None:
-        with _told(self._path):
+        with told(self._path):
             self._columns[name].append(values)
 
     def finish(self, item_ids: Array, ids_given: tuple[bool, bool]) -> None:
@@ -131,7 +131,7 @@ class Writer:
             "nnz": self._nnz,
             "ids_given": list(ids_given),
         }
-        with _told(self._path):
+        with told(self._path):
             described = {
                 name: column.finish() | {"texts": self._texts.get(name, False)}
                 for name, column in self._columns.items()
@@ -149,7 +149,7 @@ class Writer:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Have troubles of the file system name the folder that was asked for, not the one that was being filled."""
     try:
         yield
@@ -198,15 +198,19 @@ class _Column:
             self._file.close()
 
     def _write_head(self) -> None:
-        """Write the head of an .npy file, format 1.0, with the token as a comment; of the same size for any length."""
-        head = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._length,)}
-        magic = np.lib.format.magic(1, 0)
-        size = HEAD - len(magic) - 2
-        text = f"{head} # {self._token}".encode().ljust(size - 1) + b"\n"
-        if len(text) > size:
-            raise ValueError(f"the head of an array does not fit {HEAD} bytes: {head}")
-        self._file.write(magic + size.to_bytes(2, "little") + text)
+        self._file.write(array_head(self._dtype, (self._length,), self._token))
         self._file.flush()
+
+
+def array_head(dtype: np.dtype[Any], shape: tuple[int, ...], token: str) -> bytes:
+    """Return the head of an .npy file, format 1.0, with the token as a comment; of the same size for any shape."""
+    head = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    magic = np.lib.format.magic(1, 0)
+    size = HEAD - len(magic) - 2
+    text = f"{head} # {token}".encode().ljust(size - 1) + b"\n"
+    if len(text) > size:
+        raise ValueError(f"the head of an array does not fit {HEAD} bytes: {head}")
+    return magic + size.to_bytes(2, "little") + text
 
 
 def _fit(values: Array, dtype: np.dtype[Any]) -> bool:

@@ -281,6 +281,9 @@ class Answering(ABC):
 
     # --- what was fitted ----------------------------------------------------------------------------------------------
 
+    def _require_histories(self) -> None:
+        """Raise ValueError where a history alone does not say what to score it by."""
+
     def _require_fitted(self) -> None:
         if not hasattr(self, "n_items_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit(user_items) first")

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
+from fastautorec._checks import check_choice
 from fastautorec._compute import get_backend
 from fastautorec._training import archive as _model_file
+from fastautorec._training import folder as _folder
 from fastautorec.data._sizes import size_of
 from fastautorec.models._answers import Answering
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+FORMATS = ("npz", "folder")
 
 
 class Stored(Answering):
@@ -31,27 +35,60 @@ class Stored(Answering):
         """Return the bytes that the model takes with its arrays in host memory, for caches that ask."""
         return object.__sizeof__(self) + size_of(vars(self).values())
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted model to ``path``, replacing a file there in one step; `fastautorec.load` reads it.
+    def save(self, path: str | PathLike[str], format: str = FORMATS[0]) -> None:  # noqa: A002
+        """Write the fitted model to ``path``, replacing one there in one step; `fastautorec.load` reads it.
 
-        The permissions of a file that is there are kept, and a symbolic link is followed.
+        The permissions of what is there are kept, and a symbolic link is followed.
+
+        Parameters
+        ----------
+        path : path
+        format : {"npz", "folder"}
+            One file, or a folder with an .npy file for each array and a JSON header, which ``load(path, mmap=True)``
+            maps: then many processes share one copy. A folder is replaced only where it holds a model. Processes that
+            have mapped the former one keep it.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
+        TypeError, ValueError
+            If ``format`` is another one.
         OSError
-            If the file cannot be written, or is no regular file; what was there before is left as it was.
+            If it cannot be written, or something else is there (FileExistsError for a folder); what was there before is
+            left as it was.
+
+        Examples
+        --------
+        >>> import fastautorec as far, tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model"
+        >>> packages = far.datasets.load_example()
+        >>> far.Popularity().fit(packages).save(path, format="folder")
+        >>> sorted(file.name for file in path.iterdir())
+        ['header.json', 'item_counts_.npy', 'item_ids_.npy', 'popularity_.npy']
+        >>> far.load(path, mmap=True).item_ids_[0] == packages.item_ids[0]
+        True
         """
         self._require_fitted()
+        check_choice("format", format, FORMATS)
         names, backend = self._stored_arrays(), self._backend()
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
         fitted["device_"] = backend.host.name  # a file can be read where there is no such device
-        params = fitted.pop("fitted_params_")  # the fitted ones: others may have been set since
+        params = fitted.pop("fitted_params_")  # what was fitted: others may have been set since
         header = {"model": type(self).__name__, "params": params, "fitted": fitted}
         with backend.active():
             arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host)
-        _model_file.write(Path(path), header, arrays)
+        write = _folder.write if format == "folder" else _model_file.write
+        write(Path(path), header, arrays)
+
+    if not TYPE_CHECKING:  # where it would make every attribute known
+
+        def __getattr__(self, name: str) -> Any:
+            """Return an attribute that a mapped file has; `fastautorec.load` leaves such in ``_mapped``."""
+            mapped = vars(self).get("_mapped", {})
+            if name in mapped:
+                return mapped[name].load()
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def to(self, device: str) -> Self:
         """Move the fitted model to another device and return it.
