@@ -45,6 +45,7 @@ def evaluate(
     test: Any,
     k: int | tuple[int, ...] = DEFAULT_K,
     definition: str = "standard",
+    popularity_discount: float | None = None,
 ) -> Report:
     """Recommend for every user of ``train``, training items left out, and compare with ``test``.
 
@@ -63,6 +64,9 @@ def evaluate(
         List lengths, at most n; by default those of 5, 10, 20 and 50 that n allows.
     definition : {"standard", "paper"}
         See the table at the top of ``fastautorec.evaluation``.
+    popularity_discount : float, optional
+        γ in place of the one that the model was fitted with: the lists are those of
+        ``recommend(..., popularity_discount=)``. `popularity_tradeoff` tells how several of them do.
 
     Returns
     -------
@@ -75,7 +79,8 @@ def evaluate(
         If the model is not fitted.
     TypeError, ValueError
         If the matrices are not binary, sparse and of the model's width, if they differ in shape or in the ids of users
-        or items, if ``k`` is not in [1, n], or if no user has both training and test items.
+        or items, if ``k`` is not in [1, n], if no user has both training and test items, or for a discount that is not
+        finite or of a model without one.
 
     Examples
     --------
@@ -85,7 +90,8 @@ def evaluate(
     >>> 0 < report["NDCG"].mean < 1
     True
     """
-    task = walk(model, train, test, k, definition, _Task)
+    discounts = () if popularity_discount is None else (popularity_discount,)
+    task = walk(model, train, test, k, definition, _Task, discounts)
     return task.report(overlap_notes(task.train, task.test))
 
 

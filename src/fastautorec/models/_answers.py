@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -13,24 +13,17 @@ from fastautorec._checks import Default, adapted, check_bool, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.own_candidates import own_lists
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.scaled import ScaledScorer
-from fastautorec._compute.top_lists import (
-    DotScorer,
-    Lists,
-    MaskedScorer,
-    Scorer,
-    lists_of,
-    popularity_scorer,
-    strangers,
-    top_lists,
-)
+from fastautorec._compute.top_lists import Lists, Scorer, lists_of, popularity_scorer, strangers
 from fastautorec._training.closed_form import Encoder, contiguous
 from fastautorec.data import _identity as identity
 from fastautorec.data import split
 from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
+from fastautorec.models._alike import alike
 from fastautorec.models._dial import factors, fitted_discount
 
 if TYPE_CHECKING:
@@ -87,8 +80,9 @@ class Answering(ABC):
             Leave out the items of the history.
         filter_items : int array, optional
             Items that must not be listed.
-        items : int array, optional
-            Choose among these items only.
+        items : int array, Interactions or scipy sparse (q, n), optional
+            Choose among these items only; a matrix has the candidates of each history in its row, such as those that
+            another system has found.
         popularity_discount : float, optional
             γ in place of the one that the model was fitted with, for models that have one (the AutoRec family): a
             larger γ lists rarer items. Scores are multiplied by pop^(γ₀ − γ), so lists and scores are those of a model
@@ -108,7 +102,7 @@ class Answering(ABC):
         NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If an argument is not usable.
+            If an argument is not usable, or ``items`` and ``filter_items`` leave nothing.
 
         Notes
         -----
@@ -131,24 +125,29 @@ class Answering(ABC):
         model = self._as_fitted()
         history = model._check_history(user_items)
         n_top = check_int("N", adapted(N, history.n_cols), 1, history.n_cols)
-        allowed = model._allowed(items, filter_items)
+        own = model._own_candidates(items, filter_items, history.shape[0]) if hasattr(items, "nnz") else None
+        allowed = model._allowed(items, filter_items) if own is None else None
         known = not check_bool("filter_already_liked_items", filter_already_liked_items)
         backend = model._backend()
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
-            scorer: Scorer = model._scorer()
-            if popularity_discount is not None:
-                scorer = ScaledScorer(scorer, model._factors(backend, [popularity_discount])[0])
-            ids, scores = lists_of(scorer, backend, history, n_top, known, allowed, on_device)
+
+            def best_of(scorer: Scorer, rows: npt.NDArray[np.int64] | None = None) -> Lists:
+                asked = history if rows is None else history.take_rows(rows)
+                if own is None:
+                    return lists_of(scorer, backend, asked, n_top, known, allowed, on_device)
+                theirs = own if rows is None else own.take_rows(rows)
+                return own_lists(scorer, backend, asked, n_top, known, theirs, on_device)
+
+            ids, scores = best_of(model._dialled(backend, popularity_discount))
             best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
             rows = strangers(model, history, np.flatnonzero(best == 0))
             if len(rows):
-                theirs, places = history.take_rows(rows), backend.to_device(rows) if on_device else rows
-                popular = popularity_scorer(model, backend)
-                ids[places], scores[places] = lists_of(popular, backend, theirs, n_top, known, allowed, on_device)
+                places = backend.to_device(rows) if on_device else rows
+                ids[places], scores[places] = best_of(popularity_scorer(model, backend), rows)
             return ids, scores
 
-    def predict(self, user_items: Any, items: Any = None) -> FloatArray:
+    def predict(self, user_items: Any, items: Any = None, popularity_discount: float | None = None) -> FloatArray:
         """Return the scores of all items, or of ``items`` in the order given, for histories.
 
         The result has one column for each item: for many users prefer ``recommend``, which never holds all scores.
@@ -157,6 +156,8 @@ class Answering(ABC):
         ----------
         user_items : Interactions or scipy sparse (q, n)
         items : int array, optional
+        popularity_discount : float, optional
+            γ in place of the one that the model was fitted with, as in ``recommend``.
 
         Returns
         -------
@@ -167,7 +168,7 @@ class Answering(ABC):
         history, backend = model._check_history(user_items), model._backend()
         chosen = None if items is None else check_ids("items", items, history.n_cols)
         with backend.active():
-            scores = all_scores(model, backend, history, chosen)
+            scores = all_scores(model, backend, history, chosen, popularity_discount)
             return scores if backend.inputs.on_device(user_items) else backend.to_host(scores)
 
     def similar_items(self, itemids: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
@@ -267,6 +268,11 @@ class Answering(ABC):
     def _scorer(self) -> Scorer:
         """Return what scores histories."""
 
+    def _dialled(self, backend: Backend, discount: float | None) -> Scorer:
+        """Return what scores histories with a popularity discount, or with the model's own one."""
+        scorer = self._scorer()
+        return scorer if discount is None else ScaledScorer(scorer, self._factors(backend, [discount])[0])
+
     def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray:
         """Return what scores are multiplied by for other popularity discounts; raise ValueError where there is none."""
         return factors(self, backend, discounts)
@@ -338,11 +344,36 @@ class Answering(ABC):
         if filter_items is not None:
             allowed[check_ids("filter_items", filter_items, n)] = False
         if not allowed.any():
-            raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
+            refuse_no_candidates()
         return allowed
 
+    def _own_candidates(self, items: Any, filter_items: Any, n_rows: int) -> Csr:
+        """Return the items that may be listed for each of so many histories, on the host."""
+        own = self._check_history(items, "items").to_host()
+        if own.shape[0] != n_rows:
+            raise ValueError(
+                f"`items` must have the candidates of each of the {n_rows:,} histories in a row of its own, got "
+                f"{own.shape[0]:,} rows; for the same candidates for all pass a list of items"
+            )
+        if filter_items is not None:
+            unwanted = np.zeros(self.n_items_, bool)
+            unwanted[check_ids("filter_items", filter_items, self.n_items_)] = True
+            own = own.rebased()
+            kept = ~unwanted[own.indices]
+            own = Csr(np.concatenate(([0], np.cumsum(kept)))[own.indptr], own.indices[kept], None, own.n_cols)
+        if n_rows and not own.nnz:
+            refuse_no_candidates()
+        return own
 
-def all_scores(model: Answering, backend: Backend, history: Csr, items: IdArray | None) -> FloatArray:
+
+def refuse_no_candidates() -> NoReturn:
+    """Raise where nothing may be listed."""
+    raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
+
+
+def all_scores(
+    model: Answering, backend: Backend, history: Csr, items: IdArray | None, discount: float | None
+) -> FloatArray:
     """Return the scores (q, n) of all items, or of some, where the backend has its arrays."""
 
     def scores_of(scorer: Scorer, rows: Csr) -> FloatArray:
@@ -353,35 +384,8 @@ def all_scores(model: Answering, backend: Backend, history: Csr, items: IdArray 
         scorer.score(backend, scorer.prepare(backend, there), everyone, slice(0, scorer.n_items), scores)
         return scores
 
-    scores = scores_of(model._scorer(), history)
+    scores = scores_of(model._dialled(backend, discount), history)
     rows = strangers(model, history, np.flatnonzero(backend.to_host((scores == 0).all(axis=1))))
     if len(rows):
         scores[backend.to_device(rows)] = scores_of(popularity_scorer(model, backend), history.take_rows(rows))
     return scores
-
-
-def alike(model: Answering, backend: Backend, queries: IdArray, n_top: int) -> Lists:
-    """Return ids and cosines (q, n_top) of the items nearest to each query, the query itself first.
-
-    A vector of zeros has no direction: such an item is no neighbour
-        of other items and has no neighbours.
-    """
-    ids, scores = np.full((len(queries), n_top), -1, np.int32), np.full((len(queries), n_top), np.nan, np.float32)
-    ids[:, 0], scores[:, 0] = queries, 1
-    if n_top == 1:
-        return ids, scores
-    vectors = model._item_vectors()
-    norms = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
-    nowhere = backend.to_host(norms)[:, 0] == 0
-    unit = vectors / np.where(norms > 0, norms, np.float32(1))
-    neighbours: Scorer = DotScorer(lambda on, rows: on.encode(rows, unit), unit)
-    if nowhere.any():
-        neighbours = MaskedScorer(neighbours, np.flatnonzero(nowhere))
-    themselves = backend.put(Csr(np.arange(len(queries) + 1), queries, None, len(nowhere)))
-
-    def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
-        ids[start:stop, 1:], scores[start:stop, 1:] = backend.to_host(best), backend.to_host(values)
-
-    top_lists(backend, neighbours, themselves, lambda _start, _stop: n_top - 1, themselves, store)
-    ids[nowhere[queries], 1:], scores[nowhere[queries], 1:] = -1, np.nan
-    return ids, scores

@@ -77,8 +77,7 @@ class Explaining(Answering):
         libgl1 0.0494 because of libpng16-16 +0.008391, libx11-6 +0.007455; base +0.0007525
         """
         model = self._as_fitted()
-        if model._unexplained:
-            raise ValueError(f"{type(model).__name__} has no explanations: {model._unexplained}")
+        model._require_explained()
         rows = model._check_history(history, "history").to_host()
         n = model.n_items_
         asked = _check_asked(items, rows.shape[0], n)
@@ -86,6 +85,10 @@ class Explaining(Answering):
         backend = model._backend()
         with backend.active():
             return explanation(model, backend, rows, asked, n_named)
+
+    def _require_explained(self) -> None:
+        if self._unexplained:
+            raise ValueError(f"{type(self).__name__} has no explanations: {self._unexplained}")
 
     def _contributions(self) -> Contributions:
         """Return what takes the scores of histories apart; by default it leaves out item by item."""

@@ -48,66 +48,66 @@ class Histories(NamedTuple):
     strange: int
 
 
-def histories_of(data: Any, users: Any, items: Items) -> Histories:
-    """Return the histories of all users of data, or of some in the order given.
+def histories_of(data: Any, users: Any, items: Items, name: str = "data") -> Histories:
+    """Return the histories of all users of data, or of some in the order given; messages call the data ``name``.
 
     Raises
     ------
     TypeError
-        If ``data`` is nothing of what `recommend_table` takes, or ids are of another type than the model's.
+        If they are nothing of what `recommend_table` takes, or ids are of another type than the model's.
     ValueError
         If a user is not in the data or named twice, or an id is none.
     """
     if isinstance(data, Mapping):
-        return _of_dict(data, users, items)
-    if _is_frame(data):
-        data = _from_frame(data, items)
+        return _of_dict(data, users, items, name)
+    if is_frame(data):
+        data = _from_frame(data, items, name)
     elif isinstance(data, (list, tuple)):
         if data and all(isinstance(given, (str, int)) for given in data[:1]):
             raise TypeError(
-                f"`data` must hold a list of items for each user, got the list of items {reprlib.repr(data)}; write "
+                f"`{name}` must hold a list of items for each user, got the list of items {reprlib.repr(data)}; write "
                 "[...] around the items of one user, or {user: [...]}"
             )
         rows = np.arange(len(data)) if users is None else _picked_rows(users, len(data))
         picked = data if users is None else [data[row] for row in rows.tolist()]
-        return _of_lists(rows, picked, items)
+        return _of_lists(rows, picked, items, name)
     if isinstance(data, Interactions):
-        return _of_interactions(data, users, items)
+        return _of_interactions(data, users, items, name)
     if isinstance(data, (str, bytes)) or not hasattr(data, "shape"):
         raise TypeError(
-            "`data` must be a dict or a list of lists of items, a data frame with the columns user and item, "
+            f"`{name}` must be a dict or a list of lists of items, a data frame with the columns user and item, "
             f"Interactions or scipy sparse, got {kind(data)}"
         )
-    return _of_matrix(data, users, items)
+    return _of_matrix(data, users, items, name)
 
 
 # --- dicts and lists --------------------------------------------------------------------------------------------------
 
 
-def _of_dict(data: Mapping[Any, Any], users: Any, items: Items) -> Histories:
+def _of_dict(data: Mapping[Any, Any], users: Any, items: Items, name: str) -> Histories:
     if set(data) == {"user", "item"}:
         raise ValueError(
-            "`data` is a dict with the keys 'user' and 'item': are these two users, or the columns of a table? Make a "
-            "data frame of a table (or Interactions.from_dataframe), and name users otherwise"
+            f"`{name}` is a dict with the keys 'user' and 'item': are these two users, or the columns of a table? Make "
+            "a data frame of a table (or Interactions.from_dataframe), and name users otherwise"
         )
-    labels = naming.plain_labels("data", list(data))
+    labels = naming.plain_labels(name, list(data))
     if users is None:
-        return _of_lists(naming.label_array(labels), list(data.values()), items)
+        return _of_lists(naming.label_array(labels), list(data.values()), items, name)
     wanted = naming.plain_labels("users", users)
     naming.check_distinct(wanted)
     _check_kinds(wanted, labels)
     of = dict(zip(labels, data.values(), strict=True))
     _check_there(wanted, [label not in of for label in wanted], len(of))
-    return _of_lists(naming.label_array(wanted), [of[label] for label in wanted], items)
+    return _of_lists(naming.label_array(wanted), [of[label] for label in wanted], items, name)
 
 
-def _of_lists(users: Array, lists: Sequence[Any], items: Items) -> Histories:
+def _of_lists(users: Array, lists: Sequence[Any], items: Items, name: str) -> Histories:
     """Return histories from a list of items for each user."""
     if set(map(type, lists)) != {list}:
-        lists = [_one_list(user, given) for user, given in zip(users.tolist(), lists, strict=True)]
+        lists = [_one_list(user, given, name) for user, given in zip(users.tolist(), lists, strict=True)]
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
-    labels = naming.plain_labels("data", lists[0] if len(lists) == 1 else list(chain.from_iterable(lists)))
-    numbers = items.numbers("data", labels)
+    labels = naming.plain_labels(name, lists[0] if len(lists) == 1 else list(chain.from_iterable(lists)))
+    numbers = items.numbers(name, labels)
     if len(lists) == 1:  # one request: nothing is sorted by user
         distinct = sorted(set(numbers.tolist()) - {-1})  # NumPy takes longer for a few rows
         matrix = Csr(np.array([0, len(distinct)]), np.array(distinct, np.int32), None, items.n)
@@ -125,25 +125,26 @@ def _count_strange(lengths: Rows, matrix: Csr) -> int:
     return int(((lengths > 0) & (matrix.row_lengths() == 0)).sum())
 
 
-def _one_list(user: Any, given: Any) -> Sequence[Any]:
+def _one_list(user: Any, given: Any, name: str) -> Sequence[Any]:
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         raise TypeError(
-            f"`data` must hold a list of items for each user, got {given!r} ({kind(given)}) for user {user!r}; write "
+            f"`{name}` must hold a list of items for each user, got {given!r} ({kind(given)}) for user {user!r}; write "
             "[...] around the items of one user"
         )
-    return naming.listed("data", given)
+    return naming.listed(name, given)
 
 
 # --- data frames, Interactions, matrices ------------------------------------------------------------------------------
 
 
-def _is_frame(data: Any) -> bool:
+def is_frame(data: Any) -> bool:
+    """Return whether data are a table with columns."""
     if isinstance(data, np.ndarray):
         return data.dtype.names is not None
-    return any(hasattr(data, name) for name in ("collect", "column_names", "columns"))  # lazy ones first
+    return any(hasattr(data, has) for has in ("collect", "column_names", "columns"))  # lazy ones first
 
 
-def _from_frame(data: Any, items: Items) -> Interactions:
+def _from_frame(data: Any, items: Items, name: str) -> Interactions:
     """Return the interactions in a table whose columns are called user and item.
 
     A model without ids has its numbers for them, so in a table an integer is the number of an item.
@@ -151,50 +152,50 @@ def _from_frame(data: Any, items: Items) -> Interactions:
     if hasattr(data, "collect"):
         data = data.collect()
     names = list(data.dtype.names if isinstance(data, np.ndarray) else getattr(data, "column_names", data.columns))
-    found = {role: [name for name in names if role_of(str(name)) == (role, 0)] for role in ("user", "item")}
+    found = {role: [heading for heading in names if role_of(str(heading)) == (role, 0)] for role in ("user", "item")}
     for role, columns in found.items():
         if len(columns) != 1:
             what = f"several: {', '.join(map(str, columns))}" if columns else f"only {', '.join(map(str, names))}"
             raise ValueError(
-                f"`data` must have one column called {role!r} or '{role}_id', got {what}; rename it, or use "
+                f"`{name}` must have one column called {role!r} or '{role}_id', got {what}; rename it, or use "
                 "Interactions.from_dataframe(df, user=..., item=...)"
             )
     table = Interactions.from_dataframe(data, found["user"][0], found["item"][0])
     if items.ids is not None:
         return table
-    items.numbers("data", table.item_ids.tolist())
+    items.numbers(name, table.item_ids.tolist())
     numbered: Interactions = identity.renumbered(table, item_ids=np.arange(items.n))
     return numbered
 
 
-def _of_interactions(data: Interactions, users: Any, items: Items) -> Histories:
+def _of_interactions(data: Interactions, users: Any, items: Items, name: str) -> Histories:
     rows = None if users is None else _rows(data, users)
-    given = _rows_of(data, rows)
+    given = _rows_of(data, rows, name)
     own, label_of = identity.own_ids(data, identity.ITEMS), items.ids
     matrix, unknown = given, np.empty(0, np.int64)
     if own is not None and label_of is None:
         if not np.array_equal(own, np.arange(items.n)):  # are its numbers the ids, or the columns?
-            naming.refuse_bare("data", items.n, *own[:1].tolist())
+            naming.refuse_bare(name, items.n, *own[:1].tolist())
     elif own is not None and label_of is not None and own is not label_of:
-        naming.check_kind("data", is_text(own), own, "the model", label_of)
+        naming.check_kind(name, is_text(own), own, "the model", label_of)
         if rows is not None or not same_ids(own, label_of):  # of a few users, only their items are looked up
             used = _columns_of(given)
             place = np.full(len(own), -1)
-            place[used] = items.numbers("data", own[used].tolist())
+            place[used] = items.numbers(name, own[used].tolist())
             matrix, _ = rearranged(given, None, None, place, items.n)
             unknown = used[place[used] < 0]
-    check_columns("data", matrix.shape, items.n)
+    check_columns(name, matrix.shape, items.n)
     user_ids = data.user_ids if rows is None else data.user_ids[rows]
     if own is None or not len(unknown):
         return Histories(user_ids, _plain(matrix), [], 0)
     return Histories(user_ids, _plain(matrix), own[unknown].tolist(), _count_strange(given.row_lengths(), matrix))
 
 
-def _rows_of(data: Interactions, rows: Rows | None) -> Csr:
+def _rows_of(data: Interactions, rows: Rows | None, name: str) -> Csr:
     """Return some rows, checked; not all are read for a few."""
     if rows is None:
-        return check_user_items("data", data)
-    return check_user_items("data", data.user_items[rows]) if data._csr is None else data._csr.take_rows(rows)
+        return check_user_items(name, data)
+    return check_user_items(name, data.user_items[rows]) if data._csr is None else data._csr.take_rows(rows)
 
 
 def _columns_of(matrix: Csr) -> Rows:
@@ -218,8 +219,8 @@ def _rows(data: Interactions, users: Any) -> Rows:
     return np.array([index[label] for label in wanted], np.int64)
 
 
-def _of_matrix(data: Any, users: Any, items: Items) -> Histories:
-    matrix = check_user_items("data", data, items.n)
+def _of_matrix(data: Any, users: Any, items: Items, name: str) -> Histories:
+    matrix = check_user_items(name, data, items.n)
     rows = None if users is None else _picked_rows(users, matrix.shape[0])
     matrix = matrix if rows is None else matrix.take_rows(rows)
     return Histories(np.arange(matrix.shape[0]) if rows is None else rows, _plain(matrix), [], 0)

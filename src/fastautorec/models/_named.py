@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,23 @@ import numpy.typing as npt
 
 from fastautorec._checks import adapted, check_choice, check_int
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._compute.protocol import IdArray
 from fastautorec._compute.top_lists import strangers
-from fastautorec.models._answers import LIST_LENGTH, Answering
-from fastautorec.models._histories import Histories, histories_of
-from fastautorec.models._labels import Items, LabelIndex, Labels, selected
+from fastautorec.data import _identity as identity
+from fastautorec.data._rearranging import rearranged
+from fastautorec.data._texts import is_text
+from fastautorec.models._answers import LIST_LENGTH
+from fastautorec.models._explain import Explaining
+from fastautorec.models._histories import Histories, histories_of, is_frame
+from fastautorec.models._labels import Items, LabelIndex, Labels, check_kind, selected
 from fastautorec.models._table import RecommendationTable
 
 COLD = ("popular", "drop", "raise")
 FEW = 3  # examples in a message
+REASON_BYTES = 16 << 20  # of explanations at a time
 
 
-class NamedAnswers(Answering):
+class NamedAnswers(Explaining):
     """Fitted models that answer in tables."""
 
     def recommend_table(
@@ -32,6 +39,8 @@ class NamedAnswers(Answering):
         filter_items: Any = None,
         items: Any = None,
         cold_users: str = "popular",
+        popularity_discount: float | None = None,
+        because: int = 0,
     ) -> RecommendationTable:
         """Return the best items for users by name, as a table (user, item, rank, score).
 
@@ -57,11 +66,18 @@ class NamedAnswers(Answering):
             Leave out the items of the history.
         filter_items : list, set or column of items, or mask (n,), optional
             Items that must not be listed. A mask has a boolean for each item, in the order of ``item_ids_``.
-        items : list, set or column of items, or mask (n,), optional
-            Choose among these items only.
+        items : list, set or column of items, mask (n,), dict, data frame, Interactions or scipy sparse, optional
+            Choose among these items only. A dict, a data frame and Interactions have candidates for each user, in the
+            forms of ``data``, and a matrix in a row for each user of the table, in its order. A user without any has no
+            row in the table.
         cold_users : {"popular", "drop", "raise"}
             What users get of whose history nothing is known, because it is empty, or the model does not know its items:
             popular items, no list, or an error.
+        popularity_discount : float, optional
+            γ in place of the one that the model was fitted with, as in `recommend`.
+        because : int
+            Name so many items of the user's history that speak for each item, most first, in a column ``because`` of
+            lists: those whose contribution to the score, by `explain`, is above 0.
 
         Returns
         -------
@@ -77,7 +93,8 @@ class NamedAnswers(Answering):
             For ids of another type than those of the model or the data, and for ids where there are none.
         ValueError
             For users who are not in ``data`` or named twice, a mask of another length, candidates that leave nothing,
-            and cold users where ``cold_users="raise"``.
+            cold users where ``cold_users="raise"``, a discount of a model that has none, and ``because`` of a model
+            that has no explanations.
 
         Warns
         -----
@@ -102,30 +119,49 @@ class NamedAnswers(Answering):
         >>> table = model.recommend_table(packages, users=some, N=5, filter_items=["python3"])
         >>> table.users.tolist() == some, len(table), "python3" in table["item"].tolist()
         (True, 10, False)
+
+        Candidates that another system has found, and why:
+
+        >>> table = model.recommend_table(
+        ...     {"ann": ["git", "vim"]}, N=2, items={"ann": ["perl", "python3", "rsync"]}, because=1
+        ... )
+        >>> table["item"].tolist(), table["because"].tolist()
+        (['python3', 'rsync'], [['git'], ['git']])
         """
         model = self._as_fitted()
         check_choice("cold_users", cold_users, COLD)
         n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
         named = Items(model.n_items_, model.item_ids_, lambda: self._numbers_of(model.item_ids_))
+        n_named = check_int("because", because, 0, model.n_items_)
+        if n_named:
+            model._require_explained()
         told: list[str] = []
-        chosen, unwanted = (
-            _selection(*given, named, told) for given in (("items", items), ("filter_items", filter_items))
-        )
+        unwanted = _selection("filter_items", filter_items, named, told)
         histories = histories_of(data, users, named)
+        chosen = _candidates(items, histories, named, told)
         matrix, cold = histories.matrix, _cold(model, histories.matrix)
         if cold_users == "raise" and cold.any():
             raise ValueError(_cold_text(histories, cold, named))
         _tell(histories, named, told, cold_users)
         asked = np.flatnonzero(~cold) if cold_users == "drop" and cold.any() else None
-        if asked is None:
-            ids, scores = model.recommend(matrix, n_top, filter_already_liked_items, unwanted, chosen)
-        else:
-            ids = np.full((len(cold), n_top), -1, np.int32)
-            scores = np.full(ids.shape, np.nan, np.float32)
-            ids[asked], scores[asked] = model.recommend(
-                matrix.take_rows(asked), n_top, filter_already_liked_items, unwanted, chosen
-            )
-        return RecommendationTable(histories.users, ids, scores, named.ids, cold, histories.unknown)
+        if asked is not None:
+            matrix, chosen = matrix.take_rows(asked), _rows_of(chosen, asked)
+        ids, scores = model.recommend(matrix, n_top, filter_already_liked_items, unwanted, chosen, popularity_discount)
+        reasons = model._reasons(matrix, ids, n_named) if n_named else None
+        if asked is not None:
+            ids, scores = _spread(ids, asked, len(cold), -1), _spread(scores, asked, len(cold), np.nan)
+            reasons = None if reasons is None else _spread(reasons, asked, len(cold), -1)
+        return RecommendationTable(histories.users, ids, scores, named.ids, cold, histories.unknown, reasons)
+
+    def _reasons(self, history: Csr, ids: IdArray, n_named: int) -> IdArray:
+        """Return the items of each history that speak for the items of its list, int32 (q, N, n_named), -1 for none."""
+        reasons = np.empty((*ids.shape, n_named), np.int32)
+        each = max(1, REASON_BYTES // (8 * ids.shape[1] * n_named))
+        for start in range(0, len(ids), each):
+            some = slice(start, start + each)
+            explained = self.explain(history.rows(start, min(start + each, len(ids))), ids[some], n_named)
+            reasons[some] = np.where(explained.contributions > 0, explained.because, -1)
+        return reasons
 
     def _numbers_of(self, item_ids: npt.NDArray[Any] | None) -> dict[Any, int]:
         """Return the number of each item id of a fit; the table is kept for the next request."""
@@ -148,6 +184,37 @@ def _selection(name: str, given: Any, named: Items, told: list[str]) -> npt.NDAr
     if unknown:
         told.append(f"{len(unknown):,} of the {len(unknown) + len(numbers):,} ids in `{name}`, such as {_few(unknown)}")
     return numbers
+
+
+def _candidates(given: Any, histories: Histories, named: Items, told: list[str]) -> Any:
+    """Return the numbers of the items that all may get, or a SciPy matrix of those that each user may get."""
+    if not (hasattr(given, "nnz") or isinstance(given, Mapping) or is_frame(given)):
+        return _selection("items", given, named, told)
+    theirs = histories_of(given, None, named, "items")
+    if theirs.unknown:
+        told.append(f"{len(theirs.unknown):,} items in `items`, such as {_few(theirs.unknown)}")
+    if hasattr(given, "nnz") and identity.own_ids(given, identity.USERS) is None:
+        return theirs.matrix.to_scipy()
+    check_kind("items", is_text(theirs.users), theirs.users, "`data`", histories.users)
+    rows = identity.places(histories.users, theirs.users)
+    if len(rows) and rows.max() < 0:
+        raise ValueError(
+            f"`items` has candidates for none of the {len(rows):,} users of `data`, such as "
+            f"{identity.first_id(histories.users)}; it has {len(theirs.users):,} users, such as "
+            f"{identity.first_id(theirs.users)}"
+        )
+    return rearranged(theirs.matrix, None, rows, None, named.n)[0].to_scipy()
+
+
+def _rows_of(chosen: Any, rows: npt.NDArray[np.int64]) -> Any:
+    return chosen[rows] if hasattr(chosen, "nnz") else chosen
+
+
+def _spread(found: npt.NDArray[Any], places: npt.NDArray[np.int64], n: int, nothing: float) -> npt.NDArray[Any]:
+    """Return what was found for some of n users at their places, and nothing elsewhere."""
+    everybody = np.full((n, *found.shape[1:]), nothing, found.dtype)
+    everybody[places] = found
+    return everybody
 
 
 def _cold(model: NamedAnswers, matrix: Csr) -> npt.NDArray[np.bool_]:

@@ -20,7 +20,6 @@ from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
 from fastautorec.data._splits import who_has_enough
 from fastautorec.models._answers import LIST_LENGTH
-from fastautorec.models._explain import Explaining
 from fastautorec.models._memory_plan import Plan
 from fastautorec.models._named import NamedAnswers
 from fastautorec.models._ranker import Ranker
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Recommender(NamedAnswers, Explaining, Stored):
+class Recommender(NamedAnswers, Stored):
     """Base of all models: parameters as in scikit-learn, words as in ``implicit``, histories in place of user ids.
 
     The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an

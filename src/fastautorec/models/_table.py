@@ -30,6 +30,16 @@ class Recommendation(NamedTuple):
     score: float
 
 
+class ExplainedRecommendation(NamedTuple):
+    """A row of a `RecommendationTable` with reasons."""
+
+    user: Any
+    item: Any
+    rank: int
+    score: float
+    because: list[Any]
+
+
 class RecommendationTable:
     """Recommended items with names, a row for each: what `recommend_table` returns.
 
@@ -44,6 +54,7 @@ class RecommendationTable:
     ----------
     columns : tuple of str
         ``("user", "item", "rank", "score")``: ids, or numbers where there are no ids; ranks from 1 on, int32; float32.
+        With reasons also ``"because"``, a list of ids in each row.
     users : array (q,)
         The users who were asked for, also those who have no row.
     cold_users : array
@@ -65,14 +76,16 @@ class RecommendationTable:
     True
     """
 
-    columns = ("user", "item", "rank", "score")
+    columns: tuple[str, ...] = ("user", "item", "rank", "score")
 
     def __init__(
         self, users: Array, ids: IdArray, scores: FloatArray, item_ids: Array | None,
-        cold: npt.NDArray[np.bool_], unknown_items: Labels,
+        cold: npt.NDArray[np.bool_], unknown_items: Labels, reasons: IdArray | None = None,
     ) -> None:  # fmt: skip
         self.users, self._ids, self._scores, self._item_ids, self._cold = users, ids, scores, item_ids, cold
-        self.unknown_items = list(unknown_items)
+        self.unknown_items, self._reasons = list(unknown_items), reasons
+        if reasons is not None:
+            self.columns = (*self.columns, "because")
 
     @property
     def cold_users(self) -> Array:
@@ -103,18 +116,33 @@ class RecommendationTable:
             return self._filled(np.broadcast_to(np.arange(1, self._ids.shape[1] + 1, dtype=np.int32), self._ids.shape))
         if column == "score":
             return self._filled(self._scores)
-        numbers = self._filled(self._ids)
+        if column == "because":
+            return self._because()
+        return self._named(self._filled(self._ids))
+
+    def _named(self, numbers: IdArray) -> Array:
         return numbers.astype(np.int64) if self._item_ids is None else self._item_ids[numbers]
+
+    def _because(self) -> Array:
+        """Return the reasons of each row as a list."""
+        assert self._reasons is not None
+        reasons = self._reasons[self._ids >= 0]
+        there = reasons >= 0
+        names = iter(self._named(reasons[there]).tolist())
+        counts = there.sum(axis=1).tolist()
+        return np.fromiter((list(islice(names, count)) for count in counts), object, len(counts))
 
     def __iter__(self) -> Iterator[Recommendation]:
         for start in range(0, len(self._ids), BLOCK):
             part = self._of(slice(start, start + BLOCK))
-            yield from map(Recommendation, *(part[name].tolist() for name in self.columns))
+            rows = Recommendation if self._reasons is None else ExplainedRecommendation
+            yield from map(rows, *(part[name].tolist() for name in self.columns))
 
     def _of(self, some: slice | npt.NDArray[np.int64]) -> RecommendationTable:
         """Return the table of some of the users."""
         ids, scores, cold = self._ids[some], self._scores[some], self._cold[some]
-        return RecommendationTable(self.users[some], ids, scores, self._item_ids, cold, [])
+        reasons = None if self._reasons is None else self._reasons[some]
+        return RecommendationTable(self.users[some], ids, scores, self._item_ids, cold, [], reasons)
 
     def to_dict(self) -> dict[Any, list[Any]]:
         """Return the items of each user, best first: the form of histories that `recommend_table` takes.
@@ -161,14 +189,13 @@ class RecommendationTable:
         """
         named = {name: self[name] for name in self.columns}
         texts = {name: column.tolist() or np.empty(0, "U1") for name, column in named.items() if is_text(column)}
-        return named | texts
+        lists = {name: column.tolist() for name, column in named.items() if column.dtype == object}
+        return named | texts | lists
 
     def _head(self) -> list[list[str]]:
         """Return the heading and the first rows as texts."""
         some = np.flatnonzero(self._lengths)[:SHOWN]  # users without rows take no place
-        rows = [
-            [str(row.user), str(row.item), str(row.rank), f"{row.score:.4f}"] for row in islice(self._of(some), SHOWN)
-        ]
+        rows = [[_shown(cell) for cell in row] for row in islice(self._of(some), SHOWN)]
         return [list(self.columns), *rows]
 
     def __repr__(self) -> str:
@@ -183,3 +210,10 @@ class RecommendationTable:
                  for tag, row in (("th", head), *(("td", row) for row in rows))]  # fmt: skip
         lines = "".join(f"<tr>{row}</tr>" for row in cells)
         return f"<table>{lines}</table><p>{len(self):,} recommendations for {len(self.users):,} users</p>"
+
+
+def _shown(cell: Any) -> str:
+    """Return a cell as it is printed."""
+    if isinstance(cell, list):
+        return ", ".join(map(str, cell))
+    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
