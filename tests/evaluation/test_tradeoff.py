@@ -11,7 +11,7 @@ from scipy import sparse, stats
 
 import fastautorec as far
 from fastautorec.evaluation import PopularityTradeoff, evaluate, popularity_tradeoff
-from fastautorec.evaluation._popularity import gini
+from fastautorec.evaluation._further import gini
 from fastautorec.exceptions import NotFittedError
 
 EXACT = {"init": "svd", "activation": "identity", "epochs": 0}
