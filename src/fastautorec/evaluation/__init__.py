@@ -45,7 +45,8 @@ ILD@K          mean over pairs of the list of 1 − cosine of their training    
 Heads are kept to 100 places. A list that is shorter than K counts as long as it is. AUC takes a list for one of items
 that the user does not have yet: where a note says that lists or test items are otherwise, it is approximate.
 
-``popularity_tradeoff`` turns the popularity discount of a fitted model and measures what that costs and gives.
+``popularity_tradeoff`` turns the popularity discount of a fitted model and measures what that costs and gives;
+``evaluate(..., rerank=)`` does so for ``fastautorec.rerank``, in the ``receipt`` of its report.
 
 A report keeps the ranks of the test items and the heads of the lists. ``Report.at`` and the analyses, from
 ``popularity_distribution`` to ``convergence``, need nothing else: no model is asked again. ``fastautorec.plots`` draws
@@ -74,10 +75,12 @@ from fastautorec.evaluation._compare import Comparison, Difference, compare
 from fastautorec.evaluation._convergence import Convergence, ConvergenceRow, convergence, convergence_time
 from fastautorec.evaluation._effects import Effect, EffectCurve, MetricAtK, metric_at_k, parameter_effect
 from fastautorec.evaluation._evaluate import evaluate, evaluate_ranking
+from fastautorec.evaluation._metric import Metric
 from fastautorec.evaluation._pairs import UserComparison, compare_users
 from fastautorec.evaluation._popularity import PopularityDistribution, popularity_distribution
 from fastautorec.evaluation._ranks import Ranks
-from fastautorec.evaluation._report import Metric, Report
+from fastautorec.evaluation._receipt import Receipt
+from fastautorec.evaluation._report import Report
 from fastautorec.evaluation._tradeoff import PopularityTradeoff, popularity_tradeoff
 
 __all__ = [
@@ -94,6 +97,7 @@ __all__ = [
     "PopularityDistribution",
     "PopularityTradeoff",
     "Ranks",
+    "Receipt",
     "Report",
     "UserComparison",
     "by_history_length",

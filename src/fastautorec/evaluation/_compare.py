@@ -12,7 +12,8 @@ from scipy.special import stdtr, stdtrit
 
 from fastautorec.data._naming import same_ids
 from fastautorec.evaluation._many_reports import metric_of
-from fastautorec.evaluation._report import Metric, Report
+from fastautorec.evaluation._metric import Metric
+from fastautorec.evaluation._report import Report
 from fastautorec.evaluation._tables import table_lines
 
 SIGNIFICANCE = 0.05

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec.evaluation._report import Metric, Report
+from fastautorec.evaluation._metric import Metric
+from fastautorec.evaluation._report import Report
 
 IntArray = npt.NDArray[np.int64]
 RealArray = npt.NDArray[np.float64]

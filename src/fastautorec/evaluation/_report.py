@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,35 +15,15 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, IdArray
 from fastautorec.evaluation._distance import mean_distances
 from fastautorec.evaluation._further import FURTHER, OF_RANKS, gini
+from fastautorec.evaluation._metric import Metric, half_width, shown
 from fastautorec.evaluation._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
 from fastautorec.evaluation._tables import interval, table_lines
 
+if TYPE_CHECKING:
+    from fastautorec.evaluation._receipt import Receipt
+
 HEAD = 10  # popularity and coverage are those of the first ten recommendations
-Z = 1.96  # half-width of a 95 % interval in standard errors
 BLOCK_USERS = 1 << 16  # whose lists are looked up at once
-
-
-@dataclass(frozen=True, eq=False)
-class Metric:
-    """One metric over the evaluated users.
-
-    Attributes
-    ----------
-    name : str
-    per_user : ndarray (n_users,), float64
-        In the order of ``Report.users``; read-only.
-    mean : float
-    half_width : float
-        Half of the 95 % interval of the mean; NaN for a single user with the "standard" definition.
-    """
-
-    name: str
-    per_user: npt.NDArray[np.float64]
-    mean: float
-    half_width: float
-
-    def __repr__(self) -> str:
-        return f"<Metric {self.name} {_interval(self)}>"
 
 
 class Report(Mapping[str, Metric]):
@@ -81,6 +60,8 @@ class Report(Mapping[str, Metric]):
         Number of users of each item in the training data.
     history_lengths : ndarray (n_users,), int64
         Number of training items of each user.
+    receipt : Receipt or None
+        Of re-ranked lists: what that has cost and given.
     """
 
     def __init__(
@@ -111,6 +92,7 @@ class Report(Mapping[str, Metric]):
         self.item_popularity, self.history_lengths = item_popularity, history_lengths
         for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
             array.flags.writeable = False
+        self.receipt: Receipt | None = None
         self._row_ids = row_ids  # ids of all users; None where they have none
         self._notes = tuple(notes)
         self.notes = (*self._notes, *self._notes_on_length())
@@ -351,23 +333,26 @@ class Report(Mapping[str, Metric]):
         return len(self._metrics)
 
     def __repr__(self) -> str:
-        return f"<Report {self.definition!r}, {self.n_users} users, NDCG {_interval(self['NDCG'])}>"
+        return f"<Report {self.definition!r}, {self.n_users} users, NDCG {shown(self['NDCG'])}>"
 
     def __str__(self) -> str:
         left_out = f"{self.n_without_train:,} without training items, {self.n_without_test:,} without test items"
         title = f'{self.n_users:,} users evaluated, "{self.definition}" definition; left out: {left_out}'
         families = dict.fromkeys(name.partition("@")[0] for name in self if "@" in name)
         rows = [["", *(f"@{k}" for k in self.k)]]
-        rows += [
-            [family, *(_interval(self.metric(f"{family}@{k}")) for k in self.k)] for family in [*families, *OF_RANKS]
-        ]
-        rows += [[name, _interval(self[name])] for name in self if "@" not in name and name not in families]
+        rows += [[family, *(shown(self.metric(f"{family}@{k}")) for k in self.k)] for family in [*families, *OF_RANKS]]
+        rows += [[name, shown(self[name])] for name in self if "@" not in name and name not in families]
         popularity, place = self.popularity, self.popularity.name.partition("@")[2]
         rows.append([popularity.name, interval(popularity.mean, popularity.half_width, 1)])
         novelty = self.metric(f"Novelty@{place}")
         rows.append([novelty.name, interval(novelty.mean, novelty.half_width, 2)])
         rows += [[f"Coverage@{place}", f"{self.coverage:.4f}"], [f"Gini@{place}", f"{self.gini:.4f}"]]
-        return "\n".join([title, *table_lines(rows), *(f"Note: {note}." for note in self.notes)])
+        return "\n".join(
+            [title, *table_lines(rows), *(f"Note: {note}." for note in self.notes), *self._receipt_lines()]
+        )
+
+    def _receipt_lines(self) -> list[str]:
+        return [] if self.receipt is None else ["", str(self.receipt)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain Python values, without the per-user arrays; ready for JSON."""
@@ -405,16 +390,5 @@ class Report(Mapping[str, Metric]):
         return frame.rename_axis("metric")
 
 
-def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None = None) -> float:
-    """Return the half-width of the 95 % interval of the mean: 1.96 · std(ddof) / √count, NaN for too few values."""
-    if len(values) <= ddof:
-        return math.nan
-    return Z * float(values.std(ddof=ddof)) / math.sqrt(len(values) if count is None else count)
-
-
 def _blocks(users: int) -> Iterator[slice]:
     return (slice(start, start + BLOCK_USERS) for start in range(0, users, BLOCK_USERS))
-
-
-def _interval(metric: Metric) -> str:
-    return interval(metric.mean, metric.half_width)

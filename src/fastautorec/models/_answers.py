@@ -32,6 +32,8 @@ from fastautorec.data._naming import names_of
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
 from fastautorec.models._dial import factors, fitted_discount
+from fastautorec.rerank import Reranker
+from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,6 +70,8 @@ class Answering(ABC):
         filter_items: Any = None,
         items: Any = None,
         popularity_discount: float | None = None,
+        rerank: Reranker | Sequence[Reranker] | None = None,
+        n_candidates: int | None = None,
     ) -> tuple[IdArray, FloatArray]:
         """Return the best items for histories, by number; `recommend_table` takes and gives names.
 
@@ -94,12 +98,16 @@ class Answering(ABC):
             larger γ lists rarer items. Scores are multiplied by pop^(γ₀ − γ), so lists and scores are those of a model
             refitted with γ, to float32 rounding, as long as validation data would choose the same penalty and epochs.
             `fastautorec.evaluation.popularity_tradeoff` measures what it costs.
+        rerank : re-ranker or sequence of them, optional
+            What chooses and orders the N items among the best ones, one after the other: see ``fastautorec.rerank``.
+        n_candidates : int, optional
+            How many of the best items they choose among, at least N; by default 100, or 2 N where that is more.
 
         Returns
         -------
         ids : int32 (q, N)
-            Descending score, equal scores by ascending id; -1 where fewer than N items are left. `item_names` says
-            what they are called.
+            Descending score, equal scores by ascending id, or as they were re-ranked; -1 where fewer than N items are
+            left. `item_names` says what they are called.
         scores : float32 (q, N)
             NaN where the id is -1. Popular items in place of an answer have the share of the users who have them.
 
@@ -133,19 +141,27 @@ class Answering(ABC):
         n_top = check_int("N", adapted(N, history.n_cols), 1, history.n_cols)
         allowed = model._allowed(items, filter_items)
         known = not check_bool("filter_already_liked_items", filter_already_liked_items)
-        backend = model._backend()
+        backend, rerankers = model._backend(), check_rerankers(rerank)
+        length = candidates_of(n_candidates, n_top, history.n_cols, bool(rerankers))
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
             scorer: Scorer = model._scorer()
             if popularity_discount is not None:
                 scorer = ScaledScorer(scorer, model._factors(backend, [popularity_discount])[0])
-            ids, scores = lists_of(scorer, backend, history, n_top, known, allowed, on_device)
+            ids, scores = lists_of(scorer, backend, history, length, known, allowed, on_device)
             best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
             rows = strangers(model, history, np.flatnonzero(best == 0))
             if len(rows):
                 theirs, places = history.take_rows(rows), backend.to_device(rows) if on_device else rows
                 popular = popularity_scorer(model, backend)
-                ids[places], scores[places] = lists_of(popular, backend, theirs, n_top, known, allowed, on_device)
+                ids[places], scores[places] = lists_of(popular, backend, theirs, length, known, allowed, on_device)
+            if rerankers:
+                if on_device:
+                    ids, scores = backend.to_host(ids), backend.to_host(scores)
+                reranking = Reranking(rerankers, model.n_items_, lambda: backend.to_host(model._item_vectors()))
+                ids, scores = reranking.lists(ids, scores, history, n_top, backend.num_threads)
+                if on_device:
+                    ids, scores = backend.to_device(ids), backend.to_device(scores)
             return ids, scores
 
     def predict(self, user_items: Any, items: Any = None) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fastautorec.models._answers import LIST_LENGTH, Answering
 from fastautorec.models._histories import Histories, histories_of
 from fastautorec.models._labels import Items, LabelIndex, Labels, selected
 from fastautorec.models._table import RecommendationTable
+from fastautorec.rerank import Reranker
 
 COLD = ("popular", "drop", "raise")
 FEW = 3  # examples in a message
@@ -32,6 +34,8 @@ class NamedAnswers(Answering):
         filter_items: Any = None,
         items: Any = None,
         cold_users: str = "popular",
+        rerank: Reranker | Sequence[Reranker] | None = None,
+        n_candidates: int | None = None,
     ) -> RecommendationTable:
         """Return the best items for users by name, as a table (user, item, rank, score).
 
@@ -62,6 +66,8 @@ class NamedAnswers(Answering):
         cold_users : {"popular", "drop", "raise"}
             What users get of whose history nothing is known, because it is empty, or the model does not know its items:
             popular items, no list, or an error.
+        rerank, n_candidates
+            As in `recommend`.
 
         Returns
         -------
@@ -117,13 +123,15 @@ class NamedAnswers(Answering):
             raise ValueError(_cold_text(histories, cold, named))
         _tell(histories, named, told, cold_users)
         asked = np.flatnonzero(~cold) if cold_users == "drop" and cold.any() else None
+        options: dict[str, Any] = {"filter_items": unwanted, "items": chosen}
+        options |= {"rerank": rerank, "n_candidates": n_candidates}
         if asked is None:
-            ids, scores = model.recommend(matrix, n_top, filter_already_liked_items, unwanted, chosen)
+            ids, scores = model.recommend(matrix, n_top, filter_already_liked_items, **options)
         else:
             ids = np.full((len(cold), n_top), -1, np.int32)
             scores = np.full(ids.shape, np.nan, np.float32)
             ids[asked], scores[asked] = model.recommend(
-                matrix.take_rows(asked), n_top, filter_already_liked_items, unwanted, chosen
+                matrix.take_rows(asked), n_top, filter_already_liked_items, **options
             )
         return RecommendationTable(histories.users, ids, scores, named.ids, cold, histories.unknown)
 
