@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
+METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1", "MRR", "HitRate", "AUC")
 
 
 def small_seed(name: str, seed: int) -> int:

@@ -27,8 +27,8 @@ from fastautorec._compute.top_lists import (
 )
 from fastautorec._training.closed_form import Encoder, contiguous
 from fastautorec.data import _identity as identity
-from fastautorec.data import split
 from fastautorec.data._naming import names_of
+from fastautorec.data._samples import known_and_hidden
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
 from fastautorec.models._dial import factors, fitted_discount
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 LIVE = ("num_threads",)  # parameters that change no result and may be set at any time
 LIST_LENGTH = Default(10)
-HIDDEN_HALF = (0.5, 0.5)  # of a history, the odd item to the half that is known
 
 
 class Answering(ABC):
@@ -251,12 +250,13 @@ class Answering(ABC):
         other half is what the model recommends from. Which half it is depends on the order of users and items: only
         scores of the same matrix can be compared. `evaluate` tells more.
 
-        ``cross_val_score`` takes rows of a SciPy matrix; of Interactions pass ``data.user_items``.
+        ``cross_val_score`` takes rows of a SciPy matrix; of Interactions pass ``data.user_items``. To hold out a part
+        of each history in place of users, pass ``fastautorec.model_selection.Samples``.
 
         Parameters
         ----------
-        user_items : Interactions or scipy sparse (q, n)
-            Histories. Users with fewer than two items are left out.
+        user_items : Interactions, scipy sparse (q, n) or Samples
+            Histories. Users with fewer than two items are left out. Of Samples, what is not among them is known.
         y : Interactions or scipy sparse (q, n), optional
             What the users of ``user_items`` chose later: then nothing is hidden.
 
@@ -273,7 +273,7 @@ class Answering(ABC):
             If an argument is not usable, or no user has anything to find.
         """
         self._require_fitted()
-        known, hidden = split(user_items, HIDDEN_HALF, by="random") if y is None else (user_items, y)
+        known, hidden = known_and_hidden(user_items, y)
         return float(evaluate(self, known, hidden)["NDCG"].mean)
 
     # --- what a model says --------------------------------------------------------------------------------------------
