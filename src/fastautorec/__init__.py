@@ -6,7 +6,7 @@
 >>> ids, scores = model.recommend(packages.user_items[:5], N=3)
 """
 
-from fastautorec import baselines, datasets, evaluation, ops, plots, reference
+from fastautorec import baselines, datasets, evaluation, model_selection, ops, plots, reference, rerank
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, align, read_ratings, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
@@ -53,10 +53,12 @@ __all__ = [
     "evaluate_ranking",
     "evaluation",
     "load",
+    "model_selection",
     "ops",
     "plots",
     "read_ratings",
     "reference",
+    "rerank",
     "split",
     "split_users",
     "tune",

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")  # those at a list length; "paper" has no NDCG among them
+FAMILIES = ("NDCG", "MAP", "Precision", "Recall", "F1")  # those at a list length; "paper" has no NDCG among them
+METRICS = (*FAMILIES, "MRR", "HitRate", "AUC")  # those that may choose a model
 
 
 def small_seed(name: str, seed: int) -> int:
@@ -128,7 +129,7 @@ def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:
     >>> metric_names((5, 10), "paper")[:4]
     ['R-Precision', 'NDCG', 'MAP@5', 'MAP@10']
     """
-    families = METRICS[1:] if definition == "paper" else METRICS
+    families = FAMILIES[1:] if definition == "paper" else FAMILIES
     return ["R-Precision", "NDCG", *map("%s@%d".__mod__, product(families, cutoffs))]
 
 

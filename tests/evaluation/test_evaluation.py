@@ -204,13 +204,15 @@ def test_report_prints_as_a_table(small):
     assert standard[0] == title.format("standard")
     assert paper[0] == title.format("paper")
     assert [line.split()[0] for line in standard[1:]] == [
-        "@1", "NDCG", "MAP", "Precision", "Recall", "F1", "R-Precision", "Popularity@2", "Coverage@2",
+        "@1", "NDCG", "MAP", "Precision", "Recall", "F1", "MRR", "HitRate", "AUC", "R-Precision", "Popularity@2",
+        "Novelty@2", "Coverage@2", "Gini@2",
     ]  # fmt: skip
     assert [line.split()[0] for line in paper[1:]] == [
-        "@1", "MAP", "Precision", "Recall", "F1", "R-Precision", "NDCG", "Popularity@2", "Coverage@2",
+        "@1", "MAP", "Precision", "Recall", "F1", "MRR", "HitRate", "AUC", "R-Precision", "NDCG", "Popularity@2",
+        "Novelty@2", "Coverage@2", "Gini@2",
     ]  # fmt: skip
     assert standard[5].split() == ["Recall", "0.1667", "±0.3267", "0.5000", "±0.5658"]
-    assert len({len(line) for line in standard[1:7]}) == 1  # aligned
+    assert len({len(line) for line in standard[1:10]}) == 1  # aligned
     assert repr(small[0]) == "<Report 'standard', 3 users, NDCG 0.4147 ±0.4065>"
     assert repr(small[0]["Recall@1"]) == "<Metric Recall@1 0.1667 ±0.3267>"
 
@@ -281,9 +283,10 @@ def test_compare_adjusts_over_all_metrics_and_prints(data, weight):
         [d.p_adjusted for d in result.values()], holm(np.array([d.p_value for d in result.values()]))
     )
     lines = str(result).splitlines()
-    assert lines[0] == f"Paired over {a.n_users} users; * marks an adjusted p below 0.05"
-    assert [line.split()[0] for line in lines[2:]] == [*result, "Popularity@5"]
-    assert [line.endswith("*") for line in lines[2:-1]] == [d.significant for d in result.values()]
+    assert lines[0] == result.in_words()
+    assert lines[1] == f"Paired over {a.n_users} users; * marks an adjusted p below 0.05"
+    assert [line.split()[0] for line in lines[3:]] == [*result, "Popularity@5"]
+    assert [line.endswith("*") for line in lines[3:-1]] == [d.significant for d in result.values()]
     with pytest.raises(KeyError, match="'MRR' was not compared"):
         result["MRR"]
 

@@ -11,7 +11,7 @@ from scipy import sparse, stats
 
 import fastautorec as far
 from fastautorec.evaluation import PopularityTradeoff, evaluate, popularity_tradeoff
-from fastautorec.evaluation._popularity import gini
+from fastautorec.evaluation._further import gini
 from fastautorec.exceptions import NotFittedError
 
 EXACT = {"init": "svd", "activation": "identity", "epochs": 0}
@@ -87,7 +87,7 @@ def test_losses_by_the_formula(found: PopularityTradeoff) -> None:
 
 def test_the_interval_of_a_loss_holds_it_as_often_as_it_says() -> None:
     """Draw users whose true loss is 5 % and count how often the interval holds it."""
-    from fastautorec.evaluation._report import Metric
+    from fastautorec.evaluation._metric import Metric
     from fastautorec.evaluation._tradeoff import _loss
 
     rng, inside = np.random.default_rng(0), 0

@@ -28,9 +28,9 @@ DEVICE_FREE = sorted([*PACKAGE.glob("models/*.py"), *PACKAGE.glob("_training/*.p
 BACKEND_NAMES = set(DEVICES) - {"auto"}
 # From the top of the house to its ground: a room imports from those after it only.
 ROOMS = (
-    *("__main__", "cli", "experiments", "tuning", "plots", "io", "baselines", "models", "_training", "evaluation"),
-    *("datasets", "data", "reference", "ops", "_compute", "_folders", "_files", "_extras", "_checks", "exceptions"),
-    "_version",
+    *("__main__", "cli", "experiments", "tuning", "plots", "io", "model_selection", "baselines", "models", "_training"),
+    *("evaluation", "rerank", "datasets", "data", "reference", "ops", "_compute", "_folders", "_files", "_extras"),
+    *("_checks", "exceptions", "_version"),
 )
 HEAVY = {"cupy", "cupyx", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow", "sklearn", "torch"}
 OPERATIONS = sorted(

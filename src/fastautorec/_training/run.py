@@ -160,7 +160,7 @@ def held_out_metric(model: Any, train: Any, held_out: Any, metric: str) -> float
     family, at, cutoff = metric.partition("@")
     length = min(int(cutoff) if cutoff else SELECTION_LENGTH, model.n_items_)
     report = evaluate(model, train, held_out, k=(length,))
-    return float(report[f"{family}@{length}" if at else metric].mean)
+    return float(report.metric(f"{family}@{length}" if at else metric).mean)
 
 
 # --- bars -------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import numpy as np
 
 from fastautorec._checks import check_int
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, metric_of, to_frame
-from fastautorec.evaluation._report import Report, Z, half_width
+from fastautorec.evaluation._metric import Z, half_width
+from fastautorec.evaluation._report import Report
 from fastautorec.evaluation._tables import interval, table_lines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +11,13 @@ import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from fastautorec.data._naming import same_ids
-from fastautorec.evaluation._report import Metric, Report
+from fastautorec.evaluation._many_reports import metric_of
+from fastautorec.evaluation._metric import Metric
+from fastautorec.evaluation._report import Report
 from fastautorec.evaluation._tables import table_lines
 
 SIGNIFICANCE = 0.05
+NAMES = ("a", "b")  # of models that have been given none
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,26 @@ class Difference:
 
 
 class Comparison(Mapping[str, Difference]):
-    """Result of ``compare``: a mapping from metric names to ``Difference``; prints as a table.
+    """Result of ``compare``: a mapping from metric names to ``Difference``; prints in words and as a table.
 
     Attributes
     ----------
+    names : tuple of two str
     n_users : int
         Number of paired users.
     popularity : Difference
         Difference of the popularity of the recommended items. Holm's correction does not count it.
     """
 
-    def __init__(self, differences: Mapping[str, Difference], popularity: Difference, n_users: int) -> None:
+    def __init__(
+        self,
+        differences: Mapping[str, Difference],
+        popularity: Difference,
+        n_users: int,
+        names: tuple[str, str] = NAMES,
+    ) -> None:
         self._differences = dict(differences)
+        self.names = names
         self.popularity = popularity
         self.n_users = n_users
 
@@ -82,15 +93,38 @@ class Comparison(Mapping[str, Difference]):
         differing = sum(d.significant for d in self.values())
         return f"<Comparison over {self.n_users} users, {differing} of {len(self)} metrics differ>"
 
+    def in_words(self) -> str:
+        """Return in a line what came out: of the NDCG or, where it was not compared, of the first metric.
+
+        A model is called better where the p-value that is adjusted for all metrics is below 0.05; the difference is
+        that of the better one from the other, with its 95 % interval.
+        """
+        d = self._differences.get("NDCG") or next(iter(self.values()))
+        first, second = self.names
+        low, high, difference = d.low, d.high, d.difference
+        if d.significant and difference < 0:
+            first, second = second, first
+            low, high, difference = -high, -low, -difference
+        figures = f"{d.name} {difference:+.4f} [{low:+.4f}, {high:+.4f}]"
+        if d.significant:
+            return f"{first} is better than {second}: {figures}"
+        return f"No difference between {first} and {second} is shown: {figures}, adjusted p = {d.p_adjusted:.2g}"
+
+    def _rows(self) -> list[list[str]]:
+        first, second = self.names
+        head = ["", first, second, f"{first} - {second}", "95 % interval", "p", "p (Holm)", ""]
+        return [head, *(_row(d, 4) for d in self.values()), _row(self.popularity, 1)]
+
+    def _title(self) -> str:
+        return f"Paired over {self.n_users:,} users; * marks an adjusted p below {SIGNIFICANCE}"
+
     def __str__(self) -> str:
-        rows = [["", "a", "b", "a - b", "95 % interval", "p", "p (Holm)", ""]]
-        rows += [_row(d, 4) for d in self.values()]
-        rows.append(_row(self.popularity, 1))
-        title = f"Paired over {self.n_users:,} users; * marks an adjusted p below {SIGNIFICANCE}"
-        return "\n".join([title, *table_lines(rows)])
+        return "\n".join([self.in_words(), self._title(), *table_lines(self._rows())])
 
 
-def compare(report_a: Report, report_b: Report) -> Comparison:
+def compare(
+    report_a: Report, report_b: Report, metrics: Sequence[str] | None = None, names: tuple[str, str] = NAMES
+) -> Comparison:
     """Compare two models on the same users, metric by metric.
 
     With d the n per-user differences a - b, s their standard deviation (ddof 1) and t the quantiles of Student's
@@ -102,11 +136,17 @@ def compare(report_a: Report, report_b: Report) -> Comparison:
     ----------
     report_a, report_b : Report
         From ``evaluate`` or ``evaluate_ranking`` with the same train and test data, k and definition.
+    metrics : sequence of str, optional
+        Names of metrics that ``Report.metric`` knows, such as "MRR@10"; by default those of the mapping. They are what
+        Holm's correction counts, so choose them before looking.
+    names : tuple of two str
+        What to call the models.
 
     Returns
     -------
     Comparison
-        For example ``compare(a, b)["NDCG"].difference``, ``.low``, ``.high``, ``.p_value``, ``.p_adjusted``.
+        ``print`` says in words and figures what came out. For example ``compare(a, b)["NDCG"].difference``, ``.low``,
+        ``.high``, ``.p_value``, ``.p_adjusted``.
 
     Raises
     ------
@@ -114,7 +154,7 @@ def compare(report_a: Report, report_b: Report) -> Comparison:
         If an argument is not a report.
     ValueError
         If the reports are not about the same users in the same rows, where users have ids by these, or not about the
-        same test items, k and definition, or if they have fewer than two users.
+        same test items, k and definition, if they have fewer than two users, or no such metrics.
 
     References
     ----------
@@ -130,12 +170,38 @@ def compare(report_a: Report, report_b: Report) -> Comparison:
     >>> b = evaluate_ranking(np.array([[3], [2], [1]]), train, test, k=1)
     >>> print(f"{compare(a, b)['NDCG'].difference:.3f}")
     0.333
+    >>> compare(a, b, names=("mine", "yours")).in_words()
+    'No difference between mine and yours is shown: NDCG +0.3333 [-1.1009, +1.7676], adjusted p = 1'
+    >>> list(compare(a, b, metrics=["MRR@1", "HitRate@1"]))
+    ['MRR@1', 'HitRate@1']
     """
     check_comparable(report_a, report_b)
-    raw = {name: paired_difference(report_a[name], report_b[name]) for name in report_a}
+    first, second = checked_names(names)
+    raw = {
+        name: paired_difference(metric_of(first, report_a, name), metric_of(second, report_b, name))
+        for name in _check_metrics(metrics, report_a)
+    }
     adjusted = holm(np.array([d.p_value for d in raw.values()]))
     differences = {d.name: replace(d, p_adjusted=float(p)) for d, p in zip(raw.values(), adjusted, strict=True)}
-    return Comparison(differences, paired_difference(report_a.popularity, report_b.popularity), report_a.n_users)
+    popularity = paired_difference(report_a.popularity, report_b.popularity)
+    return Comparison(differences, popularity, report_a.n_users, (first, second))
+
+
+def checked_names(names: Sequence[str]) -> tuple[str, str]:
+    """Return what two models are called."""
+    if isinstance(names, str) or len(names) != 2:
+        raise ValueError(f"`names` must be two names, got {names!r}")
+    return str(names[0]), str(names[1])
+
+
+def _check_metrics(metrics: Sequence[str] | None, report: Report) -> Sequence[str]:
+    if metrics is None:
+        return list(report)
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f"`metrics` must be a sequence of names, such as ['NDCG', 'MRR@10'], got {metrics!r}")
+    if not (found := list(dict.fromkeys(metrics))):
+        raise ValueError("`metrics` must name at least one metric, got none; for example ['NDCG', 'MRR@10']")
+    return found
 
 
 def holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -179,7 +179,7 @@ def metric_at_k(reports: Report | Mapping[str, Report], family: str = "F1") -> M
     ----------
     reports : Report or dict of str to Report
         One or more of the same train and test data, with the same ``k``.
-    family : {"F1", "NDCG", "MAP", "Precision", "Recall"}
+    family : {"F1", "NDCG", "MAP", "Precision", "Recall", "MRR", "HitRate", "AUC", "Novelty", "Popularity"}
 
     Returns
     -------

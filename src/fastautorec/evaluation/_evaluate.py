@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import MAX_ITEMS, Default, check_choice, check_cutoffs, fitting, metric_names
+from fastautorec._checks import MAX_ITEMS, Default, fitting, metric_names
 from fastautorec._compute import get_backend
-from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
+from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._compute.inputs import check_user_items
-from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
-from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
+from fastautorec._compute.protocol import Backend, IdArray
 from fastautorec.data import _identity as identity
-from fastautorec.data._splits import who_has_enough
 from fastautorec.evaluation._ranks import RankRecorder, counted_places
+from fastautorec.evaluation._receipt import Receipt
 from fastautorec.evaluation._report import Report
+from fastautorec.evaluation._walk import Model, Task, check_options, walk
+from fastautorec.rerank import Reranker
+from fastautorec.rerank._apply import candidates_of, check_rerankers
 
 DEFAULT_K = (Default(5), Default(10), Default(20), Default(50))
 BLOCK_LISTS = 1 << 16  # of ready-made rankings, so that memory stays small whatever the number of users
@@ -29,16 +32,6 @@ def default_k(n_items: int) -> tuple[int, ...]:
     return fitting(DEFAULT_K, n_items)
 
 
-class Model(Knowing, Protocol):
-    """What `evaluate` asks of a model; other discounts only where it has one."""
-
-    def _as_fitted(self) -> Model: ...
-    def _check_history(self, user_items: Any, name: str) -> Csr: ...
-    def _scorer(self) -> Scorer: ...
-    def _backend(self) -> Backend: ...
-    def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray: ...
-
-
 def evaluate(
     model: Model,
     train: Any,
@@ -46,6 +39,8 @@ def evaluate(
     k: int | tuple[int, ...] = DEFAULT_K,
     definition: str = "standard",
     popularity_discount: float | None = None,
+    rerank: Reranker | Sequence[Reranker] | None = None,
+    n_candidates: int | None = None,
 ) -> Report:
     """Recommend for every user of ``train``, training items left out, and compare with ``test``.
 
@@ -67,6 +62,11 @@ def evaluate(
     popularity_discount : float, optional
         γ in place of the one that the model was fitted with: the lists are those of
         ``recommend(..., popularity_discount=)``. `popularity_tradeoff` tells how several of them do.
+    rerank : re-ranker or sequence of them, optional
+        From ``fastautorec.rerank``: the report is about the lists of `recommend` with them, as long as the largest
+        ``k``, and its ``receipt`` compares these with the plain ones, user by user. Scores are made once.
+    n_candidates : int, optional
+        As in `recommend`, for lists as long as the largest ``k``.
 
     Returns
     -------
@@ -90,9 +90,14 @@ def evaluate(
     >>> 0 < report["NDCG"].mean < 1
     True
     """
+    rerankers = check_rerankers(rerank)
     discounts = () if popularity_discount is None else (popularity_discount,)
-    task = walk(model, train, test, k, definition, _Task, discounts)
-    return task.report(overlap_notes(task.train, task.test))
+    if not rerankers:
+        candidates_of(n_candidates, 1, MAX_ITEMS, False)
+        task = walk(model, train, test, k, definition, _Task, discounts)
+        return task.report(overlap_notes(task.train, task.test))
+    pair = walk(model, train, test, k, definition, partial(_Pair, n_candidates), discounts, rerankers)
+    return pair.report(overlap_notes(pair.train, pair.test), rerankers)
 
 
 def evaluate_ranking(
@@ -154,7 +159,7 @@ def evaluate_ranking(
     0.622
     """
     seen = check_user_items("train", train)
-    cutoffs = _check_options(k, definition, min(seen.n_cols, _list_length(item_ids)))
+    cutoffs = check_options(k, definition, min(seen.n_cols, _list_length(item_ids)))
     test = identity.aligned("test", test, "train", train)
     row_ids = identity.own_ids(train, identity.USERS)
     task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition, row_ids)
@@ -168,120 +173,6 @@ def evaluate_ranking(
         with_seen += _count_lists_with(task.backend, block, seen.take_rows(rows))
     notes = [f"the lists of {with_seen:,} users hold items that the user has in `train`"] if with_seen else []
     return task.report(notes)
-
-
-class Task:
-    """Who is evaluated against what; a subclass takes the lists."""
-
-    def __init__(
-        self,
-        backend: Backend,
-        train: Csr,
-        test: Any,
-        cutoffs: tuple[int, ...],
-        definition: str,
-        row_ids: npt.NDArray[Any] | None,
-    ) -> None:
-        self.row_ids = row_ids  # of the users of `train`
-        self.backend, self.train, self.cutoffs, self.definition = backend, train, cutoffs, definition
-        self.test = check_user_items("test", test)
-        identity.check_shape("test", self.test, train.shape, "train")
-        n_items = train.n_cols
-        if cutoffs[-1] > n_items:
-            raise ValueError(f"`k` must not exceed the number of items, {n_items}, got {cutoffs[-1]}")
-        n_test, has_train = self.test.row_lengths(), train.row_lengths() > 0
-        self.n_without_train = int((~has_train).sum())
-        self.users = np.flatnonzero(has_train & (n_test > 0)).astype(np.int64)
-        if len(self.users) == 0:
-            raise ValueError(
-                f"`train` and `test` must have a user with items in both, got {train.nnz} training and "
-                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with "
-                f"split(data). For ratios such as 0.8, 0.2 {who_has_enough(train.row_lengths() + n_test, (0.8, 0.2))}"
-            )
-        self.n_test_items = n_test[self.users]
-
-    def list_lengths(self) -> IdArray:
-        """Return how long the list of each user has to be, int32 (n_users,)."""
-        return np.full(len(self.users), self.cutoffs[-1], np.int32)
-
-    def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
-        """Take the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order.
-
-        Where users have several lists, there are the first ones of all of these users, then the second ones, and so on.
-        """
-        raise NotImplementedError
-
-
-AnyTask = TypeVar("AnyTask", bound=Task)
-
-
-def walk(
-    model: Model,
-    train: Any,
-    test: Any,
-    k: int | tuple[int, ...],
-    definition: str,
-    make_task: Callable[..., AnyTask],
-    discounts: Sequence[float] = (),
-) -> AnyTask:
-    """Make a task of a model's lists for every user of ``train``, hand it all of them and return it.
-
-    With ``discounts`` users have a list for each of them, from scores that are made once; where a user's history says
-    nothing, the one list of popular items.
-    """
-    if isinstance(model, type) or not hasattr(model, "_check_history"):
-        raise TypeError(
-            f"`model` must be a fitted recommender of this library, got {_kind(model)}; "
-            "for lists of another library use evaluate_ranking(item_ids, train, test)"
-        )
-    model = model._as_fitted()
-    backend = model._backend()
-    item_ids: Any = getattr(model, "item_ids_", None)
-    histories = identity.in_order_of(train, item_ids)
-    with backend.active():
-        seen = model._check_history(histories, "train").to_host()
-        factors = model._factors(backend, discounts) if discounts else None
-    cutoffs = _check_options(k, definition, seen.n_cols)
-    ordered = histories is not train  # the report is about the columns of `train` all the same
-    columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
-    own = check_user_items("train", train) if ordered else seen
-    test = identity.aligned("test", test, "train", train)
-    if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
-        test = identity.in_order_of(test, item_ids)
-        identity.check_items("test", test, item_ids)
-    task = make_task(backend.host, own, test, cutoffs, definition, identity.own_ids(train, identity.USERS))
-
-    # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
-    order = np.argsort(-task.n_test_items, kind="stable")
-    rows, lengths = task.users[order], task.list_lengths()[order]
-
-    def measure(
-        scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None
-    ) -> npt.NDArray[np.int64]:
-        """Measure the lists of some users, and return the places of those whose best score is 0."""
-        history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
-        unsure = [places[:0]]
-
-        def n_top(start: int, stop: int) -> int:
-            return int(lengths[places[start]])
-
-        def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-            whose = places[start:stop]
-            unsure.append(whose[backend.to_host(scores[: stop - start, 0]) == 0])
-            ids = backend.to_host(ids)
-            if columns is not None:
-                ids = np.where(ids < 0, ids, columns[ids])
-            task.measure(order[whose], ids, wanted.rows(start, stop), num_threads=1)
-
-        top_lists(backend, scorer, history, n_top, history, take, factors)
-        return np.sort(np.concatenate(unsure))
-
-    with backend.active():
-        unsure = measure(model._scorer(), np.arange(len(rows)), factors)
-        silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
-        if silent.any():
-            measure(popularity_scorer(model, backend), unsure[silent])
-    return task
 
 
 class _Task(Task):
@@ -321,6 +212,29 @@ class _Task(Task):
         )
 
 
+class _Pair(Task):
+    """The figures of two reports: of the plain lists and of the re-ranked ones."""
+
+    def __init__(self, n_candidates: int | None, *given: Any) -> None:
+        super().__init__(*given)
+        self.n_candidates = candidates_of(n_candidates, self.cutoffs[-1], self.train.n_cols, True)
+        self._tasks = _Task(*given), _Task(*given)
+
+    def list_lengths(self) -> IdArray:
+        lengths: IdArray = np.maximum(self._tasks[0].list_lengths(), np.int32(self.n_candidates))
+        return lengths
+
+    def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
+        plain, other = ids.reshape(2, len(places), -1)
+        self._tasks[0].measure(places, plain, test, num_threads)
+        self._tasks[1].measure(places, np.ascontiguousarray(other[:, : self.cutoffs[-1]]), test, num_threads)
+
+    def report(self, notes: list[str], rerankers: tuple[Reranker, ...]) -> Report:
+        plain, report = (task.report(notes) for task in self._tasks)
+        report.receipt = Receipt.of(report, plain, self.train, rerankers, self.n_candidates)
+        return report
+
+
 def _pattern(matrix: Csr) -> sparse.csr_matrix:
     own = matrix.rebased()
     marks = np.ones(own.nnz, np.int8)  # SciPy wants values; these are the smallest
@@ -339,12 +253,6 @@ def overlap_notes(train: Csr, test: Csr) -> list[str]:
     for rows in row_blocks(train.indptr + test.indptr, BLOCK_ENTRIES):
         overlap += _pattern(train.rows(*rows)).multiply(_pattern(test.rows(*rows))).nnz
     return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
-
-
-def _check_options(k: int | tuple[int, ...], definition: str, longest: int) -> tuple[int, ...]:
-    """Return list lengths; defaults are those that lists may have."""
-    check_choice("definition", definition, DEFINITIONS)
-    return fitting(check_cutoffs(k), longest)
 
 
 def _list_length(item_ids: npt.ArrayLike) -> int:
@@ -376,7 +284,3 @@ def _check_lists(item_ids: npt.ArrayLike, shape: tuple[int, int], longest: int) 
             f"`item_ids` must be in [0, {shape[1]}), or -1 for an empty place, got {lists[user, place]} in row {user}"
         )
     return lists
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__qualname__}" if isinstance(value, type) else type(value).__qualname__

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec.evaluation._report import Metric, Report
+from fastautorec.evaluation._metric import Metric
+from fastautorec.evaluation._report import Report
 
 IntArray = npt.NDArray[np.int64]
 RealArray = npt.NDArray[np.float64]
@@ -62,9 +63,10 @@ def check_length(k: int, reports: Mapping[str, Report]) -> int:
 
 def metric_of(name: str, report: Report, metric: str) -> Metric:
     """Return a metric of the report called ``name``."""
-    if metric not in report:
-        raise ValueError(f"`metric` must be one of {', '.join(report)}, got {metric!r}, which {name!r} does not have")
-    return report[metric]
+    try:
+        return report.metric(metric)
+    except ValueError as error:
+        raise ValueError(f"{error} (the report {name!r})") from None
 
 
 def to_frame(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec.evaluation._compare import Difference, check_comparable, paired_difference
+from fastautorec.evaluation._compare import NAMES, Difference, check_comparable, checked_names, paired_difference
 from fastautorec.evaluation._many_reports import RealArray, metric_of, to_frame
 from fastautorec.evaluation._report import Report
 from fastautorec.evaluation._tables import interval, percent, table_lines
@@ -68,7 +68,7 @@ class UserComparison:
 
 
 def compare_users(
-    report_a: Report, report_b: Report, metric: str = "NDCG", names: tuple[str, str] = ("a", "b")
+    report_a: Report, report_b: Report, metric: str = "NDCG", names: tuple[str, str] = NAMES
 ) -> UserComparison:
     """Compare two models user by user and tell for how many each is better (Figure 6 of the paper).
 
@@ -104,9 +104,7 @@ def compare_users(
     (True, True)
     """
     check_comparable(report_a, report_b)
-    if len(names) != 2:
-        raise ValueError(f"`names` must be two names, got {len(names)}")
-    first, second = str(names[0]), str(names[1])
+    first, second = checked_names(names)
     metric_a, metric_b = metric_of(first, report_a, metric), metric_of(second, report_b, metric)
     a, b = metric_a.per_user, metric_b.per_user
     grid, density = _density(a, b)

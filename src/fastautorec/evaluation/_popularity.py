@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastautorec._checks import check_int
+from fastautorec.evaluation._further import gini
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, to_frame
 from fastautorec.evaluation._report import Report
 from fastautorec.evaluation._tables import interval, table_lines
@@ -86,8 +87,8 @@ class PopularityDistribution:
     def __str__(self) -> str:
         rows = [[f"first {self.k} items", "mean popularity", "median", "Gini", "coverage"]]
         columns = zip(self.models, self.mean, self.half_width, self.median, self.gini, self.coverage, strict=True)
-        for name, mean, half, median, gini, coverage in columns:
-            rows.append([name, interval(mean, half, 1), f"{median:,.0f}", f"{gini:.4f}", f"{coverage:.4f}"])
+        for name, mean, half, median, evenness, coverage in columns:
+            rows.append([name, interval(mean, half, 1), f"{median:,.0f}", f"{evenness:.4f}", f"{coverage:.4f}"])
         coverage = (self.chosen > 0).mean()
         chosen = [f"{self.chosen_mean:,.1f}", f"{self.chosen_median:,.0f}", f"{self.chosen_gini:.4f}"]
         rows.append(["(test items)", *chosen, f"{coverage:.4f}"])
@@ -152,21 +153,6 @@ def popularity_distribution(reports: Report | Mapping[str, Report], k: int = 10)
         chosen_median=_median(popularity, chosen),
         chosen_gini=gini(chosen),
     )
-
-
-def gini(counts: IntArray) -> float:
-    """Return the Gini coefficient of counts >= 0, in [0, 1); NaN where all are 0.
-
-    For ascending counts x₁ ≤ … ≤ xₙ it is Σᵢ (2i − n − 1) xᵢ / (n Σᵢ xᵢ).
-
-    >>> gini(np.array([1, 1, 1])), gini(np.array([0, 0, 0, 8]))
-    (0.0, 0.75)
-    """
-    total = int(counts.sum())
-    if total == 0:
-        return float("nan")
-    n = len(counts)
-    return float(np.sort(counts) @ (2 * np.arange(1, n + 1) - n - 1)) / (n * total)
 
 
 def _median(popularity: IntArray, counts: IntArray) -> float:

@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import check_choice, check_cutoffs, check_int
+from fastautorec._compute import get_backend
+from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, IdArray
+from fastautorec.evaluation._distance import mean_distances
+from fastautorec.evaluation._further import FURTHER, OF_RANKS, gini
+from fastautorec.evaluation._metric import Metric, half_width, shown
 from fastautorec.evaluation._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
 from fastautorec.evaluation._tables import interval, table_lines
 
+if TYPE_CHECKING:
+    from fastautorec.evaluation._receipt import Receipt
+
 HEAD = 10  # popularity and coverage are those of the first ten recommendations
-Z = 1.96  # half-width of a 95 % interval in standard errors
 BLOCK_USERS = 1 << 16  # whose lists are looked up at once
-
-
-@dataclass(frozen=True, eq=False)
-class Metric:
-    """One metric over the evaluated users.
-
-    Attributes
-    ----------
-    name : str
-    per_user : ndarray (n_users,), float64
-        In the order of ``Report.users``; read-only.
-    mean : float
-    half_width : float
-        Half of the 95 % interval of the mean; NaN for a single user with the "standard" definition.
-    """
-
-    name: str
-    per_user: npt.NDArray[np.float64]
-    mean: float
-    half_width: float
-
-    def __repr__(self) -> str:
-        return f"<Metric {self.name} {_interval(self)}>"
 
 
 class Report(Mapping[str, Metric]):
     """Result of ``evaluate`` or ``evaluate_ranking``: a mapping from metric names to ``Metric``.
 
     The keys are R-Precision, NDCG, then MAP@K, Precision@K, Recall@K and F1@K for each K of ``k``; with "standard"
-    also NDCG@K, and NDCG is the one of the largest K.
+    also NDCG@K, and NDCG is the one of the largest K. ``metric`` gives further ones by name, such as "MRR@10".
 
     Attributes
     ----------
@@ -64,8 +47,9 @@ class Report(Mapping[str, Metric]):
     popularity : Metric
         Mean training popularity (number of users) of a user's first ten recommendations, or of the first max(k) where
         that is less; NaN for a user with an empty list, whom the mean leaves out.
-    coverage : float
-        Share of all items that are among those recommendations of at least one user.
+    coverage, gini : float
+        Share of all items that are among those recommendations of at least one user, and the Gini coefficient of how
+        often each item is among them.
     notes : tuple of str
         What to know before trusting the figures; empty if there is nothing.
     ranks : Ranks
@@ -76,6 +60,8 @@ class Report(Mapping[str, Metric]):
         Number of users of each item in the training data.
     history_lengths : ndarray (n_users,), int64
         Number of training items of each user.
+    receipt : Receipt or None
+        Of re-ranked lists: what that has cost and given.
     """
 
     def __init__(
@@ -106,13 +92,15 @@ class Report(Mapping[str, Metric]):
         self.item_popularity, self.history_lengths = item_popularity, history_lengths
         for array in (ranks.indptr, ranks.items, ranks.ranks, ranks.lengths, heads, item_popularity, history_lengths):
             array.flags.writeable = False
+        self.receipt: Receipt | None = None
         self._row_ids = row_ids  # ids of all users; None where they have none
         self._notes = tuple(notes)
         self.notes = (*self._notes, *self._notes_on_length())
+        self._metrics = {name: self._summarise(name, per_user) for name, per_user in values.items()}
         head = min(HEAD, k[-1])
         self.popularity = self.popularity_at(head)
-        self.coverage = float((self.times_listed(head) > 0).mean())
-        self._metrics = {name: self._summarise(name, per_user) for name, per_user in values.items()}
+        listed = self.times_listed(head)
+        self.coverage, self.gini = float((listed > 0).mean()), gini(listed)
 
     def at(self, k: int | Sequence[int] | None = None, definition: str | None = None) -> Report:
         """Return the report for other list lengths or the other definition, from the ranks: nothing is scored again.
@@ -191,15 +179,121 @@ class Report(Mapping[str, Metric]):
             )
         return self.heads[:, :length]
 
+    def metric(self, metric: str) -> Metric:
+        """Return a metric by name: one of the mapping, or a further one, from the ranks and lists that are kept.
+
+        Parameters
+        ----------
+        metric : str
+            A key of the mapping; or "MRR@K", "HitRate@K" or "AUC@K" with K at most the largest ``k``, "Novelty@K" or
+            "Popularity@K" with K at most 100 too. The table at the top of ``fastautorec.evaluation`` defines them.
+
+        Returns
+        -------
+        Metric
+
+        Raises
+        ------
+        ValueError
+            If there is no such metric, or lists were not kept as long.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> train, test = far.split(far.datasets.load_example(), ratios=(0.8, 0.2), by="random")
+        >>> report = far.evaluate(far.Popularity().fit(train), train, test, k=50)
+        >>> report.metric("HitRate@10").mean >= report.metric("MRR@10").mean > 0
+        True
+        """
+        if metric in self._metrics:
+            return self._metrics[metric]
+        family, _, cutoff = str(metric).partition("@")
+        if family not in FURTHER or not (cutoff.isascii() and cutoff.isdigit() and int(cutoff)):
+            known = ", ".join([*self, *(f"{one}@K" for one in FURTHER)])
+            raise ValueError(f"`metric` must be one of {known}, got {metric!r}")
+        k = int(cutoff)
+        if family in OF_RANKS and k > self.k[-1]:
+            raise ValueError(
+                f"`metric` must have a list length of at most {self.k[-1]}, which this report has kept, got "
+                f"{metric!r}; evaluate with the largest k that you need"
+            )
+        return self._summarise(f"{family}@{k}", FURTHER[family](self, k))
+
     def popularity_at(self, k: int) -> Metric:
         """Return the mean training popularity of a user's first k recommendations, NaN for an empty list."""
+        return self.metric(f"Popularity@{check_int('k', k, 1)}")
+
+    def intra_list_distance(self, train: Any, k: int = HEAD) -> Metric:
+        """Return how different the first k recommendations of a user are: the mean distance of two of them.
+
+        The distance of items i and j is 1 − |Uᵢ ∩ Uⱼ| / √(|Uᵢ| |Uⱼ|), one minus the cosine of their columns of the
+        training data, where U are the users of an item; 1 where an item has none. It says the same of every model, as
+        no model has a part in it. Nothing is scored, but a report does not keep the training data.
+
+        Parameters
+        ----------
+        train : Interactions or scipy sparse (m, n), binary
+            Those of the evaluation.
+        k : int
+            Length of the lists, at most the largest ``k`` and 100.
+
+        Returns
+        -------
+        Metric
+            "ILD@k"; NaN for a list of fewer than two items, which the mean leaves out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``train`` is not the training data of the report, or lists were not kept as long.
+
+        References
+        ----------
+        .. [1] C.-N. Ziegler, S. M. McNee, J. A. Konstan and G. Lausen, "Improving recommendation lists through topic
+           diversification", WWW 2005. Their intra-list similarity is a sum; this is a mean, and of distances.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> train, test = far.split(far.datasets.load_example(), ratios=(0.8, 0.2), by="random")
+        >>> report = far.evaluate(far.PureSVD(16).fit(train), train, test, k=10)
+        >>> 0 < report.intra_list_distance(train).mean < 1
+        True
+        """
+        seen = check_user_items("train", train)
+        if not np.array_equal(get_backend("cpu").count_items(seen), self.item_popularity):
+            raise ValueError(
+                "`train` must be the training data of the report, got data whose items have other numbers of users; "
+                "pass what was passed to evaluate"
+            )
+        return self._summarise(f"ILD@{k}", mean_distances(self.first_places(k), seen))
+
+    def mean_of_items(self, values: npt.NDArray[Any], k: int) -> npt.NDArray[np.float64]:
+        """Return the mean of a value that each item has over a user's first k recommendations, NaN if there are none.
+
+        Parameters
+        ----------
+        values : array (n_items,)
+            For example prices, ages, or 1 for the items of a genre and 0 for others.
+        k : int
+            Length of the lists, at most the largest ``k`` and 100.
+
+        Returns
+        -------
+        ndarray (n_users,), float64
+        """
         heads = self.first_places(k)
-        with_empty = np.append(self.item_popularity, 0)  # -1 is its last cell
+        if np.shape(values) != self.item_popularity.shape:
+            raise ValueError(
+                f"`values` must have one value for each of the {len(self.item_popularity)} items, got shape "
+                f"{np.shape(values)}"
+            )
+        with_empty = np.append(values, 0)  # -1 is its last cell
         mean = np.empty(len(heads))
         for users in _blocks(len(heads)):
             with np.errstate(invalid="ignore"):  # 0 / 0
                 mean[users] = with_empty[heads[users]].sum(axis=1) / (heads[users] >= 0).sum(axis=1)
-        return self._summarise(f"Popularity@{k}", mean)
+        return mean
 
     def times_listed(self, k: int) -> npt.NDArray[np.int64]:
         """Return how many of the first k places of all lists hold each item, int64 (n_items,)."""
@@ -239,19 +333,26 @@ class Report(Mapping[str, Metric]):
         return len(self._metrics)
 
     def __repr__(self) -> str:
-        return f"<Report {self.definition!r}, {self.n_users} users, NDCG {_interval(self['NDCG'])}>"
+        return f"<Report {self.definition!r}, {self.n_users} users, NDCG {shown(self['NDCG'])}>"
 
     def __str__(self) -> str:
         left_out = f"{self.n_without_train:,} without training items, {self.n_without_test:,} without test items"
         title = f'{self.n_users:,} users evaluated, "{self.definition}" definition; left out: {left_out}'
         families = dict.fromkeys(name.partition("@")[0] for name in self if "@" in name)
         rows = [["", *(f"@{k}" for k in self.k)]]
-        rows += [[family, *(_interval(self[f"{family}@{k}"]) for k in self.k)] for family in families]
-        rows += [[name, _interval(self[name])] for name in self if "@" not in name and name not in families]
+        rows += [[family, *(shown(self.metric(f"{family}@{k}")) for k in self.k)] for family in [*families, *OF_RANKS]]
+        rows += [[name, shown(self[name])] for name in self if "@" not in name and name not in families]
         popularity, place = self.popularity, self.popularity.name.partition("@")[2]
         rows.append([popularity.name, interval(popularity.mean, popularity.half_width, 1)])
-        rows.append([f"Coverage@{place}", f"{self.coverage:.4f}"])
-        return "\n".join([title, *table_lines(rows), *(f"Note: {note}." for note in self.notes)])
+        novelty = self.metric(f"Novelty@{place}")
+        rows.append([novelty.name, interval(novelty.mean, novelty.half_width, 2)])
+        rows += [[f"Coverage@{place}", f"{self.coverage:.4f}"], [f"Gini@{place}", f"{self.gini:.4f}"]]
+        return "\n".join(
+            [title, *table_lines(rows), *(f"Note: {note}." for note in self.notes), *self._receipt_lines()]
+        )
+
+    def _receipt_lines(self) -> list[str]:
+        return [] if self.receipt is None else ["", str(self.receipt)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain Python values, without the per-user arrays; ready for JSON."""
@@ -269,6 +370,7 @@ class Report(Mapping[str, Metric]):
             "metrics": {name: figures(metric) for name, metric in self.items()},
             "popularity": {"name": self.popularity.name, **figures(self.popularity)},
             "coverage": self.coverage,
+            "gini": self.gini,
             "notes": list(self.notes),
         }
 
@@ -288,16 +390,5 @@ class Report(Mapping[str, Metric]):
         return frame.rename_axis("metric")
 
 
-def half_width(values: npt.NDArray[np.float64], ddof: int = 1, count: int | None = None) -> float:
-    """Return the half-width of the 95 % interval of the mean: 1.96 · std(ddof) / √count, NaN for too few values."""
-    if len(values) <= ddof:
-        return math.nan
-    return Z * float(values.std(ddof=ddof)) / math.sqrt(len(values) if count is None else count)
-
-
 def _blocks(users: int) -> Iterator[slice]:
     return (slice(start, start + BLOCK_USERS) for start in range(0, users, BLOCK_USERS))
-
-
-def _interval(metric: Metric) -> str:
-    return interval(metric.mean, metric.half_width)

@@ -16,11 +16,13 @@ from scipy.special import stdtrit
 from fastautorec._checks import check_int, check_real, kind
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import IdArray
-from fastautorec.evaluation._evaluate import DEFAULT_K, Model, Task, overlap_notes, walk
+from fastautorec.evaluation._evaluate import DEFAULT_K, overlap_notes
+from fastautorec.evaluation._further import gini
 from fastautorec.evaluation._many_reports import RealArray, to_frame
-from fastautorec.evaluation._popularity import gini
-from fastautorec.evaluation._report import HEAD, Metric, half_width
+from fastautorec.evaluation._metric import Metric, half_width
+from fastautorec.evaluation._report import HEAD
 from fastautorec.evaluation._tables import interval, table_lines
+from fastautorec.evaluation._walk import Model, Task, walk
 
 MAX_LOSS = 0.01
 

@@ -19,19 +19,20 @@ from fastautorec._compute.scaled import ScaledScorer
 from fastautorec._compute.top_lists import Lists, Scorer, lists_of, popularity_scorer, strangers
 from fastautorec._training.closed_form import Encoder, contiguous
 from fastautorec.data import _identity as identity
-from fastautorec.data import split
 from fastautorec.data._naming import names_of
+from fastautorec.data._samples import known_and_hidden
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
 from fastautorec.models._alike import alike
 from fastautorec.models._dial import factors, fitted_discount
+from fastautorec.rerank import Reranker
+from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 LIVE = ("num_threads",)  # parameters that change no result and may be set at any time
 LIST_LENGTH = Default(10)
-HIDDEN_HALF = (0.5, 0.5)  # halves of a history; the odd item goes to the known half
 
 
 class Answering(ABC):
@@ -61,6 +62,8 @@ class Answering(ABC):
         filter_items: Any = None,
         items: Any = None,
         popularity_discount: float | None = None,
+        rerank: Reranker | Sequence[Reranker] | None = None,
+        n_candidates: int | None = None,
     ) -> tuple[IdArray, FloatArray]:
         """Return the best items for histories, by number; `recommend_table` takes and gives names.
 
@@ -88,12 +91,16 @@ class Answering(ABC):
             larger γ lists rarer items. Scores are multiplied by pop^(γ₀ − γ), so lists and scores are those of a model
             refitted with γ, to float32 rounding, as long as validation data would choose the same penalty and epochs.
             `fastautorec.evaluation.popularity_tradeoff` measures what it costs.
+        rerank : re-ranker or sequence of them, optional
+            What chooses and orders the N items among the best ones, one after the other: see ``fastautorec.rerank``.
+        n_candidates : int, optional
+            How many of the best items they choose among, at least N; by default 100, or 2 N where that is more.
 
         Returns
         -------
         ids : int32 (q, N)
-            Descending score, equal scores by ascending id; -1 where fewer than N items are left. `item_names` says
-            what they are called.
+            Descending score, equal scores by ascending id, or as they were re-ranked; -1 where fewer than N items are
+            left. `item_names` says what they are called.
         scores : float32 (q, N)
             NaN where the id is -1. Popular items in place of an answer have the share of the users who have them.
 
@@ -128,16 +135,17 @@ class Answering(ABC):
         own = model._own_candidates(items, filter_items, history.shape[0]) if hasattr(items, "nnz") else None
         allowed = model._allowed(items, filter_items) if own is None else None
         known = not check_bool("filter_already_liked_items", filter_already_liked_items)
-        backend = model._backend()
+        backend, rerankers = model._backend(), check_rerankers(rerank)
+        length = candidates_of(n_candidates, n_top, history.n_cols, bool(rerankers))
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
 
             def best_of(scorer: Scorer, rows: npt.NDArray[np.int64] | None = None) -> Lists:
                 asked = history if rows is None else history.take_rows(rows)
                 if own is None:
-                    return lists_of(scorer, backend, asked, n_top, known, allowed, on_device)
+                    return lists_of(scorer, backend, asked, length, known, allowed, on_device)
                 theirs = own if rows is None else own.take_rows(rows)
-                return own_lists(scorer, backend, asked, n_top, known, theirs, on_device)
+                return own_lists(scorer, backend, asked, length, known, theirs, on_device)
 
             ids, scores = best_of(model._dialled(backend, popularity_discount))
             best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
@@ -145,6 +153,13 @@ class Answering(ABC):
             if len(rows):
                 places = backend.to_device(rows) if on_device else rows
                 ids[places], scores[places] = best_of(popularity_scorer(model, backend), rows)
+            if rerankers:
+                if on_device:
+                    ids, scores = backend.to_host(ids), backend.to_host(scores)
+                reranking = Reranking(rerankers, model.n_items_, lambda: backend.to_host(model._item_vectors()))
+                ids, scores = reranking.lists(ids, scores, history, n_top, backend.num_threads)
+                if on_device:
+                    ids, scores = backend.to_device(ids), backend.to_device(scores)
             return ids, scores
 
     def predict(self, user_items: Any, items: Any = None, popularity_discount: float | None = None) -> FloatArray:
@@ -237,12 +252,13 @@ class Answering(ABC):
         model recommends from the other half. The halves depend on the order of users and items, so only scores of the
         same matrix can be compared. `evaluate` reports more.
 
-        ``cross_val_score`` takes rows of a SciPy matrix; of Interactions pass ``data.user_items``.
+        ``cross_val_score`` takes rows of a SciPy matrix; of Interactions pass ``data.user_items``. To hold out a part
+        of each history in place of users, pass ``fastautorec.model_selection.Samples``.
 
         Parameters
         ----------
-        user_items : Interactions or scipy sparse (q, n)
-            Histories. Users with fewer than two items are left out.
+        user_items : Interactions, scipy sparse (q, n) or Samples
+            Histories. Users with fewer than two items are left out. Of Samples, what is not among them is known.
         y : Interactions or scipy sparse (q, n), optional
             What the users of ``user_items`` chose later: then nothing is hidden.
 
@@ -259,7 +275,7 @@ class Answering(ABC):
             If an argument is not usable, or no user has anything to find.
         """
         self._require_fitted()
-        known, hidden = split(user_items, HIDDEN_HALF, by="random") if y is None else (user_items, y)
+        known, hidden = known_and_hidden(user_items, y)
         return float(evaluate(self, known, hidden)["NDCG"].mean)
 
     # --- what a model says --------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from fastautorec.models._explain import Explaining
 from fastautorec.models._histories import Histories, histories_of, is_frame
 from fastautorec.models._labels import Items, LabelIndex, Labels, check_kind, selected
 from fastautorec.models._table import RecommendationTable
+from fastautorec.rerank import Reranker
 
 COLD = ("popular", "drop", "raise")
 FEW = 3  # examples in a message
@@ -41,6 +42,8 @@ class NamedAnswers(Explaining):
         cold_users: str = "popular",
         popularity_discount: float | None = None,
         because: int = 0,
+        rerank: Reranker | Sequence[Reranker] | None = None,
+        n_candidates: int | None = None,
     ) -> RecommendationTable:
         """Return the best items for users by name, as a table (user, item, rank, score).
 
@@ -78,6 +81,8 @@ class NamedAnswers(Explaining):
         because : int
             Name so many items of the user's history that speak for each item, most first, in a column ``because`` of
             lists: those whose contribution to the score, by `explain`, is above 0.
+        rerank, n_candidates
+            As in `recommend`.
 
         Returns
         -------
@@ -146,7 +151,13 @@ class NamedAnswers(Explaining):
         asked = np.flatnonzero(~cold) if cold_users == "drop" and cold.any() else None
         if asked is not None:
             matrix, chosen = matrix.take_rows(asked), _rows_of(chosen, asked)
-        ids, scores = model.recommend(matrix, n_top, filter_already_liked_items, unwanted, chosen, popularity_discount)
+        options: dict[str, Any] = {
+            "filter_items": unwanted,
+            "items": chosen,
+            "popularity_discount": popularity_discount,
+        }
+        options |= {"rerank": rerank, "n_candidates": n_candidates}
+        ids, scores = model.recommend(matrix, n_top, filter_already_liked_items, **options)
         reasons = model._reasons(matrix, ids, n_named) if n_named else None
         if asked is not None:
             ids, scores = _spread(ids, asked, len(cold), -1), _spread(scores, asked, len(cold), np.nan)

@@ -1,0 +1,171 @@
+"""The walk over all users of an evaluation: lists of a model, handed to a task that measures them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import check_choice, check_cutoffs, fitting
+from fastautorec._compute.csr import Csr, LazyRows
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
+from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
+from fastautorec.data import _identity as identity
+from fastautorec.data._splits import who_has_enough
+from fastautorec.rerank import Reranker
+from fastautorec.rerank._apply import Reranking
+
+
+class Model(Knowing, Protocol):
+    """What `evaluate` asks of a model; discounts only where it has one, vectors only for re-ranking."""
+
+    def _as_fitted(self) -> Model: ...
+    def _check_history(self, user_items: Any, name: str) -> Csr: ...
+    def _scorer(self) -> Scorer: ...
+    def _backend(self) -> Backend: ...
+    def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray: ...
+    def _item_vectors(self) -> FloatArray: ...
+
+
+class Task:
+    """Who is evaluated against what; a subclass takes the lists."""
+
+    n_candidates = 0  # of the best items of a user are re-ranked
+
+    def __init__(
+        self,
+        backend: Backend,
+        train: Csr,
+        test: Any,
+        cutoffs: tuple[int, ...],
+        definition: str,
+        row_ids: npt.NDArray[Any] | None,
+    ) -> None:
+        self.row_ids = row_ids  # of the users of `train`
+        self.backend, self.train, self.cutoffs, self.definition = backend, train, cutoffs, definition
+        self.test = check_user_items("test", test)
+        identity.check_shape("test", self.test, train.shape, "train")
+        n_items = train.n_cols
+        if cutoffs[-1] > n_items:
+            raise ValueError(f"`k` must not exceed the number of items, {n_items}, got {cutoffs[-1]}")
+        n_test, has_train = self.test.row_lengths(), train.row_lengths() > 0
+        self.n_without_train = int((~has_train).sum())
+        self.users = np.flatnonzero(has_train & (n_test > 0)).astype(np.int64)
+        if len(self.users) == 0:
+            raise ValueError(
+                f"`train` and `test` must have a user with items in both, got {train.nnz} training and "
+                f"{self.test.nnz} test interactions of {train.shape[0]} users; split each user's items with "
+                f"split(data). For ratios such as 0.8, 0.2 {who_has_enough(train.row_lengths() + n_test, (0.8, 0.2))}"
+            )
+        self.n_test_items = n_test[self.users]
+
+    def list_lengths(self) -> IdArray:
+        """Return how long the list of each user has to be, int32 (n_users,)."""
+        return np.full(len(self.users), self.cutoffs[-1], np.int32)
+
+    def measure(self, places: npt.NDArray[np.int64], ids: IdArray, test: Csr, num_threads: int) -> None:
+        """Take the lists ``ids`` of the users at ``places``, whose test rows are ``test``; any thread, any order.
+
+        Where users have several lists, there are the first ones of all of these users, then the second ones, and so on.
+        """
+        raise NotImplementedError
+
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+def walk(
+    model: Model,
+    train: Any,
+    test: Any,
+    k: int | tuple[int, ...],
+    definition: str,
+    make_task: Callable[..., AnyTask],
+    discounts: Sequence[float] = (),
+    rerankers: tuple[Reranker, ...] = (),
+) -> AnyTask:
+    """Make a task of a model's lists for every user of ``train``, hand it all of them and return it.
+
+    With ``discounts`` users have a list for each of them, from scores that are made once; where a user's history says
+    nothing, the one list of popular items. With ``rerankers`` they have two lists: the plain one, as long as the task
+    wants it, and the re-ranked one, as long as the largest ``k``.
+    """
+    if isinstance(model, type) or not hasattr(model, "_check_history"):
+        raise TypeError(
+            f"`model` must be a fitted recommender of this library, got {_kind(model)}; "
+            "for lists of another library use evaluate_ranking(item_ids, train, test)"
+        )
+    model = model._as_fitted()
+    backend = model._backend()
+    item_ids: Any = getattr(model, "item_ids_", None)
+    histories = identity.in_order_of(train, item_ids)
+    with backend.active():
+        seen = model._check_history(histories, "train").to_host()
+        factors = model._factors(backend, discounts) if discounts else None
+    cutoffs = check_options(k, definition, seen.n_cols)
+    ordered = histories is not train  # the report is about the columns of `train` all the same
+    columns = identity.places(item_ids, train.item_ids).astype(np.int32) if ordered else None
+    own = check_user_items("train", train) if ordered else seen
+    test = identity.aligned("test", test, "train", train)
+    if identity.own_ids(train, identity.ITEMS) is None:  # then its columns are those of the model
+        test = identity.in_order_of(test, item_ids)
+        identity.check_items("test", test, item_ids)
+    task = make_task(backend.host, own, test, cutoffs, definition, identity.own_ids(train, identity.USERS))
+
+    # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
+    order = np.argsort(-task.n_test_items, kind="stable")
+    rows, lengths = task.users[order], task.list_lengths()[order]
+    vectors: Callable[[], FloatArray] = lambda: backend.to_host(model._item_vectors())  # noqa: E731
+    reranking = Reranking(rerankers, seen.n_cols, vectors)
+
+    def measure(
+        scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Measure the lists of some users, and return the places of those whose best score is 0."""
+        history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
+        unsure = [places[:0]]
+
+        def n_top(start: int, stop: int) -> int:
+            return int(lengths[places[start]])
+
+        def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
+            whose = places[start:stop]
+            unsure.append(whose[backend.to_host(scores[: stop - start, 0]) == 0])
+            ids = backend.to_host(ids)
+            if rerankers:
+                own = slice(0, task.n_candidates)
+                best = ids[:, own], backend.to_host(scores)[:, own]
+                ids = _below(ids, reranking.lists(*best, seen.take_rows(rows[whose]), cutoffs[-1])[0])
+            if columns is not None:
+                ids = np.where(ids < 0, ids, columns[ids])
+            task.measure(order[whose], ids, wanted.rows(start, stop), num_threads=1)
+
+        top_lists(backend, scorer, history, n_top, history, take, factors)
+        return np.sort(np.concatenate(unsure))
+
+    with backend.active():
+        unsure = measure(model._scorer(), np.arange(len(rows)), factors)
+        silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
+        if silent.any():
+            measure(popularity_scorer(model, backend), unsure[silent])
+    return task
+
+
+def _below(plain: IdArray, others: IdArray) -> IdArray:
+    """Return lists, and others that are no longer below them."""
+    both = np.full((2, *plain.shape), -1, np.int32)
+    both[0], both[1, :, : others.shape[1]] = plain, others
+    return both.reshape(-1, plain.shape[1])
+
+
+def check_options(k: int | tuple[int, ...], definition: str, longest: int) -> tuple[int, ...]:
+    """Return list lengths; defaults are those that lists may have."""
+    check_choice("definition", definition, DEFINITIONS)
+    return fitting(check_cutoffs(k), longest)
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__qualname__}" if isinstance(value, type) else type(value).__qualname__
