@@ -8,7 +8,7 @@
 
 from fastautorec import baselines, datasets, evaluation, ops, plots, reference
 from fastautorec._version import __version__
-from fastautorec.data import Interactions, align, read_ratings, split, split_users
+from fastautorec.data import Interactions, align, read_ratings, rolling, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
 from fastautorec.exceptions import (
     BackendUnavailableError,
@@ -55,6 +55,7 @@ __all__ = [
     "plots",
     "read_ratings",
     "reference",
+    "rolling",
     "split",
     "split_users",
     "tune",
