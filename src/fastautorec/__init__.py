@@ -8,7 +8,7 @@
 
 from fastautorec import baselines, datasets, evaluation, model_selection, ops, plots, reference, rerank
 from fastautorec._version import __version__
-from fastautorec.data import Interactions, align, read_ratings, split, split_users
+from fastautorec.data import Interactions, align, read_ratings, rolling, split, split_users
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
 from fastautorec.exceptions import (
     BackendUnavailableError,
@@ -59,6 +59,7 @@ __all__ = [
     "read_ratings",
     "reference",
     "rerank",
+    "rolling",
     "split",
     "split_users",
     "tune",

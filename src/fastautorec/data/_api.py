@@ -1,27 +1,17 @@
-"""The functions of the room: reading, splitting and aligning."""
+"""Reading: `read_ratings`."""
 
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from scipy import sparse
-
-from fastautorec._checks import check_bool, check_choice, check_random_state, check_real
-from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_user_items
-from fastautorec.data import _loading, _splits
+from fastautorec._checks import check_bool, check_choice
+from fastautorec.data import _loading
 from fastautorec.data._interactions import Interactions
 from fastautorec.data._layouts import FORMATS
 from fastautorec.data._roles import Words
-
-Data = TypeVar("Data")  # Interactions, or a scipy sparse matrix or array
 
 
 def read_ratings(
@@ -162,132 +152,3 @@ def read_ratings(
     if verbose:
         sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))
     return data
-
-
-def split(
-    data: Data, ratios: Iterable[float] = (0.5, 0.2, 0.3), by: str = "time", random_state: int | np.random.Generator = 0
-) -> tuple[Data, ...]:
-    """Split the interactions of every user into parts, such as train, validation and test.
-
-    A user's interactions are put in order and cut at the cumulative ratios of their number, rounded up: with the
-    default ratios and 5 interactions, 3 to train, 1 to validate, 1 to test. Every user with history has some in the
-    first part. Short histories leave later parts nothing: a part that is empty for all users is told by a warning,
-    with the number of interactions that the ratios need.
-
-    Parameters
-    ----------
-    data : Interactions or scipy sparse (m, n)
-    ratios : sequence of float
-        Two or more positive numbers with sum 1.
-    by : {"time", "random"}
-        Order: by timestamps, the oldest first, ties by item index; or at random.
-    random_state : int or Generator
-        Seed of the random order.
-
-    Returns
-    -------
-    tuple, one per ratio, of the type of ``data``
-        Each (m, n); Interactions share the ids.
-
-    Raises
-    ------
-    ValueError
-        For ratios that do not sum to 1, or ``by="time"`` on data without timestamps.
-
-    Examples
-    --------
-    >>> from scipy import sparse
-    >>> from fastautorec.data import Interactions, split
-    >>> data = Interactions(sparse.csr_matrix([[1, 1, 1, 1, 1]]), timestamps=[30, 20, 50, 10, 40])
-    >>> train, validation, test = split(data)
-    >>> train.user_items.indices, validation.user_items.indices, test.user_items.indices
-    (array([0, 1, 3], dtype=int32), array([4], dtype=int32), array([2], dtype=int32))
-    """
-    shares = _splits.check_ratios(ratios)
-    check_choice("by", by, ("time", "random"))
-    csr = check_user_items("data", data)
-    if by == "time":
-        order_by = getattr(data, "timestamps", None)
-        if order_by is None:
-            raise ValueError(
-                "`by='time'` needs timestamps, and `data` has none; name their column in "
-                "read_ratings(path, timestamp=...), give them as Interactions(user_items, timestamps=...), or use "
-                "by='random'"
-            )
-    else:
-        order_by = check_random_state(random_state).integers(2**32, size=csr.nnz, dtype=np.uint32)
-    if empty := _splits.empty_part(csr.indptr, shares):
-        warnings.warn(f"{empty}; give other `ratios`", stacklevel=2)
-    part = _splits.assign_parts(csr.indptr, shares, order_by)
-    return tuple(_take_entries(data, csr, part == number) for number in range(len(shares)))
-
-
-def split_users(data: Data, fraction: float = 0.05, random_state: int | np.random.Generator = 0) -> tuple[Data, Data]:
-    """Split the users in two groups at random, to test on users that the model has never seen (cold start).
-
-    Parameters
-    ----------
-    data : Interactions or scipy sparse (m, n)
-    fraction : float
-        Share of the users to hold out, between 0 and 1; at least one user is held out and one stays.
-    random_state : int or Generator
-
-    Returns
-    -------
-    train, held_out : of the type of ``data``
-        (m - h, n) and (h, n), with the rows in their old order. ``user_ids`` of Interactions tell who they are.
-
-    Raises
-    ------
-    ValueError
-        For a fraction that is not between 0 and 1, or fewer than two users.
-
-    Examples
-    --------
-    >>> from fastautorec.data import split_users
-    >>> from fastautorec.datasets import load_example
-    >>> train, held_out = split_users(load_example(), fraction=0.05)
-    >>> train.shape, held_out.shape
-    ((16464, 5460), (866, 5460))
-    """
-    share = check_real("fraction", fraction, 0, 1, above=True, below=True)
-    csr = check_user_items("data", data)
-    m = csr.shape[0]
-    if m < 2:
-        raise ValueError(f"`data` must have two users or more to hold some out, got {m}")
-    held = np.zeros(m, bool)
-    count = min(max(round(share * m), 1), m - 1)
-    held[check_random_state(random_state).choice(m, count, replace=False)] = True
-    return _take_users(data, csr, ~held), _take_users(data, csr, held)
-
-
-def _take_entries(data: Any, csr: Csr, keep: npt.NDArray[np.bool_]) -> Any:
-    indptr = np.concatenate(([0], np.cumsum(keep, dtype=np.int64)))[csr.indptr]
-    return _rebuild(data, csr.indices[keep], indptr, keep)
-
-
-def _take_users(data: Any, csr: Csr, users: npt.NDArray[np.bool_]) -> Any:
-    lengths = csr.row_lengths()
-    keep = np.repeat(users, lengths)
-    indptr = np.concatenate(([0], np.cumsum(lengths[users])))
-    return _rebuild(data, csr.indices[keep], indptr, keep, users)
-
-
-def _rebuild(
-    data: Any,
-    indices: npt.NDArray[np.int32],
-    indptr: npt.NDArray[np.int64],
-    keep: npt.NDArray[np.bool_],
-    users: npt.NDArray[np.bool_] | None = None,
-) -> Any:
-    """Return chosen entries as the type of ``data``."""
-    shape = (len(indptr) - 1, data.shape[1])
-    matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
-    if isinstance(data, Interactions):
-        times = None if data.timestamps is None else data.timestamps[keep]
-        user_ids, (users_given, items_given) = data.user_ids, data._ids_given
-        if users is not None:
-            user_ids, users_given = user_ids[users], True  # numbers of rows that are elsewhere now tell who they were
-        return Interactions._trusted(matrix, user_ids, data.item_ids, times, (users_given, items_given))
-    like = type(data.tocsr() if data.format != "csr" else data)
-    return like(matrix).asformat(data.format)

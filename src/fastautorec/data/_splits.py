@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._compute.csr import row_blocks
+from fastautorec._compute.csr import Csr, row_blocks
 
 IntArray = npt.NDArray[np.int64]
+Parts = npt.NDArray[np.integer[Any]]
+Cuts = Callable[[IntArray], IntArray]  # where rows of these lengths are cut, (parts - 1, m)
 
 BLOCK = 1 << 22  # stored entries sorted at a time
+LEFT_OUT = -1  # in no part
 
 
 def check_ratios(ratios: Any) -> tuple[float, ...]:
@@ -86,26 +89,87 @@ def _needed(ratios: tuple[float, ...]) -> int:
     return 1 + int(np.flatnonzero(~_part_lengths(np.arange(enough + 1), ratios).all(axis=0))[-1])
 
 
-def assign_parts(indptr: IntArray, ratios: tuple[float, ...], order_by: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return the part of each stored entry, uint8 (nnz,), rows cut in the order of ``order_by``, ties as stored."""
-    part = np.empty(len(order_by), np.uint8)
+def share_cuts(ratios: tuple[float, ...]) -> Cuts:
+    """Return what cuts rows by shares of their lengths."""
+    return lambda lengths: cut_points(lengths, ratios)
+
+
+def last_cuts(counts: tuple[int, ...]) -> Cuts:
+    """Return what cuts so many entries of each row for the parts after the first; rows that are too short stay whole.
+
+    >>> last_cuts((1, 2))(np.array([5, 4, 3]))
+    array([[2, 1, 3],
+           [3, 2, 3]])
+    """
+    behind = np.cumsum(counts[::-1])[::-1]
+
+    def cuts(lengths: IntArray) -> IntArray:
+        short = lengths <= behind[0]
+        return np.stack([np.where(short, lengths, lengths - count) for count in behind])
+
+    return cuts
+
+
+def whole_histories(lengths: IntArray, counts: tuple[int, ...]) -> str:
+    """Return what to say of users who have too few interactions to hold out so many, if there are any."""
+    short = (lengths > 0) & (lengths <= sum(counts))
+    if not short.any():
+        return ""
+    return (
+        f"{int(short.sum()):,} of {int((lengths > 0).sum()):,} users have {sum(counts):,} interactions or fewer, which "
+        "all stay in part 1"
+    )
+
+
+def assign_parts(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> Parts:
+    """Return the part of each stored entry, int16 (nnz,), rows cut in the order of ``order_by``, ties as stored."""
+    part = np.empty(len(order_by), np.int16)
     for first, last in row_blocks(indptr, BLOCK):
         local = indptr[first : last + 1] - indptr[first]
         entries = slice(indptr[first], indptr[last])
-        part[entries] = _assign_block(local, ratios, order_by[entries])
+        part[entries] = _assign_block(local, cuts, order_by[entries])
     return part
 
 
-def _assign_block(indptr: IntArray, ratios: tuple[float, ...], order_by: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def _assign_block(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> Parts:
     lengths = np.diff(indptr)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     rank = np.arange(len(rows)) - indptr[rows]
-    part = np.zeros(len(rows), np.uint8)
-    for cut in cut_points(lengths, ratios):
+    part = np.zeros(len(rows), np.int16)
+    for cut in cuts(lengths):
         part += rank >= cut[rows]
     result = np.empty_like(part)
     result[_order_within_rows(rows, order_by)] = part
     return result
+
+
+def parts_between(times: npt.NDArray[Any], borders: npt.NDArray[Any]) -> Parts:
+    """Return the part of each stored entry, int32 (nnz,): how many of the ascending borders it is at or behind."""
+    part = np.empty(len(times), np.int32)
+    for start in range(0, len(times), BLOCK):
+        part[start : start + BLOCK] = np.searchsorted(borders, times[start : start + BLOCK], side="right")
+    return part
+
+
+def strangers(csr: Csr, part: Parts, number: int) -> tuple[npt.NDArray[np.bool_], int, int]:
+    """Return which entries of a part are of users or items that no part before has, and how many these are.
+
+    Returns
+    -------
+    strange : bool (nnz,)
+    users, items : int
+        Users and items of this part that no part before has.
+    """
+    (m, n), rows = csr.shape, np.repeat(np.arange(csr.shape[0]), csr.row_lengths())
+    before, here = (part >= 0) & (part < number), part == number
+    strange, counts = np.zeros(len(part), np.bool_), []
+    for of, size in ((rows, m), (csr.indices, n)):
+        known, present = np.zeros((2, size), np.bool_)
+        known[of[before]] = True
+        present[of[here]] = True
+        strange |= here & ~known[of]
+        counts.append(int((present & ~known).sum()))
+    return strange, counts[0], counts[1]
 
 
 def _order_within_rows(rows: IntArray, values: npt.NDArray[Any]) -> IntArray:
