@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
 
 from fastautorec._checks import check_int
 from fastautorec._compute.addresses import threads_with_room
@@ -36,7 +35,6 @@ BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed
 
 GRAM_ROWS = 1024  # of one block of a cross product
 GRAM_BLOCKS, GRAM_BYTES = 16, 64 << 20  # so many at a time, if they are not larger
-INVERSE_LEAF = 256
 
 Result = TypeVar("Result")
 Floats = npt.NDArray[np.floating[Any]]
@@ -246,31 +244,3 @@ def cross_product(a: Floats, b: Floats, num_threads: int) -> npt.NDArray[np.floa
         for part in parts:
             total += part
     return total
-
-
-def spd_inverse(matrix: npt.NDArray[np.float64], num_threads: int) -> npt.NDArray[np.float64]:
-    """Return the inverse of a symmetric positive definite matrix, by halves and their Schur complement.
-
-    As many multiplications as LAPACK's, but nearly all of them in blocked products: they use every thread, keep their
-    bits whatever the number of threads, and let Ctrl-C through.
-    """
-    n = len(matrix)
-    if n <= INVERSE_LEAF:
-        with single_threaded_blas:
-            return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix), np.eye(n)))
-
-    def product(a: Floats, b: Floats) -> Floats:
-        return matmul(a, b, np.empty((len(a), b.shape[1])), num_threads)
-
-    half = n // 2
-    upper, lower, last = matrix[:half, :half], matrix[half:, :half], matrix[half:, half:]
-    first = spd_inverse(upper, num_threads)
-    ratio = product(lower, first)
-    schur = spd_inverse(last - product(ratio, lower.T), num_threads)
-    across = product(schur, ratio)
-    inverse = np.empty_like(matrix)
-    inverse[half:, half:] = schur
-    inverse[half:, :half] = -across
-    inverse[:half, half:] = -across.T
-    inverse[:half, :half] = first + product(ratio.T, across)
-    return inverse
