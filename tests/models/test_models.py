@@ -54,11 +54,12 @@ class TestEASE(ModelContract):
     def make(self, **params: Any) -> far.EASE:
         return far.EASE(**{"regularization": 20.0, **params})
 
-    @pytest.mark.parametrize("penalty", [1e-6, 20])  # the first one needs double precision
-    def test_equals_the_published_formula(self, train: sparse.csr_matrix, penalty: float) -> None:  # noqa: F811
-        dense = train.toarray().astype(np.float64)
+    @pytest.mark.parametrize("n", [60, 300])  # all in float64, or in float32 where the penalty is large
+    @pytest.mark.parametrize("penalty", [1e-6, 20])
+    def test_equals_the_published_formula(self, n: int, penalty: float) -> None:
+        dense = far.datasets.synthetic(400, n, 6000, random_state=1).toarray().astype(np.float64)
         dense[:, 7] = dense[:, 3]
-        inverse = np.linalg.inv(dense.T @ dense + penalty * np.eye(60))
+        inverse = np.linalg.inv(dense.T @ dense + penalty * np.eye(n))
         weights = inverse / -np.diag(inverse)
         np.fill_diagonal(weights, 0)
         model = self.make(regularization=penalty).fit(sparse.csr_matrix(dense, dtype=np.float32))

@@ -166,8 +166,9 @@ class RecommendationTable:
     def _head(self) -> list[list[str]]:
         """Return the heading and the first rows as texts."""
         some = np.flatnonzero(self._lengths)[:SHOWN]  # users without rows take no place
-        rows = [
-            [str(row.user), str(row.item), str(row.rank), f"{row.score:.4f}"] for row in islice(self._of(some), SHOWN)
+        rows = [  # 0.0 is added so that no score is shown as -0.0000
+            [str(row.user), str(row.item), str(row.rank), f"{round(row.score, 4) + 0.0:.4f}"]
+            for row in islice(self._of(some), SHOWN)
         ]
         return [list(self.columns), *rows]
 

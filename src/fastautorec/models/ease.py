@@ -21,6 +21,7 @@ from fastautorec.models._recommender import Recommender
 
 DOUBTFUL = 100.0  # (G + λI)_jj (G + λI)⁻¹_jj: below it float32 gave weights right to 3e-5, on three data sets
 EXACT_COUNTS = 1 << 24  # the integers that float32 holds
+SMALL = 256  # items, whose inverse takes no time in float64 either
 SCALED_ROWS = 128
 
 
@@ -106,7 +107,7 @@ class _Systems:
     def __init__(self, run: FitRun, *, keep: bool) -> None:
         self._matrix, self._threads = run.known.to_scipy(), run.backend.host.num_threads
         self._transposed = self._matrix.T.tocsr()
-        self._single = run.train.shape[0] <= EXACT_COUNTS
+        self._single = run.train.shape[0] <= EXACT_COUNTS and run.train.n_cols > SMALL
         run.step("item-item matrix")
         self._kept = self._counts(np.float32) if keep and self._single else None
 
