@@ -10,7 +10,7 @@ import fastautorec as far
 from fastautorec import ops
 from fastautorec._compute.cpu import CpuBackend
 from fastautorec._compute.host import matmul
-from fastautorec.models.ease import spd_inverse
+from fastautorec._compute.symmetric import invert_spd
 
 THREADS = (1, 2, 7)
 
@@ -109,8 +109,16 @@ def test_cross_product(dtype):
     np.testing.assert_allclose(CpuBackend(2).cross_product(a, a), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def test_spd_inverse():
-    a = dense(900, 701).astype(np.float64)
-    matrix = a.T @ a + np.eye(701)
-    assert_same_bits(lambda threads: spd_inverse(matrix, threads))
-    np.testing.assert_allclose(spd_inverse(matrix, 2) @ matrix, np.eye(701), rtol=0, atol=1e-8)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("n", [1, 255, 513, 701])
+def test_invert_spd(n, dtype, tolerance):
+    a = dense(900, n).astype(np.float64)
+    matrix = a.T @ a + 20 * np.eye(n)
+    lower = np.tril(matrix).astype(dtype)  # the rest does not count
+    assert_same_bits(lambda threads: invert_spd(lower.copy(), threads))
+    inverse = invert_spd(lower.copy(), 2)
+    np.testing.assert_allclose(inverse @ matrix, np.eye(n), rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(inverse, inverse.T)
+    lower[n // 2, n // 2] = -1
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        invert_spd(lower, 2)

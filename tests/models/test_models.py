@@ -49,22 +49,59 @@ class TestNCEPLRec(ModelContract):
 
 
 class TestEASE(ModelContract):
-    answers_strangers_by_popularity = True
+    answers_strangers_by_popularity = takes_penalties = True
 
     def make(self, **params: Any) -> far.EASE:
         return far.EASE(**{"regularization": 20.0, **params})
 
-    def test_equals_the_published_formula(self, train: sparse.csr_matrix) -> None:  # noqa: F811
-        dense = train.toarray().astype(np.float64)
-        inverse = np.linalg.inv(dense.T @ dense + 20 * np.eye(60))
+    @pytest.mark.parametrize("n", [60, 300])  # all in float64, or in float32 where the penalty is large
+    @pytest.mark.parametrize("penalty", [1e-6, 20])
+    def test_equals_the_published_formula(self, n: int, penalty: float) -> None:
+        dense = far.datasets.synthetic(400, n, 6000, random_state=1).toarray().astype(np.float64)
+        dense[:, 7] = dense[:, 3]
+        inverse = np.linalg.inv(dense.T @ dense + penalty * np.eye(n))
         weights = inverse / -np.diag(inverse)
         np.fill_diagonal(weights, 0)
-        np.testing.assert_allclose(self.make().fit(train).predict(train), dense @ weights, rtol=1e-4, atol=1e-5)
+        model = self.make(regularization=penalty).fit(sparse.csr_matrix(dense, dtype=np.float32))
+        np.testing.assert_allclose(model.item_weights_, weights, rtol=1e-4, atol=1e-5)
 
-    @pytest.mark.parametrize("value", [0, -1])
-    def test_needs_a_penalty(self, train: sparse.csr_matrix, value: float) -> None:  # noqa: F811
-        with pytest.raises(ValueError, match=f"`regularization` must be > 0, got {value}"):
+    def test_several_penalties_are_as_many_fits(self) -> None:
+        known, held_out = far.split(far.datasets.synthetic(400, 300, 9000, random_state=1), (0.8, 0.2), by="random")
+        penalties = [1e-5, 3.0, 100.0, 3.0, 3000.0]
+        model = self.make(regularization=penalties).fit(known, validation=held_out)
+        ones = [self.make(regularization=v).fit(known, validation=held_out) for v in (1e-5, 3.0, 100.0, 3000.0)]
+        records = [(record["regularization"], record["metric"]) for record in model.history_]
+        assert records == [(one.regularization_, one.history_[0]["metric"]) for one in ones]
+        best = max(ones, key=lambda one: one.history_[0]["metric"])
+        assert model.regularization_ == best.regularization_ not in (1e-5, 3000.0)
+        np.testing.assert_array_equal(model.item_weights_, best.item_weights_)
+
+    @pytest.mark.parametrize(
+        ("value", "error", "message"),
+        [
+            (0, ValueError, "must be > 0, got 0"),
+            (-1, ValueError, "must be > 0, got -1"),
+            ([1, 0], ValueError, "must be > 0, got 0"),
+            ([], ValueError, "must hold at least one value, got none"),
+            ([1, np.nan], ValueError, "must be finite, got nan"),
+            ([1, "2"], TypeError, "must be a number, got str"),
+            ("12", TypeError, "must be a number or a sequence of numbers, got str"),
+            ([1, 2], ValueError, "holds 2 values to choose from, which needs held-out interactions"),
+        ],
+    )
+    def test_needs_penalties(
+        self,
+        train: sparse.csr_matrix,  # noqa: F811
+        value: Any,
+        error: type[Exception],
+        message: str,
+    ) -> None:
+        with pytest.raises(error, match=f"`regularization` {message}"):
             self.make(regularization=value).fit(train)
+
+    def test_plan_of_several_penalties(self) -> None:
+        one, more = (self.make(regularization=value).plan((90, 1000, 500)).peak_bytes for value in (1.0, [1.0, 2.0]))
+        assert more - one == 8 * 1000**2
 
 
 def test_plan_of_training_counts_the_optimiser() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.threads import run_blocks
 from fastautorec._compute.top_lists import Lists, Scorer, copying_pays, top_lists
 
 BLOCK_USERS = 32  # share the candidates of all of them: with more, most scores would be of other users' candidates

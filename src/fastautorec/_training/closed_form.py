@@ -342,8 +342,11 @@ def accumulate_ridge(
     return RidgeHead(total, cross, noise, user_items.nnz / user_items.shape[0])
 
 
-def check_penalties(value: object, may_choose: bool = True) -> list[float]:
-    """Return ``regularization`` as a list of one or more numbers >= 0; more need something to choose by."""
+def check_penalties(value: object, may_choose: bool = True, above: bool = False) -> list[float]:
+    """Return ``regularization`` as a list of one or more numbers >= 0, each once; more need something to choose by.
+
+    ``above`` asks for numbers > 0.
+    """
     values = [value] if isinstance(value, Real) else value
     if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
         raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
@@ -354,7 +357,7 @@ def check_penalties(value: object, may_choose: bool = True) -> list[float]:
             f"`regularization` holds {len(values)} values to choose from, which needs held-out interactions; "
             "pass fit(user_items, validation=...) or a single value"
         )
-    return [check_real("regularization", v, 0) for v in values]
+    return list(dict.fromkeys(check_real("regularization", v, 0, above=above) for v in values))
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:

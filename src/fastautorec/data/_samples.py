@@ -11,8 +11,8 @@ import numpy.typing as npt
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_user_items
 from fastautorec.data import _identity as identity
-from fastautorec.data._api import split
 from fastautorec.data._naming import locked
+from fastautorec.data._splitting import split
 
 HIDDEN_HALF = (0.5, 0.5)  # of a history, the odd item to the half that is known
 

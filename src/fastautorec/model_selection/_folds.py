@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import check_int, check_metric, check_random_state, kind
-from fastautorec._training.validation import held_out_metric
+from fastautorec._training.run import held_out_metric
 from fastautorec.data._samples import Samples, known_and_hidden
 
 IntArray = npt.NDArray[np.int64]

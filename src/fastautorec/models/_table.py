@@ -216,4 +216,4 @@ def _shown(cell: Any) -> str:
     """Return a cell as it is printed."""
     if isinstance(cell, list):
         return ", ".join(map(str, cell))
-    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+    return f"{round(cell, 4) + 0.0:.4f}" if isinstance(cell, float) else str(cell)  # never -0.0000

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from fastautorec._checks import check_int, kind
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import FloatArray, IdArray
-from fastautorec._compute.threads import run_blocks
 
 Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.integer]
