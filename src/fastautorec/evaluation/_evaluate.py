@@ -12,7 +12,7 @@ from scipy import sparse
 from fastautorec._checks import MAX_ITEMS, Default, check_choice, check_cutoffs, fitting, metric_names
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, LazyRows, row_blocks
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
 from fastautorec.data import _identity as identity
@@ -41,8 +41,8 @@ class Model(Knowing, Protocol):
 
 def evaluate(
     model: Model,
-    train: Any,
-    test: Any,
+    train: UserItems,
+    test: UserItems,
     k: int | tuple[int, ...] = DEFAULT_K,
     definition: str = "standard",
 ) -> Report:
@@ -91,8 +91,8 @@ def evaluate(
 
 def evaluate_ranking(
     item_ids: npt.ArrayLike,
-    train: Any,
-    test: Any,
+    train: UserItems,
+    test: UserItems,
     k: int | tuple[int, ...] = DEFAULT_K,
     definition: str = "standard",
     *,

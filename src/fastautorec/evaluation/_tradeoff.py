@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 
 from fastautorec._checks import check_int, check_real, kind
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import IdArray
 from fastautorec.evaluation._evaluate import DEFAULT_K, Model, Task, overlap_notes, walk
 from fastautorec.evaluation._many_reports import RealArray, to_frame
@@ -137,7 +138,7 @@ class PopularityTradeoff:
 
 
 def popularity_tradeoff(
-    model: DialledModel, train: Any, validation: Any, discounts: Iterable[float], k: int = DEFAULT_K[-1]
+    model: DialledModel, train: UserItems, validation: UserItems, discounts: Iterable[float], k: int = DEFAULT_K[-1]
 ) -> PopularityTradeoff:
     """Evaluate a fitted model with other popularity discounts: what they cost in NDCG, and give in variety.
 
