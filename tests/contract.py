@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import json
-import pickle
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from contract_answers import AnswersContract
+from contract_state import StateContract
 from scipy import sparse
 
 import fastautorec as far
@@ -22,22 +21,6 @@ def train() -> sparse.csr_matrix:
     return far.datasets.synthetic(120, 60, 1500, random_state=1)
 
 
-def another(value: Any) -> Any:
-    """Return another value than that of a parameter, be it a good one or not."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, (int, float)):
-        return 2 * value + 1
-    return "another" if value is None or isinstance(value, str) else [7]
-
-
-def answers(model: Any, train: sparse.csr_matrix) -> list[bytes]:
-    """Return all that a fitted model says, to the bit."""
-    said = [*model.recommend(train, N=5), model.predict(train), *model.similar_items([3, 30], N=5)]
-    said += [model.embed(train)] if hasattr(model, "embed") else []
-    return [np.ascontiguousarray(array).tobytes() for array in said]
-
-
 def without_items(matrix: sparse.csr_matrix, items: list[int]) -> sparse.csr_matrix:
     """Return a matrix in which no user has these items."""
     dense = matrix.toarray()
@@ -45,7 +28,7 @@ def without_items(matrix: sparse.csr_matrix, items: list[int]) -> sparse.csr_mat
     return sparse.csr_matrix(dense)
 
 
-class ModelContract(AnswersContract):
+class ModelContract(AnswersContract, StateContract):
     """Subclass with `make`, which returns an unfitted model small enough for 120 users and 60 items."""
 
     def make(self, **params: Any) -> Any:
@@ -154,45 +137,6 @@ class ModelContract(AnswersContract):
         fast, slow = (self.make(device=d).fit(train).predict(train) for d in ("cpu", "reference"))
         np.testing.assert_allclose(fast, slow, rtol=2e-3, atol=2e-3 * np.abs(slow).max())
 
-    def test_save_and_load(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
-        model.save(tmp_path / "model.npz")
-        loaded = far.load(tmp_path / "model.npz")
-        assert type(loaded) is type(model)
-        assert loaded.get_params() == model.get_params()
-        assert vars(loaded).keys() == vars(model).keys()
-        assert loaded.history_ == model.history_
-        np.testing.assert_array_equal(loaded.predict(train), model.predict(train))
-
-    def test_save_as_a_folder_and_map_it(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
-        model.save(tmp_path / "model", format="folder")
-        for mmap in (False, True):
-            loaded = far.load(tmp_path / "model", mmap=mmap)
-            assert vars(loaded).keys() == vars(model).keys()
-            assert answers(loaded, train) == answers(model, train)
-
-    @pytest.mark.parametrize("device", ["cpu", "reference"])
-    def test_a_ranker_gives_the_lists_of_recommend(self, train: sparse.csr_matrix, device: str) -> None:
-        model = self.make_on(device).fit(train)
-        if not self.serves_strangers:
-            with pytest.raises(ValueError, match="has a vector for each user of fit and cannot answer by a history"):
-                model.ranker()
-            return
-        for options in (
-            {},
-            {"N": 60, "filter_already_liked_items": False},
-            {"items": [3, 8, 40], "N": 5},
-            {"items": list(range(50)), "filter_items": [2]},
-        ):
-            ranker = model.ranker(**options)
-            for row in (*train[:8], sparse.csr_matrix((1, 60))):
-                expected = model.recommend(row, **options)
-                for one, rows in zip(ranker.recommend(row.indices[::-1]), expected, strict=True):
-                    np.testing.assert_array_equal(one, rows[0])
-                    assert one.dtype == rows.dtype
-
-    def test_pickles_for_multiprocessing(self, model: Any, train: sparse.csr_matrix) -> None:
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(train), model.predict(train))
-
     def test_item_names_travel_with_the_model(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
         names = np.array([f"item {j}" for j in range(60)])
         model = self.make().fit(far.Interactions(train, item_ids=names))
@@ -207,73 +151,6 @@ class ModelContract(AnswersContract):
             model.recommend(swapped, N=3)
         mended = model.predict(swapped.with_items(model.item_ids_))
         np.testing.assert_array_equal(mended, model.predict(train[:, ::-1]))
-
-    # --- fitted state -------------------------------------------------------------------------------------------
-
-    def test_parameters_after_fit_count_for_the_next_one(
-        self, model: Any, train: sparse.csr_matrix, tmp_path: Any
-    ) -> None:
-        fitted, expected = model.get_params(), answers(model, train)
-        for name, value in fitted.items():
-            if name == "num_threads":
-                continue
-            setattr(model, name, another(value))
-            assert answers(model, train) == expected, name
-            model.save(tmp_path / "model.npz")
-            loaded = far.load(tmp_path / "model.npz")
-            assert answers(loaded, train) == expected, name
-            assert loaded.get_params() == fitted, name
-            assert model.get_params() == {**fitted, name: another(value)}
-            model.set_params(**{name: value})
-        model.set_params(num_threads=3)
-        assert answers(model, train) == expected
-
-    def test_parameters_are_kept_as_they_were(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
-        """A list among them may change, and so may the model while it is fitted."""
-        penalties = [self.make().get_params().get("regularization", 1.0)]
-        model = self.make(**({"regularization": penalties} if self.takes_penalties else {}))
-        wanted = answers(self.make().fit(train), train)
-        changed = {name: another(value) for name, value in model.get_params().items()}
-        model.fit(train, callbacks=[lambda record: model.set_params(**changed)])
-        model.set_params(num_threads=1)
-        penalties[:] = [1e9, 1e10]
-        assert answers(model, train) == wanted
-        model.save(tmp_path / "model.npz")
-        assert far.load(tmp_path / "model.npz").get_params().get("regularization") != penalties
-
-    takes_penalties = False  # whether `regularization` may be a list
-
-    def test_a_refused_fit_leaves_a_model_that_works(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
-        fitted, expected = model.get_params(), answers(model, train)
-        refused = 0
-        for name, value in fitted.items():
-            try:
-                model.set_params(**{name: object()}).fit(train)
-            except (TypeError, ValueError):
-                refused += 1
-            model.num_threads = 1
-            assert answers(model, train) == expected, name
-            model.save(tmp_path / "model.npz")
-            assert answers(far.load(tmp_path / "model.npz"), train) == expected, name
-            model.set_params(**{name: value})
-        assert refused == len(fitted)
-
-    def test_models_of_earlier_files(self, model: Any, train: sparse.csr_matrix, tmp_path: Any) -> None:
-        """They have neither item counts nor, for most models, a number of users."""
-        model.save(tmp_path / "model.npz")
-        with np.load(tmp_path / "model.npz") as archive:
-            arrays = dict(archive)
-        header = json.loads(arrays["header"].tobytes())
-        if "embedding_head_" not in header["arrays"]:
-            del header["arrays"]["item_counts_"], arrays["item_counts_"]
-            if not hasattr(model, "trained_on_"):
-                del header["fitted"]["n_users_"]
-        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        np.savez(tmp_path / "old.npz", **arrays)
-        old = far.load(tmp_path / "old.npz")
-        assert answers(old, train) == answers(model, train)
-        ids, _ = old.recommend(train[:1] * 0 if self.serves_strangers else train, N=3)
-        assert (ids >= 0).all()
 
     # --- ids and names ------------------------------------------------------------------------------------------
 
@@ -366,22 +243,6 @@ class ModelContract(AnswersContract):
     def make_on(self, device: str) -> Any:
         return self.make(device=device)
 
-    # --- arrays that may not be written to --------------------------------------------------------------------------
-
-    def test_read_only_arrays(self, train: sparse.csr_matrix, tmp_path: Any) -> None:
-        expected = answers(self.make().fit(train), train)
-        frozen = train.copy()
-        for array in (frozen.data, frozen.indices, frozen.indptr):
-            array.flags.writeable = False
-        assert answers(self.make().fit(frozen), frozen) == expected
-        joblib = pytest.importorskip("joblib")
-        joblib.dump(train, tmp_path / "train.joblib")
-        mapped = joblib.load(tmp_path / "train.joblib", mmap_mode="r")
-        assert answers(self.make().fit(mapped), mapped) == expected
-        far.Interactions(train).to_disk(tmp_path / "folder")
-        stored = far.Interactions.open(tmp_path / "folder")
-        assert answers(self.make().fit(stored), stored) == expected
-
     # --- scikit-learn ---------------------------------------------------------------------------------------------
 
     def test_scikit_learn(self, train: sparse.csr_matrix) -> None:
@@ -432,18 +293,6 @@ class ModelContract(AnswersContract):
         assert plan.peak_bytes == sum(plan.parts.values()) > 0
         assert self.make().plan((120, 60, train.nnz)) == plan
         assert "predicted peak" in str(plan)
-
-    def test_failed_fit_keeps_the_former_state(self, model: Any, train: sparse.csr_matrix) -> None:
-        before = model.predict(train)
-        with pytest.raises(ValueError, match="at least one interaction"):
-            model.fit(sparse.csr_matrix((120, 60)))
-
-        def stop(record: dict[str, Any]) -> None:
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(train[:60], callbacks=[stop])
-        np.testing.assert_array_equal(model.predict(train), before)
 
     def test_progress_bar(self, train: sparse.csr_matrix, capsys: pytest.CaptureFixture[str]) -> None:
         model = self.make()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from autoencoders import CASES, HELD_OUT, TRAIN, every_device, make, same_bits
-from contract import another, answers
+from contract_state import another, answers
 from devices import host
 from scipy import sparse
 from small_baselines import SMALL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,17 @@ from fastautorec._compute.refusals import (
     refuse_one_row,
     refuse_values_that_are_not_binary,
 )
+
+
+class HasUserItems(Protocol):
+    """Data with a matrix of users × items, such as `fastautorec.Interactions`."""
+
+    @property
+    def user_items(self) -> sparse.csr_matrix:
+        """The matrix (m, n)."""
+
+
+UserItems: TypeAlias = "HasUserItems | sparse.spmatrix | sparse.sparray"
 
 _PLAIN_FORMATS = ("coo", "csc", "csr")  # SciPy formats that keep their values in ``data[:nnz]``
 

@@ -11,6 +11,7 @@ import numpy as np
 from fastautorec._checks import check_int, check_real
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import matmul
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.closed_form import Encoder
@@ -132,7 +133,7 @@ class VAECF(FittedVAECF):
     dropout: float = 0.5
     weight_decay: float = 0.0
 
-    def embed(self, user_items: Any) -> FloatArray:
+    def embed(self, user_items: UserItems) -> FloatArray:
         """Return the means of f for histories.
 
         Parameters

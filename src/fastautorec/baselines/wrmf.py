@@ -13,6 +13,7 @@ from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._extras import require
@@ -109,7 +110,7 @@ class WRMF(ImplicitModel):
         self.device = device
         self.num_threads = num_threads
 
-    def embed(self, user_items: Any) -> FloatArray:
+    def embed(self, user_items: UserItems) -> FloatArray:
         """Return the vectors of histories.
 
         Parameters

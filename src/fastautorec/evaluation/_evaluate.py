@@ -13,7 +13,7 @@ from scipy import sparse
 from fastautorec._checks import MAX_ITEMS, Default, fitting, metric_names
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._compute.protocol import Backend, IdArray
 from fastautorec.data import _identity as identity
 from fastautorec.evaluation._ranks import RankRecorder, counted_places
@@ -34,8 +34,8 @@ def default_k(n_items: int) -> tuple[int, ...]:
 
 def evaluate(
     model: Model,
-    train: Any,
-    test: Any,
+    train: UserItems,
+    test: UserItems,
     k: int | tuple[int, ...] = DEFAULT_K,
     definition: str = "standard",
     popularity_discount: float | None = None,
@@ -102,8 +102,8 @@ def evaluate(
 
 def evaluate_ranking(
     item_ids: npt.ArrayLike,
-    train: Any,
-    test: Any,
+    train: UserItems,
+    test: UserItems,
     k: int | tuple[int, ...] = DEFAULT_K,
     definition: str = "standard",
     *,

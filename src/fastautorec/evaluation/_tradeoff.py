@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 
 from fastautorec._checks import check_int, check_real, kind
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import IdArray
 from fastautorec.evaluation._evaluate import DEFAULT_K, overlap_notes
 from fastautorec.evaluation._further import gini
@@ -139,7 +140,7 @@ class PopularityTradeoff:
 
 
 def popularity_tradeoff(
-    model: DialledModel, train: Any, validation: Any, discounts: Iterable[float], k: int = DEFAULT_K[-1]
+    model: DialledModel, train: UserItems, validation: UserItems, discounts: Iterable[float], k: int = DEFAULT_K[-1]
 ) -> PopularityTradeoff:
     """Evaluate a fitted model with other popularity discounts: what they cost in NDCG, and give in variety.
 

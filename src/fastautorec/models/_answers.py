@@ -13,6 +13,7 @@ from fastautorec._checks import Default, adapted, check_bool, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.own_candidates import own_lists
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.scaled import ScaledScorer
@@ -56,11 +57,11 @@ class Answering(ABC):
 
     def recommend(
         self,
-        user_items: Any,
+        user_items: UserItems,
         N: int = LIST_LENGTH,
         filter_already_liked_items: bool = True,
-        filter_items: Any = None,
-        items: Any = None,
+        filter_items: npt.ArrayLike | None = None,
+        items: npt.ArrayLike | None = None,
         popularity_discount: float | None = None,
         rerank: Reranker | Sequence[Reranker] | None = None,
         n_candidates: int | None = None,
@@ -162,7 +163,12 @@ class Answering(ABC):
                     ids, scores = backend.to_device(ids), backend.to_device(scores)
             return ids, scores
 
-    def predict(self, user_items: Any, items: Any = None, popularity_discount: float | None = None) -> FloatArray:
+    def predict(
+        self,
+        user_items: UserItems,
+        items: npt.ArrayLike | None = None,
+        popularity_discount: float | None = None,
+    ) -> FloatArray:
         """Return the scores of all items, or of ``items`` in the order given, for histories.
 
         The result has one column for each item: for many users prefer ``recommend``, which never holds all scores.
@@ -186,7 +192,7 @@ class Answering(ABC):
             scores = all_scores(model, backend, history, chosen, popularity_discount)
             return scores if backend.inputs.on_device(user_items) else backend.to_host(scores)
 
-    def similar_items(self, itemids: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
+    def similar_items(self, itemids: npt.ArrayLike, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
         """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
 
         An item whose vector is zero, such as one without users in ``fit``, is no neighbour
@@ -213,7 +219,7 @@ class Answering(ABC):
             ids, scores = alike(model, backend, queries, n_top)
         return (ids[0], scores[0]) if np.ndim(itemids) == 0 else (ids, scores)
 
-    def item_names(self, ids: Any) -> npt.NDArray[np.object_]:
+    def item_names(self, ids: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Return what items are called: their ids in the data of ``fit``, or their numbers if these had none.
 
         Parameters
@@ -245,7 +251,7 @@ class Answering(ABC):
         self._require_fitted()
         return names_of(self.item_ids_, self.n_items_, ids)
 
-    def score(self, user_items: Any, y: Any = None) -> float:
+    def score(self, user_items: UserItems, y: UserItems | None = None) -> float:
         """Return the NDCG of recommendations, for ``cross_val_score`` and searches of scikit-learn.
 
         scikit-learn holds out rows of users. A random half of each history (fixed, the smaller one) is hidden, and the

@@ -25,6 +25,7 @@ from fastautorec._checks import (
     check_rate,
     check_real,
 )
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import ACTIVATIONS, FloatArray
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training import checkpoint as _checkpoint
@@ -130,8 +131,8 @@ class Autoencoder(Recommender):
 
     def fit(
         self,
-        user_items: Any,
-        validation: Any = None,
+        user_items: UserItems,
+        validation: UserItems | None = None,
         callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
         show_progress: bool = False,
         *,
@@ -193,7 +194,7 @@ class Autoencoder(Recommender):
         metric = partial(validation_metric, self, run=run, metric=self.metric)
         return fit_autoencoder(run, self._objective(), self._options(), rng, metric)
 
-    def partial_fit(self, user_items: Any, epochs: int = 1, *, learning_rate: float | None = None) -> Self:
+    def partial_fit(self, user_items: UserItems, epochs: int = 1, *, learning_rate: float | None = None) -> Self:
         """Go on training on the rows of new users, with the last phase of the mode and nothing to stop early.
 
         It trains as the model was fitted: parameters that were set since count for the next ``fit``.
@@ -243,7 +244,7 @@ class Autoencoder(Recommender):
 
     # --- what a fitted model computes with ----------------------------------------------------------------------------
 
-    def embed(self, user_items: Any) -> FloatArray:
+    def embed(self, user_items: UserItems) -> FloatArray:
         """Return the hidden units of histories.
 
         Parameters

@@ -11,6 +11,7 @@ from fastautorec._checks import Default, adapted, check_int
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import Backend, IdArray
 from fastautorec._compute.top_lists import DotScorer, lists_of, strangers
 from fastautorec.models._answers import Answering
@@ -25,7 +26,7 @@ class Explaining(Answering):
 
     _unexplained: ClassVar[str] = ""
 
-    def explain(self, history: Any, items: Any, N: int = REASONS) -> Explanation:
+    def explain(self, history: UserItems, items: npt.ArrayLike, N: int = REASONS) -> Explanation:
         """Return which items of a history speak for ``items``, and how much each of them adds to the score.
 
         Where scores are linear in the history (identity activation, `EASE`, `PureSVD`, `NCEPLRec`), they are taken

@@ -13,7 +13,7 @@ import numpy as np
 from fastautorec._checks import check_bool, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr, singular_vectors
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
@@ -96,8 +96,8 @@ class Recommender(NamedAnswers, Stored):
 
     def fit(
         self,
-        user_items: Any,
-        validation: Any = None,
+        user_items: UserItems,
+        validation: UserItems | None = None,
         callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
         show_progress: bool = False,
     ) -> Self:
@@ -128,8 +128,8 @@ class Recommender(NamedAnswers, Stored):
 
     def _run_fit(
         self,
-        user_items: Any,
-        validation: Any,
+        user_items: UserItems,
+        validation: UserItems | None,
         callbacks: Sequence[Callable[[dict[str, Any]], Any]],
         show_progress: bool,
         **options: Any,
@@ -225,7 +225,7 @@ class Recommender(NamedAnswers, Stored):
 
     # --- planning ---------------------------------------------------------------------------------------------------
 
-    def plan(self, user_items: Any) -> Plan:
+    def plan(self, user_items: UserItems | tuple[int, int, int]) -> Plan:
         """Return the predicted peak memory and tile sizes of ``fit`` for a matrix, or for its (m, n, nnz).
 
         Parameters

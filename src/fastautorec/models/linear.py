@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastautorec._checks import Default, adapted, check_choice, check_int, check_random_state, check_real
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import NUMERATORS, FloatArray
 from fastautorec._compute.top_lists import DotScorer, constant_scorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
@@ -87,7 +88,7 @@ class LinearModel(Recommender):
     encoder_bias_: None
     decoder_: FloatArray
 
-    def embed(self, user_items: Any) -> FloatArray:
+    def embed(self, user_items: UserItems) -> FloatArray:
         """Return the hidden units of histories.
 
         Parameters

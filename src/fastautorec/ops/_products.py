@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec._checks import check_choice, check_real
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import ACTIVATIONS, NUMERATORS, Backend, FloatArray
 from fastautorec.ops._operation import operation, take
 
 
 @operation(arrays=1)
-def count_items(backend: Backend, user_items: Any, *, num_threads: int | None = None) -> npt.NDArray[np.int64]:
+def count_items(backend: Backend, user_items: UserItems, *, num_threads: int | None = None) -> npt.NDArray[np.int64]:
     """Return the popularity of each item, the number of users that have it.
 
     Parameters
@@ -47,7 +46,7 @@ def count_items(backend: Backend, user_items: Any, *, num_threads: int | None = 
 @operation(arrays=1)
 def nce_transform(
     backend: Backend,
-    user_items: Any,
+    user_items: UserItems,
     beta: float = 1.0,
     numerator: str = "interactions",
     *,
@@ -95,7 +94,7 @@ def nce_transform(
 @operation(arrays=3)
 def encode(
     backend: Backend,
-    user_items: Any,
+    user_items: UserItems,
     weight: npt.ArrayLike,
     bias: npt.ArrayLike | None = None,
     activation: str = "relu",
@@ -147,7 +146,7 @@ def encode(
 
 @operation(arrays=2)
 def encode_backward(
-    backend: Backend, user_items: Any, grad: npt.ArrayLike, *, num_threads: int | None = None
+    backend: Backend, user_items: UserItems, grad: npt.ArrayLike, *, num_threads: int | None = None
 ) -> FloatArray:
     """Return X^T grad: the gradient with respect to W of a loss with gradient ``grad`` with respect to X W + b.
 
@@ -187,7 +186,7 @@ def encode_backward(
 
 @operation(arrays=2)
 def gram_product(
-    backend: Backend, user_items: Any, block: npt.ArrayLike, *, num_threads: int | None = None
+    backend: Backend, user_items: UserItems, block: npt.ArrayLike, *, num_threads: int | None = None
 ) -> FloatArray:
     """Return X^T (X block), the product of a subspace iteration, without storing the (q, k) matrix X block.
 

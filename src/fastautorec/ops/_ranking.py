@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import MAX_ITEMS, check_choice, check_cutoffs, check_int, metric_names
-from fastautorec._compute.inputs import check_matching
+from fastautorec._compute.inputs import UserItems, check_matching
 from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
 from fastautorec.ops._operation import operation, take
 
@@ -17,7 +15,7 @@ CUTOFFS = (5, 10, 20, 50)
 
 @operation(arrays=3)
 def top_items(
-    backend: Backend, scores: npt.ArrayLike, N: int, exclude: Any = None, *, num_threads: int | None = None
+    backend: Backend, scores: npt.ArrayLike, N: int, exclude: UserItems | None = None, *, num_threads: int | None = None
 ) -> tuple[IdArray, FloatArray]:
     """Return the N items of highest score of each row, best first; equal scores rank by item id, ascending.
 
@@ -67,7 +65,7 @@ def top_items(
 def ranking_metrics(
     backend: Backend,
     item_ids: npt.ArrayLike,
-    test: Any,
+    test: UserItems,
     k: int | tuple[int, ...] = CUTOFFS,
     definition: str = "standard",
     *,

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from fastautorec._checks import check_bool, check_choice, check_int, check_rate, check_real
 from fastautorec._compute.arrays import check_rows, check_something_left, check_weights
-from fastautorec._compute.inputs import check_matching
+from fastautorec._compute.inputs import UserItems, check_matching
 from fastautorec._compute.parameter import RULES, Parameter
 from fastautorec._compute.protocol import OUTPUTS, Backend, FloatArray
 from fastautorec._compute.sampling import MAX_SAMPLES, make_sampler, popularity_weights
@@ -21,7 +21,13 @@ HeadGradients = tuple[float, FloatArray, FloatArray, FloatArray]  # loss; of hid
 
 @operation(arrays=1)
 def drop_entries(
-    backend: Backend, user_items: Any, rate: float, *, seed: int = 0, epoch: int = 0, num_threads: int | None = None
+    backend: Backend,
+    user_items: UserItems,
+    rate: float,
+    *,
+    seed: int = 0,
+    epoch: int = 0,
+    num_threads: int | None = None,
 ) -> sparse.csr_matrix:
     """Return X with entries set to 0 at random and the others divided by 1 - rate (dropout of the input).
 
@@ -67,7 +73,7 @@ def drop_entries(
 @operation(arrays=1)
 def sample_negatives(
     backend: Backend,
-    user_items: Any,
+    user_items: UserItems,
     n_samples: int,
     power: float = 1.0,
     exclude_positives: bool = False,
@@ -157,7 +163,7 @@ def mse_head(
     hidden: npt.ArrayLike,
     decoder: npt.ArrayLike,
     bias: npt.ArrayLike | None,
-    target: Any,
+    target: UserItems,
     *,
     num_threads: int | None = None,
 ) -> HeadGradients:
@@ -219,8 +225,8 @@ def ns_head(
     hidden: npt.ArrayLike,
     decoder: npt.ArrayLike,
     bias: npt.ArrayLike | None,
-    positives: Any,
-    negatives: Any,
+    positives: UserItems,
+    negatives: UserItems,
     out: str = "sigmoid",
     *,
     num_threads: int | None = None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
+from fastautorec._compute.inputs import UserItems
 from fastautorec._extras import require
 from fastautorec.evaluation._tables import table_lines
 from fastautorec.models import Recommender
@@ -44,7 +45,7 @@ class TuningResult:
         """Names of the parameters that were searched."""
         return list(dict.fromkeys(name for row in self.trials for name in row if name not in FIGURES))
 
-    def refit(self, user_items: Any, show_progress: bool = False) -> Recommender:
+    def refit(self, user_items: UserItems, show_progress: bool = False) -> Recommender:
         """Return a new model with the best parameters, fitted on other data as long as the best model was.
 
         Parameters

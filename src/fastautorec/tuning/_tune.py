@@ -14,7 +14,7 @@ import numpy as np
 
 from fastautorec._checks import check_bool, check_int, check_metric, check_random_state, check_real
 from fastautorec._compute.csr import singular_vectors
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._extras import require
 from fastautorec._training import checkpoint as _checkpoint
 from fastautorec._training.closed_form import check_penalties
@@ -44,8 +44,8 @@ MAX_LISTED = 100_000  # points of a space of which those that are left are liste
 
 def tune(
     model: type[Recommender] | Recommender,
-    train: Any,
-    validation: Any,
+    train: UserItems,
+    validation: UserItems,
     space: Space | None = None,
     n_trials: int = 30,
     timeout: float | None = None,
