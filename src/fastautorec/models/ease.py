@@ -91,6 +91,10 @@ class EASE(Recommender):
     def _item_vectors(self) -> FloatArray:
         return self.item_weights_
 
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        """Return the scores: there are no hidden units."""
+        return backend.encode(history, self.item_weights_)
+
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         parts = {"row pointers": 8 * (m + 1), "item-item matrices": 36 * n * n}
         device = device_parts(m, n, nnz) | {"item-item matrix": 4 * n * n}
