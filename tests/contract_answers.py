@@ -33,6 +33,17 @@ class AnswersContract:
             whole = model.explain(train, ids, N=60)
             np.testing.assert_allclose(np.nansum(whole.contributions, axis=2) + whole.base, scores, **tolerance)
 
+    def test_knows_similar_users_or_says_why_not(self, model: Any, train: sparse.csr_matrix) -> None:
+        if model._users_alike:
+            with pytest.raises(ValueError, match=f"{type(model).__name__} knows no similar users: "):
+                model.similar_users(train, train)
+            return
+        rows, scores = model.similar_users(train, train, N=3)
+        known = rows[:, 0] >= 0  # units of relu may all be 0
+        assert known.sum() > 100
+        np.testing.assert_allclose(scores[known, 0], 1, atol=1e-5)
+        assert (np.diff(scores[known], axis=1) <= 0).all()
+
     def test_has_another_discount_or_says_why_not(self, model: Any, train: sparse.csr_matrix) -> None:
         if "popularity_discount" not in model.get_params():
             with pytest.raises(ValueError, match=f"must be left out for {type(model).__name__}"):

@@ -21,7 +21,7 @@ from fastautorec.exceptions import (
 from fastautorec.io import load
 from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
 from fastautorec.models._ranker import Ranker
-from fastautorec.models._table import RecommendationTable
+from fastautorec.models._table import RecommendationTable, SimilarityTable
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
 
@@ -43,6 +43,7 @@ __all__ = [
     "Ranker",
     "RatingsFileError",
     "RecommendationTable",
+    "SimilarityTable",
     "TuningResult",
     "__version__",
     "align",

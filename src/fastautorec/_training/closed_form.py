@@ -199,6 +199,10 @@ class Encoder:
             inputs.length_powers(0.5 if self.intercept == "history" else 0, out[:, k])
         return out
 
+    def units(self, backend: Backend, history: Csr) -> FloatArray:
+        """Return hidden units of binary histories without the column of an intercept, (q, k)."""
+        return contiguous(self.hidden(backend, self.inputs(history))[:, : self.weight.shape[1]])
+
     def scorer(self, decoder: FloatArray) -> DotScorer:
         """Return the scorer H₁ D₁ᵀ of histories."""
         return DotScorer(lambda backend, history: self.hidden(backend, self.inputs(history)), decoder)

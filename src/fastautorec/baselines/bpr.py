@@ -162,9 +162,9 @@ class BPR(ImplicitModel):
     )
 
     def _scorer(self) -> DotScorer:
-        return DotScorer(self._user_vectors, self.item_factors_)
+        return DotScorer(self._hidden, self.item_factors_)
 
-    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+    def _hidden(self, backend: Backend, history: Csr) -> FloatArray:
         """Return the vectors of histories with a last column of ones for the biases, float32 (q, factors + 1)."""
         vectors = np.ones((history.shape[0], self.item_factors_.shape[1]), np.float32)
         keys = history_keys(history)
@@ -176,6 +176,9 @@ class BPR(ImplicitModel):
             means = _mean_vectors(backend, history.take_rows(others), self.item_factors_)
             vectors[others, :-1] = matmul(means, self.fold_in_, np.empty_like(means), backend.num_threads)
         return vectors
+
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        return self._hidden(backend, history)[:, :-1]
 
     def _item_vectors(self) -> FloatArray:
         return np.ascontiguousarray(self.item_factors_[:, :-1])

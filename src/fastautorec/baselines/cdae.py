@@ -193,6 +193,9 @@ class CDAE(FittedCDAE):
         hidden[:, :-1] = activate(linear, self.activation)
         return hidden
 
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        return self._hidden(backend, history)[:, :-1]
+
     def _item_vectors(self) -> FloatArray:
         return self.encoder_
 

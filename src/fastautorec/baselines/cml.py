@@ -192,6 +192,10 @@ class CML(FittedCML):
         ones = np.ones((len(users), 1), np.float32)
         return np.hstack([users, ones, -np.einsum("ij,ij->i", users, users)[:, None]])
 
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        vectors: FloatArray = self.user_factors_[history.user_numbers()]
+        return vectors
+
     def _item_vectors(self) -> FloatArray:
         return self.item_factors_
 

@@ -231,5 +231,8 @@ class VAECF(FittedVAECF):
     def _scorer(self) -> DotScorer:
         return DotScorer(self._hidden, self.decoder_)
 
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        return self._mean(backend, history)
+
     def _item_vectors(self) -> FloatArray:
         return self.encoder_

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,14 @@ from fastautorec._compute.own_candidates import own_lists
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.scaled import ScaledScorer
 from fastautorec._compute.top_lists import Lists, Scorer, lists_of, popularity_scorer, strangers
-from fastautorec._training.closed_form import Encoder, contiguous
+from fastautorec._training.closed_form import Encoder
 from fastautorec.data import _identity as identity
 from fastautorec.data._naming import names_of
 from fastautorec.data._samples import known_and_hidden
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
 from fastautorec.models._alike import alike
+from fastautorec.models._candidates import allowed_items, own_candidates
 from fastautorec.models._dial import factors, fitted_discount
 from fastautorec.rerank import Reranker
 from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers
@@ -43,6 +44,8 @@ class Answering(ABC):
     answer is given by `_as_fitted`, so no parameter can be forgotten, and one request sees one fit even where another
     thread fits the model anew.
     """
+
+    _users_alike: ClassVar[str] = ""  # why a model cannot tell which users are alike
 
     fitted_params_: dict[str, Any]
 
@@ -133,8 +136,8 @@ class Answering(ABC):
         model = self._as_fitted()
         history = model._check_history(user_items)
         n_top = check_int("N", adapted(N, history.n_cols), 1, history.n_cols)
-        own = model._own_candidates(items, filter_items, history.shape[0]) if hasattr(items, "nnz") else None
-        allowed = model._allowed(items, filter_items) if own is None else None
+        own = model._own_candidates(items, filter_items, history.shape[0])
+        allowed = allowed_items(items, filter_items, model.n_items_) if own is None else None
         known = not check_bool("filter_already_liked_items", filter_already_liked_items)
         backend, rerankers = model._backend(), check_rerankers(rerank)
         length = candidates_of(n_candidates, n_top, history.n_cols, bool(rerankers))
@@ -192,17 +195,28 @@ class Answering(ABC):
             scores = all_scores(model, backend, history, chosen, popularity_discount)
             return scores if backend.inputs.on_device(user_items) else backend.to_host(scores)
 
-    def similar_items(self, itemids: npt.ArrayLike, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
+    def similar_items(
+        self,
+        itemids: npt.ArrayLike,
+        N: int = LIST_LENGTH,
+        filter_items: npt.ArrayLike | None = None,
+        items: npt.ArrayLike | None = None,
+    ) -> tuple[IdArray, FloatArray]:
         """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
 
-        An item whose vector is zero, such as one without users in ``fit``, is no neighbour
-        of other items and has no neighbours.
+        An item whose vector is zero, such as one without users in ``fit``, is no neighbour of others and has no
+        neighbours. There is no popularity discount: it multiplies the scores of an item, and a cosine does not depend
+        on the length of a vector. `similar_table` takes and gives names.
 
         Parameters
         ----------
         itemids : int or int array (q,)
         N : int
             Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
+        filter_items : int array, optional
+            Items that must not be listed, not even first in the list of their own.
+        items : int array, optional
+            Choose among these items only.
 
         Returns
         -------
@@ -214,9 +228,9 @@ class Answering(ABC):
         model = self._as_fitted()
         queries = check_ids("itemids", itemids, model.n_items_)
         n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
-        backend = model._backend()
+        allowed, backend = allowed_items(items, filter_items, model.n_items_), model._backend()
         with backend.active():
-            ids, scores = alike(model, backend, queries, n_top)
+            ids, scores = alike(model, backend, queries, n_top, allowed)
         return (ids[0], scores[0]) if np.ndim(itemids) == 0 else (ids, scores)
 
     def item_names(self, ids: npt.ArrayLike) -> npt.NDArray[np.object_]:
@@ -307,6 +321,11 @@ class Answering(ABC):
     def _item_vectors(self) -> FloatArray:
         """Return one vector for each item, float32 (n, d), for similarities."""
 
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        """Return one vector for each history, float32 (q, d), for similarities; by default what scores are made of."""
+        vectors: FloatArray = self._scorer().prepare(backend, history)
+        return vectors
+
     # --- what was fitted ----------------------------------------------------------------------------------------------
 
     def _require_histories(self) -> None:
@@ -343,54 +362,22 @@ class Answering(ABC):
         with backend.active():
             return backend.inputs.user_items(name, user_items, self.n_items_)
 
+    def _own_candidates(self, items: Any, filter_items: Any, n_rows: int) -> Csr | None:
+        """Return what each of so many histories may get, on the host, or None where it is the same for all."""
+        if not hasattr(items, "nnz"):
+            return None
+        return own_candidates(self._check_history(items, "items").to_host(), filter_items, n_rows)
+
     def _units(self, encoder: Encoder, user_items: Any) -> FloatArray:
         """Return the hidden units of histories, without the column of an intercept."""
         history, backend = self._check_history(self._in_order(user_items)), self._backend()
         with backend.active():
-            hidden = encoder.hidden(backend, encoder.inputs(backend.put(history).rows(0, history.shape[0])))
-            units = contiguous(hidden[:, : encoder.weight.shape[1]])
+            units = encoder.units(backend, backend.put(history).rows(0, history.shape[0]))
             return units if backend.inputs.on_device(user_items) else backend.to_host(units)
 
     def _in_order(self, user_items: Any) -> Any:
         """Return histories with the columns of the model, for results that count no columns."""
         return identity.in_order_of(user_items, self.item_ids_)
-
-    def _allowed(self, items: Any, filter_items: Any) -> npt.NDArray[np.bool_] | None:
-        """Return for each item whether it may be listed, or None where all may."""
-        if items is None and filter_items is None:
-            return None
-        n = self.n_items_
-        allowed = np.full(n, items is None)
-        if items is not None:
-            allowed[check_ids("items", items, n)] = True
-        if filter_items is not None:
-            allowed[check_ids("filter_items", filter_items, n)] = False
-        if not allowed.any():
-            refuse_no_candidates()
-        return allowed
-
-    def _own_candidates(self, items: Any, filter_items: Any, n_rows: int) -> Csr:
-        """Return the items that may be listed for each of so many histories, on the host."""
-        own = self._check_history(items, "items").to_host()
-        if own.shape[0] != n_rows:
-            raise ValueError(
-                f"`items` must have the candidates of each of the {n_rows:,} histories in a row of its own, got "
-                f"{own.shape[0]:,} rows; for the same candidates for all pass a list of items"
-            )
-        if filter_items is not None:
-            unwanted = np.zeros(self.n_items_, bool)
-            unwanted[check_ids("filter_items", filter_items, self.n_items_)] = True
-            own = own.rebased()
-            kept = ~unwanted[own.indices]
-            own = Csr(np.concatenate(([0], np.cumsum(kept)))[own.indptr], own.indices[kept], None, own.n_cols)
-        if n_rows and not own.nnz:
-            refuse_no_candidates()
-        return own
-
-
-def refuse_no_candidates() -> NoReturn:
-    """Raise where nothing may be listed."""
-    raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
 
 
 def all_scores(

@@ -25,8 +25,9 @@ from fastautorec._checks import (
     check_rate,
     check_real,
 )
+from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
-from fastautorec._compute.protocol import ACTIVATIONS, FloatArray
+from fastautorec._compute.protocol import ACTIVATIONS, Backend, FloatArray
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training import checkpoint as _checkpoint
 from fastautorec._training.closed_form import Encoder, check_penalties
@@ -270,6 +271,9 @@ class Autoencoder(Recommender):
 
     def _item_vectors(self) -> FloatArray:
         return self.encoder_
+
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        return self._encoder().units(backend, history)
 
     # --- checks and plans ---------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ Array = npt.NDArray[Any]
 Numbers = npt.NDArray[np.int64]
 Labels = Sequence[Any]  # Python integers, or texts
 
+FEW = 3  # examples in a message
 MANY = 1 << 12  # from so many integers on, arrays are faster than a dict
 
 _PLAIN: tuple[set[type], ...] = ({int}, {str}, set())  # kinds of labels that need no second check
@@ -158,11 +159,11 @@ def selected(name: str, given: Any, items: Items) -> tuple[npt.NDArray[np.int32]
     return numbers[known].astype(np.int32), [label for label, there in zip(labels, known, strict=True) if not there]
 
 
-def check_distinct(labels: Labels) -> None:
-    """Raise if `users` names one twice."""
+def check_distinct(labels: Labels, name: str = "users") -> None:
+    """Raise if an argument names one twice."""
     if len(set(labels)) < len(labels):
         twice = next(label for label, count in Counter(labels).items() if count > 1)
-        raise ValueError(f"`users` must be distinct, got {twice!r} more than once; drop the repeats")
+        raise ValueError(f"`{name}` must be distinct, got {twice!r} more than once; drop the repeats")
 
 
 def label_array(labels: Labels) -> Array:
@@ -175,3 +176,15 @@ def label_array(labels: Labels) -> Array:
     except OverflowError:
         ids, codes = coded("user", labels)  # says which one
         return ids[codes]
+
+
+def few(labels: Labels) -> str:
+    """Return some labels for a message."""
+    return ", ".join([*map(repr, labels[:FEW]), *(["..."] if len(labels) > FEW else [])])
+
+
+def some(named: Items) -> Labels:
+    """Return the first items of a model for a message."""
+    ids = np.arange(min(named.n, FEW)) if named.ids is None else named.ids[:FEW]
+    some: list[Any] = ids.tolist()
+    return some

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,18 @@ import numpy.typing as npt
 
 from fastautorec._checks import adapted, check_choice, check_int
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
-from fastautorec._compute.protocol import IdArray
+from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec._compute.top_lists import strangers
-from fastautorec.data import _identity as identity
-from fastautorec.data._rearranging import rearranged
-from fastautorec.data._texts import is_text
+from fastautorec.models._alike import alike_users
 from fastautorec.models._answers import LIST_LENGTH
+from fastautorec.models._candidates import candidates, selection
 from fastautorec.models._explain import Explaining
-from fastautorec.models._histories import Histories, histories_of, is_frame
-from fastautorec.models._labels import Items, LabelIndex, Labels, check_kind, selected
-from fastautorec.models._table import RecommendationTable
+from fastautorec.models._histories import Histories, histories_of
+from fastautorec.models._labels import Items, LabelIndex, check_distinct, few, label_array, plain_labels, some
+from fastautorec.models._table import RecommendationTable, SimilarityTable
 from fastautorec.rerank import Reranker
 
 COLD = ("popular", "drop", "raise")
-FEW = 3  # examples in a message
 REASON_BYTES = 16 << 20  # of explanations at a time
 
 
@@ -136,14 +134,14 @@ class NamedAnswers(Explaining):
         model = self._as_fitted()
         check_choice("cold_users", cold_users, COLD)
         n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
-        named = Items(model.n_items_, model.item_ids_, lambda: self._numbers_of(model.item_ids_))
+        named = self._items_of(model)
         n_named = check_int("because", because, 0, model.n_items_)
         if n_named:
             model._require_explained()
         told: list[str] = []
-        unwanted = _selection("filter_items", filter_items, named, told)
+        unwanted = selection("filter_items", filter_items, named, told)
         histories = histories_of(data, users, named)
-        chosen = _candidates(items, histories, named, told)
+        chosen = candidates(items, histories, named, told)
         matrix, cold = histories.matrix, _cold(model, histories.matrix)
         if cold_users == "raise" and cold.any():
             raise ValueError(_cold_text(histories, cold, named))
@@ -174,47 +172,133 @@ class NamedAnswers(Explaining):
             reasons[some] = np.where(explained.contributions > 0, explained.because, -1)
         return reasons
 
+    def similar_table(
+        self, itemids: Any, N: int = LIST_LENGTH, filter_items: Any = None, items: Any = None
+    ) -> SimilarityTable:
+        """Return the items that are like others by name, as a table (item, similar, rank, score).
+
+        It is `similar_items` for people, as `recommend_table` is `recommend`: the lists are the same, the item itself
+        first.
+
+        Parameters
+        ----------
+        itemids : id, list, set or column of ids
+            Items of the model, or their numbers where it was fitted without ids.
+        N : int
+            Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
+        filter_items : list, set or column of items, or mask (n,), optional
+            Items that must not be listed, not even first in the list of their own.
+        items : list, set or column of items, or mask (n,), optional
+            Choose among these items only.
+
+        Returns
+        -------
+        SimilarityTable
+            With ``to_pandas``, ``to_polars``, ``to_arrow`` and ``to_dict``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError
+            For ids of another type than those of the model, and for ids where there are none.
+        ValueError
+            For items in ``itemids`` that the model does not know or that are named twice, a mask of another length, and
+            candidates that leave nothing.
+
+        Warns
+        -----
+        UserWarning
+            For ids in ``items`` and ``filter_items`` that the model does not know. They are left out.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> model = far.NCEAutoRec(factors=64).fit(far.datasets.load_example())
+        >>> print(model.similar_table("git", N=3))
+        item       similar  rank   score
+        git            git     1  1.0000
+        git          quilt     2  0.9015
+        git   pristine-tar     3  0.8997
+        """
+        model = self._as_fitted()
+        named = self._items_of(model)
+        labels = plain_labels("itemids", itemids)
+        check_distinct(labels, "itemids")
+        numbers = named.numbers("itemids", labels)
+        if (numbers < 0).any():
+            raise ValueError(
+                f"`itemids` must be items of the model, but it does not know {int((numbers < 0).sum()):,} of the "
+                f"{len(labels):,}, such as {labels[int(np.argmax(numbers < 0))]!r}; its own are such as "
+                f"{few(some(named))}"
+            )
+        told: list[str] = []
+        chosen, unwanted = (
+            selection(*given, named, told) for given in (("items", items), ("filter_items", filter_items))
+        )
+        if told:
+            _warn(told)
+        ids, scores = model.similar_items(numbers, N, unwanted, chosen)
+        return SimilarityTable(label_array(labels), ids, scores, named.ids)
+
+    def similar_users(self, history: Any, data: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
+        """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
+
+        A user's vector are the hidden units, those of ``embed``: what the model keeps of a history, without what is due
+        to an item, its popularity say, for this would make all users alike. `EASE` has none, and takes the scores of
+        all items. A user without items, or with a vector of zeros, is no neighbour of any and has none.
+
+        Parameters
+        ----------
+        history : Interactions or scipy sparse (q, n)
+            Histories of the users whose neighbours are wanted, as in ``recommend``.
+        data : Interactions or scipy sparse (m, n)
+            Histories of those who may be named. They are taken in blocks; no array of users × users exists.
+        N : int
+            Length of the lists, at most m; by default 10, or all users where there are fewer.
+
+        Returns
+        -------
+        rows : int32 (q, N)
+            Rows of ``data``, the largest cosine first, equal ones by ascending row; -1 where there are fewer. Someone
+            whose history is in ``data`` is found there. ``data.user_ids[rows]`` are the names.
+        scores : float32 (q, N)
+            Cosines; NaN where the row is -1.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If an argument is not usable, or all users are the same to the model, as to `Popularity`.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> model = far.NCEAutoRec(factors=64).fit(packages)
+        >>> rows, scores = model.similar_users(packages.user_items[:2], packages, N=3)
+        >>> rows[:, 0].tolist(), packages.user_ids[rows].shape
+        ([0, 1], (2, 3))
+        """
+        model = self._as_fitted()
+        if model._users_alike:
+            raise ValueError(f"{type(model).__name__} knows no similar users: {model._users_alike}")
+        asked, among = model._check_history(history, "history"), model._check_history(data, "data").to_host()
+        n_top = check_int("N", adapted(N, max(among.shape[0], 1)), 1, max(among.shape[0], 1))
+        backend = model._backend()
+        with backend.active():
+            return alike_users(model, backend, asked, among, n_top)
+
+    def _items_of(self, model: NamedAnswers) -> Items:
+        return Items(model.n_items_, model.item_ids_, lambda: self._numbers_of(model.item_ids_))
+
     def _numbers_of(self, item_ids: npt.NDArray[Any] | None) -> dict[Any, int]:
         """Return the number of each item id of a fit; the table is kept for the next request."""
         index: LabelIndex | None = vars(self).get("_item_index")
         if index is None or index.labels is not item_ids:
             self._item_index = index = LabelIndex(item_ids)
         return index.numbers
-
-
-def _selection(name: str, given: Any, named: Items, told: list[str]) -> npt.NDArray[np.int32] | None:
-    """Return the numbers of the items of an argument; what it names that is unknown is told."""
-    if given is None:
-        return None
-    numbers, unknown = selected(name, given, named)
-    if unknown and not len(numbers) and name == "items":
-        raise ValueError(
-            f"`items` names no item that the model knows, got {_few(unknown)}; its items are such as "
-            f"{_few(_some(named))}"
-        )
-    if unknown:
-        told.append(f"{len(unknown):,} of the {len(unknown) + len(numbers):,} ids in `{name}`, such as {_few(unknown)}")
-    return numbers
-
-
-def _candidates(given: Any, histories: Histories, named: Items, told: list[str]) -> Any:
-    """Return the numbers of the items that all may get, or a SciPy matrix of those that each user may get."""
-    if not (hasattr(given, "nnz") or isinstance(given, Mapping) or is_frame(given)):
-        return _selection("items", given, named, told)
-    theirs = histories_of(given, None, named, "items")
-    if theirs.unknown:
-        told.append(f"{len(theirs.unknown):,} items in `items`, such as {_few(theirs.unknown)}")
-    if hasattr(given, "nnz") and identity.own_ids(given, identity.USERS) is None:
-        return theirs.matrix.to_scipy()
-    check_kind("items", is_text(theirs.users), theirs.users, "`data`", histories.users)
-    rows = identity.places(histories.users, theirs.users)
-    if len(rows) and rows.max() < 0:
-        raise ValueError(
-            f"`items` has candidates for none of the {len(rows):,} users of `data`, such as "
-            f"{identity.first_id(histories.users)}; it has {len(theirs.users):,} users, such as "
-            f"{identity.first_id(theirs.users)}"
-        )
-    return rearranged(theirs.matrix, None, rows, None, named.n)[0].to_scipy()
 
 
 def _rows_of(chosen: Any, rows: npt.NDArray[np.int64]) -> Any:
@@ -244,7 +328,7 @@ def _cold(model: NamedAnswers, matrix: Csr) -> npt.NDArray[np.bool_]:
 def _tell(histories: Histories, named: Items, told: list[str], cold_users: str) -> None:
     """Warn of items that the model does not know."""
     if histories.unknown:
-        told.insert(0, f"{len(histories.unknown):,} items in `data`, such as {_few(histories.unknown)}")
+        told.insert(0, f"{len(histories.unknown):,} items in `data`, such as {few(histories.unknown)}")
     if not told:
         return
     text = f"the model does not know {', and '.join(told)}, and leaves them out"
@@ -255,27 +339,21 @@ def _tell(histories: Histories, named: Items, told: list[str], cold_users: str) 
             f"{answer} (`cold_users`)"
         )
     if not histories.matrix.nnz and histories.unknown:
-        text += f"; its own items are such as {_few(_some(named))}: was it fitted on other data?"
+        text += f"; its own items are such as {few(some(named))}: was it fitted on other data?"
     warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def _warn(told: list[str]) -> None:
+    warnings.warn(f"the model does not know {', and '.join(told)}, and leaves them out", UserWarning, stacklevel=3)
 
 
 def _cold_text(histories: Histories, cold: npt.NDArray[np.bool_], named: Items) -> str:
     first = int(np.argmax(cold))
     user = histories.users[first : first + 1].tolist()[0]
-    unknown = f"; unknown items are such as {_few(histories.unknown)}, its own such as {_few(_some(named))}"
+    unknown = f"; unknown items are such as {few(histories.unknown)}, its own such as {few(some(named))}"
     return (
         f"nothing is known of {int(cold.sum()):,} of {len(cold):,} users, such as "
         f"{user!r}: their histories are empty or hold items that the "
         f"model does not know{unknown if histories.unknown else ''}; give each an item that it knows, or take "
         "cold_users='popular' or 'drop'"
     )
-
-
-def _some(named: Items) -> Labels:
-    ids = np.arange(min(named.n, FEW)) if named.ids is None else named.ids[:FEW]
-    some: list[Any] = ids.tolist()
-    return some
-
-
-def _few(labels: Labels) -> str:
-    return ", ".join([*map(repr, labels[:FEW]), *(["..."] if len(labels) > FEW else [])])

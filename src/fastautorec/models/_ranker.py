@@ -13,8 +13,8 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.scaled import ScaledScorer
 from fastautorec._compute.top_lists import Lists, Scorer, Selector, popularity_scorer, restricted, strangers, tile_shape
+from fastautorec.models._candidates import allowed_items
 from fastautorec.models._labels import Items
 
 if TYPE_CHECKING:
@@ -78,14 +78,12 @@ class Ranker:
         model._require_histories()
         n = model.n_items_
         n_top = check_int("N", adapted(N, n), 1, n)
-        allowed = model._allowed(items, filter_items)
+        allowed = allowed_items(items, filter_items, n)
         known = check_bool("filter_already_liked_items", filter_already_liked_items)
         self._backend = backend = get_backend(model.device_, check_int("num_threads", num_threads, 1))
         self._named = Items(n, model.item_ids_, lambda: model._numbers_of(model.item_ids_))
         with backend.active():
-            scorer = model._scorer()
-            if popularity_discount is not None:
-                scorer = ScaledScorer(scorer, model._factors(backend, [popularity_discount])[0])
+            scorer = model._dialled(backend, popularity_discount)
             self._own = _ListMaker(backend, scorer, n, n_top, known, allowed)
             self._popular = None
             if model.item_counts_ is not None:  # they are not in the files of earlier versions

@@ -1,12 +1,13 @@
-"""The lists of users as a table with names: a row for each recommendation."""
+"""Lists of items as a table with names: a row for each recommendation, or for each item that is alike."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from copy import copy
 from functools import cached_property
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,80 +18,29 @@ from fastautorec.data._texts import is_text
 from fastautorec.evaluation._tables import table_lines
 from fastautorec.models._labels import Array, Labels
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 SHOWN = 10  # rows that a table prints
 BLOCK = 1 << 14  # users whose rows are Python objects at the same time
 
 
-class Recommendation(NamedTuple):
-    """A row of a `RecommendationTable`."""
-
-    user: Any
-    item: Any
-    rank: int
-    score: float
-
-
-class ExplainedRecommendation(NamedTuple):
-    """A row of a `RecommendationTable` with reasons."""
-
-    user: Any
-    item: Any
-    rank: int
-    score: float
-    because: list[Any]
-
-
-class RecommendationTable:
-    """Recommended items with names, a row for each: what `recommend_table` returns.
-
-    Rows are in the order of the users that were asked for, and of the ranks of each. A list that has fewer items than
-    were asked for has fewer rows; a user for whom no item is left has none. ``len``, iteration (named tuples of
-    Python's own values) and ``table["item"]`` work on rows.
-
-    It is a table and no array, as names have no number for "none", and of no one data frame library, as none is needed
-    by this one: columns are NumPy arrays, and ``to_pandas``, ``to_polars`` and ``to_arrow`` hand them on.
+class NamedLists:
+    """Lists of items with names, a row for each item: what the tables of this library have in common.
 
     Attributes
     ----------
     columns : tuple of str
-        ``("user", "item", "rank", "score")``: ids, or numbers where there are no ids; ranks from 1 on, int32; float32.
-        With reasons also ``"because"``, a list of ids in each row.
-    users : array (q,)
-        The users who were asked for, also those who have no row.
-    cold_users : array
-        Those of whose history nothing is known. What they got, unless they were dropped, are the most popular items, or
-        what a model with biases tells everybody.
-    unknown_items : list
-        Distinct ids in the histories that the model does not know.
-
-    Examples
-    --------
-    >>> import fastautorec as far
-    >>> model = far.EASE().fit(far.datasets.load_example())
-    >>> table = model.recommend_table({"ann": ["python3", "git"], "bob": ["vim"]}, N=2)
-    >>> table["user"].tolist(), table["rank"].tolist()
-    (['ann', 'ann', 'bob', 'bob'], [1, 2, 1, 2])
-    >>> len(table), len(table.cold_users), table.unknown_items
-    (4, 0, [])
-    >>> [row.item for row in table if row.user == "ann"] == table.to_dict()["ann"]
-    True
+        Who or what a list is of, the items in it, their ranks from 1 on, and their scores.
     """
 
-    columns: tuple[str, ...] = ("user", "item", "rank", "score")
+    columns: tuple[str, ...]
+    _row: type[tuple[Any, ...]]
 
     def __init__(
-        self, users: Array, ids: IdArray, scores: FloatArray, item_ids: Array | None,
-        cold: npt.NDArray[np.bool_], unknown_items: Labels, reasons: IdArray | None = None,
-    ) -> None:  # fmt: skip
-        self.users, self._ids, self._scores, self._item_ids, self._cold = users, ids, scores, item_ids, cold
-        self.unknown_items, self._reasons = list(unknown_items), reasons
-        if reasons is not None:
-            self.columns = (*self.columns, "because")
-
-    @property
-    def cold_users(self) -> Array:
-        """The users of whose history nothing is known."""
-        return self.users[self._cold]
+        self, asked: Array, ids: IdArray, scores: FloatArray, item_ids: Array | None, reasons: IdArray | None = None
+    ) -> None:
+        self._asked, self._ids, self._scores, self._item_ids, self._reasons = asked, ids, scores, item_ids, reasons
 
     @cached_property
     def _lengths(self) -> npt.NDArray[np.int64]:
@@ -109,9 +59,9 @@ class RecommendationTable:
     def __getitem__(self, column: str) -> Array:
         """Return a column as an array."""
         if column not in self.columns:
-            raise KeyError(f"no column {column!r}; a table of recommendations has {', '.join(self.columns)}")
-        if column == "user":
-            return np.repeat(self.users, self._lengths)
+            raise KeyError(f"no column {column!r}; the table has {', '.join(self.columns)}")
+        if column == self.columns[0]:
+            return np.repeat(self._asked, self._lengths)
         if column == "rank":
             return self._filled(np.broadcast_to(np.arange(1, self._ids.shape[1] + 1, dtype=np.int32), self._ids.shape))
         if column == "score":
@@ -135,22 +85,23 @@ class RecommendationTable:
     def __iter__(self) -> Iterator[Recommendation]:
         for start in range(0, len(self._ids), BLOCK):
             part = self._of(slice(start, start + BLOCK))
-            rows = Recommendation if self._reasons is None else ExplainedRecommendation
-            yield from map(rows, *(part[name].tolist() for name in self.columns))
+            yield from map(self._row, *(part[name].tolist() for name in self.columns))
 
-    def _of(self, some: slice | npt.NDArray[np.int64]) -> RecommendationTable:
-        """Return the table of some of the users."""
-        ids, scores, cold = self._ids[some], self._scores[some], self._cold[some]
-        reasons = None if self._reasons is None else self._reasons[some]
-        return RecommendationTable(self.users[some], ids, scores, self._item_ids, cold, [], reasons)
+    def _of(self, some: slice | npt.NDArray[np.int64]) -> Self:
+        """Return the table of some of the lists."""
+        part = copy(self)
+        vars(part).pop("_lengths", None)
+        part._asked, part._ids, part._scores = self._asked[some], self._ids[some], self._scores[some]
+        part._reasons = None if self._reasons is None else self._reasons[some]
+        return part
 
     def to_dict(self) -> dict[Any, list[Any]]:
-        """Return the items of each user, best first: the form of histories that `recommend_table` takes.
+        """Return each list, best first: the form of histories that `recommend_table` takes.
 
-        A user for whom no item is left has an empty list.
+        Where no item is left the list is empty.
         """
-        items, lengths = iter(self["item"].tolist()), self._lengths.tolist()
-        return {user: list(islice(items, length)) for user, length in zip(self.users.tolist(), lengths, strict=True)}
+        items, lengths = iter(self[self.columns[1]].tolist()), self._lengths.tolist()
+        return {asked: list(islice(items, length)) for asked, length in zip(self._asked.tolist(), lengths, strict=True)}
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; needs pandas.
@@ -209,7 +160,128 @@ class RecommendationTable:
         cells = ["".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
                  for tag, row in (("th", head), *(("td", row) for row in rows))]  # fmt: skip
         lines = "".join(f"<tr>{row}</tr>" for row in cells)
-        return f"<table>{lines}</table><p>{len(self):,} recommendations for {len(self.users):,} users</p>"
+        return f"<table>{lines}</table><p>{self._counted()}</p>"
+
+    def _counted(self) -> str:
+        """Return what is in the table in words."""
+        raise NotImplementedError
+
+
+class Recommendation(NamedTuple):
+    """A row of a `RecommendationTable`."""
+
+    user: Any
+    item: Any
+    rank: int
+    score: float
+
+
+class ExplainedRecommendation(NamedTuple):
+    """A row of a `RecommendationTable` with reasons."""
+
+    user: Any
+    item: Any
+    rank: int
+    score: float
+    because: list[Any]
+
+
+class RecommendationTable(NamedLists):
+    """Recommended items with names, a row for each: what `recommend_table` returns.
+
+    Rows are in the order of the users that were asked for, and of the ranks of each. A list that has fewer items than
+    were asked for has fewer rows; a user for whom no item is left has none. ``len``, iteration (named tuples of
+    Python's own values) and ``table["item"]`` work on rows.
+
+    It is a table and no array, as names have no number for "none", and of no one data frame library, as none is needed
+    by this one: columns are NumPy arrays, and ``to_pandas``, ``to_polars`` and ``to_arrow`` hand them on.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        ``("user", "item", "rank", "score")``: ids, or numbers where there are no ids; ranks from 1 on, int32; float32.
+        With reasons also ``"because"``, a list of ids in each row.
+    users : array (q,)
+        The users who were asked for, also those who have no row.
+    cold_users : array
+        Those of whose history nothing is known. What they got, unless they were dropped, are the most popular items, or
+        what a model with biases tells everybody.
+    unknown_items : list
+        Distinct ids in the histories that the model does not know.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> model = far.EASE().fit(far.datasets.load_example())
+    >>> table = model.recommend_table({"ann": ["python3", "git"], "bob": ["vim"]}, N=2)
+    >>> table["user"].tolist(), table["rank"].tolist()
+    (['ann', 'ann', 'bob', 'bob'], [1, 2, 1, 2])
+    >>> len(table), len(table.cold_users), table.unknown_items
+    (4, 0, [])
+    >>> [row.item for row in table if row.user == "ann"] == table.to_dict()["ann"]
+    True
+    """
+
+    columns: tuple[str, ...] = ("user", "item", "rank", "score")
+    _row: type[tuple[Any, ...]] = Recommendation
+
+    def __init__(
+        self, users: Array, ids: IdArray, scores: FloatArray, item_ids: Array | None,
+        cold: npt.NDArray[np.bool_], unknown_items: Labels, reasons: IdArray | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(users, ids, scores, item_ids, reasons)
+        self._cold, self.unknown_items = cold, list(unknown_items)
+        if reasons is not None:
+            self.columns, self._row = (*self.columns, "because"), ExplainedRecommendation
+
+    @property
+    def users(self) -> Array:
+        """The users who were asked for."""
+        return self._asked
+
+    @property
+    def cold_users(self) -> Array:
+        """The users of whose history nothing is known."""
+        return self.users[self._cold]
+
+    def _counted(self) -> str:
+        return f"{len(self):,} recommendations for {len(self.users):,} users"
+
+
+class SimilarItem(NamedTuple):
+    """A row of a `SimilarityTable`."""
+
+    item: Any
+    similar: Any
+    rank: int
+    score: float
+
+
+class SimilarityTable(NamedLists):
+    """Items that are alike, with names, a row for each: what `similar_table` returns.
+
+    It is a `RecommendationTable` in all but the columns: lists are of items.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        ``("item", "similar", "rank", "score")``: ids, or numbers where there are no ids; ranks from 1 on, int32; the
+        cosine, float32.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> model = far.NCEAutoRec(factors=64).fit(far.datasets.load_example())
+    >>> table = model.similar_table(["git", "vim"], N=3)
+    >>> table["item"].tolist(), table["rank"].tolist()
+    (['git', 'git', 'git', 'vim', 'vim', 'vim'], [1, 2, 3, 1, 2, 3])
+    """
+
+    columns = ("item", "similar", "rank", "score")
+    _row = SimilarItem
+
+    def _counted(self) -> str:
+        return f"{len(self):,} items that are like {len(self._asked):,}"
 
 
 def _shown(cell: Any) -> str:

@@ -93,6 +93,10 @@ class EASE(Recommender):
     def _item_vectors(self) -> FloatArray:
         return self.item_weights_
 
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        """Return the scores: there are no hidden units."""
+        return backend.encode(history, self.item_weights_)
+
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         several = len(check_penalties(self.regularization, above=True)) > 1
         parts = {"row pointers": 8 * (m + 1), "item-item matrices": (20 if several else 12) * n * n}

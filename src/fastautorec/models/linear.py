@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastautorec._checks import Default, adapted, check_choice, check_int, check_random_state, check_real
+from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
-from fastautorec._compute.protocol import NUMERATORS, FloatArray
+from fastautorec._compute.protocol import NUMERATORS, Backend, FloatArray
 from fastautorec._compute.top_lists import DotScorer, constant_scorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
@@ -41,6 +42,7 @@ class Popularity(Recommender):
 
     _arrays: ClassVar[dict[str, str]] = {"popularity_": "float32 n 1"}
     _unexplained: ClassVar[str] = "everybody gets the same scores, whatever the history"
+    _users_alike: ClassVar[str] = "to it all users are the same"
 
     popularity_: FloatArray
 
@@ -113,6 +115,9 @@ class LinearModel(Recommender):
 
     def _item_vectors(self) -> FloatArray:
         return self.encoder_
+
+    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
+        return linear_encoder(self.encoder_).units(backend, history)
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         return plan_of_exact(type(self).__name__, self.factors, self.num_threads, m, n, nnz)

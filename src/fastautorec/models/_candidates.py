@@ -1,0 +1,90 @@
+"""Which items may be listed: by number or by name, for all users or for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._compute.arrays import check_ids
+from fastautorec._compute.csr import Csr
+from fastautorec.data import _identity as identity
+from fastautorec.data._rearranging import rearranged
+from fastautorec.data._texts import is_text
+from fastautorec.models._histories import Histories, histories_of, is_frame
+from fastautorec.models._labels import Items, check_kind, few, selected, some
+
+
+def allowed_items(items: Any, filter_items: Any, n: int) -> npt.NDArray[np.bool_] | None:
+    """Return for each of n items whether it may be listed, or None where all may."""
+    if items is None and filter_items is None:
+        return None
+    allowed = np.full(n, items is None)
+    if items is not None:
+        allowed[check_ids("items", items, n)] = True
+    if filter_items is not None:
+        allowed[check_ids("filter_items", filter_items, n)] = False
+    if not allowed.any():
+        _refuse_nothing()
+    return allowed
+
+
+def own_candidates(own: Csr, filter_items: Any, n_rows: int) -> Csr:
+    """Return the items that may be listed for each of so many histories, without those that nobody may get."""
+    if own.shape[0] != n_rows:
+        raise ValueError(
+            f"`items` must have the candidates of each of the {n_rows:,} histories in a row of its own, got "
+            f"{own.shape[0]:,} rows; for the same candidates for all pass a list of items"
+        )
+    if filter_items is not None:
+        unwanted = np.zeros(own.n_cols, bool)
+        unwanted[check_ids("filter_items", filter_items, own.n_cols)] = True
+        own = own.rebased()
+        kept = ~unwanted[own.indices]
+        own = Csr(np.concatenate(([0], np.cumsum(kept)))[own.indptr], own.indices[kept], None, own.n_cols)
+    if n_rows and not own.nnz:
+        _refuse_nothing()
+    return own
+
+
+def _refuse_nothing() -> NoReturn:
+    raise ValueError("`items` and `filter_items` leave no item to recommend; allow at least one")
+
+
+# --- by name ----------------------------------------------------------------------------------------------------------
+
+
+def selection(name: str, given: Any, named: Items, told: list[str]) -> npt.NDArray[np.int32] | None:
+    """Return the numbers of the items of an argument; what it names that is unknown is told."""
+    if given is None:
+        return None
+    numbers, unknown = selected(name, given, named)
+    if unknown and not len(numbers) and name == "items":
+        raise ValueError(
+            f"`items` names no item that the model knows, got {few(unknown)}; its items are such as {few(some(named))}"
+        )
+    if unknown:
+        told.append(f"{len(unknown):,} of the {len(unknown) + len(numbers):,} ids in `{name}`, such as {few(unknown)}")
+    return numbers
+
+
+def candidates(given: Any, histories: Histories, named: Items, told: list[str]) -> Any:
+    """Return the numbers of the items that all may get, or a SciPy matrix of those that each user may get."""
+    if not (hasattr(given, "nnz") or isinstance(given, Mapping) or is_frame(given)):
+        return selection("items", given, named, told)
+    theirs = histories_of(given, None, named, "items")
+    if theirs.unknown:
+        told.append(f"{len(theirs.unknown):,} items in `items`, such as {few(theirs.unknown)}")
+    if hasattr(given, "nnz") and identity.own_ids(given, identity.USERS) is None:
+        return theirs.matrix.to_scipy()
+    check_kind("items", is_text(theirs.users), theirs.users, "`data`", histories.users)
+    rows = identity.places(histories.users, theirs.users)
+    if len(rows) and rows.max() < 0:
+        raise ValueError(
+            f"`items` has candidates for none of the {len(rows):,} users of `data`, such as "
+            f"{identity.first_id(histories.users)}; it has {len(theirs.users):,} users, such as "
+            f"{identity.first_id(theirs.users)}"
+        )
+    return rearranged(theirs.matrix, None, rows, None, named.n)[0].to_scipy()

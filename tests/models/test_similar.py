@@ -1,0 +1,212 @@
+"""Items and users that are alike, by number and by name, against cosines in plain NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda_emulation import EmulatedCsr, EmulatedDevice
+from devices import host
+from lanes import marked
+from named_data import ITEMS, MATRIX, USERS, named
+from scipy import sparse
+
+import fastautorec as far
+from fastautorec.models import _alike
+
+MODELS: dict[str, Any] = {
+    "EASE": far.EASE,
+    "PureSVD": lambda **p: far.PureSVD(factors=6, **p),
+    "NCEPLRec": lambda **p: far.NCEPLRec(factors=6, **p),
+    "NCEAutoRec": lambda **p: far.NCEAutoRec(factors=6, **p),
+    "relu": lambda **p: far.AutoRec(factors=6, epochs=2, **p),
+}
+devices = pytest.mark.parametrize("device", ["cpu", "reference", marked("cuda-emulated")], indirect=True)
+
+
+def cosines(these: np.ndarray, those: np.ndarray) -> np.ndarray:
+    """Return cosines, minus infinity where a vector of ``those`` has no direction."""
+    these, those = (x.astype(np.float64) for x in (these, those))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit, among = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (these, those))
+    return np.where(np.isnan(unit @ among.T), -np.inf, unit @ among.T)
+
+
+def check_best(rows: np.ndarray, scores: np.ndarray, expected: np.ndarray) -> None:
+    """Check lists against all values: each the largest that is left, with its value, and none twice."""
+    for got, values, own in zip(rows, scores, expected, strict=True):
+        there = got[got >= 0]
+        assert len(set(there)) == len(there) == min(len(got), np.isfinite(own).sum())
+        np.testing.assert_allclose(values[: len(there)], own[there], atol=1e-5)
+        np.testing.assert_allclose(values[: len(there)], np.sort(own)[::-1][: len(there)], atol=1e-5)
+        assert np.isnan(values[len(there) :]).all()
+
+
+# --- items ------------------------------------------------------------------------------------------------------------
+
+
+@devices
+@pytest.mark.parametrize("name", ["EASE", "NCEAutoRec"])
+def test_similar_items_among_some(name: str, device: str) -> None:
+    model = MODELS[name](device=device).fit(MATRIX)
+    vectors = host(model._item_vectors())
+    expected = cosines(vectors, vectors)
+    queries = np.arange(ITEMS)
+    for options, allowed in (
+        ({"items": [3, 8, 9, 20]}, np.isin(queries, [3, 8, 9, 20])),
+        ({"filter_items": [3, 8]}, ~np.isin(queries, [3, 8])),
+        ({"items": [3, 8, 9], "filter_items": [8]}, np.isin(queries, [3, 9])),
+    ):
+        ids, scores = model.similar_items(queries, N=5, **options)
+        check_best(ids, scores, np.where(allowed, expected, -np.inf))
+        np.testing.assert_array_equal(ids[allowed, 0], queries[allowed])
+        assert not np.isin(ids[ids >= 0], queries[~allowed]).any()
+    ids, _ = model.similar_items(4, N=3, filter_items=[4])
+    np.testing.assert_array_equal(ids, model.similar_items(4, N=4)[0][1:])
+    for wrong in ({"filter_items": queries}, {"items": []}, {"items": [3], "filter_items": [3]}):
+        with pytest.raises(ValueError, match="`items` and `filter_items` leave no item to recommend"):
+            model.similar_items(4, N=3, **wrong)
+    with pytest.raises(ValueError, match=r"`items` must hold item ids in \[0, 30\), got 30"):
+        model.similar_items(4, items=[30])
+
+
+@pytest.fixture(params=[True, False], ids=["texts", "integers"])
+def data(request: pytest.FixtureRequest) -> far.Interactions:
+    return named(request.param)
+
+
+def test_similar_table_has_the_lists_of_similar_items(data: far.Interactions) -> None:
+    model = far.PureSVD(factors=6).fit(data)
+    ids, scores = model.similar_items([4, 2], N=3)
+    asked = data.item_ids[[4, 2]]
+    for given in (asked, asked.tolist(), tuple(asked.tolist())):
+        table = model.similar_table(given, N=3)
+        assert isinstance(table, far.SimilarityTable)
+        assert table.columns == ("item", "similar", "rank", "score")
+        assert table["item"].tolist() == np.repeat(asked, 3).tolist()
+        assert table["similar"].tolist() == data.item_ids[ids.ravel()].tolist()
+        assert table["rank"].tolist() == [1, 2, 3, 1, 2, 3]
+        assert table["score"].tolist() == scores.ravel().tolist()
+    assert table.to_dict() == {item: data.item_ids[own].tolist() for item, own in zip(asked.tolist(), ids, strict=True)}
+    row = next(iter(table))
+    assert (row.item, row.similar, row.rank) == (*asked[:1].tolist(), *asked[:1].tolist(), 1)
+    assert list(table.to_pandas()) == list(table.to_polars().columns) == table.to_arrow().column_names
+    assert len(model.similar_table(asked[:1].tolist()[0], N=3)) == 3
+    assert len(model.similar_table([])) == 0
+    assert repr(table).splitlines()[0].split() == ["item", "similar", "rank", "score"]
+    assert "6 items that are like 2" in table._repr_html_()
+
+
+def test_similar_table_among_some(data: far.Interactions) -> None:
+    model = far.PureSVD(factors=6).fit(data)
+    item, some = data.item_ids.tolist()[4], data.item_ids[[3, 9, 20]].tolist()
+    mask = np.isin(np.arange(ITEMS), [3, 9, 20])
+    ids, _ = model.similar_items(4, N=5, items=[3, 9, 20])
+    for given in (some, set(some), mask, mask.tolist()):
+        table = model.similar_table(item, N=5, items=given)
+        assert table["similar"].tolist() == data.item_ids[ids[ids >= 0]].tolist()
+    assert set(model.similar_table(item, N=ITEMS, filter_items=some)["similar"].tolist()).isdisjoint(some)
+    new = "SKU-x" if data.item_ids.dtype.kind != "i" else 10_000
+    with pytest.warns(UserWarning, match=f"does not know 1 of the 2 ids in `filter_items`, such as .*{new}.*leaves"):
+        model.similar_table(item, N=2, filter_items=[some[0], new])
+
+
+def test_unusable_items(data: far.Interactions) -> None:
+    model = far.PureSVD(factors=6).fit(data)
+    text = data.item_ids.dtype.kind != "i"
+    item = data.item_ids.tolist()[0]
+    new, other = ("SKU-x", 7) if text else (10_000, "7")
+    with pytest.raises(ValueError, match=f"`itemids` must be items of the model, but it does not know 1 of .*{new}"):
+        model.similar_table([item, new])
+    with pytest.raises(ValueError, match=r"`itemids` must be distinct, got .* more than once"):
+        model.similar_table([item, item])
+    with pytest.raises(TypeError, match=r"the ids in `itemids` are .* such as '?7'?, those of the model"):
+        model.similar_table([other])
+    with pytest.raises(ValueError, match="`items` is a mask of length 3, but the model has 30 items"):
+        model.similar_table(item, items=[True, False, True])
+    with pytest.raises(ValueError, match="`items` names no item that the model knows"):
+        model.similar_table(item, items=[new])
+    with pytest.raises(ValueError, match="leave no item to recommend"):
+        model.similar_table(item, filter_items=np.ones(ITEMS, bool))
+    bare = far.PureSVD(factors=6).fit(MATRIX)
+    assert bare.similar_table([4], N=3)["similar"].tolist() == bare.similar_items(4, N=3)[0].tolist()
+    with pytest.raises(TypeError, match=r"fitted on a matrix without item ids .* 'SKU-1' in `itemids`"):
+        bare.similar_table(["SKU-1"])
+    with pytest.raises(ValueError, match=r"`itemids` must hold item numbers in \[0, 30\), got 30"):
+        bare.similar_table([30])
+    with pytest.raises(far.NotFittedError):
+        far.PureSVD().similar_table([4])
+
+
+# --- users ------------------------------------------------------------------------------------------------------------
+
+
+@devices
+@pytest.mark.parametrize("name", MODELS)
+def test_similar_users_by_the_cosine_of_their_hidden_units(
+    name: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MODELS[name](device=device).fit(MATRIX)
+    vectors = model.predict(MATRIX) if name == "EASE" else model.embed(MATRIX)
+    rows, scores = model.similar_users(MATRIX[:7], MATRIX, N=6)
+    assert rows.shape == scores.shape == (7, 6)
+    check_best(rows, scores, cosines(vectors[:7], vectors))
+    monkeypatch.setattr(_alike, "BLOCK_BYTES", 4 * 6 * 9)  # nine users at a time
+    again, values = model.similar_users(MATRIX[:7], MATRIX, N=6)
+    np.testing.assert_allclose(values, scores, atol=1e-6)
+    check_best(again, values, cosines(vectors[:7], vectors))
+    all_rows, all_scores = model.similar_users(MATRIX[:2], MATRIX, N=USERS)
+    check_best(all_rows, all_scores, cosines(vectors[:2], vectors))
+
+
+def test_threads_change_no_neighbour() -> None:
+    data = far.datasets.synthetic(700, 200, 6000, random_state=1)
+    runs = [far.NCEAutoRec(factors=8, num_threads=t).fit(data).similar_users(data, data, N=5) for t in (1, 3)]
+    np.testing.assert_array_equal(runs[0][0], runs[1][0])
+    np.testing.assert_array_equal(runs[0][1], runs[1][1])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_users_without_items_are_nobodys_neighbours(name: str) -> None:
+    some = MATRIX.tolil()
+    some[[3, 8]] = 0
+    some = sparse.csr_matrix(some)
+    model = MODELS[name]().fit(MATRIX)
+    rows, scores = model.similar_users(some, some, N=USERS)
+    assert not np.isin(rows, [3, 8]).any()
+    assert (rows[[3, 8]] == -1).all()
+    assert np.isnan(scores[[3, 8]]).all()
+    vectors = model.predict(some) if name == "EASE" else model.embed(some)
+    known = (vectors != 0).any(axis=1) & (some.getnnz(axis=1) > 0)
+    np.testing.assert_array_equal((rows >= 0).sum(axis=1), np.where(known, known.sum(), 0))
+
+
+def test_histories_of_a_device(emulation: EmulatedDevice) -> None:
+    model = far.PureSVD(factors=6, device="cuda").fit(MATRIX)
+    there = EmulatedCsr.of(emulation, MATRIX)
+    np.testing.assert_array_equal(
+        model.similar_users(there, there, N=4)[0], model.similar_users(MATRIX, MATRIX, N=4)[0]
+    )
+
+
+def test_items_are_compared_by_id_and_bad_input_is_refused(data: far.Interactions) -> None:
+    model = far.PureSVD(factors=6).fit(data)
+    rows, _ = model.similar_users(data, data, N=2)
+    assert data.user_ids[rows].shape == (USERS, 2)
+    other = data.with_items(data.item_ids[::-1])
+    for history, among, name in ((other, data, "history"), (data, other, "data")):
+        with pytest.raises(ValueError, match=f"`{name}`"):
+            model.similar_users(history, among)
+    for wrong, error in ((0, ValueError), (USERS + 1, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match="`N` must be"):
+            model.similar_users(data, data, N=wrong)
+    assert model.similar_users(data, data.user_items[:4])[0].shape == (USERS, 4)
+    with pytest.raises(TypeError, match="`history` must be"):
+        model.similar_users([1, 2], data)
+    with pytest.raises(ValueError, match="`data` has 5 columns"):
+        model.similar_users(MATRIX, MATRIX[:, :5])
+    with pytest.raises(ValueError, match="Popularity knows no similar users: to it all users are the same"):
+        far.Popularity().fit(data).similar_users(data, data)
+    with pytest.raises(far.NotFittedError):
+        far.PureSVD().similar_users(MATRIX, MATRIX)
