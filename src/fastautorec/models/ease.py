@@ -5,17 +5,24 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
+from scipy import linalg
 
-from fastautorec._checks import check_real
+from fastautorec._checks import check_bool, check_real
+from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.threads import run_blocks, spd_inverse
 from fastautorec._training.run import FitRun
+from fastautorec._training.updates import SLACK, not_learned
 from fastautorec.models._contributions import ItemItemParts
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
 
 COUNT_ROWS = 128  # of the item-item matrix in one piece of work
+UPDATE_ROWS = 256  # users that are taken into its inverse at a time
+
+Float64Array = npt.NDArray[np.float64]
 
 
 class EASE(Recommender):
@@ -29,6 +36,9 @@ class EASE(Recommender):
         λ > 0, in units of interactions.
     device, num_threads
         As in `NCEAutoRec`.
+    updatable : bool
+        Keep the inverse of the item-item matrix, 8 n² bytes in the model and its file, so that `partial_fit` and
+        `forget` take users in and out exactly.
 
     Attributes
     ----------
@@ -47,16 +57,25 @@ class EASE(Recommender):
     """
 
     _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
+    _sums: ClassVar[dict[str, str]] = {"inverse": "float64 n n"}
 
     item_weights_: FloatArray
 
-    def __init__(self, regularization: float = 500.0, device: str = "auto", num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        regularization: float = 500.0,
+        device: str = "auto",
+        num_threads: int | None = None,
+        updatable: bool = False,
+    ) -> None:
         self.regularization = regularization
         self.device = device
         self.num_threads = num_threads
+        self.updatable = updatable
 
     def _check_params(self) -> None:
         check_real("regularization", self.regularization, 0, above=True)
+        check_bool("updatable", self.updatable)
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         matrix, threads = run.known.to_scipy(), run.backend.host.num_threads
@@ -77,10 +96,29 @@ class EASE(Recommender):
                 f"`regularization` is too small for these data, {self.regularization:g}: the item-item matrix cannot "
                 "be inverted in double precision; take a larger one, for example 1"
             ) from None
+        fitted = self._solution(run.backend, inverse)
+        run.record("prediction")
+        return fitted
+
+    def _solution(self, backend: Backend, inverse: Float64Array) -> dict[str, Any]:
+        """Return the fitted attributes of the inverse of the item-item matrix."""
         weights = np.ascontiguousarray(inverse / -np.diag(inverse), np.float32)
         np.fill_diagonal(weights, 0)
-        run.record("prediction")
-        return {"item_weights_": run.backend.to_device(weights)}
+        sums = {"inverse": inverse} if self.updatable else None
+        return {"item_weights_": backend.to_device(weights), "sums_": sums}
+
+    def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
+        assert self.sums_ is not None
+        assert self.item_counts_ is not None
+        counts = self.item_counts_ + sign * run.item_counts
+        inverse, threads = self.sums_["inverse"].copy(), run.backend.host.num_threads
+        matrix = run.known.to_host().to_scipy().astype(np.float64)
+        for start in range(0, matrix.shape[0], UPDATE_ROWS):
+            update_inverse(inverse, matrix[start : start + UPDATE_ROWS], sign, self.regularization, threads)
+        nobody = counts == 0  # where there is nothing, no rounding may stay
+        inverse[nobody] = inverse[:, nobody] = 0
+        inverse[nobody, nobody] = 1 / self.regularization
+        return self._solution(run.backend, inverse)
 
     def _scorer(self) -> _ItemItemScorer:
         return _ItemItemScorer(self.item_weights_)
@@ -93,8 +131,40 @@ class EASE(Recommender):
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         parts = {"row pointers": 8 * (m + 1), "item-item matrices": 36 * n * n}
+        if self.updatable:
+            parts["inverse for exact updates"] = 8 * n * n
         device = device_parts(m, n, nnz) | {"item-item matrix": 4 * n * n}
         return Plan("EASE", (m, n), nnz, parts, device_parts=device)
+
+
+def update_inverse(inverse: Float64Array, rows: Any, sign: int, penalty: float, num_threads: int) -> None:
+    """Turn P = A⁻¹ into (A ± XᵀX)⁻¹ in place for a few rows X, by the formula of Woodbury; A − λI has no negative side.
+
+    If X is among the rows of A − λI, then I − X P Xᵀ has no eigenvalue below λ / (λ + tr XXᵀ), and no square of a pivot
+    of its Cholesky factor is smaller than that.
+
+    Raises
+    ------
+    ValueError
+        If rows are taken away that are not in A.
+    """
+    product = np.asarray(rows @ inverse)  # X P
+    inner = np.asarray(rows @ product.T)
+    inner = np.eye(len(inner)) + sign * (inner + inner.T) / 2
+    with single_threaded_blas:
+        try:
+            factor = linalg.cholesky(inner, lower=True)
+            within = sign > 0 or np.diag(factor).min() ** 2 > (1 - SLACK) * penalty / (penalty + rows.nnz)
+        except linalg.LinAlgError:
+            within = False
+        if not within:
+            raise not_learned("together they have pairs of items that no such users in the model have")
+        half = linalg.solve_triangular(factor, product, lower=True)
+
+    def take(start: int, stop: int) -> None:
+        inverse[start:stop] -= sign * (half[:, start:stop].T @ half)
+
+    run_blocks(take, len(inverse), COUNT_ROWS, num_threads)
 
 
 class _ItemItemScorer:
