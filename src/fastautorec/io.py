@@ -13,6 +13,7 @@ from fastautorec._training import archive as _model_file
 from fastautorec._training import folder as _folder
 from fastautorec.exceptions import ModelFileError
 from fastautorec.models import Recommender
+from fastautorec.models._stored import SUMS
 
 __all__ = ["load"]
 
@@ -64,16 +65,20 @@ def load(path: str | PathLike[str], mmap: bool = False, verify: bool = False) ->
     stored = set(cls._stored_arrays())
     for name in {"user_ids_", "item_counts_"} & stored:
         arrays.setdefault(name, None)  # files of earlier versions hold none
+    sums = {name.removeprefix(SUMS): arrays.pop(name) for name in list(arrays) if name.startswith(SUMS)} or None
     if arrays.keys() != stored:
         raise _model_file.damaged(path, f"it holds the arrays {sorted(arrays)}")
     try:
         ids, n_items = arrays["item_ids_"], header["fitted"]["n_items_"]
         if ids is not None and len(ids) != n_items:
             raise ValueError(f"it holds {len(ids)} item ids where {n_items} are expected")
-        _require_shapes(cls._arrays, arrays, {"n": n_items})
+        sizes = {"n": n_items}
+        _require_shapes(cls._arrays, arrays, sizes)
+        if sums is not None:
+            _require_shapes(cls._sums, sums, sizes)
         model: Recommender = cls._with_params(dict(header["params"]))
         fitted = {name: array for name, array in arrays.items() if not isinstance(array, _folder.MappedTexts)}
-        model.__dict__.update(header["fitted"] | fitted, fitted_params_=copy.deepcopy(model.get_params()))
+        model.__dict__.update(header["fitted"] | fitted, sums_=sums, fitted_params_=copy.deepcopy(model.get_params()))
         if mapped := {name: arrays[name] for name in arrays.keys() - fitted.keys()}:
             vars(model)["_mapped"] = mapped
     except (KeyError, TypeError, ValueError) as error:
@@ -104,6 +109,8 @@ _OTHERS = {"item_counts_": "int64 n or None", "user_ids_": "ids m or None", "ite
 
 def _require_shapes(described: dict[str, str], arrays: dict[str, Any], sizes: dict[str, int]) -> None:
     """Raise ValueError for an array that another program has put there: it would fail where it is first used."""
+    if described.keys() - arrays.keys():
+        raise ValueError(f"{sorted(described.keys() - arrays.keys())} are not there")
     for name, words in (described | {name: words for name, words in _OTHERS.items() if name in arrays}).items():
         array, (dtype, *axes) = arrays[name], words.removesuffix(" or None").split()
         if array is None:

@@ -110,7 +110,7 @@ def test_columns_and_frames_hold_the_same(
     assert table.to_arrow().to_pydict() == wanted
     again = far.Interactions.from_dataframe(table, user="user", item="item")
     assert again.nnz == len(table)
-    with pytest.raises(KeyError, match="no column 'items'; a table of recommendations has user, item, rank, score"):
+    with pytest.raises(KeyError, match="no column 'items'; the table has user, item, rank, score"):
         table["items"]
     with monkeypatch.context() as patch:  # rows in several blocks
         patch.setattr(_table, "BLOCK", 7)

@@ -101,6 +101,7 @@ class Options:
     batch_size: int | None
     epochs: tuple[int, ...]  # of each phase
     patience: int
+    updatable: bool
 
 
 @dataclass

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._compute.protocol import FloatArray
+from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._training.closed_form import (
     Encoder,
+    RidgeHead,
     accumulate_ridge,
     check_penalties,
     contiguous,
@@ -25,6 +26,7 @@ from fastautorec._training.epochs import EMBEDDING, MODES, PREDICTION, EpochLoop
 from fastautorec._training.losses import LossOf, squared_error
 from fastautorec._training.network import Network, random_network
 from fastautorec._training.run import FitRun, Seeds
+from fastautorec._training.updates import RidgeSums, Sums
 
 Fitted = dict[str, Any]  # attributes of a model
 
@@ -58,6 +60,11 @@ class Objective:
     weights: dict[str, float] = field(default_factory=dict)
     solves_prediction: bool = False
     spectrum_power: float = 1.0
+
+    def ends_exactly(self, epochs: tuple[int, ...]) -> bool:
+        """Return whether the head that recommends is an exact solution of the squared error to the interactions."""
+        trained_on = any(epochs) and (not self.solves_prediction or len(self.phases) == 1 or self.phases[-1].encoder)
+        return not trained_on and self.losses[self.output] is squared_error
 
     @classmethod
     def one_headed(cls, head: str, loss: LossOf) -> Objective:
@@ -131,19 +138,36 @@ def go_on(run: FitRun, objective: Objective, options: Options, seeds: Seeds, epo
     weights = fitted["decoder_"]
     if options.popularity_discount:
         weights = weights / backend.to_device(discount(counts, options.popularity_discount))
-    heads = {objective.output: weights}
-    if fitted["embedding_head_"] is not None:
-        heads[EMBEDDING] = fitted["embedding_head_"]
-    encoder, bias = fitted["encoder_"], fitted["encoder_bias_"]
-    bias = backend.zeros(1, encoder.shape[1]) if bias is None else bias[None]
     fit = AutoencoderFit(run, objective, options, seeds, counts, fitted["n_users_"])
-    fit.network = Network(encoder, bias, heads).copy(backend)
+    fit.network = _network_of(backend, fitted, {objective.output: weights}).copy(backend)
     # new users have masks and negatives of their own
     run.train = run.train.numbered_from(fitted["n_users_"] + fitted["skipped_users_"])
     fit.take_up({"penalties": [fitted["regularization_"]], "decays": fitted["decays_"]})
     batch_size = min(options.batch_size or BATCH_SIZE, run.train.shape[0])
     fit.loop(batch_size, (epochs,), epochs).train(0, objective.phases[-1], lambda: None)
     return fit.fitted() | {"skipped_users_": fitted["skipped_users_"] + fit.skipped}
+
+
+def update_exactly(run: FitRun, objective: Objective, options: Options, fitted: Fitted, sign: int) -> Fitted:
+    """Add the users of a run to an exact solution or, with ``sign`` -1, take them away; return what changes.
+
+    ``fitted`` are the attributes of the users before, with their sums.
+    """
+    seeds = Seeds(0, 0, 0, 0, masks=int(fitted["sums_"]["numbers"][-1]))
+    fit = AutoencoderFit(run, objective, options, seeds, fitted["item_counts_"], fitted["n_users_"], sign=sign)
+    fit.network = _network_of(run.backend, fitted, {})
+    fit.take_up({"penalties": [fitted["regularization_"]], "decays": fitted["decays_"]})
+    fit.update(fitted["sums_"], sign)
+    # whoever is forgotten becomes one without interactions, so that the rows of others keep their numbers
+    return fit.fitted() | {"skipped_users_": fitted["skipped_users_"] + (fit.skipped if sign > 0 else fit.users)}
+
+
+def _network_of(backend: Backend, fitted: Fitted, heads: dict[str, FloatArray]) -> Network:
+    """Return the network of fitted attributes, with the head that recommends among ``heads``."""
+    if fitted["embedding_head_"] is not None:
+        heads = {**heads, EMBEDDING: fitted["embedding_head_"]}
+    encoder, bias = fitted["encoder_"], fitted["encoder_bias_"]
+    return Network(encoder, backend.zeros(1, encoder.shape[1]) if bias is None else bias[None], heads)
 
 
 class AutoencoderFit:
@@ -159,21 +183,23 @@ class AutoencoderFit:
         seeds: Seeds,
         known_counts: npt.NDArray[np.int64] | int = 0,
         known_users: int = 0,
+        sign: int = 1,
         metric: Callable[[Fitted], float] = lambda fitted: math.nan,
     ) -> None:
-        """Take what to fit, and the item counts and number of the users that were learned from before."""
+        """Take what to fit, and what is known of the users before, who lose those of the run where ``sign`` is -1."""
         self._run, self._objective, self._options, self.seeds, self._metric = run, objective, options, seeds, metric
         users = np.flatnonzero(run.train.row_lengths())
-        self._users, self.skipped = len(users), run.train.shape[0] - len(users)
+        self.users, self.skipped = len(users), run.train.shape[0] - len(users)
         if self.skipped:
             run.keep_users(users)
-        self._counts = run.item_counts + known_counts
-        self._all_users = known_users + self._users
+        self._counts = known_counts + sign * run.item_counts
+        self._all_users = known_users + sign * self.users
         losses = {name: of(self._counts, self._all_users, seeds.negatives) for name, of in objective.losses.items()}
         for loss in losses.values():
             loss.check(run.train)
         self.losses = {name: loss.on(run.backend) for name, loss in losses.items()}
         check_discount(self._counts, options.popularity_discount)
+        self.sums: Sums | None = None
         self.penalties: list[float] = []
         self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
 
@@ -195,6 +221,7 @@ class AutoencoderFit:
             "decays_": dict(self._decays),
             "n_users_": self._all_users,
             "skipped_users_": self.skipped,
+            "sums_": self.sums,
         }
 
     def _trained_rows(self, encoder: FloatArray) -> FloatArray:
@@ -210,12 +237,12 @@ class AutoencoderFit:
     def batch_size(self) -> int:
         """Return the number of users in a step."""
         given = self._options.batch_size
-        if given is not None and given > self._users:
+        if given is not None and given > self.users:
             raise ValueError(
-                f"`batch_size` must be at most the number of users with interactions, {self._users}, got {given}; "
+                f"`batch_size` must be at most the number of users with interactions, {self.users}, got {given}; "
                 "leave it None to have it chosen"
             )
-        return given or min(BATCH_SIZE, self._users)
+        return given or min(BATCH_SIZE, self.users)
 
     def random_network(self) -> Network:
         """Return the weights of a random start."""
@@ -249,6 +276,8 @@ class AutoencoderFit:
             run.backend, run.train, self._encoder(), options.dropout, self.seeds.masks, run.step,
             self.losses[head].start,
         )  # fmt: skip
+        if report and options.updatable:
+            self.sums = RidgeSums.of(ridge, run.train, self.seeds.masks, run.backend)
         if report:
             penalty, solution = ridge.choose(
                 run, head, self.penalties, options.intercept_penalty, partial(self.fitted, head), self._metric
@@ -256,9 +285,22 @@ class AutoencoderFit:
             self.penalties[:] = [penalty]  # checkpoints hold the same list
         else:
             solution = ridge.solve(run.backend, self.penalties[0], options.intercept_penalty)
-        own, last = ridge.penalties(self.penalties[0], options.intercept_penalty)
-        self._decays[head] = own / self._users, last / self._users
+        self._note_decays(head, ridge)
         return solution
+
+    def update(self, sums: Sums, sign: int) -> None:
+        """Solve the head that recommends from these sums and those of the users here."""
+        options, run, head = self._options, self._run, self._objective.output
+        own = accumulate_ridge(run.backend, run.train, self._encoder(), options.dropout, self.seeds.masks, run.step)
+        part = RidgeSums.of(own, run.train, self.seeds.masks, run.backend)
+        self.sums = RidgeSums.updated(sums, part, sign, self._counts)
+        ridge = RidgeSums.head(self.sums, run.backend)
+        self.network.heads[head] = ridge.solve(run.backend, self.penalties[0], options.intercept_penalty)
+        self._note_decays(head, ridge)
+
+    def _note_decays(self, head: str, ridge: RidgeHead) -> None:
+        own, last = ridge.penalties(self.penalties[0], self._options.intercept_penalty)
+        self._decays[head] = own / self._all_users, last / self._all_users
 
     def _encoder(self) -> Encoder:
         return self._encoder_of(self.network.encoder, self.network.bias[0])

@@ -31,3 +31,5 @@ def _arrays(values: Iterable[Any]) -> Iterable[npt.NDArray[Any]]:
             yield from _arrays([value.indptr, value.indices, value.data] if hasattr(value, "indptr") else [])
         elif isinstance(value, (list, tuple)):
             yield from _arrays(value)
+        elif isinstance(value, dict):
+            yield from _arrays(value.values())

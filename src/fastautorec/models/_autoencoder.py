@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import partial
 from numbers import Integral
 from os import PathLike
@@ -25,6 +25,7 @@ from fastautorec._checks import (
     check_rate,
     check_real,
 )
+from fastautorec._compute.arrays import check_rows
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import ACTIVATIONS, Backend, FloatArray
@@ -32,8 +33,9 @@ from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training import checkpoint as _checkpoint
 from fastautorec._training.closed_form import Encoder, check_penalties
 from fastautorec._training.epochs import MODES, SCHEDULES, Options
-from fastautorec._training.fit import Objective, fit_autoencoder, go_on
+from fastautorec._training.fit import Objective, fit_autoencoder, go_on, update_exactly
 from fastautorec._training.run import FitRun, ProgressBar, Seeds, validation_metric
+from fastautorec._training.updates import RidgeSums
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, plan_of_training
 from fastautorec.models._recommender import Recommender
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 FACTORS = Default(200)
+EPOCHS = Default(1)
 INITS = ("random", "svd")
 INTERCEPTS = ("history", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -83,6 +86,7 @@ class Autoencoder(Recommender):
     patience: int = 10
     metric: str = "NDCG"
     random_state: int | np.random.Generator = 0
+    updatable: bool = False
     device: str = "auto"
     num_threads: int | None = None
 
@@ -93,10 +97,12 @@ class Autoencoder(Recommender):
         "embedding_head_": "float32 n k+ or None",
     }
     _paper: ClassVar[dict[str, Any]] = PAPER
+    _sums: ClassVar[dict[str, str]] = RidgeSums.described
 
     encoder_: ClassVar[FloatArray]
     encoder_bias_: ClassVar[FloatArray | None]
     decoder_: ClassVar[FloatArray]
+    skipped_users_: ClassVar[int]
 
     @classmethod
     def paper(cls, **overrides: Any) -> Self:
@@ -195,10 +201,13 @@ class Autoencoder(Recommender):
         metric = partial(validation_metric, self, run=run, metric=self.metric)
         return fit_autoencoder(run, self._objective(), self._options(), rng, metric)
 
-    def partial_fit(self, user_items: UserItems, epochs: int = 1, *, learning_rate: float | None = None) -> Self:
-        """Go on training on the rows of new users, with the last phase of the mode and nothing to stop early.
+    def partial_fit(self, user_items: UserItems, epochs: int = EPOCHS, *, learning_rate: float | None = None) -> Self:
+        """Take in new users: exactly where the model is ``updatable``, by training on their rows where it was trained.
 
-        It trains as the model was fitted: parameters that were set since count for the next ``fit``.
+        An exact update adds their rows to the sums over users and solves the prediction head again. The result is that
+        of a fit to all users with the same encoder and penalty, to rounding. Training goes on with the last phase of
+        the mode and nothing to stop early. Both do it as the model was fitted: parameters that were set since count for
+        the next ``fit``.
 
         Parameters
         ----------
@@ -206,9 +215,10 @@ class Autoencoder(Recommender):
             Histories of users that were not in ``fit``: popularities take them in, and the random streams number them
             after all earlier ones.
         epochs : int
-            Passes over them. Old users are not seen again: few epochs, or a small ``learning_rate``, forget little.
+            Passes over them in training, by default 1. Old users are not seen again: few epochs, or a small
+            ``learning_rate``, forget little.
         learning_rate : float, optional
-            By default that of ``fit``.
+            Of training, by default that of ``fit``.
 
         Returns
         -------
@@ -219,18 +229,25 @@ class Autoencoder(Recommender):
         NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If an argument is not usable, or the model is an exact solution, of which no epoch was trained: a few steps
-            on the squared error of new users would only lead away from it. Fit it again, with the rows of all users.
+            If an argument is not usable, or the model is an exact solution, of which no epoch was trained, and not
+            ``updatable``: a few steps on the squared error of new users would only lead away from it.
         DivergedError
             If a loss is no longer finite; the model keeps its former state.
         """
         model = self._as_fitted()
+        if model.sums_ is not None:
+            if not isinstance(epochs, Default) or learning_rate is not None:
+                raise ValueError(
+                    "`epochs` and `learning_rate` must be left out for a model with updatable=True, which takes in new "
+                    "users exactly, without training"
+                )
+            return super().partial_fit(user_items)
         train = model._check_history(model._in_order(user_items))
         if not any(model._epochs_of_phases()):
             raise ValueError(
                 f"partial_fit goes on with training, but no epoch was trained of this {type(self).__name__}: it is an "
-                "exact solution, which some steps of training on new users would make worse; fit(user_items) again "
-                "with the rows of all users, or fit with `epochs` >= 1 first"
+                "exact solution, which some steps of training on new users would make worse; fit with updatable=True "
+                "for exact updates, or fit(user_items) again with the rows of all users"
             )
         if train.nnz == 0:
             raise ValueError("`user_items` must hold at least one interaction, got none; partial_fit learns from them")
@@ -242,6 +259,30 @@ class Autoencoder(Recommender):
             run = FitRun(backend, train, None, (), progress)
             self.__dict__.update(go_on(run, model._objective(), model._options(), seeds, epochs, vars(model)))
         return self
+
+    def _numbered(self, history: Csr, sign: int, rows: Any) -> Csr:
+        masks = self.dropout and self.activation != "identity"
+        if sign > 0:
+            return history  # numbered after all earlier ones
+        if not masks:
+            return super()._numbered(history, sign, rows)
+        if rows is None:
+            raise ValueError(
+                f"`rows` must be given for dropout={self.dropout:g} with activation={self.activation!r}: the sums hold "
+                "random masks, which depend on the rows that the users had in fit; give these, or fit again"
+            )
+        numbers = check_rows("rows", rows, self.n_users_ + self.skipped_users_)
+        if len(numbers) != history.shape[0] or len(np.unique(numbers)) < len(numbers):
+            raise ValueError(
+                f"`rows` must hold one row for each of the {history.shape[0]} users, none of them twice, got "
+                f"{len(numbers)} with {len(np.unique(numbers))} different ones"
+            )
+        return replace(history.to_host().rebased(), users=numbers)
+
+    def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
+        if sign > 0:
+            run.train = run.train.numbered_from(self.n_users_ + self.skipped_users_)
+        return update_exactly(run, self._objective(), self._options(), vars(self), sign)
 
     # --- what a fitted model computes with ----------------------------------------------------------------------------
 
@@ -305,6 +346,12 @@ class Autoencoder(Recommender):
         self._check_epochs()
         check_int("patience", self.patience, 1)
         check_metric(self.metric)
+        if check_bool("updatable", self.updatable) and not self._objective().ends_exactly(self._epochs_of_phases()):
+            raise ValueError(
+                f"`updatable` must be False for this {type(self).__name__}, whose prediction head is no exact solution "
+                "of the squared error to the interactions; all models but OHNSAutoRec have one with init='svd' and "
+                "epochs=0, those with two heads also with mode='limited' and solver='exact'"
+            )
 
     def _check_two_heads(self, mode: str, solver: str, embedding_weight: float) -> None:
         """Raise unless the parameters are usable, with those that the two-headed models share."""
@@ -328,4 +375,5 @@ class Autoencoder(Recommender):
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         """Return the plan of the exact solutions or, where it needs more, of training."""
-        return plan_of_training(type(self).__name__, self._objective(), self._options(), self.num_threads, m, n, nnz)
+        plan = plan_of_training(type(self).__name__, self._objective(), self._options(), self.num_threads, m, n, nnz)
+        return plan.with_sums(self.factors + self.fit_intercept if self.updatable else 0)

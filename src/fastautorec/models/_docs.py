@@ -50,6 +50,9 @@ metric : str
 random_state : int or numpy.random.Generator
     Seed of initial weights, order of users, masks and negatives. Streams are counted by (seed, epoch, user): models and
     modes with one seed see the same batches and negatives, and the number of threads changes nothing.
+updatable : bool
+    Keep the sums over users that the exact prediction head is solved from, so that `partial_fit` and `forget` take
+    users in and out exactly. They take as much memory as the decoder, in the model and in its file.
 device : {"auto", "cpu", "cuda", "reference"}
     Where to compute.
 num_threads : int, optional
@@ -97,8 +100,10 @@ n_users_ : int
     Users that the model has learned from.
 best_epochs_ : tuple of int
     For each phase the epoch whose state was kept.
+sums_ : dict or None
+    Sums over users, with ``updatable``.
 skipped_users_ : int
-    Users without interactions."""
+    Users without interactions, and users that were forgotten: rows that the model does not learn from."""
 
 
 MARKERS = {

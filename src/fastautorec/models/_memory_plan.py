@@ -57,6 +57,11 @@ class Plan:
         """Return the same plan with the bytes of ids."""
         return replace(self, parts={**self.parts, "ids of users and items": size}) if size else self
 
+    def with_sums(self, width: int) -> Plan:
+        """Return the same plan with the sums that an updatable model keeps for so many columns, if any."""
+        sums = {"sums for exact updates": 4 * self.shape[1] * width + 2 * 8 * width * width}
+        return replace(self, parts=self.parts | sums) if width else self
+
     @property
     def peak_bytes(self) -> int:
         """Predicted peak, bytes."""

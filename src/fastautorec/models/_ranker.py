@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,10 @@ from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import Lists, Scorer, Selector, popularity_scorer, restricted, strangers, tile_shape
+from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import allowed_items
 from fastautorec.models._labels import Items
-
-if TYPE_CHECKING:
-    from fastautorec.models._named import NamedAnswers
+from fastautorec.models._named import NamedAnswers
 
 FIRST = np.zeros(1, np.int64)
 
@@ -190,3 +189,48 @@ class _ListMaker:
         numbers = self._number[history.indices]
         numbers = numbers[numbers >= 0]
         return self._backend.put(Csr(np.array([0, len(numbers)]), numbers, None, self._scorer.n_items)).rows(0, 1)
+
+
+class Serving(NamedAnswers):
+    """Fitted models that answer one request at a time."""
+
+    def ranker(
+        self,
+        N: int = LIST_LENGTH,
+        filter_already_liked_items: bool = True,
+        filter_items: Any = None,
+        items: Any = None,
+        popularity_discount: float | None = None,
+        num_threads: int = 1,
+    ) -> Ranker:
+        """Return what answers one request at a time, in any number of threads, sooner than `recommend`.
+
+        Parameters
+        ----------
+        N, filter_already_liked_items, filter_items, items, popularity_discount
+            As in `recommend`, for all of its lists.
+        num_threads : int
+            Threads for one request: more than one where few requests come at the same time and there are many items. It
+            changes no bit.
+
+        Returns
+        -------
+        Ranker
+            With ``recommend(history)`` and ``recommend_names(history)``. It stays with the present fit.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If an argument is not usable, or the model cannot answer by a history alone.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> ranker = far.EASE().fit(packages).ranker(N=3)
+        >>> ranker.recommend_names(["git", "vim", "a typing error"]).unknown
+        ['a typing error']
+        """
+        return Ranker(self, N, filter_already_liked_items, filter_items, items, popularity_discount, num_threads)

@@ -19,17 +19,16 @@ from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
 from fastautorec.data._splits import who_has_enough
-from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._memory_plan import Plan
-from fastautorec.models._named import NamedAnswers
-from fastautorec.models._ranker import Ranker
+from fastautorec.models._ranker import Serving
 from fastautorec.models._stored import Stored
+from fastautorec.models._updating import Updating
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Recommender(NamedAnswers, Stored):
+class Recommender(Serving, Updating, Stored):
     """Base of all models: parameters as in scikit-learn, words as in ``implicit``, histories in place of user ids.
 
     The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an
@@ -145,7 +144,7 @@ class Recommender(NamedAnswers, Stored):
                 run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
                 worker._adapt_to(singular_vectors(train))
                 users = int(np.count_nonzero(train.row_lengths()))
-                fitted = {"item_counts_": run.item_counts, "n_users_": users} | worker._fit(run)
+                fitted = {"item_counts_": run.item_counts, "n_users_": users, "sums_": None} | worker._fit(run)
             fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
             fitted["threshold_"] = None  # the command line sets it; that of an earlier fit does not hold for this one
             fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
@@ -179,49 +178,6 @@ class Recommender(NamedAnswers, Stored):
     @abstractmethod
     def _fit(self, run: FitRun) -> dict[str, Any]:
         """Return the fitted attributes."""
-
-    # --- serving -----------------------------------------------------------------------------------------------------
-
-    def ranker(
-        self,
-        N: int = LIST_LENGTH,
-        filter_already_liked_items: bool = True,
-        filter_items: Any = None,
-        items: Any = None,
-        popularity_discount: float | None = None,
-        num_threads: int = 1,
-    ) -> Ranker:
-        """Return what answers one request at a time, in any number of threads, sooner than `recommend`.
-
-        Parameters
-        ----------
-        N, filter_already_liked_items, filter_items, items, popularity_discount
-            As in `recommend`, for all of its lists.
-        num_threads : int
-            Threads for one request: more than one where few requests come at the same time and there are many items. It
-            changes no bit.
-
-        Returns
-        -------
-        Ranker
-            With ``recommend(history)`` and ``recommend_names(history)``. It stays with the present fit.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError, ValueError
-            If an argument is not usable, or the model cannot answer by a history alone.
-
-        Examples
-        --------
-        >>> import fastautorec as far
-        >>> packages = far.datasets.load_example()
-        >>> ranker = far.EASE().fit(packages).ranker(N=3)
-        >>> ranker.recommend_names(["git", "vim", "a typing error"]).unknown
-        ['a typing error']
-        """
-        return Ranker(self, N, filter_already_liked_items, filter_items, items, popularity_discount, num_threads)
 
     # --- planning ---------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 FORMATS = ("npz", "folder")
+SUMS = "sums."  # before the names of sums in files
 
 
 class Stored(Answering):
@@ -74,10 +75,11 @@ class Stored(Answering):
         names, backend = self._stored_arrays(), self._backend()
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
         fitted["device_"] = backend.host.name  # a file can be read where there is no such device
+        sums = {f"{SUMS}{name}": array for name, array in (fitted.pop("sums_") or {}).items()}
         params = fitted.pop("fitted_params_")  # what was fitted: others may have been set since
         header = {"model": type(self).__name__, "params": params, "fitted": fitted}
         with backend.active():
-            arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host)
+            arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host) | sums
         write = _folder.write if format == "folder" else _model_file.write
         write(Path(path), header, arrays)
 

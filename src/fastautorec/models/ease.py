@@ -7,13 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import linalg
 
+from fastautorec._checks import check_bool
+from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.symmetric import Floats, invert_spd, sparse_product
 from fastautorec._training.closed_form import check_penalties
 from fastautorec._training.run import FitRun, validation_metric
+from fastautorec._training.updates import SLACK, not_learned
 from fastautorec.models._contributions import ItemItemParts
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
@@ -22,6 +26,9 @@ DOUBTFUL = 100.0  # (G + λI)_jj (G + λI)⁻¹_jj: below it float32 gave weight
 EXACT_COUNTS = 1 << 24  # the integers that float32 holds
 SMALL = 256  # items, whose inverse takes no time in float64 either
 SCALED_ROWS = 128
+UPDATE_ROWS = 256  # users that are taken into its inverse at a time
+
+Float64Array = npt.NDArray[np.float64]
 
 
 class EASE(Recommender):
@@ -36,6 +43,9 @@ class EASE(Recommender):
         λ > 0, in units of interactions. Among several values, each of which counts once, validation data choose.
     device, num_threads
         As in `NCEAutoRec`.
+    updatable : bool
+        Keep the inverse of the item-item matrix, 8 n² bytes in the model and its file, so that `partial_fit` and
+        `forget` take users in and out exactly.
 
     Attributes
     ----------
@@ -56,33 +66,56 @@ class EASE(Recommender):
     """
 
     _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
+    _sums: ClassVar[dict[str, str]] = {"inverse": "float64 n n"}
 
     item_weights_: FloatArray
     regularization_: float
 
     def __init__(
-        self, regularization: float | Sequence[float] = 500.0, device: str = "auto", num_threads: int | None = None
+        self,
+        regularization: float | Sequence[float] = 500.0,
+        device: str = "auto",
+        num_threads: int | None = None,
+        updatable: bool = False,
     ) -> None:
         self.regularization = regularization
         self.device = device
         self.num_threads = num_threads
+        self.updatable = updatable
 
     def _check_params(self) -> None:
         check_penalties(self.regularization, above=True)
+        check_bool("updatable", self.updatable)
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         penalties = check_penalties(self.regularization, run.validation is not None, above=True)
-        systems = _Systems(run, keep=len(penalties) > 1)
+        systems = _Systems(run, keep=len(penalties) > 1, double=self.updatable)
         best: tuple[dict[str, Any], float] | None = None
         for penalty in penalties:
             run.step("inverse")
-            fitted = {"item_weights_": run.backend.to_device(systems.weights(penalty)), "regularization_": penalty}
+            weights, inverse = systems.solve(penalty)
+            fitted = {"item_weights_": run.backend.to_device(weights), "regularization_": penalty}
+            fitted["sums_"] = {"inverse": inverse} if self.updatable else None
             value = None if run.validation is None else validation_metric(self, fitted, run)
             run.record("prediction", regularization=penalty, metric=value)
             if best is None or (value is not None and value > best[1]):
                 best = fitted, value or 0.0
         assert best is not None
         return best[0]
+
+    def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
+        assert self.sums_ is not None
+        assert self.item_counts_ is not None
+        counts = self.item_counts_ + sign * run.item_counts
+        inverse, threads, penalty = self.sums_["inverse"].copy(), run.backend.host.num_threads, self.regularization_
+        matrix = run.known.to_host().to_scipy().astype(np.float64)
+        for start in range(0, matrix.shape[0], UPDATE_ROWS):
+            update_inverse(inverse, matrix[start : start + UPDATE_ROWS], sign, penalty, threads)
+        unused = counts == 0  # where there is nothing, no rounding may stay
+        inverse[unused] = inverse[:, unused] = 0
+        inverse[unused, unused] = 1 / penalty
+        weights = _weights(inverse, threads)
+        return {"item_weights_": run.backend.to_device(weights), "sums_": {"inverse": inverse}}
 
     def _scorer(self) -> _ItemItemScorer:
         return _ItemItemScorer(self.item_weights_)
@@ -100,6 +133,8 @@ class EASE(Recommender):
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         several = len(check_penalties(self.regularization, above=True)) > 1
         parts = {"row pointers": 8 * (m + 1), "item-item matrices": (20 if several else 12) * n * n}
+        if self.updatable:
+            parts["inverse for exact updates"] = 8 * n * n
         device = device_parts(m, n, nnz) | {"item-item matrix": 4 * n * n}
         return Plan("EASE", (m, n), nnz, parts, device_parts=device)
 
@@ -107,36 +142,36 @@ class EASE(Recommender):
 class _Systems:
     """G = RᵀR, counted once where several penalties need it, and its solutions."""
 
-    def __init__(self, run: FitRun, *, keep: bool) -> None:
+    def __init__(self, run: FitRun, *, keep: bool, double: bool) -> None:
         self._matrix, self._threads = run.known.to_scipy(), run.backend.host.num_threads
         self._transposed = self._matrix.T.tocsr()
-        self._single = run.train.shape[0] <= EXACT_COUNTS and run.train.n_cols > SMALL
+        self._single = run.train.shape[0] <= EXACT_COUNTS and run.train.n_cols > SMALL and not double
         run.step("item-item matrix")
         self._kept = self._counts(np.float32) if keep and self._single else None
 
-    def weights(self, penalty: float) -> FloatArray:
-        """Return B (n, n), from an inverse in float32, or in float64 where float32 loses too many digits."""
+    def solve(self, penalty: float) -> tuple[FloatArray, Floats]:
+        """Return B (n, n) and (G + λI)⁻¹: one float32 array, or float64 where float32 loses too many digits."""
         if self._single:
             system = self._counts(np.float32) if self._kept is None else self._kept.copy()
-            weights = _weights(system, penalty, self._threads, DOUBTFUL)
+            inverse = _inverse(system, penalty, self._threads, DOUBTFUL)
             del system
-            if weights is not None:
-                return weights
-        weights = _weights(self._counts(np.float64), penalty, self._threads)
-        if weights is None:
+            if inverse is not None:
+                return _weights(inverse, self._threads), inverse
+        inverse = _inverse(self._counts(np.float64), penalty, self._threads)
+        if inverse is None:
             raise ValueError(
                 f"`regularization` is too small for these data, {penalty:g}: the item-item matrix cannot "
                 "be inverted in double precision; take a larger one, for example 1"
             )
-        return weights
+        return _weights(inverse, self._threads), inverse
 
     def _counts(self, dtype: npt.DTypeLike) -> Floats:
         n = self._matrix.shape[1]
         return sparse_product(self._transposed, self._matrix, np.empty((n, n), dtype), self._threads)
 
 
-def _weights(system: Floats, penalty: float, num_threads: int, doubtful: float = np.inf) -> FloatArray | None:
-    """Return B (n, n) for G, which is used up, or None where its precision does not do.
+def _inverse(system: Floats, penalty: float, num_threads: int, doubtful: float = np.inf) -> Floats | None:
+    """Return (G + λI)⁻¹ in the place of G, or None where its precision does not do.
 
     (G + λI)_jj (G + λI)⁻¹_jj says how much of an item the others tell (its variance inflation factor), and so how many
     digits the inverse has lost; ``doubtful`` is the largest one allowed.
@@ -148,9 +183,12 @@ def _weights(system: Floats, penalty: float, num_threads: int, doubtful: float =
         inverse = invert_spd(system, num_threads)
     except np.linalg.LinAlgError:
         return None
-    if not (before * diagonal).max() <= doubtful:
-        return None
-    scale = -1 / diagonal
+    return inverse if (before * diagonal).max() <= doubtful else None
+
+
+def _weights(inverse: Floats, num_threads: int) -> FloatArray:
+    """Return B (n, n) of (G + λI)⁻¹: in its place if that is float32."""
+    scale = -1 / np.diag(inverse)
     weights = inverse if inverse.dtype == np.float32 else np.empty(inverse.shape, np.float32)
 
     def multiply(start: int, stop: int) -> None:
@@ -159,6 +197,36 @@ def _weights(system: Floats, penalty: float, num_threads: int, doubtful: float =
     run_blocks(multiply, len(inverse), SCALED_ROWS, num_threads)
     np.fill_diagonal(weights, 0)
     return weights
+
+
+def update_inverse(inverse: Float64Array, rows: Any, sign: int, penalty: float, num_threads: int) -> None:
+    """Turn P = A⁻¹ into (A ± XᵀX)⁻¹ in place for a few rows X, by the formula of Woodbury; A − λI has no negative side.
+
+    If X is among the rows of A − λI, then I − X P Xᵀ has no eigenvalue below λ / (λ + tr XXᵀ), and no square of a pivot
+    of its Cholesky factor is smaller than that.
+
+    Raises
+    ------
+    ValueError
+        If rows are taken away that are not in A.
+    """
+    product = np.asarray(rows @ inverse)  # X P
+    inner = np.asarray(rows @ product.T)
+    inner = np.eye(len(inner)) + sign * (inner + inner.T) / 2
+    with single_threaded_blas:
+        try:
+            factor = linalg.cholesky(inner, lower=True)
+            within = sign > 0 or np.diag(factor).min() ** 2 > (1 - SLACK) * penalty / (penalty + rows.nnz)
+        except linalg.LinAlgError:
+            within = False
+        if not within:
+            raise not_learned("together they have pairs of items that no such users in the model have")
+        half = linalg.solve_triangular(factor, product, lower=True)
+
+    def take(start: int, stop: int) -> None:
+        inverse[start:stop] -= sign * (half[:, start:stop].T @ half)
+
+    run_blocks(take, len(inverse), SCALED_ROWS, num_threads)
 
 
 class _ItemItemScorer:

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from fastautorec._checks import Default, adapted, check_choice, check_int, check_random_state, check_real
+from fastautorec._checks import Default, adapted, check_bool, check_choice, check_int, check_random_state, check_real
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import NUMERATORS, Backend, FloatArray
@@ -16,6 +17,7 @@ from fastautorec._compute.top_lists import DotScorer, constant_scorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun, validation_metric
+from fastautorec._training.updates import RidgeSums
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
 from fastautorec.models._recommender import Recommender
@@ -52,9 +54,16 @@ class Popularity(Recommender):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         run.step("counting")
-        counts = run.item_counts
+        fitted = _popularity(run.backend, run.item_counts)
         run.record("prediction")
-        return {"popularity_": run.backend.to_device(counts.astype(np.float32)[:, None])}
+        return fitted
+
+    def _require_sums(self, wish: str) -> None:
+        """Need none: the counts are the model."""
+
+    def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
+        assert self.item_counts_ is not None
+        return _popularity(run.backend, self.item_counts_ + sign * run.item_counts)
 
     def _scorer(self) -> DotScorer:
         return constant_scorer(self.popularity_)
@@ -66,6 +75,10 @@ class Popularity(Recommender):
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         parts = {"row pointers": 8 * (m + 1), "counts": 12 * n}
         return Plan("Popularity", (m, n), nnz, parts, device_parts=device_parts(m, n, nnz))
+
+
+def _popularity(backend: Backend, counts: npt.NDArray[np.int64]) -> dict[str, Any]:
+    return {"popularity_": backend.to_device(counts.astype(np.float32)[:, None])}
 
 
 class LinearModel(Recommender):
@@ -148,6 +161,8 @@ class PureSVD(LinearModel):
     >>> model = far.PureSVD().fit(far.datasets.load_example())
     """
 
+    _not_updated: ClassVar[str] = "its singular vectors are those of all users together"
+
     def __init__(
         self,
         factors: int = PURE_SVD_FACTORS,
@@ -185,7 +200,7 @@ class NCEPLRec(LinearModel):
         P of Eq. 16.
     regularization : float or sequence of float
         As in `NCEAutoRec`, relative to the data.
-    random_state, device, num_threads
+    random_state, device, num_threads, updatable
         As in `NCEAutoRec`.
 
     References
@@ -207,6 +222,7 @@ class NCEPLRec(LinearModel):
         random_state: int | np.random.Generator = 0,
         device: str = "auto",
         num_threads: int | None = None,
+        updatable: bool = False,
     ) -> None:
         self.factors = factors
         self.beta = beta
@@ -215,6 +231,9 @@ class NCEPLRec(LinearModel):
         self.random_state = random_state
         self.device = device
         self.num_threads = num_threads
+        self.updatable = updatable
+
+    _sums: ClassVar[dict[str, str]] = RidgeSums.described
 
     regularization_: float
 
@@ -223,6 +242,7 @@ class NCEPLRec(LinearModel):
         check_real("beta", self.beta)
         check_choice("numerator", self.numerator, NUMERATORS)
         check_penalties(self.regularization)
+        check_bool("updatable", self.updatable)
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = check_random_state(self.random_state)
@@ -240,4 +260,18 @@ class NCEPLRec(LinearModel):
             lambda decoder: fitted | {"decoder_": decoder},
             partial(validation_metric, self, run=run),
         )
-        return fitted | {"decoder_": decoder, "regularization_": penalty}
+        sums = RidgeSums.of(ridge, run.train, 0, run.backend) if self.updatable else None
+        return fitted | {"decoder_": decoder, "regularization_": penalty, "sums_": sums}
+
+    def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
+        assert self.sums_ is not None
+        assert self.item_counts_ is not None
+        own = accumulate_ridge(run.backend, run.train, linear_encoder(self.encoder_), 0.0, 0, run.step)
+        counts = self.item_counts_ + sign * run.item_counts
+        sums = RidgeSums.updated(self.sums_, RidgeSums.of(own, run.train, 0, run.backend), sign, counts)
+        decoder = RidgeSums.head(sums, run.backend).solve(run.backend, self.regularization_, 0.0)
+        somebody = run.backend.to_device((counts > 0).astype(np.float32)[:, None])
+        return {"encoder_": self.encoder_ * somebody, "decoder_": decoder, "sums_": sums}
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        return super()._plan(m, n, nnz).with_sums(self.factors if self.updatable else 0)

@@ -1,0 +1,92 @@
+"""Exact updates: the sums over users that a ridge head is solved from, with the rows of some added or taken away."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend
+from fastautorec._training.closed_form import RidgeHead
+
+Sums = dict[str, npt.NDArray[Any]]  # by name, in host memory
+Counts = npt.NDArray[np.int64]
+
+SLACK = 1e-6  # of a sum of squares, which users that are taken away may exceed by rounding
+
+
+class RidgeSums:
+    """The sums of a `RidgeHead` as a fitted model keeps them.
+
+    Attributes
+    ----------
+    described : dict of str to str
+        Types and shapes as words, as in ``Recommender._arrays``: the sums of the ridge head, and the numbers of
+        interactions and users that are in them, with the seed of their masks.
+    """
+
+    described: ClassVar[dict[str, str]] = {
+        "gram": "float64 k+ k+",
+        "cross": "float32 n k+",
+        "noise": "float64 k k",
+        "numbers": "int64 3",
+    }
+
+    @staticmethod
+    def of(ridge: RidgeHead, user_items: Csr, seed: int, backend: Backend) -> Sums:
+        """Return the sums of a head that was accumulated over these rows."""
+        return {
+            "gram": ridge.gram,
+            "cross": backend.to_host(ridge.cross),
+            "noise": ridge.noise,
+            "numbers": np.array([user_items.nnz, user_items.shape[0], seed]),
+        }
+
+    @staticmethod
+    def updated(sums: Sums, part: Sums, sign: int, counts: Counts) -> Sums:
+        """Return the sums with those of other users added (``sign`` 1) or taken away (-1).
+
+        ``counts`` are the users that each item has afterwards: where there are none, no rounding may stay.
+
+        Raises
+        ------
+        ValueError
+            If more is taken away than there is.
+        """
+        total = {name: sums[name] + sign * part[name] for name in ("gram", "cross", "noise")}
+        most = np.diag(sums["gram"])
+        if (np.diag(total["gram"]) < -SLACK * most).any():
+            raise not_learned("their hidden units add up to more than those of all users in the model")
+        total["cross"][counts == 0] = 0
+        interactions, users, seed = sums["numbers"].tolist()
+        numbers = np.array([interactions + sign * part["numbers"][0], users + sign * part["numbers"][1], seed])
+        return {**total, "numbers": numbers}
+
+    @staticmethod
+    def head(sums: Sums, backend: Backend) -> RidgeHead:
+        """Return the ridge head of the sums."""
+        interactions, users, _ = sums["numbers"].tolist()
+        return RidgeHead(sums["gram"], backend.to_device(sums["cross"]), sums["noise"], interactions / users)
+
+
+def not_learned(reason: str) -> ValueError:
+    """Return the error for users who are to be forgotten, but cannot have been learned."""
+    return ValueError(
+        "`user_items` must hold users that the model has learned, with the histories that it learned from, but "
+        f"{reason}"
+    )
+
+
+def counts_without(counts: Counts, gone: Counts, users: int, users_gone: int) -> tuple[Counts, int]:
+    """Return the users of each item and of all when some are gone; raise ValueError where they were never there."""
+    left = counts - gone
+    if (left < 0).any():
+        item = int(np.argmax(left < 0))
+        raise not_learned(f"item {item} has {counts[item]:,} users in the model and {gone[item]:,} here")
+    if users_gone > users:
+        raise not_learned(f"there are {users:,} users in the model and {users_gone:,} here")
+    if not left.any():
+        raise ValueError(f"`user_items` must leave the model some of its {users:,} users, got all of them")
+    return left, users - users_gone
