@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastautorec._checks import check_real
 from fastautorec._compute.protocol import DEFINITIONS
 from fastautorec.cli import _files as files
 from fastautorec.cli import _modelling as modelling
@@ -13,6 +14,7 @@ from fastautorec.cli._trial import Trial, difference_lines, run_trial, trial_lin
 from fastautorec.data import Interactions
 from fastautorec.evaluation._evaluate import default_k
 from fastautorec.models import Popularity, PureSVD, Recommender
+from fastautorec.models._dial import DISCOUNT, require_discount
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_ratios(parser, options.TEST_RATIOS, "train, validation and test")
     parser.add_argument("--definition", choices=DEFINITIONS, default="standard", help="of the metrics")
     parser.add_argument("-k", type=int, nargs="+", metavar="K", help="list lengths (default: 5 10 20 50)")
+    options.add_dial(parser)
     parser.add_argument("--baselines", action="store_true", help="compare with PureSVD and Popularity")
 
 
@@ -30,6 +33,9 @@ def run(args: argparse.Namespace) -> int:
     """Fit a model to the train and validation part of FILE, test it, and print the report."""
     check_output()
     model = modelling.make_model(args)
+    if args.popularity_discount is not None:
+        check_real(DISCOUNT, args.popularity_discount)
+        require_discount(model, model.get_params())
     data = files.read(args)
     by = files.order(data, args.by)
     choice = modelling.has_choice(model)
@@ -41,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
         modelling.choose(model, train, validation)
     k = tuple(args.k) if args.k else default_k(data.shape[1])
 
-    def trial(name: str, one: Recommender) -> Trial:
-        return run_trial(name, one, history, test, k=k, definition=args.definition, say=say)
+    def trial(name: str, one: Recommender, discount: float | None = None) -> Trial:
+        return run_trial(name, one, history, test, k=k, definition=args.definition, discount=discount, say=say)
 
-    mine = trial(args.model, model)
+    mine = trial(args.model, model, args.popularity_discount)
     print(f"{model!r}, fitted on {history.nnz:,} interactions, tested on {test.nnz:,} ({by} split)")
     print(mine.report)
     if args.baselines:

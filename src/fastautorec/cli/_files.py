@@ -40,7 +40,7 @@ def writable(args: argparse.Namespace, *options: str) -> list[Path | None]:
 
     Nothing that is written may be FILE, in the folder FILE, or what another option names.
     """
-    source = Path(args.file)
+    source = Path(args.file) if hasattr(args, "file") else None
     given = {option: Path(name) for option in options if (name := getattr(args, option)) is not None}
     for number, (option, path) in enumerate(given.items()):
         if path.is_dir():
@@ -50,17 +50,17 @@ def writable(args: argparse.Namespace, *options: str) -> list[Path | None]:
             raise FileNotFoundError(f"no folder {target.parent} to write {target.name} to")
         if not os.access(target.parent, os.W_OK):
             raise PermissionError(f"cannot write a file at {path}")
-        if _same(path, source):
+        if source is not None and same(path, source):
             raise ValueError(f"`--{option}` {path} is FILE, which would be destroyed; name another file")
-        if source.is_dir() and source.resolve() in target.resolve().parents:
+        if source is not None and source.is_dir() and source.resolve() in target.resolve().parents:
             raise ValueError(f"`--{option}` {path} is in the folder FILE, all of which is read; name a file elsewhere")
         for other in list(given)[:number]:
-            if _same(path, given[other]):
+            if same(path, given[other]):
                 raise ValueError(f"`--{other}` and `--{option}` name one file, {path}; name two")
     return [given.get(option) for option in options]
 
 
-def _same(path: Path, other: Path) -> bool:
+def same(path: Path, other: Path) -> bool:
     """Return whether two names are of one file, which need not be there yet."""
     if path.exists() and other.exists():
         return path.samefile(other)

@@ -1,4 +1,4 @@
-"""The command ``fastautorec``: demo, inspect, fit, recommend, evaluate, experiment, tune and doctor."""
+"""The command ``fastautorec`` and its subcommands."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import fastautorec
 from fastautorec.cli import _evaluate as evaluate
 from fastautorec.cli import _experiment as experiment
+from fastautorec.cli import _explain as explain
 from fastautorec.cli import _fit as fit
 from fastautorec.cli import _inspect as inspect
 from fastautorec.cli import _options as options
 from fastautorec.cli import _recommend as recommend
+from fastautorec.cli import _similar as similar
 from fastautorec.cli import _streams as streams
 from fastautorec.cli import _tune as tune
 from fastautorec.cli._modelling import MODELS
@@ -25,6 +27,8 @@ __all__ = ["MODELS", "main"]
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 USER_ERRORS = (OSError, ValueError, ImportError, MemoryError, BackendUnavailableError, DivergedError)
+
+IDS = {"recommend": ("--users",), "similar": ("--items",), "explain": ("--users", "--items")}  # may begin with "-"
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -87,8 +91,8 @@ class _Parser(argparse.ArgumentParser):
 
 def _parse(words: list[str]) -> argparse.Namespace:
     parser, known = _parser()
-    if words[:1] == ["recommend"]:
-        words = options.one_by_one(words, "--users", known["recommend"])
+    for option in IDS.get(words[0], ()) if words else ():
+        words = options.one_by_one(words, option, known[words[0]])
     return parser.parse_args(words)
 
 
@@ -111,6 +115,8 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
     inspect.add_options(add("inspect", inspect.run, "tell what a rating file is taken for, and what is in it"))
     fit.add_options(add("fit", fit.run, "fit a model to a rating file and save it"))
     recommend.add_options(add("recommend", recommend.run, "recommend items for the histories in a rating file"))
+    similar.add_options(add("similar", similar.run, "tell which items are like others, by a saved model"))
+    explain.add_options(add("explain", explain.run, "tell which items of a history speak for what is recommended"))
     text = "split a rating file, fit on train and validation data, and test"
     evaluate.add_options(add("evaluate", evaluate.run, text))
     experiment.add_options(add("experiment", experiment.run, "run models × data sets × seeds from a file, and report"))

@@ -35,7 +35,8 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str, counted: str 
     parser.add_argument(*flags, dest="file_format", choices=FORMATS, default="auto", metavar="FORMAT", help=text)
     for role in ROLES:
         text = f"column of the {role}s: its name, or its position, where 0 is the first (default: told from FILE)"
-        parser.add_argument(f"--{role}", type=column, metavar="COLUMN", help=text)
+        flags_of_role = (f"--{role}", "--time") if role == "timestamp" else (f"--{role}",)
+        parser.add_argument(*flags_of_role, type=column, metavar="COLUMN", help=text)
         if role in ("rating", "timestamp"):
             text = f"read no {role}s, whatever the columns are called"
             parser.add_argument(f"--no-{role}", dest=role, action="store_const", const=False, help=text)
@@ -72,6 +73,12 @@ def add_split_options(parser: argparse.ArgumentParser, seed_of: str) -> None:
     text = "order of each user's items, oldest first or random (default: by time where the file has times)"
     parser.add_argument("--by", choices=("time", "random"), help=text)
     parser.add_argument("--random-state", type=int, default=0, metavar="SEED", help=f"of {seed_of} (default: 0)")
+
+
+def add_dial(parser: argparse.ArgumentParser) -> None:
+    """Add the popularity discount."""
+    text = "exponent γ in place of the model's own one: more lists rarer items (models of the AutoRec family)"
+    parser.add_argument("--popularity-discount", type=float, metavar="G", help=text)
 
 
 def on_the_command_line(message: str) -> str:

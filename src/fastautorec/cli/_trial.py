@@ -47,6 +47,7 @@ def run_trial(
     k: tuple[int, ...],
     definition: str = "standard",
     keep_lists: bool = False,
+    discount: float | None = None,
     say: Callable[[str], None],
 ) -> Trial:
     """Fit and evaluate a model, and tell ``say`` about it."""
@@ -57,7 +58,7 @@ def run_trial(
     options: dict[str, Any] = {"k": k, "definition": definition}
     lists = _complete_lists(model, train, test, k[-1]) if keep_lists else None
     if lists is None:
-        report = evaluate(model, train, test, **options)
+        report = evaluate(model, train, test, **options, popularity_discount=discount)
     else:
         report = evaluate_ranking(lists, train, test, **options)
     say(f"{name}: fitted in {fitted - start:.2f} s, evaluated in {time.perf_counter() - fitted:.2f} s")

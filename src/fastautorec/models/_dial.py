@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +19,17 @@ DISCOUNT = "popularity_discount"
 
 def fitted_discount(model: Answering) -> float:
     """Return the discount γ₀ that a model was fitted with; raise ValueError where the model has none."""
-    if DISCOUNT not in model.fitted_params_:
+    require_discount(model, model.fitted_params_)
+    return float(model.fitted_params_[DISCOUNT])
+
+
+def require_discount(model: object, params: Collection[str]) -> None:
+    """Raise ValueError where a model has no popularity discount among its parameters."""
+    if DISCOUNT not in params:
         raise ValueError(
             f"`{DISCOUNT}` must be left out for {type(model).__name__}, whose scores have none; models of the AutoRec "
             "family, such as NCEAutoRec, have one"
         )
-    return float(model.fitted_params_[DISCOUNT])
 
 
 def factors(model: Answering, backend: Backend, discounts: Sequence[float]) -> FloatArray:

@@ -82,7 +82,7 @@ class NamedLists:
         counts = there.sum(axis=1).tolist()
         return np.fromiter((list(islice(names, count)) for count in counts), object, len(counts))
 
-    def __iter__(self) -> Iterator[Recommendation]:
+    def __iter__(self) -> Iterator[Any]:
         for start in range(0, len(self._ids), BLOCK):
             part = self._of(slice(start, start + BLOCK))
             yield from map(self._row, *(part[name].tolist() for name in self.columns))
