@@ -18,6 +18,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import Backend
+from fastautorec._printed import html_table, html_text
 from fastautorec._training import archive as _model_file
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
@@ -79,6 +80,16 @@ class Recommender(NamedAnswers, Explaining):
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
         shown = (f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name])
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: whether the model is fitted, and its parameters."""
+        state = "not fitted"
+        if hasattr(self, "n_items_"):
+            state = f"fitted to {self.n_users_:,} users and {self.n_items_:,} items"
+        defaults = inspect.signature(type(self)).parameters
+        rows = [["parameter", "value", "default"]]
+        rows += [[name, repr(value), repr(defaults[name].default)] for name, value in self.get_params().items()]
+        return html_text(f"{type(self).__name__}, {state}") + html_table(rows)
 
     @classmethod
     def _param_names(cls) -> tuple[str, ...]:
