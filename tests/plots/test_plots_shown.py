@@ -119,9 +119,7 @@ def test_axes_that_are_none() -> None:
     from matplotlib.figure import Figure
 
     for wrong in (3, Figure(), "axes"):
-        with pytest.raises(
-            TypeError, match=r"`ax` must be axes of matplotlib, got .*; plt.subplots\(1, 1\)"
-        ):
+        with pytest.raises(TypeError, match=r"`ax` must be axes of matplotlib, got .*; plt.subplots\(1, 1\)"):
             DRAW["bars"](ax=wrong)
     two = Figure().subplots(1, 2)
     with pytest.raises(ValueError, match="`ax` must be axes of matplotlib, got 2"):

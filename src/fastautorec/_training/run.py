@@ -5,6 +5,7 @@ A bar that is not shown is not made, and a process that was forked waits for no 
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -20,6 +21,8 @@ from tqdm.auto import tqdm
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.checkpoint import Checkpoint
+
+_log = logging.getLogger("fastautorec")
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class FitRun:
         values = {name: value for name, value in values.items() if value is not None}
         entry = {"phase": phase, "epoch": epoch, "seconds": seconds, **values}
         self.history.append(entry)
+        _log.debug("%s", entry)
         if epoch:
             self.progress.show(epoch=epoch, **{k: v for k, v in values.items() if k in ("loss", "metric")})
         answers = [callback(entry) is True for callback in self._callbacks]

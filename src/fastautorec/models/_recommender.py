@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -30,6 +32,8 @@ from fastautorec.models._named import NamedAnswers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_log = logging.getLogger("fastautorec")
 
 
 class Recommender(NamedAnswers, Explaining):
@@ -156,7 +160,7 @@ class Recommender(NamedAnswers, Explaining):
         **options: Any,
     ) -> Self:
         """Check what every model checks, fit, and take the fitted attributes in one step; ``options`` go to the run."""
-        worker = self._at_work()
+        began, worker = time.perf_counter(), self._at_work()
         worker._check_params()
         backend, title = worker._fit_backend(), type(self).__name__
         with backend.active():
@@ -171,6 +175,10 @@ class Recommender(NamedAnswers, Explaining):
             fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
             fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
         self.__dict__.update(fitted)
+        shape = (*train.shape, train.nnz)
+        _log.info(
+            "%r fitted to %d users, %d items, %d interactions in %.3f s", self, *shape, time.perf_counter() - began
+        )
         return self
 
     def _held_out(self, backend: Backend, user_items: Any, train: Csr, validation: Any) -> Csr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Container
@@ -37,6 +38,8 @@ from fastautorec.tuning._space import (
     own_point,
 )
 from fastautorec.tuning._trials import check_study, key_of, params_of, quiet, row_of
+
+_log = logging.getLogger("fastautorec")
 
 WARM_UP = 5  # trials, and epochs of each trial, that the default pruner does not touch
 MAX_REPEATS = 3  # proposals in a row that were tried before; then one is drawn blindly
@@ -258,6 +261,7 @@ class _Search:
                 if trial is None:
                     break
                 self._trial(trial)
+                self._log_end(trial.number)
                 bar.update()
                 if self._best is not None:
                     bar.set_postfix_str(f"best {self._metric} {self._best[1]:.4f}", refresh=False)
@@ -354,6 +358,13 @@ class _Search:
         study.tell(trial, value)
         if self._best is None or value > self._best[1]:
             self._best = trial.number, value, model
+
+    def _log_end(self, number: int) -> None:
+        if _log.isEnabledFor(logging.INFO):
+            (row,) = (row_of(trial) for trial in self._study.get_trials(deepcopy=False) if trial.number == number)
+            value = "" if row["metric"] is None else f", {self._metric} {row['metric']:.4f}"
+            model, chosen = type(self._template).__name__, {name: row[name] for name in self._space}
+            _log.info("tune %s: trial %d %s%s, %s", model, number, row["state"], value, chosen)
 
     def _make(self, params: dict[str, Any]) -> Recommender:
         return type(self._template)(**{**self._template.get_params(), **self._fixed, **params})
