@@ -33,7 +33,7 @@ from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
 from fastautorec.models._dial import factors, fitted_discount
 from fastautorec.rerank import Reranker
-from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers
+from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers, in_blocks, too_many
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -142,23 +142,24 @@ class Answering(ABC):
         known = not check_bool("filter_already_liked_items", filter_already_liked_items)
         backend, rerankers = model._backend(), check_rerankers(rerank)
         length = candidates_of(n_candidates, n_top, history.n_cols, bool(rerankers))
+        if rerankers and too_many(history):
+            options = filter_already_liked_items, filter_items, items, popularity_discount, rerankers, length
+            return in_blocks(lambda some: model.recommend(some, n_top, *options), history)
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
             scorer: Scorer = model._scorer()
             if popularity_discount is not None:
                 scorer = ScaledScorer(scorer, model._factors(backend, [popularity_discount])[0])
             ids, scores = lists_of(scorer, backend, history, length, known, allowed, on_device)
-            best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
-            rows = strangers(model, history, np.flatnonzero(best == 0))
+            rows = strangers(model, history, np.flatnonzero(backend.to_host(scores[:, 0]) == 0))
             if len(rows):
                 theirs, places = history.take_rows(rows), backend.to_device(rows) if on_device else rows
                 popular = popularity_scorer(model, backend)
                 ids[places], scores[places] = lists_of(popular, backend, theirs, length, known, allowed, on_device)
             if rerankers:
-                if on_device:
-                    ids, scores = backend.to_host(ids), backend.to_host(scores)
+                best = backend.to_host(ids), backend.to_host(scores)
                 reranking = Reranking(rerankers, model.n_items_, lambda: backend.to_host(model._item_vectors()))
-                ids, scores = reranking.lists(ids, scores, history, n_top, backend.num_threads)
+                ids, scores = reranking.lists(*best, history, n_top, backend.num_threads)
                 if on_device:
                     ids, scores = backend.to_device(ids), backend.to_device(scores)
             return ids, scores
