@@ -6,6 +6,8 @@
 >>> ids, scores = model.recommend(packages.user_items[:5], N=3)
 """
 
+import logging as _logging
+
 from fastautorec import baselines, datasets, evaluation, model_selection, ops, plots, reference, rerank
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, align, read_ratings, rolling, split, split_users
@@ -24,6 +26,8 @@ from fastautorec.models._ranker import Ranker
 from fastautorec.models._table import RecommendationTable, SimilarityTable
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
+
+_logging.getLogger("fastautorec").addHandler(_logging.NullHandler())  # what is logged is shown by who asks for it
 
 __all__ = [
     "EASE",

@@ -161,6 +161,10 @@ def test_histories_that_say_nothing_have_the_same_list_for_every_discount() -> N
     for metric in found.ndcg:
         np.testing.assert_array_equal(metric.per_user[:3], report["NDCG"].per_user[:3])
     assert (found.ndcg[0].per_user[3:] != found.ndcg[1].per_user[3:]).any()
+    own = found.discounts.tolist().index(found.fitted)
+    assert found.coverage[own] == report.coverage
+    assert found.gini[own] == report.gini
+    np.testing.assert_array_equal(found.popularity[own].per_user, report.popularity.per_user)
 
 
 def test_ids_are_matched_as_in_evaluate() -> None:

@@ -30,7 +30,7 @@ BACKEND_NAMES = set(DEVICES) - {"auto"}
 ROOMS = (
     *("__main__", "cli", "experiments", "tuning", "plots", "io", "model_selection", "baselines", "models", "_training"),
     *("evaluation", "rerank", "datasets", "data", "reference", "ops", "_compute", "_folders", "_files", "_extras"),
-    *("_checks", "exceptions", "_version"),
+    *("_printed", "_checks", "exceptions", "_version"),
 )
 HEAVY = {"cupy", "cupyx", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow", "sklearn", "torch"}
 OPERATIONS = sorted(

@@ -6,6 +6,7 @@ import pickle
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 from drawn import DRAW, REPORTS, make_history
 from lanes import keeping
@@ -79,3 +80,51 @@ def test_legends_of_long_names_stay_within_the_figure(number: int) -> None:
             assert box.x0 >= 0
             assert box.x1 <= figure.bbox.x1
             assert box.y0 >= -1
+
+
+# --- in axes of the user ---------------------------------------------------------------------------------------------
+
+PANELS = {"tradeoff": 3, "three pairs of users": 3, "items": 2}
+
+
+@pytest.mark.parametrize("name", keeping([*DRAW][:4], DRAW))
+def test_figures_are_drawn_into_axes_of_the_user(name: str, tmp_path: Any) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    count = PANELS.get(name, 1)
+    figure = Figure(figsize=(4 * count, 4))
+    FigureCanvasAgg(figure)
+    above, below = figure.subfigures(2, 1)
+    axes, others = above.subplots(1, count), below.subplots(1, count, squeeze=False)
+    path = tmp_path / "figure.png"
+    assert DRAW[name](ax=axes, path=path, title="A title") is figure
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    alone = DRAW[name]()
+    own = [each for each in alone.axes if each.get_visible()]
+    for each, other in zip(np.ravel(axes), own, strict=True):
+        assert each.get_xlabel() == other.get_xlabel()
+        assert len(each.lines) == len(other.lines)
+        assert len(each.collections) == len(other.collections)
+        assert len(each.patches) == len(other.patches)
+    assert np.ravel(axes)[0].get_title(loc="left") == "A title"
+    assert not figure.legends
+    if alone.legends:
+        texts = [text.get_text() for text in np.ravel(axes)[-1].get_legend().get_texts()]
+        assert texts == [text.get_text() for text in alone.legends[0].get_texts()]
+    assert not any(each.has_data() for each in others.ravel())
+
+
+def test_axes_that_are_none() -> None:
+    from matplotlib.figure import Figure
+
+    for wrong in (3, Figure(), "axes"):
+        with pytest.raises(TypeError, match=r"`ax` must be axes of matplotlib, got .*; plt.subplots\(1, 1\)"):
+            DRAW["bars"](ax=wrong)
+    two = Figure().subplots(1, 2)
+    with pytest.raises(ValueError, match="`ax` must be axes of matplotlib, got 2"):
+        DRAW["bars"](ax=two)
+    with pytest.raises(ValueError, match="`ax` must be 3 axes of matplotlib, got 2"):
+        DRAW["tradeoff"](ax=two)
+    with pytest.raises(ValueError, match="`ax` must be 2 axes of matplotlib, got 1"):
+        DRAW["items"](ax=two[0])

@@ -55,6 +55,8 @@ def test_one_by_one_and_in_any_batch_order_and_number_of_threads(one: Any, monke
         again = model.recommend(TRAIN, N=6, rerank=one)
         np.testing.assert_array_equal(again[0], ids)
         np.testing.assert_array_equal(again[1], scores)
+    monkeypatch.setattr(apply, "BLOCK_USERS", 40)
+    np.testing.assert_array_equal(model.recommend(TRAIN, N=6, rerank=one)[0], ids)
 
 
 def test_scores_stay_those_of_the_items() -> None:

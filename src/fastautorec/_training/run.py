@@ -6,6 +6,7 @@ A bar that is not shown is not made, and a process that was forked waits for no 
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import threading
 import time
@@ -24,6 +25,8 @@ from fastautorec._training.checkpoint import Checkpoint
 from fastautorec.evaluation import evaluate
 
 SELECTION_LENGTH = 50  # length of the lists whose NDCG or R-Precision chooses
+
+_log = logging.getLogger("fastautorec")
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class FitRun:
         values = {name: value for name, value in values.items() if value is not None}
         entry = {"phase": phase, "epoch": epoch, "seconds": seconds, **values}
         self.history.append(entry)
+        _log.debug("%s", entry)
         if epoch:
             self.progress.show(epoch=epoch, **{k: v for k, v in values.items() if k in ("loss", "metric")})
         answers = [callback(entry) is True for callback in self._callbacks]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
+from fastautorec._printed import html_table
 from fastautorec.data._roles import shown
 
 _FIRST = 5
@@ -121,7 +122,7 @@ class Description:
             "; ".join([facts, *notes, *self.source.notes]),
         ]
 
-    def __str__(self) -> str:
+    def _rows(self) -> list[tuple[str, str]]:
         source = self.source
         rows = [] if source is None else self._of_source(source)
         m, n = self._shape
@@ -144,10 +145,18 @@ class Description:
         for number, (user, item, time) in enumerate(self._first):
             when = "" if time is None else f" at {_time(time)}"
             rows.append(("first" if number == 0 else "", f"user {user!r}, item {item!r}{when}"))
+        return rows
+
+    def __str__(self) -> str:
+        rows = self._rows()
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {text}".rstrip() for name, text in rows)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return html_table(self._rows(), heading=False)
 
     def _counts(self) -> list[str]:
         m, n = self._shape

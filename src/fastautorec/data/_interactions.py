@@ -275,6 +275,12 @@ class Interactions(OnDisk):
         percent = 100 * self.nnz / max(m * n, 1)
         return f"Interactions({m:,} users, {n:,} items, {self.nnz:,} interactions, density {percent:.3g} %)"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows; of data on disk no times, for all of them would have to be read."""
+        csr = check_user_items("user_items", self)
+        times = self.timestamps if self._csr is None else None
+        return Description.of(csr, self.user_ids, self.item_ids, times, self._source)._repr_html_()
+
 
 def _owned(csr: Csr, given: Any) -> sparse.csr_matrix:
     """Return a SciPy matrix that shares no memory with ``given``, whose owner may change it in place."""

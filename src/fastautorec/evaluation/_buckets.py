@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from fastautorec._checks import check_int
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, metric_of, to_frame
 from fastautorec.evaluation._metric import Z, half_width
 from fastautorec.evaluation._report import Report
-from fastautorec.evaluation._tables import interval, table_lines
+from fastautorec.evaluation._tables import interval
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HistoryBuckets:
+class HistoryBuckets(Printed):
     """Result of ``by_history_length``; row i of an array is that of model i, column b that of bucket b.
 
     Attributes
@@ -45,12 +46,12 @@ class HistoryBuckets:
     def __repr__(self) -> str:
         return f"<HistoryBuckets of {self.metric}, {len(self.labels)} buckets, {', '.join(self.models)}>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         rows = [["training items", "users", *self.models]]
         for b, label in enumerate(self.labels):
             figures = [interval(m, h) for m, h in zip(self.mean[:, b], self.half_width[:, b], strict=True)]
             rows.append([label, f"{self.n_users[b]:,}", *figures])
-        return "\n".join([f"{self.metric} by length of history", *table_lines(rows)])
+        return [f"{self.metric} by length of history", rows]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each model and bucket."""
@@ -67,7 +68,7 @@ class HistoryBuckets:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PopularityBuckets:
+class PopularityBuckets(Printed):
     """Result of ``by_item_popularity``; row i of an array is that of model i, column b that of bucket b.
 
     Attributes
@@ -104,12 +105,12 @@ class PopularityBuckets:
     def __repr__(self) -> str:
         return f"<PopularityBuckets of the first {self.k} items, {len(self.labels)} buckets, {', '.join(self.models)}>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         rows = [["item popularity", "items", "test items", *self.models]]
         for b, label in enumerate(self.labels):
             figures = [interval(m, h) for m, h in zip(self.recall[:, b], self.half_width[:, b], strict=True)]
             rows.append([label, f"{self.n_items[b]:,}", f"{self.n_test[b]:,}", *figures])
-        return "\n".join([f"Share of test items in the first {self.k} places, by popularity", *table_lines(rows)])
+        return [f"Share of test items in the first {self.k} places, by popularity", rows]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each model and bucket."""

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
+from fastautorec._printed import Printed, Rows
 from fastautorec.data._naming import same_ids
 from fastautorec.evaluation._many_reports import metric_of
 from fastautorec.evaluation._metric import Metric
 from fastautorec.evaluation._report import Report
-from fastautorec.evaluation._tables import table_lines
 
 SIGNIFICANCE = 0.05
 NAMES = ("a", "b")  # of models that have been given none
@@ -53,7 +53,7 @@ class Difference:
         return self.p_adjusted < SIGNIFICANCE
 
 
-class Comparison(Mapping[str, Difference]):
+class Comparison(Printed, Mapping[str, Difference]):
     """Result of ``compare``: a mapping from metric names to ``Difference``; prints in words and as a table.
 
     Attributes
@@ -118,8 +118,8 @@ class Comparison(Mapping[str, Difference]):
     def _title(self) -> str:
         return f"Paired over {self.n_users:,} users; * marks an adjusted p below {SIGNIFICANCE}"
 
-    def __str__(self) -> str:
-        return "\n".join([self.in_words(), self._title(), *table_lines(self._rows())])
+    def _parts(self) -> list[str | Rows]:
+        return [self.in_words(), self._title(), self._rows()]
 
 
 def compare(

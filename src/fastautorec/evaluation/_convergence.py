@@ -8,8 +8,9 @@ from itertools import accumulate
 from typing import Any
 
 from fastautorec._checks import check_real
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._many_reports import to_frame
-from fastautorec.evaluation._tables import percent, table_lines
+from fastautorec.evaluation._tables import percent
 
 SHARES = (0.99, 0.995, 0.999)
 
@@ -44,7 +45,7 @@ class ConvergenceRow:
 
 
 @dataclass(frozen=True, repr=False)
-class Convergence:
+class Convergence(Printed):
     """Result of ``convergence``.
 
     Attributes
@@ -59,14 +60,14 @@ class Convergence:
     def __repr__(self) -> str:
         return f"<Convergence of {len(self.rows)} trainings>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         table = [["", "", "best", *(f"s to {percent(share)}" for share in self.shares), "s in all", "epochs"]]
         for row in self.rows:
             times = [f"{seconds:.3f}" for seconds in (*row.seconds, row.total_seconds)]
             table.append([row.series, row.label, f"{row.best:.4f}", *times, str(row.epochs)])
         if not any(row.series for row in self.rows):
             table = [line[1:] for line in table]
-        return "\n".join(table_lines(table))
+        return [table]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each training."""

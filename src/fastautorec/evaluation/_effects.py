@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._many_reports import RealArray, check_mapping, check_reports, metric_of, to_frame
 from fastautorec.evaluation._report import Report
-from fastautorec.evaluation._tables import interval, table_lines
+from fastautorec.evaluation._tables import interval
 
 Value = float | str
 
@@ -38,7 +39,7 @@ class EffectCurve:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Effect:
+class Effect(Printed):
     """Result of ``parameter_effect``.
 
     Attributes
@@ -66,7 +67,7 @@ class Effect:
     def __repr__(self) -> str:
         return f"<Effect of {self.parameter} on {self.metric}, {', '.join(self.curves)}>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         cells = {
             (series, value): interval(mean, half) + ("*" if value == curve.best else " ")
             for series, curve in self.curves.items()
@@ -75,7 +76,7 @@ class Effect:
         rows = [[self.parameter, *(f"{series} " for series in self.curves)]]
         for value in self.values:
             rows.append([_text(value), *(cells.get((series, value), "") for series in self.curves)])
-        return "\n".join([f"{self.metric}; * marks the best of a column", *table_lines(rows)])
+        return [f"{self.metric}; * marks the best of a column", rows]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each series and value."""
@@ -91,7 +92,7 @@ class Effect:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MetricAtK:
+class MetricAtK(Printed):
     """Result of ``metric_at_k``; row i of an array is that of model i.
 
     Attributes
@@ -111,11 +112,11 @@ class MetricAtK:
     def __repr__(self) -> str:
         return f"<MetricAtK of {self.family} at {', '.join(map(str, self.k))}, {', '.join(self.models)}>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         rows = [["", *(f"{self.family}@{k}" for k in self.k)]]
         for name, means, halves in zip(self.models, self.mean, self.half_width, strict=True):
             rows.append([name, *(interval(m, h) for m, h in zip(means, halves, strict=True))])
-        return "\n".join(table_lines(rows))
+        return [rows]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each model and list length."""

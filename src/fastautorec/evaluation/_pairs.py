@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._compare import NAMES, Difference, check_comparable, checked_names, paired_difference
 from fastautorec.evaluation._many_reports import RealArray, metric_of, to_frame
 from fastautorec.evaluation._report import Report
-from fastautorec.evaluation._tables import interval, percent, table_lines
+from fastautorec.evaluation._tables import interval, percent
 
 GRID = 128  # cells of the density, each way
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UserComparison:
+class UserComparison(Printed):
     """Result of ``compare_users``.
 
     Attributes
@@ -50,7 +51,7 @@ class UserComparison:
     def __repr__(self) -> str:
         return f"<UserComparison of {self.names[0]} and {self.names[1]}, {self.metric} of {len(self.a)} users>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         d, (name_a, name_b) = self.difference, self.names
         rows = [
             ["", "mean", "better for"],
@@ -60,7 +61,7 @@ class UserComparison:
         ]
         title = f"{self.metric} of {len(self.a):,} users"
         result = f"Difference {interval(d.difference, (d.high - d.low) / 2)} (95 %), p = {d.p_value:.2g}"
-        return "\n".join([title, *table_lines(rows), result])
+        return [title, rows, result]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each user."""

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from fastautorec._checks import check_int
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._further import gini
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, to_frame
 from fastautorec.evaluation._report import Report
-from fastautorec.evaluation._tables import interval, table_lines
+from fastautorec.evaluation._tables import interval
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PopularityDistribution:
+class PopularityDistribution(Printed):
     """Result of ``popularity_distribution``; row i of an array is that of model i.
 
     Popularity of an item is its number of users in the training data.
@@ -84,7 +85,7 @@ class PopularityDistribution:
     def __repr__(self) -> str:
         return f"<PopularityDistribution of the first {self.k} items, {', '.join(self.models)}>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         rows = [[f"first {self.k} items", "mean popularity", "median", "Gini", "coverage"]]
         columns = zip(self.models, self.mean, self.half_width, self.median, self.gini, self.coverage, strict=True)
         for name, mean, half, median, evenness, coverage in columns:
@@ -92,7 +93,7 @@ class PopularityDistribution:
         coverage = (self.chosen > 0).mean()
         chosen = [f"{self.chosen_mean:,.1f}", f"{self.chosen_median:,.0f}", f"{self.chosen_gini:.4f}"]
         rows.append(["(test items)", *chosen, f"{coverage:.4f}"])
-        return "\n".join(table_lines(rows))
+        return [rows]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each model."""

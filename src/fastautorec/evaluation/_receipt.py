@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastautorec._compute.csr import Csr
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._compare import Comparison, holm, paired_difference
 from fastautorec.evaluation._report import HEAD, Report
-from fastautorec.evaluation._tables import table_lines
 from fastautorec.rerank import Reranker
 
 NAMES = ("re-ranked", "plain")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Receipt:
+class Receipt(Printed):
     """Re-ranked lists against the plain ones of the same model; `evaluate` makes it. It prints as a table.
 
     Attributes
@@ -79,5 +79,5 @@ class Receipt:
             *([f"{name}@{place}", f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}"] for name, (a, b) in of_all),
         ]
 
-    def __str__(self) -> str:
-        return "\n".join([self._title(), self.comparison.in_words(), *table_lines(self._rows())])
+    def _parts(self) -> list[str | Rows]:
+        return [self._title(), self.comparison.in_words(), self._rows()]

@@ -13,11 +13,12 @@ from fastautorec._checks import check_choice, check_cutoffs, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, IdArray
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._distance import mean_distances
 from fastautorec.evaluation._further import FURTHER, OF_RANKS, gini
 from fastautorec.evaluation._metric import Metric, half_width, shown
 from fastautorec.evaluation._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
-from fastautorec.evaluation._tables import interval, table_lines
+from fastautorec.evaluation._tables import interval
 
 if TYPE_CHECKING:
     from fastautorec.evaluation._receipt import Receipt
@@ -26,7 +27,7 @@ HEAD = 10  # popularity and coverage are those of the first ten recommendations
 BLOCK_USERS = 1 << 16  # whose lists are looked up at once
 
 
-class Report(Mapping[str, Metric]):
+class Report(Printed, Mapping[str, Metric]):
     """Result of ``evaluate`` or ``evaluate_ranking``: a mapping from metric names to ``Metric``.
 
     The keys are R-Precision, NDCG, then MAP@K, Precision@K, Recall@K and F1@K for each K of ``k``; with "standard"
@@ -335,7 +336,7 @@ class Report(Mapping[str, Metric]):
     def __repr__(self) -> str:
         return f"<Report {self.definition!r}, {self.n_users} users, NDCG {shown(self['NDCG'])}>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         left_out = f"{self.n_without_train:,} without training items, {self.n_without_test:,} without test items"
         title = f'{self.n_users:,} users evaluated, "{self.definition}" definition; left out: {left_out}'
         families = dict.fromkeys(name.partition("@")[0] for name in self if "@" in name)
@@ -347,12 +348,8 @@ class Report(Mapping[str, Metric]):
         novelty = self.metric(f"Novelty@{place}")
         rows.append([novelty.name, interval(novelty.mean, novelty.half_width, 2)])
         rows += [[f"Coverage@{place}", f"{self.coverage:.4f}"], [f"Gini@{place}", f"{self.gini:.4f}"]]
-        return "\n".join(
-            [title, *table_lines(rows), *(f"Note: {note}." for note in self.notes), *self._receipt_lines()]
-        )
-
-    def _receipt_lines(self) -> list[str]:
-        return [] if self.receipt is None else ["", str(self.receipt)]
+        receipt = [] if self.receipt is None else ["", *self.receipt._parts()]
+        return [title, rows, *(f"Note: {note}." for note in self.notes), *receipt]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain Python values, without the per-user arrays; ready for JSON."""

@@ -17,12 +17,13 @@ from fastautorec._checks import check_int, check_real, kind
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import IdArray
+from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._evaluate import DEFAULT_K, overlap_notes
 from fastautorec.evaluation._further import gini
 from fastautorec.evaluation._many_reports import RealArray, to_frame
 from fastautorec.evaluation._metric import Metric, half_width
 from fastautorec.evaluation._report import HEAD
-from fastautorec.evaluation._tables import interval, table_lines
+from fastautorec.evaluation._tables import interval
 from fastautorec.evaluation._walk import Model, Task, walk
 
 MAX_LOSS = 0.01
@@ -36,7 +37,7 @@ class DialledModel(Model, Protocol):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PopularityTradeoff:
+class PopularityTradeoff(Printed):
     """Result of ``popularity_tradeoff``; entry i is that of discount i. It prints as a table.
 
     Attributes
@@ -103,7 +104,7 @@ class PopularityTradeoff:
         first, last = self.discounts[[0, -1]]
         return f"<PopularityTradeoff of {len(self.discounts)} discounts from {first:g} to {last:g}>"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         head = f"@{self.head}"
         rows = [
             ["discount", f"NDCG@{self.k}", "loss", "95 % interval", f"Coverage{head}", f"Gini{head}",
@@ -120,7 +121,7 @@ class PopularityTradeoff:
                 f"{self.gini[i]:.4f}",
                 f"{popularity.mean:,.1f} ±{popularity.half_width:,.1f}",
             ])  # fmt: skip
-        return "\n".join([*table_lines(rows), *(f"Note: {note}." for note in self.notes)])
+        return [rows, *(f"Note: {note}." for note in self.notes)]
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each discount.

@@ -122,35 +122,43 @@ def walk(
     reranking = Reranking(rerankers, seen.n_cols, vectors)
 
     def measure(
-        scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None
+        scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None, popular: bool = False
     ) -> npt.NDArray[np.int64]:
-        """Measure the lists of some users, and return the places of those whose best score is 0."""
+        """Measure the lists of some users, and return the places of those whose histories say nothing to the model.
+
+        These are left out, unless the lists are the ``popular`` ones that they get: no list is measured twice.
+        """
         history, wanted = LazyRows.picked(seen, rows[places]), LazyRows.picked(task.test, rows[places])
-        unsure = [places[:0]]
+        silent = [places[:0]]
 
         def n_top(start: int, stop: int) -> int:
             return int(lengths[places[start]])
 
         def take(start: int, stop: int, ids: IdArray, scores: FloatArray) -> None:
-            whose = places[start:stop]
-            unsure.append(whose[backend.to_host(scores[: stop - start, 0]) == 0])
-            ids = backend.to_host(ids)
+            whose, test, ids = places[start:stop], wanted.rows(start, stop), backend.to_host(ids)
             if rerankers:
                 own = slice(0, task.n_candidates)
                 best = ids[:, own], backend.to_host(scores)[:, own]
                 ids = _below(ids, reranking.lists(*best, seen.take_rows(rows[whose]), cutoffs[-1])[0])
             if columns is not None:
                 ids = np.where(ids < 0, ids, columns[ids])
-            task.measure(order[whose], ids, wanted.rows(start, stop), num_threads=1)
+            unsure = whose[:0] if popular else whose[backend.to_host(scores[: len(whose), 0]) == 0]
+            if len(unsure):
+                left_out = np.isin(whose, unsure[np.isin(rows[unsure], strangers(model, seen, rows[unsure]))])
+                silent.append(whose[left_out])
+                kept = np.flatnonzero(~left_out)
+                ids = ids.reshape(-1, len(whose), ids.shape[1])[:, kept].reshape(-1, ids.shape[1])
+                whose, test = whose[kept], test.take_rows(kept)
+            if len(whose):
+                task.measure(order[whose], ids, test, num_threads=1)
 
         top_lists(backend, scorer, history, n_top, history, take, factors)
-        return np.sort(np.concatenate(unsure))
+        return np.unique(np.concatenate(silent))  # blocks that memory gave out for come twice
 
     with backend.active():
-        unsure = measure(model._scorer(), np.arange(len(rows)), factors)
-        silent = np.isin(rows[unsure], strangers(model, seen, rows[unsure]))
-        if silent.any():
-            measure(popularity_scorer(model, backend), unsure[silent])
+        silent = measure(model._scorer(), np.arange(len(rows)), factors)
+        if len(silent):
+            measure(popularity_scorer(model, backend), silent, popular=True)
     return task
 
 

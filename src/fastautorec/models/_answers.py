@@ -28,7 +28,7 @@ from fastautorec.models._alike import alike
 from fastautorec.models._candidates import allowed_items, own_candidates
 from fastautorec.models._dial import factors, fitted_discount
 from fastautorec.rerank import Reranker
-from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers
+from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers, in_blocks, too_many
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -141,9 +141,8 @@ class Answering(ABC):
         known = not check_bool("filter_already_liked_items", filter_already_liked_items)
         backend, rerankers = model._backend(), check_rerankers(rerank)
         length = candidates_of(n_candidates, n_top, history.n_cols, bool(rerankers))
-        with backend.active():
-            on_device = backend.inputs.on_device(user_items)
 
+        def lists(history: Csr, own: Csr | None) -> tuple[IdArray, FloatArray]:
             def best_of(scorer: Scorer, rows: npt.NDArray[np.int64] | None = None) -> Lists:
                 asked = history if rows is None else history.take_rows(rows)
                 if own is None:
@@ -152,19 +151,21 @@ class Answering(ABC):
                 return own_lists(scorer, backend, asked, length, known, theirs, on_device)
 
             ids, scores = best_of(model._dialled(backend, popularity_discount))
-            best = backend.to_host(scores[:, 0]) if on_device else scores[:, 0]
-            rows = strangers(model, history, np.flatnonzero(best == 0))
+            rows = strangers(model, history, np.flatnonzero(backend.to_host(scores[:, 0]) == 0))
             if len(rows):
                 places = backend.to_device(rows) if on_device else rows
                 ids[places], scores[places] = best_of(popularity_scorer(model, backend), rows)
             if rerankers:
-                if on_device:
-                    ids, scores = backend.to_host(ids), backend.to_host(scores)
+                best = backend.to_host(ids), backend.to_host(scores)
                 reranking = Reranking(rerankers, model.n_items_, lambda: backend.to_host(model._item_vectors()))
-                ids, scores = reranking.lists(ids, scores, history, n_top, backend.num_threads)
+                ids, scores = reranking.lists(*best, history, n_top, backend.num_threads)
                 if on_device:
                     ids, scores = backend.to_device(ids), backend.to_device(scores)
             return ids, scores
+
+        with backend.active():
+            on_device = backend.inputs.on_device(user_items)
+            return in_blocks(lists, history, own) if rerankers and too_many(history) else lists(history, own)
 
     def predict(
         self,

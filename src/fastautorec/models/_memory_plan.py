@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fastautorec._compute import resolve_num_threads
 from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES
 from fastautorec._compute.top_lists import tile_shape
+from fastautorec._printed import html_table, html_text
 from fastautorec._training import closed_form as _exact
 from fastautorec._training.epochs import Options
 from fastautorec._training.fit import BATCH_SIZE, Objective
@@ -72,10 +73,25 @@ class Plan:
         """Predicted peak on a GPU, bytes."""
         return sum(self.device_parts.values())
 
+    def _title(self) -> str:
+        m, n = self.shape
+        return f"{self.model}: {m:,} users × {n:,} items, {self.nnz:,} interactions"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        rows = [["", "MB"], *([name, f"{size / 1e6:,.1f}"] for name, size in self.parts.items())]
+        rows.append(["predicted peak", f"{self.peak_bytes / 1e6:,.1f}"])
+        shown = html_text(self._title()) + html_table(rows)
+        if self.tiles:
+            shown += html_table([["tile", "size"], *([name, f"{size:,}"] for name, size in self.tiles.items())])
+        if self.device_parts:
+            rows = [["on a GPU", "MB"], *([name, f"{size / 1e6:,.1f}"] for name, size in self.device_parts.items())]
+            shown += html_table([*rows, ["predicted peak", f"{self.device_bytes / 1e6:,.1f}"]])
+        return shown
+
     def __str__(self) -> str:
         """Return a table of the parts."""
-        m, n = self.shape
-        rows = [f"{self.model}: {m:,} users × {n:,} items, {self.nnz:,} interactions"]
+        rows = [self._title()]
         rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self.parts.items()]
         rows += [f"  {'predicted peak':<40}{self.peak_bytes / 1e6:12,.1f} MB"]
         rows += [f"  {name:<40}{size:12,}" for name, size in self.tiles.items()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._compute.protocol import Backend
+from fastautorec._printed import html_table, html_text
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
@@ -26,6 +29,8 @@ from fastautorec.models._updating import Updating
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_log = logging.getLogger("fastautorec")
 
 
 class Recommender(Serving, Updating, Stored):
@@ -68,6 +73,16 @@ class Recommender(Serving, Updating, Stored):
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
         shown = (f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name])
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: whether the model is fitted, and its parameters."""
+        state = "not fitted"
+        if hasattr(self, "n_items_"):
+            state = f"fitted to {self.n_users_:,} users and {self.n_items_:,} items"
+        defaults = inspect.signature(type(self)).parameters
+        rows = [["parameter", "value", "default"]]
+        rows += [[name, repr(value), repr(defaults[name].default)] for name, value in self.get_params().items()]
+        return html_text(f"{type(self).__name__}, {state}") + html_table(rows)
 
     @classmethod
     def _param_names(cls) -> tuple[str, ...]:
@@ -134,7 +149,7 @@ class Recommender(Serving, Updating, Stored):
         **options: Any,
     ) -> Self:
         """Check what every model checks, fit, and take the fitted attributes in one step; ``options`` go to the run."""
-        worker = self._at_work()
+        began, worker = time.perf_counter(), self._at_work()
         worker._check_params()
         backend, title = worker._fit_backend(), type(self).__name__
         with backend.active():
@@ -149,6 +164,10 @@ class Recommender(Serving, Updating, Stored):
             fitted["threshold_"] = None  # the command line sets it; that of an earlier fit does not hold for this one
             fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
         self.__dict__.update(fitted)
+        shape = (*train.shape, train.nnz)
+        _log.info(
+            "%r fitted to %d users, %d items, %d interactions in %.3f s", self, *shape, time.perf_counter() - began
+        )
         return self
 
     def _held_out(self, backend: Backend, user_items: Any, train: Csr, validation: Any) -> Csr:

@@ -2,7 +2,8 @@
 
 Each function takes what an analysis returned and gives a matplotlib ``Figure``, saved at ``path`` in the format of its
 suffix, such as ``.png`` or ``.svg``. Bands and error bars are 95 % intervals. Figures are as wide as a page of a paper
-or a column of it, and pyplot is left alone.
+or a column of it, and pyplot is left alone: a notebook shows what a cell ends with, without a magic command. With
+``ax=`` they are drawn into axes of your own, as many as the figure has panels.
 
 >>> import fastautorec as far
 >>> train, test = far.split(far.datasets.load_example(), ratios=(0.8, 0.2), by="random")

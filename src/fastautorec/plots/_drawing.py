@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastautorec._checks import kind
 from fastautorec.evaluation._many_reports import RealArray
 
 PAGE, COLUMN = 7.0, 4.6  # inches
@@ -24,16 +25,39 @@ BANDWIDTH = 0.07  # width of the smoothing, in decades of popularity
 HATCHES = ("", "////", "....", "xxxx")  # when the colours have run out
 
 
-def new_figure(width: float, height: float, title: str, columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
-    """Return a figure of its own with axes: no window system, and pyplot's global state stays as it is."""
+def new_figure(
+    width: float, height: float, title: str, columns: int = 1, rows: int = 1, ax: Any = None
+) -> tuple[Any, Any]:
+    """Return a figure with axes: those of the user, or of its own, and pyplot's global state stays as it is."""
     try:
         from fastautorec.plots._figure import NotebookFigure  # noqa: PLC0415  matplotlib is an extra
     except ImportError as error:
         raise ImportError("plots need matplotlib; pip install 'fastautorec[plot]'") from error
+    if ax is not None:
+        return _given_axes(ax, columns * rows, title)
     figure: Any = NotebookFigure(figsize=(width, height), layout="constrained", dpi=DPI)
     if title:
         figure.suptitle(title, fontsize=FONT + 1.5)
     return figure, figure.subplots(rows, columns)
+
+
+def _given_axes(ax: Any, count: int, title: str) -> tuple[Any, Any]:
+    """Return the figure of a user's axes, and these: one, or a sequence of so many."""
+    from matplotlib.axes import Axes  # noqa: PLC0415  an extra, missed by new_figure
+
+    given = [ax] if isinstance(ax, Axes) else list(np.ravel(np.asarray(ax, object)))
+    for one in given:
+        if not isinstance(one, Axes):
+            raise TypeError(f"`ax` must be {_axes(count)}, got {kind(one)}; plt.subplots(1, {count}) makes them")
+    if len(given) != count:
+        raise ValueError(f"`ax` must be {_axes(count)}, got {len(given)}; plt.subplots(1, {count}) makes them")
+    if title:
+        given[0].set_title(title, fontsize=FONT + 1.5, loc="left")
+    return given[0].figure.canvas.figure, given[0] if count == 1 else np.array(given, object)
+
+
+def _axes(count: int) -> str:
+    return "axes of matplotlib" if count == 1 else f"{count} axes of matplotlib"
 
 
 def in_lines(text: str, letters: float) -> str:
@@ -67,8 +91,12 @@ def name_axes(axes: Any, x: str, y: str, grid: str = "y") -> None:
     axes.set_axisbelow(True)
 
 
-def legend(figure: Any, *axes: Any, columns: int) -> None:
+def legend(figure: Any, *axes: Any, columns: int, inside: bool) -> None:
+    """Name what is drawn: below the axes, or inside the last ones, where the figure is the user's."""
     entries = {label: handle for each in axes for handle, label in zip(*each.get_legend_handles_labels(), strict=True)}
+    if inside:
+        axes[-1].legend(entries.values(), entries.keys(), frameon=False, fontsize=FONT - 1)
+        return
     letter = 0.6 * (FONT - 1) / 72  # inches, of the average one
     widest = letter * (max(map(len, entries)) + HANDLE)
     columns = max(min(columns, len(entries), int(figure.get_figwidth() / widest)), 1)

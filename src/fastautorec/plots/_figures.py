@@ -47,7 +47,7 @@ LETTERS, CORNER = 9, 7  # letters that fit along an inch of a panel, and in its 
 MAX_TICKS = 8  # values of a parameter that are all written
 
 
-def popularity(distribution: PopularityDistribution, path: Target = None, *, title: str = "") -> Any:
+def popularity(distribution: PopularityDistribution, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw how popular the items are that models recommend, and in grey what users chose (Figure 7 of the paper).
 
     Parameters
@@ -55,6 +55,8 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     distribution : PopularityDistribution
     path : path, optional
     title : str
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     first, last = np.searchsorted(running, [running[-1] / 1000, running[-1]])
     low, high = log_popularity[order[[first, last]]]
     grid = np.linspace(max(low - 2 * BANDWIDTH, 0), high + 3 * BANDWIDTH, CURVE_POINTS)
-    figure, axes = new_figure(PAGE, 3.6, title)
+    figure, axes = new_figure(PAGE, 3.6, title, ax=ax)
     axes.fill_between(
         10**grid, log_density(log_popularity, distribution.chosen, grid), color="0.87", linewidth=0,
         label=f"test items: mean {distribution.chosen_mean:,.0f}, Gini {distribution.chosen_gini:.3f}",
@@ -86,11 +88,11 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     axes.margins(x=0)
     axes.set_ylim(bottom=0)
     name_axes(axes, "Popularity of a recommended item (users in the training data)", "Density per factor of 10")
-    legend(figure, axes, columns=2)
+    legend(figure, axes, columns=2, inside=ax is not None)
     return save(figure, path)
 
 
-def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title: str = "") -> Any:
+def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw what a popularity discount costs in NDCG and gives in variety; a dashed line marks the model as fitted.
 
     Parameters
@@ -98,6 +100,8 @@ def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title
     found : PopularityTradeoff
     path : path, optional
     title : str
+    ax : sequence of three matplotlib.axes.Axes, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title
     ImportError
         If matplotlib is not installed.
     """
-    figure, (left, middle, right) = new_figure(PAGE, 2.9, title, columns=3)
+    figure, (left, middle, right) = new_figure(PAGE, 2.9, title, columns=3, ax=ax)
     for axes, i, metrics, label in ((left, 0, found.ndcg, "NDCG"), (right, 3, found.popularity, "popularity")):
         means, half_widths = np.array([(metric.mean, metric.half_width) for metric in metrics]).T
         band(axes, i, found.discounts, means, half_widths, label)
@@ -119,11 +123,13 @@ def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title
     name_axes(middle, "Popularity discount γ", f"Coverage@{found.head}, Gini@{found.head}")
     for axes in (left, middle, right):
         axes.axvline(found.fitted, color="0.25", linewidth=0.9, linestyle=(0, (4, 2)), label="as fitted")
-    legend(figure, left, middle, right, columns=5)
+    legend(figure, left, middle, right, columns=5, inside=ax is not None)
     return save(figure, path)
 
 
-def user_comparison(pairs: UserComparison | Sequence[UserComparison], path: Target = None, *, title: str = "") -> Any:
+def user_comparison(
+    pairs: UserComparison | Sequence[UserComparison], path: Target = None, *, title: str = "", ax: Any = None
+) -> Any:
     """Draw the density of users over the metric of two models (Figure 6 of the paper), a panel for each pair.
 
     The first model is on the horizontal axis: users below the line are better served by it. The shades hold 95, 80, 60,
@@ -135,6 +141,8 @@ def user_comparison(pairs: UserComparison | Sequence[UserComparison], path: Targ
         At most four.
     path : path, optional
     title : str
+    ax : matplotlib.axes.Axes, or a sequence of one for each pair, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -154,7 +162,7 @@ def user_comparison(pairs: UserComparison | Sequence[UserComparison], path: Targ
     rows = 2 if len(panels) == 4 else 1
     columns = len(panels) // rows
     side = width / columns
-    figure, grid = new_figure(width, rows * side + (0.5 if title else 0.2), title, columns, rows)
+    figure, grid = new_figure(width, rows * side + (0.5 if title else 0.2), title, columns, rows, ax=ax)
     for axes, pair in zip(np.ravel(grid), panels, strict=True):
         first, second = (in_lines(f"{name} better:", CORNER * side) for name in pair.names)
         top = max(float(np.quantile(pair.a, 0.99)), float(np.quantile(pair.b, 0.99))) or 1.0
@@ -174,7 +182,7 @@ def user_comparison(pairs: UserComparison | Sequence[UserComparison], path: Targ
     return save(figure, path)
 
 
-def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str = "") -> Any:
+def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw a metric for users with short to long histories.
 
     Parameters
@@ -182,6 +190,8 @@ def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str =
     buckets : HistoryBuckets
     path : path, optional
     title : str
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -192,16 +202,16 @@ def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str =
     ImportError
         If matplotlib is not installed.
     """
-    figure, axes = new_figure(COLUMN, 3.4, title)
+    figure, axes = new_figure(COLUMN, 3.4, title, ax=ax)
     banded(axes, buckets.models, buckets.mean, buckets.half_width)
     ticks = [f"{label}\n({n:,})" for label, n in zip(buckets.labels, buckets.n_users, strict=True)]
     name_places(axes, ticks)
     name_axes(axes, "Training items of a user (number of users)", buckets.metric)
-    legend(figure, axes, columns=2)
+    legend(figure, axes, columns=2, inside=ax is not None)
     return save(figure, path)
 
 
-def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: str = "") -> Any:
+def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw which share of the rare and the popular test items models find, and what fills their lists.
 
     Parameters
@@ -209,6 +219,8 @@ def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: s
     buckets : PopularityBuckets
     path : path, optional
     title : str
+    ax : sequence of two matplotlib.axes.Axes, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -219,7 +231,7 @@ def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: s
     ImportError
         If matplotlib is not installed.
     """
-    figure, (left, right) = new_figure(PAGE, 3.3, title, columns=2)
+    figure, (left, right) = new_figure(PAGE, 3.3, title, columns=2, ax=ax)
     banded(left, buckets.models, buckets.recall, buckets.half_width)
     name_axes(left, "Popularity of a test item (users)", f"Recall@{buckets.k}")
     places = np.arange(len(buckets.labels))
@@ -231,11 +243,11 @@ def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: s
     name_axes(right, "Popularity of a recommended item (users)", f"Share of the first {buckets.k} places")
     for axes in (left, right):
         name_places(axes, buckets.labels, rotation=25)
-    legend(figure, left, right, columns=5)
+    legend(figure, left, right, columns=5, inside=ax is not None)
     return save(figure, path)
 
 
-def effect(found: Effect, path: Target = None, *, log: bool | None = None, title: str = "") -> Any:
+def effect(found: Effect, path: Target = None, *, log: bool | None = None, title: str = "", ax: Any = None) -> Any:
     """Draw a metric against a parameter: curves for numbers (Figure 5 of the paper), bars for names (Figure 2).
 
     Parameters
@@ -245,6 +257,8 @@ def effect(found: Effect, path: Target = None, *, log: bool | None = None, title
     log : bool, optional
         Whether the axis of a numeric parameter is logarithmic; by default, where its values span a factor of 20.
     title : str
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -256,7 +270,7 @@ def effect(found: Effect, path: Target = None, *, log: bool | None = None, title
         If matplotlib is not installed.
     """
     several = len(found.curves) > 1
-    figure, axes = new_figure(PAGE if several and not found.numeric else COLUMN, 3.4, title)
+    figure, axes = new_figure(PAGE if several and not found.numeric else COLUMN, 3.4, title, ax=ax)
     if found.numeric:
         for i, (series, curve) in enumerate(found.curves.items()):
             band(axes, i, np.array(curve.values, float), curve.mean, curve.half_width, series)
@@ -273,11 +287,11 @@ def effect(found: Effect, path: Target = None, *, log: bool | None = None, title
             grouped_bars(axes, names, [found.parameter], means.T, half_widths.T)
     name_axes(axes, "" if several and not found.numeric else found.parameter, found.metric)
     if several:
-        legend(figure, axes, columns=4)
+        legend(figure, axes, columns=4, inside=ax is not None)
     return save(figure, path)
 
 
-def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "") -> Any:
+def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw a metric of several models at every list length as bars (Figure 3 of the paper).
 
     Parameters
@@ -285,6 +299,8 @@ def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "") -> 
     metrics : MetricAtK
     path : path, optional
     title : str
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -295,15 +311,15 @@ def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "") -> 
     ImportError
         If matplotlib is not installed.
     """
-    figure, axes = new_figure(PAGE, 3.2, title)
+    figure, axes = new_figure(PAGE, 3.2, title, ax=ax)
     groups = [f"{metrics.family}@{k}" for k in metrics.k]
     grouped_bars(axes, groups, metrics.models, metrics.mean.T, metrics.half_width.T)
     name_axes(axes, "", metrics.family)
-    legend(figure, axes, columns=4)
+    legend(figure, axes, columns=4, inside=ax is not None)
     return save(figure, path)
 
 
-def convergence(times: Convergence, path: Target = None, *, title: str = "") -> Any:
+def convergence(times: Convergence, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw the seconds until models were near their best metric (Figure 4 of the paper), a row for each training.
 
     Parameters
@@ -312,6 +328,8 @@ def convergence(times: Convergence, path: Target = None, *, title: str = "") -> 
         The caps of a line are at its smallest and largest share, the marks at those between.
     path : path, optional
     title : str
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, in a figure of yours; by default in a new one.
 
     Returns
     -------
@@ -328,7 +346,7 @@ def convergence(times: Convergence, path: Target = None, *, title: str = "") -> 
     order = sorted(range(len(times.shares)), key=times.shares.__getitem__)
     seconds = np.array([row.seconds for row in times.rows])[:, order]
     first, *between, last = [times.shares[i] for i in order] if len(order) > 1 else [0.0, times.shares[0], 0.0]
-    figure, axes = new_figure(PAGE, 1.2 + 0.27 * len(times.rows), title)
+    figure, axes = new_figure(PAGE, 1.2 + 0.27 * len(times.rows), title, ax=ax)
     if first:
         label = f"from {percent(first)} to {percent(last)} of the best metric"
         for place, color, (start, *_, end) in zip(places, colors, seconds, strict=True):
@@ -342,7 +360,7 @@ def convergence(times: Convergence, path: Target = None, *, title: str = "") -> 
     axes.invert_yaxis()
     log_axis(axes)
     name_axes(axes, "Seconds of training, validation excluded", "", grid="x")
-    legend(figure, axes, columns=3)
+    legend(figure, axes, columns=3, inside=ax is not None)
     return save(figure, path)
 
 

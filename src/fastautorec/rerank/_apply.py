@@ -19,6 +19,7 @@ Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.integer]
 
 BLOCK_PLACES = 1 << 16  # candidates that are re-ranked together
+BLOCK_USERS = 1 << 16  # whose candidates, many more than their lists, are kept at the same time
 FEWEST = 100  # candidates of a list where nobody says how many
 TIMES = 2  # as many as places that are wanted, where that is more
 
@@ -161,6 +162,21 @@ def _taken(one: Reranker, places: Places, ids: IdArray, scores: FloatArray) -> t
     values = np.take_along_axis(scores, np.maximum(places, 0), axis=1)
     found[empty], values[empty] = -1, np.nan
     return found, values
+
+
+def too_many(history: Any) -> bool:
+    """Return whether the histories, on the host, are so many that they had better come in blocks."""
+    return isinstance(history, Csr) and history.shape[0] > BLOCK_USERS
+
+
+def in_blocks(lists: Callable[[Csr, Csr | None], Any], history: Csr, own: Csr | None) -> tuple[Any, Any]:
+    """Return the lists of all histories, whose own candidates may be given, block by block."""
+    parts = []
+    for start in range(0, history.shape[0], BLOCK_USERS):
+        rows = start, min(start + BLOCK_USERS, history.shape[0])
+        parts.append(lists(history.rows(*rows), None if own is None else own.rows(*rows)))
+    ids, scores = map(np.concatenate, zip(*parts, strict=True))
+    return ids, scores
 
 
 def history_keys(history: Csr) -> Keys:

@@ -142,7 +142,9 @@ class Explore:
 
     The noise is a function of ``random_state``, of the items of the user's history, and of the item: a request for one
     user, a batch, another order of users or another number of threads give the same list, and users with the same
-    history have the same. Another ``random_state``, such as the number of the day, gives other lists.
+    history have the same. (A request has no user number, and one that counted rows would change with the batch. Last
+    bits of scores, which may change with it, matter only where two values are equal to some six digits.) Another
+    ``random_state``, such as the number of the day, gives other lists.
 
     Parameters
     ----------

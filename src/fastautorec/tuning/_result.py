@@ -8,7 +8,7 @@ from typing import Any
 
 from fastautorec._compute.inputs import UserItems
 from fastautorec._extras import require
-from fastautorec.evaluation._tables import table_lines
+from fastautorec._printed import Printed, Rows
 from fastautorec.models import Recommender
 
 SHOWN = 10  # trials in the text
@@ -16,7 +16,7 @@ FIGURES = ("trial", "state", "metric", "epochs", "seconds", "error")  # every ro
 
 
 @dataclass(frozen=True)
-class TuningResult:
+class TuningResult(Printed):
     """What `tune` found; printing it gives a table of the best trials.
 
     Attributes
@@ -80,7 +80,7 @@ class TuningResult:
             raise ImportError("`to_frame` needs pandas; pip install pandas, or use `trials`") from error
         return pd.DataFrame(self.trials).set_index("trial")
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Rows]:
         names = self.param_names
         states = [row["state"] for row in self.trials]
         counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
@@ -94,7 +94,7 @@ class TuningResult:
             )
         failed = [f"trial {row['trial']} failed: {row['error']}" for row in self.trials if row["state"] == "failed"]
         title = f"{type(self.best_model).__name__}: {len(states)} trials ({counts}), best {self.metric}"
-        return "\n".join([f"{title} {self.best_metric:.4f}", *table_lines(rows), *failed[:SHOWN]])
+        return [f"{title} {self.best_metric:.4f}", rows, *failed[:SHOWN]]
 
     def plot(self, path: str | PathLike[str] | None = None) -> Any:
         """Draw how the search went, and the metric against each parameter.

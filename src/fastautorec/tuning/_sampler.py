@@ -18,6 +18,7 @@ def counted_sampler(optuna: Any, seed: int) -> Any:
     class CountedSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
         blind = False
         points: Sequence[dict[str, Any]] = ()
+        first: dict[str, Any] = {}  # noqa: RUF012  set before the first trial
 
         def __init__(self) -> None:
             self._number, self._sampler = -1, None
@@ -32,7 +33,7 @@ def counted_sampler(optuna: Any, seed: int) -> Any:
         def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
             if trial.number != self._number:
                 self._begin(trial.number)
-            if self._point is not None:
+            if self._point is not None and param_name in self._point:
                 return self._point[param_name]
             return self._sampler.sample_independent(study, trial, param_name, param_distribution)  # type: ignore[attr-defined]
 
@@ -40,7 +41,9 @@ def counted_sampler(optuna: Any, seed: int) -> Any:
             own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
             kind = optuna.samplers.RandomSampler if self.blind else optuna.samplers.TPESampler
             self._number, self._sampler, self._point = number, kind(seed=own), None
-            if self.blind and self.points:
+            if number == 0:
+                self._point = self.first
+            elif self.blind and self.points:
                 self._point = self.points[int(np.random.default_rng(own).integers(len(self.points)))]
 
     return CountedSampler()

@@ -129,6 +129,27 @@ def count_points(kinds: dict[str, Any]) -> int | None:
     return None if None in counts else math.prod(count for count in counts if count is not None)
 
 
+def own_point(kinds: dict[str, Any], model: Recommender, n_vectors: int) -> dict[str, Any]:
+    """Return the parameters that the model itself has, of those that are searched, where the space holds them.
+
+    Defaults are those for data with so many singular vectors.
+    """
+    worker = model._at_work()
+    worker._adapt_to(n_vectors)
+    own = {name: _held(kind, _plain(getattr(worker, name))) for name, kind in kinds.items()}
+    return {name: found[0] for name, found in own.items() if found}
+
+
+def _held(kind: Any, value: Any) -> list[Any]:
+    """Return a value as the kind has it, or nothing if it hasn't."""
+    if hasattr(kind, "choices"):
+        return [choice for choice in kind.choices if choice == value][:1]
+    if not _is_number(value) or not kind.low <= value <= kind.high:
+        return []
+    steps = 0.0 if kind.step is None else (value - kind.low) / kind.step
+    return [type(kind.low)(value)] if math.isclose(steps, round(steps)) else []
+
+
 def all_points(kinds: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the points of a space that has an end."""
     for values in itertools.product(*map(_values, kinds.values())):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import math
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,11 @@ from fastautorec.tuning._space import (
     chooses_penalty,
     count_points,
     distributions,
+    own_point,
 )
+from fastautorec.tuning._trials import check_study, key_of, params_of, quiet, row_of
+
+_log = logging.getLogger("fastautorec")
 
 WARM_UP = 5  # trials, and epochs of each trial, that the default pruner does not touch
 MAX_REPEATS = 3  # proposals in a row that were tried before; then one is drawn blindly
@@ -54,14 +58,16 @@ def tune(
     storage: str | PathLike[str] | None = None,
     study_name: str | None = None,
     pruner: Any = None,
+    study: Any = None,
     random_state: int | np.random.Generator = 0,
     show_progress: bool = False,
 ) -> TuningResult:
     """Search for the parameters of a model that do best on validation data, by Optuna's tree of Parzen estimators.
 
-    Models that are trained by epochs report each one to a pruner, which ends trials that fall behind. Where one fit
-    can try several values of ``regularization`` (the AutoRec family, NCE-PLRec), a list of them is tried within each
-    trial and takes no part in the search.
+    Trial 0 has the parameters of the model itself, its defaults as a rule, as far as the space holds them. Models that
+    are trained by epochs report each one to a pruner, which ends trials that fall behind. Where one fit can try several
+    values of ``regularization`` (the AutoRec family, NCE-PLRec), a list of them is tried within each trial and takes no
+    part in the search.
 
     Parameters
     ----------
@@ -86,6 +92,9 @@ def tune(
         Name of the search in the file, by default the model's class.
     pruner : optuna.pruners.BasePruner, optional
         By default the median rule, after five trials and five epochs.
+    study : optuna.study.Study, optional
+        A study of your own, with its sampler, pruner and storage, in place of ``storage``, ``study_name``, ``pruner``
+        and ``random_state``: a new one that maximises, or one that an earlier call with the same data and space used.
     random_state : int or numpy.random.Generator
         Seed of the search; trial i proposes the same after the same earlier trials, interrupted or not. Models keep
         their own seeds.
@@ -102,7 +111,7 @@ def tune(
         If Optuna is not installed: ``pip install 'fastautorec[tune]'``.
     TypeError, ValueError
         If an argument is not usable, if ``storage`` is no journal of a search, is damaged, or holds another search of
-        that name, or if no trial was completed.
+        that name, if ``study`` minimises or holds trials of something else, or if no trial was completed.
         A single trial that fails is recorded with its message.
     FileNotFoundError
         If there is no folder for ``storage``.
@@ -116,6 +125,16 @@ def tune(
     >>> len(result.trials)
     5
     >>> model = result.refit(train + validation)
+
+    A study of your own:
+
+    >>> import optuna
+    >>> study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
+    >>> result = far.tune(far.EASE, train, validation, {"regularization": (1.0, 1000.0)}, n_trials=3, study=study)
+    >>> study.best_value == result.best_metric
+    True
+    >>> study.trials[0].params["regularization"] == far.EASE().regularization
+    True
     """
     optuna = require("optuna", "tune", "tune")
     template = model() if isinstance(model, type) else model
@@ -127,8 +146,13 @@ def tune(
         check_real("timeout", timeout, 0)
     seed = int(check_random_state(random_state).integers(2**31))
     name = study_name or type(template).__name__
+    if study is not None:
+        check_study(study, optuna, {"storage": storage, "study_name": study_name, "pruner": pruner})
     search = _Search(optuna, template, train, validation, space, metric, seed)
-    search.open(storage, name, pruner)
+    if study is None:
+        search.open(storage, name, pruner)
+    else:
+        search.take(study)
     search.run(n_trials, timeout, check_bool("show_progress", show_progress))
     return search.result()
 
@@ -159,6 +183,7 @@ class _Search:
             self._fixed["regularization"] = penalties
         self._space = distributions(space, optuna)
         check_kinds(self._space, template)
+        self._own_point = own_point(self._space, template, singular_vectors(own))
         self._n_points = count_points(self._space)
         self._identity = _checkpoint.identity(
             type(template).__name__, {**template.get_params(), **self._fixed}, own, held_out
@@ -176,37 +201,55 @@ class _Search:
         optuna = self._optuna
         path = None if storage is None else Path(storage).absolute()  # a callback may change the current folder
         journal = None if path is None else open_journal(path, optuna)
-        with _quiet(optuna):
+        self._sampler = counted_sampler(optuna, self._seed)
+        self._sampler.first = self._own_point
+        with quiet(optuna):
             self._study = optuna.create_study(
                 storage=journal,
                 study_name=name,
                 direction="maximize",
-                sampler=counted_sampler(optuna, self._seed),
+                sampler=self._sampler,
                 pruner=pruner or optuna.pruners.MedianPruner(n_startup_trials=WARM_UP, n_warmup_steps=WARM_UP),
                 load_if_exists=True,
             )
-        stored = self._study.user_attrs.get("search")
-        if stored is None:
-            if path is not None and self._study.get_trials(deepcopy=False):
-                raise damaged(path, f"the search {name!r} has trials, but not what was searched")
-            self._study.set_user_attr("search", self._identity)
-            return
-        for what, value in self._identity.items():
-            if stored.get(what) != value:
-                raise ValueError(
-                    f"`storage` holds a search {name!r} that differs in its {what}; use another `study_name` or file"
-                )
+        if path is not None and self._holds_strange_trials():
+            raise damaged(path, f"the search {name!r} has trials, but not what was searched")
+        self._mark("storage", "use another `study_name` or file")
         if path is None:
             return
         for trial in self._finished():
             if trial.state != optuna.trial.TrialState.FAIL and (missing := self._missing(trial)):
                 raise damaged(path, f"trial {trial.number} of {name!r} lacks {', '.join(sorted(missing))}")
 
+    def take(self, study: Any) -> None:
+        """Take the study of a user."""
+        self._study, self._sampler = study, None
+        if self._holds_strange_trials():
+            raise ValueError("`study` must be new or of an earlier call of tune, got one with trials of something else")
+        self._mark("study", "make another")
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial(self._own_point)
+
+    def _holds_strange_trials(self) -> bool:
+        return "search" not in self._study.user_attrs and bool(self._study.get_trials(deepcopy=False))
+
+    def _mark(self, where: str, way_on: str) -> None:
+        """Note in the study what is searched; raise if something else is."""
+        stored = self._study.user_attrs.get("search")
+        if stored is None:
+            self._study.set_user_attr("search", self._identity)
+            return
+        for what, value in self._identity.items():
+            if stored.get(what) != value:
+                raise ValueError(
+                    f"`{where}` holds a search {self._study.study_name!r} that differs in its {what}; {way_on}"
+                )
+
     def _missing(self, trial: Any) -> set[str]:
         """Return the parameters that a trial in the file lacks."""
         complete = trial.state == self._optuna.trial.TrialState.COMPLETE
         chosen = {"regularization"} & self._fixed.keys() if complete else set()
-        return (self._space.keys() | chosen) - _params(trial).keys()
+        return (self._space.keys() | chosen) - params_of(trial).keys()
 
     def run(self, n_trials: int, timeout: float | None, show_progress: bool) -> None:
         """Make trials."""
@@ -217,6 +260,7 @@ class _Search:
                 if trial is None:
                     break
                 self._trial(trial)
+                self._log_end(trial.number)
                 bar.update()
                 if self._best is not None:
                     bar.set_postfix_str(f"best {self._metric} {self._best[1]:.4f}", refresh=False)
@@ -224,7 +268,7 @@ class _Search:
     def result(self) -> TuningResult:
         """Return what was found, by this call and by others in the same file."""
         trials = self._finished()
-        rows = [_row(trial) for trial in trials]
+        rows = [row_of(trial) for trial in trials]
         complete = [trial for trial in trials if trial.state == self._optuna.trial.TrialState.COMPLETE]
         if not complete:
             failed = [row["error"] for row in rows if row["state"] == "failed"]
@@ -232,7 +276,7 @@ class _Search:
                 raise ValueError(f"the pruner ended all {len(rows)} trials; let it wait for the first ones")
             raise ValueError(f"no trial was completed, {len(failed)} of {len(rows)} failed; the first one: {failed[0]}")
         best = max(complete, key=lambda trial: (trial.value, -trial.number))
-        params = _params(best)
+        params = params_of(best)
         if self._best is not None and self._best[0] == best.number:
             model = self._best[2]
         else:
@@ -251,10 +295,9 @@ class _Search:
             tried = self._tried()
             if self._n_points is not None and len(tried) >= self._n_points:
                 return None
-            study.sampler.blind = repeats >= MAX_REPEATS
-            study.sampler.points = self._left(tried) if study.sampler.blind else ()
+            self._help(repeats >= MAX_REPEATS, tried)
             trial = study.ask(self._space)
-            earlier = tried.get(_key(trial.params))
+            earlier = tried.get(key_of(trial.params))
             if earlier is None:
                 return trial
             trial.set_user_attr("repeats", earlier.number)
@@ -267,11 +310,19 @@ class _Search:
             repeats += 1
         return None
 
+    def _help(self, stuck: bool, tried: Container[Any]) -> None:
+        """Let a sampler that proposes what was tried draw blindly; one of the user is given a point that is left."""
+        points = self._left(tried) if stuck else []
+        if self._sampler is not None:
+            self._sampler.blind, self._sampler.points = stuck, points
+        elif points:
+            self._study.enqueue_trial(points[0])
+
     def _left(self, tried: Container[Any]) -> list[dict[str, Any]]:
         """Return the points that have not been tried, where there are few enough to list them."""
         if self._n_points is None or self._n_points > MAX_LISTED:
             return []
-        return [point for point in all_points(self._space) if _key(point) not in tried]
+        return [point for point in all_points(self._space) if key_of(point) not in tried]
 
     def _finished(self) -> list[Any]:
         """Return the finished trials, without repeats and without those that were interrupted."""
@@ -282,7 +333,7 @@ class _Search:
 
     def _tried(self) -> dict[tuple[tuple[str, Any], ...], Any]:
         """Return the finished trials by their parameters."""
-        return {_key(trial.params): trial for trial in self._finished()}
+        return {key_of(trial.params): trial for trial in self._finished()}
 
     def _trial(self, trial: Any) -> None:
         """Fit and judge a model, and tell the study."""
@@ -307,6 +358,13 @@ class _Search:
         if self._best is None or value > self._best[1]:
             self._best = trial.number, value, model
 
+    def _log_end(self, number: int) -> None:
+        if _log.isEnabledFor(logging.INFO):
+            (row,) = (row_of(trial) for trial in self._study.get_trials(deepcopy=False) if trial.number == number)
+            value = "" if row["metric"] is None else f", {self._metric} {row['metric']:.4f}"
+            model, chosen = type(self._template).__name__, {name: row[name] for name in self._space}
+            _log.info("tune %s: trial %d %s%s, %s", model, number, row["state"], value, chosen)
+
     def _make(self, params: dict[str, Any]) -> Recommender:
         return type(self._template)(**{**self._template.get_params(), **self._fixed, **params})
 
@@ -323,37 +381,3 @@ class _Search:
                     raise self._optuna.TrialPruned
 
         return report
-
-
-def _key(params: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(params.items()))
-
-
-def _params(trial: Any) -> dict[str, Any]:
-    """Return the parameters of a trial, the penalty that its fit chose among them."""
-    chosen = {name: value for name, value in trial.user_attrs.items() if name == "regularization"}
-    return {**trial.params, **chosen}
-
-
-def _row(trial: Any) -> dict[str, Any]:
-    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-    return {
-        "trial": trial.number,
-        "state": states[trial.state.name],
-        "metric": trial.value,
-        "epochs": len(trial.intermediate_values),
-        "seconds": trial.duration.total_seconds(),
-        **_params(trial),
-        "error": trial.user_attrs.get("error"),
-    }
-
-
-@contextlib.contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
-    """Keep Optuna from logging what is no warning."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
