@@ -342,10 +342,10 @@ def _rebuild(
     shape = (len(indptr) - 1, data.shape[1])
     matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
     if isinstance(data, Interactions):
-        times = None if data.timestamps is None else data.timestamps[keep]
+        times, weights = (None if its is None else its[keep] for its in (data.timestamps, data.weights))
         user_ids, (users_given, items_given) = data.user_ids, data._ids_given
         if users is not None:
             user_ids, users_given = user_ids[users], True  # numbers of rows that are elsewhere now tell who they were
-        return Interactions._trusted(matrix, user_ids, data.item_ids, times, (users_given, items_given))
+        return Interactions._trusted(matrix, user_ids, data.item_ids, times, weights, (users_given, items_given))
     like = type(data.tocsr() if data.format != "csr" else data)
     return like(matrix).asformat(data.format)
