@@ -181,7 +181,8 @@ def _of_interactions(data: Interactions, users: Any, items: Items) -> Histories:
             used = _columns_of(given)
             place = np.full(len(own), -1)
             place[used] = items.numbers("data", own[used].tolist())
-            matrix, _ = rearranged(given, None, None, place, items.n)
+            matrix, weights = rearranged(given.rebased(), given.rebased().data, None, place, items.n)
+            matrix = matrix.with_data(weights)
             unknown = used[place[used] < 0]
     check_columns("data", matrix.shape, items.n)
     user_ids = data.user_ids if rows is None else data.user_ids[rows]
@@ -191,9 +192,11 @@ def _of_interactions(data: Interactions, users: Any, items: Items) -> Histories:
 
 
 def _rows_of(data: Interactions, rows: Rows | None) -> Csr:
-    """Return some rows, checked; not all are read for a few."""
-    if rows is None:
-        return check_user_items("data", data)
+    """Return some rows, checked, with weights for their values; not all are read for a few without weights."""
+    if rows is None or data.weights is not None:
+        whole = check_user_items("data", data)
+        whole = whole if data.weights is None else whole.rebased().with_data(data.weights)
+        return whole if rows is None else whole.take_rows(rows)
     return check_user_items("data", data.user_items[rows]) if data._csr is None else data._csr.take_rows(rows)
 
 
