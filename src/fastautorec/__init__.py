@@ -21,6 +21,7 @@ from fastautorec.exceptions import (
 from fastautorec.io import load
 from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
 from fastautorec.models._table import RecommendationTable
+from fastautorec.tuning._cross_validate import CrossValidation, cross_validate
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
 
@@ -28,6 +29,7 @@ __all__ = [
     "EASE",
     "AutoRec",
     "BackendUnavailableError",
+    "CrossValidation",
     "DivergedError",
     "Interactions",
     "InteractionsFileError",
@@ -46,6 +48,7 @@ __all__ = [
     "align",
     "baselines",
     "compare",
+    "cross_validate",
     "datasets",
     "evaluate",
     "evaluate_ranking",

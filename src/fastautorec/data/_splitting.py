@@ -143,7 +143,7 @@ def split(
         told = "; ".join(filter(None, (told, known.look(part, number, f"part {number + 1}"))))
     if told:
         warnings.warn(told, stacklevel=2)
-    return tuple(_take_entries(data, csr, part == number) for number in range(n_parts))
+    return tuple(take_entries(data, csr, part == number) for number in range(n_parts))
 
 
 def rolling(
@@ -213,7 +213,7 @@ def _windows(
         own = part.copy()
         if told := _Known(csr, unknown).look(own, number, f"window {number} of {folds}"):
             warnings.warn(told, stacklevel=2)
-        yield _take_entries(data, csr, part < number), _take_entries(data, csr, own == number)
+        yield take_entries(data, csr, part < number), take_entries(data, csr, own == number)
 
 
 def split_users(data: Data, fraction: float = 0.05, random_state: int | np.random.Generator = 0) -> tuple[Data, Data]:
@@ -319,7 +319,8 @@ class _Known:
         return f"{told}: left out (unknown='keep' keeps them)"
 
 
-def _take_entries(data: Any, csr: Csr, keep: npt.NDArray[np.bool_]) -> Any:
+def take_entries(data: Any, csr: Csr, keep: npt.NDArray[np.bool_]) -> Any:
+    """Return some of the entries as the type of ``data``, of its shape."""
     indptr = np.concatenate(([0], np.cumsum(keep, dtype=np.int64)))[csr.indptr]
     return _rebuild(data, csr.indices[keep], indptr, keep)
 
