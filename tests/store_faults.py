@@ -37,13 +37,14 @@ def store(number: int) -> far.Interactions:
     kind = number % KINDS
     matrix = far.datasets.synthetic(USERS, ITEMS, 300 + kind, random_state=kind)
     users = [f"{kind} user {row}" for row in range(USERS)]
-    return far.Interactions(matrix, users, [f"{kind} item {item}" for item in range(ITEMS)], np.full(matrix.nnz, kind))
+    items = [f"{kind} item {item}" for item in range(ITEMS)]
+    return far.Interactions(matrix, users, items, np.full(matrix.nnz, kind), np.full(matrix.nnz, kind + 0.5))
 
 
 def kinds_in(data: far.Interactions) -> set[int]:
     """Return of which kinds the parts of opened data are: more than one is a mixture."""
     ids = {int(name[0]) for ids in (data.user_ids, data.item_ids) for name in ids.tolist()}
-    ids |= {data.nnz - 300, *np.unique(data.timestamps).tolist()}
+    ids |= {data.nnz - 300, *np.unique(data.timestamps).tolist(), *np.unique(data.weights - 0.5).tolist()}
     expected = far.datasets.synthetic(USERS, ITEMS, data.nnz, random_state=data.nnz - 300)
     return ids if np.array_equal(data.user_items.indices, expected.indices) else ids | {-1}
 

@@ -24,6 +24,7 @@ from fastautorec.io import load
 from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
 from fastautorec.models._ranker import Ranker
 from fastautorec.models._table import RecommendationTable, SimilarityTable
+from fastautorec.tuning._cross_validate import CrossValidation, cross_validate
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
 
@@ -33,6 +34,7 @@ __all__ = [
     "EASE",
     "AutoRec",
     "BackendUnavailableError",
+    "CrossValidation",
     "DivergedError",
     "Interactions",
     "InteractionsFileError",
@@ -53,6 +55,7 @@ __all__ = [
     "align",
     "baselines",
     "compare",
+    "cross_validate",
     "datasets",
     "evaluate",
     "evaluate_ranking",

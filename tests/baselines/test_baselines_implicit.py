@@ -132,6 +132,50 @@ class TestWRMF(BaselineContract):
             )
         assert not got[-1].any()
 
+    @pytest.mark.parametrize("budget", [1, 1 << 22])
+    def test_weights_are_confidences(
+        self,
+        train: sparse.csr_matrix,  # noqa: F811
+        monkeypatch: pytest.MonkeyPatch,
+        budget: int,
+    ) -> None:
+        monkeypatch.setattr(wrmf, "FOLD_IN_BYTES", budget)
+        weights = np.random.default_rng(0).integers(1, 9, train.nnz).astype(np.float32)
+        data = far.Interactions(train, weights=weights)
+        model, plain = self.make(epochs=20).fit(data), self.make(epochs=20).fit(train)
+        assert not np.allclose(model.item_factors_, plain.item_factors_, atol=1e-2)
+        items, dense = model.item_factors_.astype(np.float64), train.toarray().astype(np.float64)
+        dense[train.nonzero()] = weights
+        for row, vector in zip(dense, model.embed(data), strict=True):
+            confidence = 1 + model.alpha * row
+            system = items.T @ (confidence[:, None] * items) + model.regularization * np.eye(8)
+            solved = np.linalg.solve(system, items.T @ (confidence * (row > 0)))
+            np.testing.assert_allclose(vector, solved, rtol=1e-4, atol=1e-5)
+
+        def objective(fitted: WRMF) -> float:
+            users, vectors = fitted.embed(data), fitted.item_factors_
+            error = (1 + fitted.alpha * dense) * np.square((dense > 0) - users @ vectors.T)
+            return float(error.sum() + fitted.regularization * (np.square(users).sum() + np.square(vectors).sum()))
+
+        assert objective(model) < objective(plain)
+        ones = far.Interactions(train, weights=np.ones(train.nnz))
+        np.testing.assert_allclose(self.make().fit(ones).item_factors_, self.make().fit(train).item_factors_, rtol=1e-5)
+        known, held_out = far.split(data, (0.7, 0.3), by="random")
+        validated = self.make().fit(known, validation=held_out)
+        best = max(record["metric"] for record in validated.history_)
+        assert best == pytest.approx(far.evaluate(validated, known, held_out, k=50)["NDCG"].mean)
+
+    def test_weights_count_in_every_answer(self, train: sparse.csr_matrix) -> None:  # noqa: F811
+        weights = np.random.default_rng(0).integers(1, 9, train.nnz).astype(np.float32)
+        data = far.Interactions(train, [f"u{i}" for i in range(train.shape[0])], weights=weights)
+        model = self.make(epochs=20).fit(data)
+        ids, scores = model.recommend(data, N=5)
+        assert not np.array_equal(scores, model.recommend(train, N=5)[1])
+        table = model.recommend_table(data, users=["u3", "u0"], N=5)
+        np.testing.assert_allclose(table["score"], [*scores[3], *scores[0]], rtol=1e-5)
+        said = model.explain(data, ids[:, :1], N=1)
+        np.testing.assert_allclose(said.scores[:, 0], scores[:, 0], rtol=1e-4, atol=1e-6)
+
     def test_factors_of_one_direction(self) -> None:
         few = far.datasets.synthetic(300, 100, 3000, random_state=0)
         with pytest.warns(

@@ -206,6 +206,6 @@ def test_damaged_texts_of_a_model(tmp_path, monkeypatch):
 def test_newer_formats_are_named(tmp_path):
     labelled().to_disk(tmp_path / "data")
     header = json.loads((tmp_path / "data" / "header.json").read_text())
-    (tmp_path / "data" / "header.json").write_text(json.dumps(header | {"format_version": 3, "library_version": "9"}))
-    with pytest.raises(InteractionsFileError, match=r"has format 3, written by fastautorec 9, .* up to 2; update"):
+    (tmp_path / "data" / "header.json").write_text(json.dumps(header | {"format_version": 4, "library_version": "9"}))
+    with pytest.raises(InteractionsFileError, match=r"has format 4, written by fastautorec 9, .* up to 3; update"):
         Interactions.open(tmp_path / "data")

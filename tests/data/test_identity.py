@@ -185,7 +185,7 @@ def test_texts_of_any_width():
     def wide(data):
         kept = np.dtypes.StringDType()
         ids = data.user_ids.astype(kept), data.item_ids.astype(kept)
-        return Interactions._trusted(data.user_items, *ids, None)
+        return Interactions._trusted(data.user_items, *ids, None, None)
 
     train, test, moved = (wide(data) for data in (TRAIN, TEST, shuffled(TEST)))
     expected = far.evaluate(far.EASE(50).fit(TRAIN), TRAIN, TEST, k=K).to_dict()

@@ -227,10 +227,11 @@ def test_arrow_columns():
     assert data.item_index(pa.array(["a", "b"])).tolist() == [1, 0]
 
 
-def test_lazy_frames_say_what_to_do():
+def test_lazy_frames():
     pl = pytest.importorskip("polars", reason="polars is not installed")
-    with pytest.raises(TypeError, match=r"LazyFrame; call collect\(\) first"):
-        Interactions.from_dataframe(pl.LazyFrame({"u": [1], "i": [1]}), "u", "i")
+    assert Interactions.from_dataframe(pl.LazyFrame({"u": [1], "i": [2], "x": [[3]]}), "u", "i").item_ids.tolist() == [
+        2
+    ]
     with pytest.raises(TypeError, match=r"call collect\(\) first"):
         Interactions(sparse.csr_matrix((1, 2)), item_ids=pl.LazyFrame({"i": [1, 2]}))
 

@@ -197,7 +197,7 @@ def test_what_is_no_store(tmp_path, folder):
     ("change", "match"),
     [
         ({"format": "else"}, "not a folder of fastautorec interactions"),
-        ({"format_version": 3}, "has format 3, .* update fastautorec"),
+        ({"format_version": 4}, "has format 4, .* update fastautorec"),
         ({"format_version": "1"}, "format version '1'"),
         ({"shape": [401, 60]}, "damaged"),
         ({"shape": None}, "damaged"),

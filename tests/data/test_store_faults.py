@@ -191,8 +191,8 @@ def test_what_a_living_writer_fills_is_not_removed(path: Path) -> None:
         assert len(names(path.parent)) == 2
         data = faults.store(2)
         with Writer(path, True) as second:
-            for block, rows, times in data._parts(None):
-                second.append(block, data.user_ids[rows], times)
+            for block, rows, times, weights in data._parts(None):
+                second.append(block, data.user_ids[rows], times, weights)
             second.finish(data.item_ids, (True, True))
         assert len(names(path.parent)) == 2
     assert names(path.parent) == ["data"]

@@ -53,7 +53,8 @@ def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, 
 
     Notes
     -----
-    What was checked before is not read again: a Csr, or the one that interactions on disk have.
+    What was checked before is not read again: a Csr, whose values are left out, or the one that interactions on disk
+    have.
     """
     known = user_items if isinstance(user_items, Csr) else getattr(user_items, "_csr", None)
     checked = _checked_before(name, known, n_items) if known is not None else _check_matrix(name, user_items, n_items)
@@ -64,7 +65,7 @@ def check_user_items(name: str, user_items: Any, n_items: int | None = None, *, 
 
 def _checked_before(name: str, known: Csr, n_items: int | None) -> Csr:
     check_columns(name, known.shape, n_items)
-    return known
+    return known if known.data is None else known.with_data(None)
 
 
 def _check_matrix(name: str, user_items: Any, n_items: int | None) -> Csr:

@@ -93,7 +93,8 @@ class ProgressBar:
 class FitRun:
     """One call of ``fit``: checked data, backend, progress and the records made on the way.
 
-    ``train`` is where the operations want it, ``known`` where the caller gave it.
+    ``train`` is where the operations want it, ``known`` where the caller gave it, with weights for its values where
+    the model takes them.
     """
 
     def __init__(
@@ -105,9 +106,10 @@ class FitRun:
         progress: ProgressBar,
         checkpoint: Checkpoint | None = None,
         keep_on_interrupt: bool = False,
+        weights: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self.backend, self.validation = backend, validation
-        self.known, self.train = train, backend.put(train)
+        self.known, self.train = train if weights is None else train.rebased().with_data(weights), backend.put(train)
         self.history: list[dict[str, Any]] = []
         self.progress, self.step = progress, progress.step
         self.checkpoint, self.keep_on_interrupt = checkpoint, keep_on_interrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from fastautorec._training.run import FitRun
 from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 COLLAPSED = 1e-2  # ratio of the second singular value of the item vectors to the first
 VANISHED = 1e-4  # the first singular value where the penalty has left nothing; else it is above 0.01
 FOLD_IN_BYTES = 4 << 20  # bytes of the systems that a thread solves at once: as much as the outer caches hold
@@ -30,8 +33,9 @@ class WRMF(ImplicitModel):
     r"""Weighted regularised matrix factorisation of one-class feedback (implicit ALS).
 
     .. math:: \min_{X, Y} \; \sum_{i,j} c_{ij} (r_{ij} - x_i \cdot y_j)^2
-              + \lambda (\lVert X \rVert^2 + \lVert Y \rVert^2), \quad c_{ij} = 1 + \alpha r_{ij}
+              + \lambda (\lVert X \rVert^2 + \lVert Y \rVert^2), \quad c_{ij} = 1 + \alpha w_{ij} r_{ij}
 
+    w is 1, or the weight of an interaction where those given to ``fit`` or as histories have weights.
     Trained by the library ``implicit``, with three steps of conjugate gradients for each least-squares problem. Any
     history is folded in exactly: its vector is the solution x of the objective with Y fixed, so training users and new
     ones are treated alike and no user vectors are kept.
@@ -41,7 +45,7 @@ class WRMF(ImplicitModel):
     factors : int
         Length of the vectors.
     alpha : float
-        α ≥ 0, what an interaction adds to the confidence 1 that all other pairs have.
+        α ≥ 0, what an interaction of weight 1 adds to the confidence 1 that all other pairs have.
     regularization : float
         λ > 0. Little data wants little of it: where all vectors come out in one direction, ``fit`` warns.
     epochs : int or sequence of one int
@@ -136,8 +140,19 @@ class WRMF(ImplicitModel):
             random_state=seed,
         )  # fmt: skip
 
+    def _run_fit(self, user_items: Any, *given: Any, **options: Any) -> Self:
+        return super()._run_fit(user_items, *given, weights=getattr(user_items, "weights", None), **options)
+
+    def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
+        history = super()._check_history(user_items, name)
+        weights = user_items.data if isinstance(user_items, Csr) else getattr(user_items, "weights", None)
+        return history if weights is None else history.rebased().with_data(weights)
+
     def _confidences(self, run: FitRun) -> Any:
-        return run.train.to_scipy() * np.float32(1 + self.alpha)
+        weights = run.known.data
+        if weights is None:
+            return run.train.to_scipy() * np.float32(1 + self.alpha)
+        return run.train.with_data(1 + np.float32(self.alpha) * weights).to_scipy()
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         fitted = super()._fit(run)
@@ -177,7 +192,7 @@ def warn_of_one_direction(backend: Backend, vectors: FloatArray, regularization:
             f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "
             f"`regularization`={regularization:g} is too strong for so few interactions; use a smaller one, such as "
             f"{regularization / 50:g}",
-            stacklevel=5,  # the line that calls fit
+            stacklevel=6,  # the line that calls fit
         )
 
 
@@ -188,7 +203,7 @@ def fold_in(
     system: npt.NDArray[np.float64],
     alpha: float,
 ) -> FloatArray:
-    """Return the vectors of users (q, k): x = (YᵀY + λI + α Σ yⱼyⱼᵀ)⁻¹ (1 + α) Σ yⱼ, sums over a user's items.
+    """Return the vectors of users (q, k): x = (YᵀY + λI + α Σ wⱼyⱼyⱼᵀ)⁻¹ Σ (1 + αwⱼ) yⱼ, sums over a user's items.
 
     Users of similar history length are padded to the same one and solved together.
 
@@ -196,6 +211,7 @@ def fold_in(
     ----------
     backend : Backend
     history : Csr (q, n)
+        Its values are the weights w.
     items : float64 (n, k)
         Y.
     system : float64 (k, k)
@@ -213,9 +229,15 @@ def fold_in(
         filled = np.arange(lengths[users[0]]) < lengths[users][:, None]
         own = np.zeros((*filled.shape, len(system)))
         own[filled] = items[rows.indices]
-        weighted = alpha * (own.transpose(0, 2, 1) @ own)
+        if rows.data is None:
+            weighted = alpha * (own.transpose(0, 2, 1) @ own)
+            target = (1 + alpha) * own.sum(axis=1)
+        else:
+            added = np.zeros(filled.shape)
+            added[filled] = alpha * rows.data.astype(np.float64)
+            weighted = own.transpose(0, 2, 1) @ (own * added[:, :, None])
+            target = np.einsum("ul,ulk->uk", 1 + added, own)
         weighted += system
-        target = (1 + alpha) * own.sum(axis=1)
         vectors[users] = np.linalg.solve(weighted, target[:, :, None])[:, :, 0]
 
     run_blocks(solve, len(blocks), 1, backend.num_threads)

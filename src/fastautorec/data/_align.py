@@ -37,7 +37,7 @@ def align(train: Any, *others: Any, unknown: str = "drop") -> tuple[Any, ...]:
     -------
     tuple of Interactions
         ``train`` and the others, all of one shape and, where ``train`` has ids, with the same ones; where it has none,
-        row is compared with row, and each keeps what it has. Timestamps are kept.
+        row is compared with row, and each keeps what it has. Timestamps and weights are kept.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _named(name: str, data: Any, train: Any) -> Any:
             )
         if own is None and ids is not None:
             adopted[axis.attribute] = ids
-    return data._like(check_user_items(name, data), data.timestamps, **adopted) if adopted else data
+    return data._like(check_user_items(name, data), data.timestamps, data.weights, **adopted) if adopted else data
 
 
 def _target(axis: Axis, everyone: dict[str, Any], unknown: str) -> Ids | None:

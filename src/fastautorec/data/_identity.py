@@ -94,7 +94,21 @@ def renumbered(data: Any, user_ids: Ids | None = None, item_ids: Ids | None = No
     if not wanted:
         return data
     moves = {axis: _moves(axis, getattr(data, axis.attribute), ids) for axis, ids in wanted.items()}
-    return data._like(*_moved(data, wanted, moves, data.timestamps), wanted.get(USERS), wanted.get(ITEMS))
+    return data._like(*_moved(data, wanted, moves), wanted.get(USERS), wanted.get(ITEMS))
+
+
+def picked(data: Any, rows: Places | None, columns: Places | None) -> Any:
+    """Return interactions with these rows and columns in this order, and all of them for None."""
+    wanted, moves = {}, {}
+    if rows is not None:
+        wanted[USERS], moves[USERS] = data.user_ids[rows], rows
+    if columns is not None:
+        place: Places = np.full(data.shape[1], -1)
+        place[columns] = np.arange(len(columns))
+        wanted[ITEMS], moves[ITEMS] = data.item_ids[columns], place
+    if not wanted:
+        return data
+    return data._like(*_moved(data, wanted, moves), wanted.get(USERS), wanted.get(ITEMS))
 
 
 def _moves(axis: Axis, own: Ids, ids: Ids) -> Places:
@@ -102,10 +116,17 @@ def _moves(axis: Axis, own: Ids, ids: Ids) -> Places:
     return places(ids, own) if axis is USERS else places(own, ids)
 
 
-def _moved(data: Any, ids: dict[Axis, Ids], moves: dict[Axis, Places], times: Ids | None) -> tuple[Csr, Ids | None]:
+def _moved(
+    data: Any, ids: dict[Axis, Ids], moves: dict[Axis, Places], times: bool = True
+) -> tuple[Csr, Ids | None, Ids | None]:
+    """Return the matrix in another order, with its times, where they are wanted, and weights."""
     csr = check_user_items("user_items", data)
     n_items = len(ids[ITEMS]) if ITEMS in ids else csr.n_cols
-    return rearranging.rearranged(csr, times, moves.get(USERS), moves.get(ITEMS), n_items)
+    rows, columns, own = moves.get(USERS), moves.get(ITEMS), data.timestamps if times else None
+    if data.weights is None:
+        return *rearranging.rearranged(csr, own, rows, columns, n_items), None
+    csr, entries = rearranging.rearranged(csr, np.arange(csr.nnz), rows, columns, n_items)
+    return csr, None if own is None else own[entries], data.weights[entries]
 
 
 # --- where two matrices meet ------------------------------------------------------------------------------------------
@@ -143,9 +164,9 @@ def aligned(name: str, other: Any, reference_name: str, reference: Any, times: b
         wanted[axis], moves[axis] = ids, move
     if not wanted:
         return other
-    csr, moved_times = _moved(other, wanted, moves, other.timestamps if times else None)
+    csr, moved_times, weights = _moved(other, wanted, moves, times)
     user_ids, item_ids = (wanted.get(axis, getattr(other, axis.attribute)) for axis in (USERS, ITEMS))
-    return other._mapped(csr, user_ids, item_ids, moved_times, other._ids_given)
+    return other._mapped(csr, user_ids, item_ids, moved_times, weights, other._ids_given)
 
 
 def check_shape(name: str, other: Csr, shape: tuple[int, int], reference_name: str) -> None:
@@ -176,8 +197,8 @@ def in_order_of(user_items: Any, model_ids: Ids | None) -> Any:
     move = _permutation(ITEMS, own, model_ids)
     if move is None:
         return user_items
-    csr, times = _moved(user_items, {ITEMS: model_ids}, {ITEMS: move}, user_items.timestamps)
-    return user_items._mapped(csr, user_items.user_ids, model_ids, times, user_items._ids_given)
+    csr, times, weights = _moved(user_items, {ITEMS: model_ids}, {ITEMS: move})
+    return user_items._mapped(csr, user_items.user_ids, model_ids, times, weights, user_items._ids_given)
 
 
 def rows_in(name: str, user_items: Any, model_ids: Ids | None) -> Places | None:

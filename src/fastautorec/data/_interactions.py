@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import Any
 
@@ -9,24 +10,25 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import check_real
+from fastautorec._checks import check_bool, check_real
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import check_user_items, finite_float32
 from fastautorec.data import _columns as columns
-from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _naming as naming
+from fastautorec.data import _tables as tables
 from fastautorec.data._description import Description, Source
+from fastautorec.data._frames import Frames
 from fastautorec.data._identity import ITEMS, USERS, own_ids
 from fastautorec.data._on_disk import OnDisk
 from fastautorec.data._sizes import size_of
 
 
-class Interactions(OnDisk):
+class Interactions(OnDisk, Frames):
     """Who interacted with what: a binary matrix, the ids of its rows and columns, and optionally the times.
 
     The same interaction seen again counts once, at its latest time. Wherever two of them meet (training and test data,
     data and a model), users and items that have ids are compared by them: the same ones in another order are put in
-    order, others are refused. ``a + b`` joins two of them.
+    order, others are refused. ``a + b`` joins two of them, ``len`` counts interactions.
 
     Parameters
     ----------
@@ -39,6 +41,10 @@ class Interactions(OnDisk):
     timestamps : scipy sparse (m, n) or array (nnz,), optional
         Time of each interaction, as a matrix with the pattern of ``user_items`` or in the order of its stored entries.
         Any numbers that grow with time; seconds since 1970 by habit.
+    weights : scipy sparse (m, n) or array (nnz,), optional
+        How much each interaction counts, above 0, such as plays or a price, given as ``timestamps`` are; those of an
+        interaction that is stored twice are added up. `baselines.WRMF` takes them into its confidences. The other
+        models take interactions as binary, with weights as without: their objectives have 0 and 1 only.
 
     Attributes
     ----------
@@ -50,13 +56,15 @@ class Interactions(OnDisk):
         texts.
     timestamps : array (nnz,) or None
         In the order of the stored entries of ``user_items``.
+    weights : float32 array (nnz,) or None
+        In the same order.
 
     Raises
     ------
     TypeError
         For anything but a scipy sparse matrix.
     ValueError
-        For values other than 0 and 1, ids that repeat, or lengths that do not fit.
+        For values other than 0 and 1, ids that repeat, lengths that do not fit, or a weight that is not above 0.
 
     Examples
     --------
@@ -71,11 +79,17 @@ class Interactions(OnDisk):
     array([0, 2], dtype=int32)
     """
 
-    _source: Source | None = None  # None unless they were read from a rating file
+    _source: Source | None = None  # None unless they were read from a rating file or a table that was looked through
 
-    def __init__(self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None) -> None:
+    def __init__(
+        self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None, weights: Any = None
+    ) -> None:
         csr = check_user_items("user_items", user_items)
-        self.timestamps = None
+        self.timestamps = self.weights = None
+        if weights is not None:
+            self.weights = naming.aligned_weights(user_items, weights, csr)
+        elif isinstance(user_items, Interactions) and user_items.weights is not None:
+            self.weights = np.array(user_items.weights)
         if timestamps is not None:
             self.timestamps = naming.aligned_times(user_items, timestamps, csr)
         elif isinstance(user_items, Interactions) and user_items.timestamps is not None:
@@ -91,33 +105,47 @@ class Interactions(OnDisk):
     def from_dataframe(
         cls,
         df: Any,
-        user: str,
-        item: str,
-        rating: str | None = None,
-        timestamp: str | None = None,
+        user: str | None = None,
+        item: str | None = None,
+        rating: str | bool | None = None,
+        timestamp: str | bool | None = None,
         threshold: float | None = None,
+        *,
+        weights: str | None = None,
+        verbose: bool = True,
     ) -> Interactions:
         """Build from a table with one row per interaction or rating.
+
+        Where ``user`` or ``item`` is not given, the columns that are not given are looked for by name, as by
+        `read_ratings`, and what was taken is printed; where that is not clear, the table is refused with the words to
+        say.
 
         Parameters
         ----------
         df : pandas or polars DataFrame, pyarrow Table or RecordBatch, structured array, or dict of arrays
-        user, item : str
+            Or a polars LazyFrame, of which the columns that are taken are collected.
+        user, item : str, optional
             Columns of integer or string ids. Rows and columns of the matrix follow the ids in ascending order.
             Integers of every width become int64; so do floats and decimals that are whole numbers, as pandas makes of
             integers, but not where a float could be several integers (from 2**53 on). Texts stay texts: ``"1"``,
             ``"1.0"`` and ``1`` are three ids, and ``"a"`` and ``"a "`` two, as in Parquet; in text files `read_ratings`
             takes blanks around a field away. Texts that are lists, such as ``"[1, 2]"``, are refused.
         rating : str, optional
-            Column of numbers.
+            Column of numbers; False where there is none, whatever the columns are called.
         timestamp : str, optional
-            Column of numbers, dates, durations, or ISO 8601 texts. Dates become seconds since 1970, durations seconds,
-            whatever the unit of the column; numbers stay as they are. Numbers that are plainly seconds beside
-            milliseconds, or texts of both numbers and dates, are refused.
+            Column of numbers, dates, durations, or ISO 8601 texts; False where there is none. Dates become seconds
+            since 1970, durations seconds, whatever the unit of the column; numbers stay as they are. Numbers that are
+            plainly seconds beside milliseconds, or texts of both numbers and dates, are refused.
         threshold : float, optional
             A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
             positive one. Without it every row is positive, whatever its rating. A pair that occurs several times is
             positive if any of its ratings is, at the time of the latest positive one.
+        weights : str, optional
+            Column of numbers above 0: how much each row counts. Those of a pair that occurs several times are added up.
+            No column is taken for weights by its name.
+        verbose : bool
+            Print two lines to standard error where columns were looked for: what was taken for what, and what the data
+            hold.
 
         Returns
         -------
@@ -126,8 +154,9 @@ class Interactions(OnDisk):
         Raises
         ------
         ValueError
-            For a missing column, ``threshold`` without ``rating`` or above all of them, a missing value,
-            or one that is no id, number or time, with its row; or for a text such as ``NULL`` among integer ids.
+            For a missing column or one that is not clear, ``threshold`` without ``rating`` or above all of them, a
+            missing value, or one that is no id, number, time or weight, with its row; or for a text such as ``NULL``
+            among integer ids.
 
         Warns
         -----
@@ -141,16 +170,28 @@ class Interactions(OnDisk):
         >>> data = Interactions.from_dataframe(table, user="who", item="what", rating="stars", threshold=4)
         >>> data.user_ids.tolist(), data.item_ids.tolist()
         (['ann'], [10, 30])
+        >>> table = {"customer_id": ["ann", "bob"], "sku": ["tea", "salt"], "pieces": [3, 1]}
+        >>> data = Interactions.from_dataframe(table, weights="pieces", verbose=False)
+        >>> data.user_ids.tolist(), data.item_ids.tolist(), data.weights.tolist()
+        (['ann', 'bob'], ['salt', 'tea'], [3.0, 1.0])
+        >>> print(data.describe().lines()[0])
+        dict: table, 3 columns: customer_id → user, sku → item (by name); ignored: pieces
         """
-        ratings = None if rating is None else columns.numbers(rating, naming.column(df, "rating", rating))
-        moments = None if timestamp is None else columns.times(timestamp, naming.column(df, "timestamp", timestamp))
-        users = columns.factorize(user, naming.column(df, "user", user))
-        items = columns.factorize(item, naming.column(df, "item", item))
-        for role, heading, found in (("user", user, users), ("item", item, items)):
-            doubtful.check_lists(role, heading, found[0])
-            doubtful.check_gaps(role, *found, "row {}".format)
-            doubtful.check_floats(role, found[0])
-        return cls._from_columns(users, items, ratings, moments, threshold)
+        check_bool("verbose", verbose)
+        words = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+        found = tables.read_table(df, words, weights)
+        data = cls._from_columns(found.users, found.items, found.ratings, found.times, threshold, found.weights)
+        if found.source is not None:
+            data._source = found.source
+            n_rows = len(found.users[1])
+            if threshold is not None and found.ratings is not None:
+                low = n_rows - int(np.count_nonzero(found.ratings >= threshold))
+                found.source.dropped.append((low, f"ratings below {threshold:g}"))
+                n_rows -= low
+            found.source.repeated = n_rows - data.nnz
+            if verbose:
+                sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))
+        return data
 
     @classmethod
     def _from_columns(
@@ -160,9 +201,10 @@ class Interactions(OnDisk):
         ratings: npt.NDArray[Any] | None,
         times: npt.NDArray[Any] | None,
         threshold: float | None,
+        weights: npt.NDArray[np.float32] | None = None,
     ) -> Interactions:
         (user_ids, rows), (item_ids, cols) = users, items
-        lengths = {len(column) for column in (rows, cols, ratings, times) if column is not None}
+        lengths = {len(column) for column in (rows, cols, ratings, times, weights) if column is not None}
         if len(lengths) > 1:
             raise ValueError(f"the columns must have equal lengths, got {', '.join(map(str, sorted(lengths)))}")
         if threshold is not None:
@@ -175,13 +217,16 @@ class Interactions(OnDisk):
                 raise ValueError(
                     f"`threshold` {threshold:g} leaves nothing, for the highest rating is {ratings.max():g}; lower it"
                 )
-            rows, cols, times = rows[positive], cols[positive], None if times is None else times[positive]
+            rows, cols = rows[positive], cols[positive]
+            times, weights = (None if its is None else its[positive] for its in (times, weights))
             user_ids, rows = columns.compact(user_ids, rows)
             item_ids, cols = columns.compact(item_ids, cols)
         shape = (len(user_ids), len(item_ids))
         indptr, indices, times = columns.pair_matrix(rows, cols, shape, times)
+        if weights is not None:
+            weights = finite_float32("weights", naming.summed(rows, cols, weights, shape).data)
         matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
-        return cls._trusted(matrix, user_ids, item_ids, times)
+        return cls._trusted(matrix, user_ids, item_ids, times, weights)
 
     @classmethod
     def _trusted(
@@ -190,12 +235,13 @@ class Interactions(OnDisk):
         user_ids: npt.NDArray[Any],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        weights: npt.NDArray[np.float32] | None,
         ids_given: tuple[bool, bool] = (True, True),
     ) -> Interactions:
         """Build from parts that are canonical already."""
         self = cls.__new__(cls)
         self._ids_given = ids_given
-        self.user_items, self.timestamps = user_items, timestamps
+        self.user_items, self.timestamps, self.weights = user_items, timestamps, weights
         self.user_ids, self.item_ids = naming.locked(user_ids), naming.locked(item_ids)
         return self
 
@@ -203,6 +249,7 @@ class Interactions(OnDisk):
         self,
         csr: Csr,
         timestamps: npt.NDArray[Any] | None,
+        weights: npt.NDArray[np.float32] | None,
         user_ids: npt.NDArray[Any] | None = None,
         item_ids: npt.NDArray[Any] | None = None,
     ) -> Interactions:
@@ -210,14 +257,15 @@ class Interactions(OnDisk):
         given = users or user_ids is not None, items or item_ids is not None
         ids = self.user_ids if user_ids is None else user_ids, self.item_ids if item_ids is None else item_ids
         if self._csr is not None:
-            return self._mapped(csr, *ids, timestamps, given)
-        return self._trusted(_owned(csr, self), *ids, timestamps, given)
+            return self._mapped(csr, *ids, timestamps, weights, given)
+        return self._trusted(_owned(csr, self), *ids, timestamps, weights, given)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
         matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
         ids = {"user_ids": self.user_ids, "item_ids": self.item_ids, "_ids_given": self._ids_given}
-        return {**matrix, **ids, "timestamps": self.timestamps, "_source": self._source}
+        beside = {"timestamps": self.timestamps, "weights": self.weights}
+        return {**matrix, **ids, **beside, "_source": self._source}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take what `__getstate__` returned; a pickle does not say that ids are read-only."""
@@ -247,6 +295,44 @@ class Interactions(OnDisk):
     def nnz(self) -> int:
         """Number of interactions."""
         return int(self.user_items.nnz) if self._csr is None else self._csr.nnz
+
+    def __len__(self) -> int:
+        """Return the number of interactions."""
+        return self.nnz
+
+    def _named_columns(self) -> dict[str, npt.NDArray[Any]]:
+        csr = check_user_items("user_items", self).rebased()
+        named = {"user": np.repeat(self.user_ids, csr.row_lengths()), "item": self.item_ids[csr.indices]}
+        beside = {"timestamp": self.timestamps, "weight": self.weights}
+        return named | {name: values for name, values in beside.items() if values is not None}
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with a row for each interaction; ``to_polars`` and ``to_arrow`` return others.
+
+        Rows are in the order of users and items. Users and items without interactions are in none.
+
+        Returns
+        -------
+        DataFrame
+            Columns user and item, which hold ids or, where there are none, numbers; timestamp and weight where the data
+            have them. `from_dataframe` knows these names, but for the weight.
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from fastautorec.data import Interactions
+        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), user_ids=["ann"], timestamps=[20, 10])
+        >>> data.to_frame()
+          user  item  timestamp
+        0  ann     0         20
+        1  ann     2         10
+        """
+        return self.to_pandas()
 
     def describe(self) -> Description:
         """Return an account of the data and of what was taken from the file that it was read from.

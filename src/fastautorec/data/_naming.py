@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,29 +12,45 @@ from scipy import sparse
 
 from fastautorec._checks import kind
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import finite_float32
 from fastautorec.data import _columns as columns
 from fastautorec.data import _texts as texts
 
 _MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes too long
 
 
-def column(df: Any, argument: str, name: str) -> Any:
-    """Return a column of a data frame, which ``argument`` names."""
+def column_names(df: Any) -> list[Any]:
+    """Return the names of the columns of a data frame.
+
+    Raises
+    ------
+    TypeError
+        For what is none.
+    """
     if isinstance(df, np.ndarray) and df.dtype.names is None:
         raise TypeError(
             f"`df` must be a data frame or a dict of columns, got an array without names of columns, of shape "
             f"{df.shape}; pass a dict such as {{'user': array[:, 0], 'item': array[:, 1]}}"
         )
-    if hasattr(df, "collect") or not hasattr(df, "__getitem__"):
-        hint = "; call collect() first" if hasattr(df, "collect") else ""
+    if is_lazy(df):
+        return list(df.collect_schema().names())
+    if hasattr(df, "collect") or not hasattr(df, "__getitem__") or isinstance(df, (str, bytes, list, tuple)):
+        hint = "; convert it first, for example with toPandas()" if hasattr(df, "collect") else ""
         raise TypeError(f"`df` must be a data frame or a dict of columns, got {kind(df)}{hint}")
     if isinstance(df, np.ndarray):
-        known = list(df.dtype.names or ())
-    else:
-        known = getattr(df, "column_names", None) or list(getattr(df, "columns", df))
+        return list(df.dtype.names or ())
+    return list(getattr(df, "column_names", None) or getattr(df, "columns", df))
+
+
+def is_lazy(df: Any) -> bool:
+    """Return whether a data frame is a query of polars that has not run."""
+    return type(df).__name__ == "LazyFrame" and hasattr(df, "collect_schema")
+
+
+def require_column(known: list[Any], argument: str, name: Any) -> None:
+    """Raise unless a data frame has the column that ``argument`` names."""
     if name not in known:
         raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
-    return df[name]
 
 
 def check_labels(name: str, labels: Any, length: int, of: str) -> npt.NDArray[Any]:
@@ -65,25 +81,63 @@ def _are_kept_so(ids: npt.NDArray[Any]) -> bool:
 
 def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any]:
     """Return one time per entry of the canonical matrix, int64 or float64 (nnz,)."""
-    if sparse.issparse(timestamps):
-        matrix: Any = timestamps
+    rows, cols, times = _entries("timestamps", user_items, timestamps, csr, columns.times)
+    indptr, indices, latest = columns.pair_matrix(rows, cols, csr.shape, times)
+    _require_pattern("timestamps", indptr, indices, csr)
+    return np.asarray(latest)
+
+
+def aligned_weights(user_items: Any, weights: Any, csr: Csr) -> npt.NDArray[np.float32]:
+    """Return one weight per entry of the canonical matrix, float32 (nnz,); those of a repeated one are added up."""
+    rows, cols, values = _entries("weights", user_items, weights, csr, checked_weights)
+    matrix = summed(rows, cols, values, csr.shape)
+    _require_pattern("weights", matrix.indptr, matrix.indices, csr)
+    return finite_float32("weights", matrix.data)
+
+
+def summed(
+    rows: npt.NDArray[Any], cols: npt.NDArray[Any], values: npt.NDArray[Any], shape: tuple[int, int]
+) -> sparse.csr_matrix:
+    """Return values of pairs as a canonical matrix, float64, those of a repeated pair added up."""
+    return sparse.coo_matrix((values.astype(np.float64), (rows, cols)), shape=shape).tocsr()
+
+
+def checked_weights(name: str, column: Any) -> npt.NDArray[np.float32]:
+    """Return weights as float32, all of them above 0 and finite."""
+    values = finite_float32(name, columns.numbers(name, column))
+    if not (values > 0).all():
+        row = int(np.argmin(values > 0))
+        raise ValueError(
+            f"{name} must hold weights > 0, got {values[row]:g} in row {row}; leave out what did not happen, and say "
+            "what was liked less by a smaller weight"
+        )
+    return values
+
+
+def _entries(
+    name: str, user_items: Any, given: Any, csr: Csr, convert: Callable[[str, Any], npt.NDArray[Any]]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return row, column and value of each entry that is given beside those of a matrix."""
+    if sparse.issparse(given):
+        matrix: Any = given
         if matrix.shape != csr.shape:
-            raise ValueError(f"`timestamps` must have the shape of `user_items`, {csr.shape}, got {matrix.shape}")
+            raise ValueError(f"`{name}` must have the shape of `user_items`, {csr.shape}, got {matrix.shape}")
         entries = matrix.tocoo()
-        times, present = columns.times("timestamps", entries.data), np.ones(entries.nnz, bool)
+        values, present = convert(name, entries.data), np.ones(entries.nnz, bool)
     else:
         entries = getattr(user_items, "user_items", user_items).tocoo()
-        times, present = columns.times("timestamps", timestamps), entries.data != 0
-        if len(times) != len(present):
+        values, present = convert(name, given), entries.data != 0
+        if len(values) != len(present):
             raise ValueError(
-                f"`timestamps` must have one value for each of the {len(present)} stored entries of `user_items`, "
-                f"in their order, got {len(times)}"
+                f"`{name}` must have one value for each of the {len(present)} stored entries of `user_items`, "
+                f"in their order, got {len(values)}"
             )
-    rows, cols, times = entries.row[present], entries.col[present], times[present]
-    indptr, indices, latest = columns.pair_matrix(rows, cols, csr.shape, times)
+    return entries.row[present], entries.col[present], values[present]
+
+
+def _require_pattern(name: str, indptr: npt.NDArray[Any], indices: npt.NDArray[Any], csr: Csr) -> None:
     if not np.array_equal(indptr, csr.indptr) or not np.array_equal(indices, csr.indices):
-        raise ValueError("`timestamps` must have a stored entry exactly where `user_items` has one")
-    return np.asarray(latest)
+        raise ValueError(f"`{name}` must have a stored entry exactly where `user_items` has one")
 
 
 def same_ids(these: Any, those: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cached_property
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import kind
+from fastautorec._checks import check_bool, check_choice, check_int, kind
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import check_user_items, finite_float32
 from fastautorec.data import _identity as identity
 from fastautorec.data import _naming as naming
 from fastautorec.data import _rearranging as rearranging
+from fastautorec.data._pairs import sorted_unique
+from fastautorec.data._rearranging import core
 from fastautorec.data._times import check_joinable, evident, other_unit
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class Numbered:
 
     item_ids: npt.NDArray[Any]
     timestamps: npt.NDArray[Any] | None
+    weights: npt.NDArray[np.float32] | None = None  # as in pickles that are older than they are
     _ids_given: tuple[bool, bool] = (True, True)  # for users and items; False for mere row and column numbers
     _load_user_ids: Callable[[], npt.NDArray[Any]]  # reads the ids of interactions on disk
 
@@ -94,7 +98,7 @@ class Numbered:
         Returns
         -------
         Interactions
-            With the timestamps of what is left.
+            With the timestamps and weights of what is left.
 
         Raises
         ------
@@ -126,7 +130,7 @@ class Numbered:
         Returns
         -------
         Interactions
-            With the timestamps of what is left.
+            With the timestamps and weights of what is left.
 
         Raises
         ------
@@ -145,6 +149,129 @@ class Numbered:
         """
         return self._warned(identity.ITEMS, self._with(identity.ITEMS, item_ids))
 
+    def select(self, users: Any = None, items: Any = None, *, by: str = "id") -> Self:
+        """Return the interactions of some users, with some items, or both, in the order given.
+
+        Unlike `with_users` and `with_items`, which take the ids of other data as they come, it takes only users and
+        items that are there.
+
+        Parameters
+        ----------
+        users, items : id, or list or array of ids, optional
+            All of them by default. Distinct.
+        by : {"id", "number"}
+            Whether ``users`` and ``items`` are ids, or numbers of rows and columns. Data without ids have their numbers
+            for them.
+
+        Returns
+        -------
+        Interactions
+            With the ids, timestamps and weights of what was chosen.
+
+        Raises
+        ------
+        KeyError
+            For an id that is not in the data.
+        TypeError, ValueError
+            For what is no id or number, a number that is none of a row or column, or one that is given twice.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from fastautorec.data import Interactions
+        >>> data = Interactions(sparse.csr_matrix([[1, 0, 1], [0, 1, 0]]), ["ann", "bob"], ["pear", "plum", "fig"])
+        >>> data.select(items=["fig", "pear"]).user_items.toarray()
+        array([[1., 1.],
+               [0., 0.]], dtype=float32)
+        >>> data.select(users=1, by="number").user_ids.tolist()
+        ['bob']
+        """
+        check_choice("by", by, ("id", "number"))
+        rows, columns = (
+            None if wanted is None else self._chosen(axis, wanted, by)
+            for axis, wanted in ((identity.USERS, users), (identity.ITEMS, items))
+        )
+        result: Self = identity.picked(self, rows, columns)
+        return result
+
+    def _chosen(self, axis: identity.Axis, wanted: Any, by: str) -> npt.NDArray[np.int64]:
+        """Return the rows or columns that are asked for."""
+        name, ids = axis.many, getattr(self, axis.attribute)
+        if by == "id":
+            numbers = np.atleast_1d(self.user_index(wanted) if axis is identity.USERS else self.item_index(wanted))
+        else:
+            numbers = np.atleast_1d(np.asarray(wanted))
+            if numbers.ndim > 1 or (numbers.size and numbers.dtype.kind not in "iu"):
+                raise TypeError(
+                    f"`{name}` must be numbers of {axis.place}s, got {wanted!r}; np.flatnonzero gives a mask's numbers"
+                )
+            wrong = (numbers < 0) | (numbers >= len(ids))
+            if wrong.any():
+                raise ValueError(f"`{name}` must be numbers of {axis.place}s below {len(ids)}, got {numbers[wrong][0]}")
+        numbers = numbers.astype(np.int64)
+        if len(sorted_unique(numbers)) < len(numbers):
+            twice = ids[np.argmax(np.bincount(numbers))]
+            raise ValueError(f"`{name}` must be distinct, got {twice!s} more than once")
+        return numbers
+
+    def filter(self, min_items: int = 1, min_users: int = 1, *, verbose: bool = True) -> Self:
+        """Return the interactions of users with enough items and of items with enough users (the k-core) [1]_.
+
+        What is left out takes others below the limits, so it goes on until all that is left fulfils both. That is the
+        largest part of the data that does, whatever the order of looking.
+
+        Parameters
+        ----------
+        min_items : int
+            Items that a user must have; 1, the default, leaves out users without any.
+        min_users : int
+            Users that an item must have.
+        verbose : bool
+            Print a line to standard error that counts what was left out.
+
+        Returns
+        -------
+        Interactions
+            In memory; users and items in their old order, with the timestamps and weights of what is left.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a limit that is no integer from 1 on, or limits that leave nothing.
+
+        References
+        ----------
+        .. [1] S. B. Seidman, "Network structure and minimum degree", Social Networks 5 (1983), 269-287.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> from fastautorec.data import Interactions
+        >>> data = Interactions(sparse.csr_matrix([[1, 1, 0], [1, 1, 1], [0, 0, 1]]), ["ann", "bob", "cleo"])
+        >>> core = data.filter(min_items=2, min_users=2, verbose=False)
+        >>> core.user_ids.tolist(), core.item_ids.tolist()
+        (['ann', 'bob'], [0, 1])
+        """
+        check_int("min_items", min_items, 1)
+        check_int("min_users", min_users, 1)
+        check_bool("verbose", verbose)
+        csr = check_user_items("user_items", self)
+        users, items, rounds = core(csr, min_items, min_users)
+        if not users.any():
+            raise ValueError(
+                f"`min_items`={min_items} and `min_users`={min_users} leave nothing of {csr.nnz:,} interactions; give "
+                "smaller ones"
+            )
+        some = (None if kept.all() else np.flatnonzero(kept) for kept in (users, items))
+        result: Self = identity.picked(self, *some)
+        if verbose:
+            (m, n), users_left, items_left = csr.shape, int(users.sum()), int(items.sum())
+            sys.stderr.write(
+                f"filter: left out {m - users_left:,} of {m:,} users, {n - items_left:,} of {n:,} items and "
+                f"{csr.nnz - result.nnz:,} of {csr.nnz:,} interactions in {rounds} rounds\n"
+            )
+        return result
+
     def _warned(self, axis: identity.Axis, result: Self) -> Self:
         """Return interactions with other ids, and warn where that has left nothing of them."""
         own, ids = getattr(self, axis.attribute), getattr(result, axis.attribute)
@@ -162,11 +289,15 @@ class Numbered:
         labels = naming.check_labels(name, ids, len(ids), f"{axis.place}s")
         result: Self = identity.renumbered(self, **{name: labels})
         if result is self and not self._ids_given[axis.number]:  # its numbers are ids from now on
-            result = self._like(check_user_items("user_items", self), self.timestamps, **{name: labels})
+            csr = check_user_items("user_items", self)
+            result = self._like(csr, self.timestamps, self.weights, **{name: labels})
         return result
 
     def __add__(self, other: Any) -> Self:
-        """Return the interactions of both, at the later time where both have one; ids as `fit` compares them.
+        """Return the interactions of both, one of both at the later time and with the sum of its weights.
+
+        Users and items are compared as `fit` compares them: by ids, where both have ids, in any order; those that only
+        one side has are refused, and ``far.align(a, b, unknown="keep")`` brings both together.
 
         Examples
         --------
@@ -184,18 +315,24 @@ class Numbered:
         other = identity.aligned("b", other, "a", self, times=True, way_on=", unknown='keep'")
         mine, its = check_user_items("a", self), check_user_items("b", other)
         identity.check_shape("b", its, mine.shape, "a")
-        if (self.timestamps is None) != (other.timestamps is None):
-            has, lacks = ("b", "a") if self.timestamps is None else ("a", "b")
-            raise ValueError(
-                f"`a` and `b` must both have timestamps or neither, but only `{has}` has; give `{lacks}` some, or take "
-                f"Interactions({has}.user_items, {has}.user_ids, {has}.item_ids), which has none"
-            )
+        for name in ("timestamps", "weights"):
+            if (getattr(self, name) is None) != (getattr(other, name) is None):
+                has, lacks = ("b", "a") if getattr(self, name) is None else ("a", "b")
+                raise ValueError(
+                    f"`a` and `b` must both have {name} or neither, but only `{has}` has; give `{lacks}` some, or take "
+                    f"Interactions({has}.user_items, {has}.user_ids, {has}.item_ids), which has none"
+                )
         self._refuse_other_times(other)
         user_ids, item_ids = (
             None if self._ids_given[axis.number] else identity.own_ids(other, axis)
             for axis in (identity.USERS, identity.ITEMS)
         )
-        return self._like(*rearranging.union(mine, its, self.timestamps, other.timestamps), user_ids, item_ids)
+        csr, times = rearranging.union(mine, its, self.timestamps, other.timestamps)
+        weights = None
+        if self.weights is not None:
+            total = mine.with_data(self.weights).to_scipy() + its.with_data(other.weights).to_scipy()
+            weights = finite_float32("weights", total.data)
+        return self._like(csr, times, weights, user_ids, item_ids)
 
     def _refuse_other_times(self, other: Numbered) -> None:
         """Raise if the times of one side are clearly of another unit than those of the other, or would be rounded."""
@@ -218,6 +355,7 @@ class Numbered:
         self,
         csr: Csr,
         timestamps: npt.NDArray[Any] | None,
+        weights: npt.NDArray[np.float32] | None,
         user_ids: npt.NDArray[Any] | None = None,
         item_ids: npt.NDArray[Any] | None = None,
     ) -> Self:

@@ -63,8 +63,8 @@ class OnDisk(Numbered):
         """
         with Writer(Path(path), check_bool("overwrite", overwrite)) as writer:
             writer.append_ids("user_ids", self.user_ids[:0])
-            for csr, rows, times in self._parts(None):
-                writer.append(csr, self.user_ids[rows], times)
+            for csr, rows, times, weights in self._parts(None):
+                writer.append(csr, self.user_ids[rows], times, weights)
             writer.finish(self.item_ids, self._ids_given)
 
     @classmethod
@@ -78,7 +78,7 @@ class OnDisk(Numbered):
         blocks : iterable of Interactions or scipy sparse (q, n)
             All with the same items, which take the order of the first block. Rows of SciPy matrices are numbered as
             their users' ids; ids of Interactions must be distinct over all blocks. Either all of them have timestamps
-            or none.
+            or none, and likewise weights.
         overwrite : bool
             Replace a folder of interactions there.
 
@@ -116,29 +116,35 @@ class OnDisk(Numbered):
         """
         path = Path(path).absolute()  # blocks may change the current folder
         with Writer(path, check_bool("overwrite", overwrite)) as writer:
-            first: tuple[npt.NDArray[Any] | None, int, bool] | None = None
+            first: tuple[npt.NDArray[Any] | None, int] | None = None
+            has: dict[str, bool] = {}
             users_given, moment = False, None
             for number, given in enumerate(blocks):
                 block = given if first is None else in_order_of(given, first[0])
                 csr = check_user_items(f"blocks[{number}]", block)
                 item_ids, times = own_ids(block, ITEMS), getattr(block, "timestamps", None)
+                weights = getattr(block, "weights", None)
                 users_given |= own_ids(block, USERS) is not None
                 if first is None:
-                    first = item_ids, csr.n_cols, times is not None
+                    first, has = (
+                        (item_ids, csr.n_cols),
+                        {"timestamps": times is not None, "weights": weights is not None},
+                    )
                 if csr.n_cols != first[1] or not naming.same_ids(item_ids, first[0]):
                     raise ValueError(
                         f"`blocks` must all have the items of the first one, but those of block {number} differ; bring "
                         "it to them with block.with_items(item_ids)"
                     )
-                if (times is not None) != first[2]:
-                    raise ValueError(f"`blocks` must all have timestamps or none, but block {number} differs")
+                for name, values in (("timestamps", times), ("weights", weights)):
+                    if (values is not None) != has[name]:
+                        raise ValueError(f"`blocks` must all have {name} or none, but block {number} differs")
                 found = evident(times)
                 if unlike := other_unit(found, moment):
                     raise ValueError(
                         f"`blocks` must have times of one unit, got {unlike}, in block {number}; bring all to one unit"
                     )
                 moment = found if moment is None else moment
-                writer.append(csr, getattr(block, "user_ids", None), times)
+                writer.append(csr, getattr(block, "user_ids", None), times, weights)
             if first is None:
                 raise ValueError("`blocks` must hold at least one block of users, got none")
             items_given = first[0] is not None
@@ -164,8 +170,8 @@ class OnDisk(Numbered):
         Returns
         -------
         Interactions
-            Its ``user_items``, ``user_ids`` and ``timestamps`` are mapped from the files, read-only. Whole rows
-            such as ``user_items[:1000]`` are cheap; other operations of SciPy make copies in memory.
+            Its ``user_items``, ``user_ids``, ``timestamps`` and ``weights`` are mapped from the files, read-only. Whole
+            rows such as ``user_items[:1000]`` are cheap; other operations of SciPy make copies in memory.
 
         Raises
         ------
@@ -178,7 +184,9 @@ class OnDisk(Numbered):
             If it holds no interactions, is damaged, or was written by a newer version.
         """
         stored = store.read(Path(path), check_bool("verify", verify))
-        return cls._mapped(stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps, stored.ids_given)
+        return cls._mapped(
+            stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps, stored.weights, stored.ids_given
+        )
 
     def blocks(self, users: int = 100_000) -> Iterator[Self]:
         """Yield consecutive blocks of users, which share memory with the whole.
@@ -194,15 +202,18 @@ class OnDisk(Numbered):
         >>> [block.shape for block in far.datasets.load_example().blocks(10_000)]
         [(10000, 5460), (7330, 5460)]
         """
-        for csr, rows, times in self._parts(check_int("users", users, 1)):
-            yield self._mapped(csr.rebased(), partial(self._ids_of, rows), self.item_ids, times, self._ids_given)
+        for csr, rows, times, weights in self._parts(check_int("users", users, 1)):
+            ids = partial(self._ids_of, rows)
+            yield self._mapped(csr.rebased(), ids, self.item_ids, times, weights, self._ids_given)
 
     def _ids_of(self, rows: slice) -> npt.NDArray[Any]:
         ids: npt.NDArray[Any] = self.user_ids[rows]
         return ids
 
-    def _parts(self, users: int | None) -> Iterator[tuple[Csr, slice, npt.NDArray[Any] | None]]:
-        """Yield matrix, rows and times of blocks of so many users, or of those that suit the work."""
+    def _parts(
+        self, users: int | None
+    ) -> Iterator[tuple[Csr, slice, npt.NDArray[Any] | None, npt.NDArray[np.float32] | None]]:
+        """Yield matrix, rows, times and weights of blocks of so many users, or of those that suit the work."""
         csr = check_user_items("user_items", self)
         m = csr.shape[0]
         borders = (
@@ -213,7 +224,8 @@ class OnDisk(Numbered):
         for start, stop in borders:
             entries = slice(csr.indptr[start], csr.indptr[stop])
             times = None if self.timestamps is None else self.timestamps[entries]
-            yield csr.rows(start, stop), slice(start, stop), times
+            weights = None if self.weights is None else self.weights[entries]
+            yield csr.rows(start, stop), slice(start, stop), times, weights
 
     @classmethod
     def _mapped(
@@ -222,11 +234,12 @@ class OnDisk(Numbered):
         user_ids: npt.NDArray[Any] | Callable[[], npt.NDArray[Any]],
         item_ids: npt.NDArray[Any],
         timestamps: npt.NDArray[Any] | None,
+        weights: npt.NDArray[np.float32] | None,
         ids_given: tuple[bool, bool],
     ) -> Self:
         """Build around a checked matrix that is not copied; user ids that are to be loaded are so when asked for."""
         self = cls.__new__(cls)
-        self._csr, self.timestamps, self._ids_given = csr, timestamps, ids_given
+        self._csr, self.timestamps, self.weights, self._ids_given = csr, timestamps, weights, ids_given
         self.item_ids = naming.locked(item_ids)
         if callable(user_ids):
             self._load_user_ids = user_ids

@@ -119,6 +119,27 @@ def union(a: Csr, b: Csr, times_a: Array | None, times_b: Array | None) -> tuple
     return Csr(indptr, indices, None, n), joined
 
 
+def core(csr: Csr, min_items: int, min_users: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], int]:
+    """Return the users with so many items and the items with so many users, counted among themselves.
+
+    Returns
+    -------
+    users, items : bool (m,) and (n,)
+    rounds : int
+        How often something was left out.
+    """
+    (m, n), own = csr.shape, csr.rebased()
+    rows, columns = np.repeat(np.arange(m, dtype=smallest(m)), own.row_lengths()), own.indices
+    rounds = 0
+    while True:
+        users = np.bincount(rows, minlength=m) >= min_items
+        items = np.bincount(columns, minlength=n) >= min_users
+        kept = users[rows] & items[columns]
+        if kept.all():
+            return users, items, rounds
+        rows, columns, rounds = rows[kept], columns[kept], rounds + 1
+
+
 def smallest(largest: int) -> type[np.signedinteger[Any]]:
     """Return the type of integers up to ``largest``."""
     return np.int32 if largest <= np.iinfo(np.int32).max else np.int64

@@ -81,7 +81,7 @@ def looks_like_a_heading(name: str) -> bool:
     return role_of(name) is not None or words[-1] in MERE or (len(words) == 1 and words[0] in OTHER)
 
 
-def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Roles:
+def find_roles(names: Sequence[str] | None, n_fields: int, words: Words, call: str = "read_ratings(path") -> Roles:
     """Return where the roles are: as the caller says, else by the names, else by position.
 
     Parameters
@@ -90,6 +90,8 @@ def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Role
         Names of all columns; None for a file without a header.
     n_fields : int
     words : Words
+    call : str
+        Where the words are said, for the message.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def find_roles(names: Sequence[str] | None, n_fields: int, words: Words) -> Role
         by = "by name"
         for role, i in found.items():
             _refuse_list(role, names[i])
-        _require(names, found)
+        _require(names, found, call)
     order = {role: found[role] for role in ROLES if role in found}
     return Roles(order, {role: "given" if role in given else by for role in order})
 
@@ -232,20 +234,20 @@ def is_id(name: str) -> bool:
     return untyped(name).lower().endswith("id")
 
 
-def _require(names: Sequence[str], found: Mapping[str, int]) -> None:
+def _require(names: Sequence[str], found: Mapping[str, int], call: str) -> None:
     """Raise unless user and item are there, with the words to use."""
     missing = [role for role in ("user", "item") if role not in found]
     if not missing:
         return
     lists = [name for name in names if _is_list(name)]
     if lists and "item" in missing:
-        raise UnclearColumnsError(f"{lists[0]!r} holds a list in each row; read_ratings takes one item in a row")
+        raise UnclearColumnsError(f"{lists[0]!r} holds a list in each row; name a column with one item in a row")
     example = ", ".join(
         f"{role}={word_for(names, found[role])}" if role in found else f"{role}=COLUMN" for role in ("user", "item")
     )
     known = "".join(f" (only {role}: {names[found[role]]})" for role in ("user", "item") if role in found)
     raise UnclearColumnsError(
-        f"no columns named user and item{known}, got {shown(names)}; say which they are: read_ratings(path, {example})"
+        f"no columns named user and item{known}, got {shown(names)}; say which they are: {call}, {example})"
     )
 
 

@@ -143,6 +143,17 @@ def _assign_block(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> P
     return result
 
 
+def deal(csr: Csr, n_parts: int, rng: np.random.Generator) -> Parts:
+    """Return the part of each stored entry, int64 (nnz,): each row dealt at random, first to any of the parts."""
+    own, lengths = csr.rebased(), csr.row_lengths()
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    order = _order_within_rows(rows, rng.integers(2**32, size=own.nnz, dtype=np.uint32))
+    place = np.arange(own.nnz) - own.indptr[rows] + rng.integers(n_parts, size=len(lengths))[rows]
+    part = np.empty_like(place)
+    part[order] = place % n_parts
+    return part
+
+
 def parts_between(times: npt.NDArray[Any], borders: npt.NDArray[Any]) -> Parts:
     """Return the part of each stored entry, int32 (nnz,): how many of the ascending borders it is at or behind."""
     part = np.empty(len(times), np.int32)

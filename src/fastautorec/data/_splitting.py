@@ -143,7 +143,7 @@ def split(
         told = "; ".join(filter(None, (told, known.look(part, number, f"part {number + 1}"))))
     if told:
         warnings.warn(told, stacklevel=2)
-    return tuple(_take_entries(data, csr, part == number) for number in range(n_parts))
+    return tuple(take_entries(data, csr, part == number) for number in range(n_parts))
 
 
 def rolling(
@@ -213,7 +213,7 @@ def _windows(
         own = part.copy()
         if told := _Known(csr, unknown).look(own, number, f"window {number} of {folds}"):
             warnings.warn(told, stacklevel=2)
-        yield _take_entries(data, csr, part < number), _take_entries(data, csr, own == number)
+        yield take_entries(data, csr, part < number), take_entries(data, csr, own == number)
 
 
 def split_users(data: Data, fraction: float = 0.05, random_state: int | np.random.Generator = 0) -> tuple[Data, Data]:
@@ -319,7 +319,8 @@ class _Known:
         return f"{told}: left out (unknown='keep' keeps them)"
 
 
-def _take_entries(data: Any, csr: Csr, keep: npt.NDArray[np.bool_]) -> Any:
+def take_entries(data: Any, csr: Csr, keep: npt.NDArray[np.bool_]) -> Any:
+    """Return some of the entries as the type of ``data``, of its shape."""
     indptr = np.concatenate(([0], np.cumsum(keep, dtype=np.int64)))[csr.indptr]
     return _rebuild(data, csr.indices[keep], indptr, keep)
 
@@ -342,10 +343,10 @@ def _rebuild(
     shape = (len(indptr) - 1, data.shape[1])
     matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
     if isinstance(data, Interactions):
-        times = None if data.timestamps is None else data.timestamps[keep]
+        times, weights = (None if its is None else its[keep] for its in (data.timestamps, data.weights))
         user_ids, (users_given, items_given) = data.user_ids, data._ids_given
         if users is not None:
             user_ids, users_given = user_ids[users], True  # numbers of rows that are elsewhere now tell who they were
-        return Interactions._trusted(matrix, user_ids, data.item_ids, times, (users_given, items_given))
+        return Interactions._trusted(matrix, user_ids, data.item_ids, times, weights, (users_given, items_given))
     like = type(data.tocsr() if data.format != "csr" else data)
     return like(matrix).asformat(data.format)

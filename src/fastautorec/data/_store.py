@@ -4,7 +4,7 @@ A folder appears under its name in one step, once everything in it is complete a
 then on: it is replaced as a whole. An open one stays the same folder, whatever gets its name. A token in the
 header and in the head of each array tells files of different folders apart, as a copy over another folder may leave
 them. Nothing is ever unpickled. Ids that are texts are kept as bytes (see `fastautorec.data._texts`); format 1 had them
-as wide as the longest one.
+as wide as the longest one. Format 3 has weights.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from fastautorec.data._mapped import Mapped, MappedCsr
 from fastautorec.exceptions import InteractionsFileError
 
 FORMAT = "fastautorec interactions"
-FORMAT_VERSION = 2
+FORMAT_VERSION, WITHOUT_WEIGHTS = 3, 2
 HEADER = "header.json"
-NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps")  # the last one may be missing
+NAMES = ("indptr", "indices", "user_ids", "item_ids", "timestamps", "weights")  # the last two may be missing
 FILES = frozenset({HEADER, *(f"{name}.npy" for name in NAMES)})  # of a folder, in any format
 MATRIX: tuple[tuple[str, npt.DTypeLike], ...] = (("indptr", np.int64), ("indices", np.int32))
 _MARK = re.compile(rb" # [0-9a-f]{16} *\n$")  # the token at the end of an array's head
@@ -104,6 +104,7 @@ class Stored:
     user_ids: StoredIds
     item_ids: Array
     timestamps: Array | None
+    weights: Array | None
     ids_given: tuple[bool, bool]  # for users and items; False for mere numbers
 
 
@@ -216,15 +217,16 @@ def _read(path: Path, folder: int, verify: bool) -> Stored:
         arrays = {
             name: map_array(folder, name, described[name], header.get("token")) for name in NAMES if name in described
         }
-        lengths = {"indptr": m + 1, "indices": nnz, "user_ids": m, "item_ids": n, "timestamps": nnz}
+        lengths = {"indptr": m + 1, "indices": nnz, "user_ids": m, "item_ids": n, "timestamps": nnz, "weights": nnz}
         packed = {name: described[name].get("texts", False) for name in ("user_ids", "item_ids")}
-        for name in NAMES[:4] if "timestamps" not in arrays else NAMES:
+        for name in dict.fromkeys((*NAMES[:4], *arrays)):
             _require(name in arrays, f"array {name!r} is not there")
             right = len(arrays[name]) >= lengths[name] if packed.get(name) else len(arrays[name]) == lengths[name]
             _require(right, f"array {name!r} has another length")
         user_ids, item_ids = (StoredIds(path, name, arrays[name], lengths[name], packed[name]) for name in packed)
         indptr, indices = arrays["indptr"], arrays["indices"]
         _require(indptr.dtype == np.int64 and indices.dtype == np.int32, "the arrays of the matrix have other types")
+        _require("weights" not in arrays or arrays["weights"].dtype == np.float32, "the weights have another type")
         _require(indptr[0] == 0 and indptr[-1] == nnz, "the row pointers do not fit the interactions")
         matrix = MappedCsr(path, arrays, n)
         users_given, items_given = header.get("ids_given") or [
@@ -239,7 +241,7 @@ def _read(path: Path, folder: int, verify: bool) -> Stored:
     except Exception as error:  # whatever NumPy and JSON may raise on damaged files
         raise _damaged(path, error) from error
     given = bool(users_given), bool(items_given)
-    return Stored(matrix, user_ids, np.array(items), arrays.get("timestamps"), given)
+    return Stored(matrix, user_ids, np.array(items), arrays.get("timestamps"), arrays.get("weights"), given)
 
 
 def _are_numbers(ids: Array) -> bool:

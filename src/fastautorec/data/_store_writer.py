@@ -26,6 +26,7 @@ from fastautorec.data._store import (
     HEAD,
     HEADER,
     MATRIX,
+    WITHOUT_WEIGHTS,
     Array,
     StoredIds,
     chunk_length,
@@ -79,15 +80,16 @@ class Writer:
             raise
         return self
 
-    def append(self, csr: Csr, user_ids: Array | None, timestamps: Array | None) -> None:
+    def append(self, csr: Csr, user_ids: Array | None, timestamps: Array | None, weights: Array | None = None) -> None:
         """Write the next users; ``user_ids`` are their row numbers if not given."""
         own, m = csr.rebased(), csr.shape[0]
         self._append("indptr", own.indptr[1:] + self._nnz)
         self._append("indices", own.indices)
-        if timestamps is not None:
-            if "timestamps" not in self._columns:
-                self._column("timestamps", timestamps.dtype)
-            self._append("timestamps", timestamps)
+        for name, values in (("timestamps", timestamps), ("weights", weights)):
+            if values is not None:
+                if name not in self._columns:
+                    self._column(name, values.dtype)
+                self._append(name, values)
         ids = np.arange(self._users, self._users + m) if user_ids is None else user_ids
         self.append_ids("user_ids", ids)
         self._users, self._nnz = self._users + m, self._nnz + own.nnz
@@ -124,7 +126,7 @@ class Writer:
                 self._column(name, np.uint8 if self._texts[name] else np.int64)
         header = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if "weights" in self._columns else WITHOUT_WEIGHTS,
             "library_version": __version__,
             "token": self._token,
             "shape": [self._users, len(item_ids)],

@@ -53,7 +53,7 @@ def load_example() -> Interactions:
     indptr = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
     ones = np.ones(len(indices), np.float32)
     matrix = sparse.csr_matrix((ones, indices, indptr), shape=(len(user_ids), len(item_ids)))
-    return Interactions._trusted(matrix, text_array(user_ids), text_array(item_ids), None)
+    return Interactions._trusted(matrix, text_array(user_ids), text_array(item_ids), None, None)
 
 
 def synthetic(n_users: int, n_items: int, nnz: int, random_state: int | np.random.Generator = 0) -> sparse.csr_matrix:

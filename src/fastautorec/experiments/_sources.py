@@ -141,7 +141,7 @@ def _read(dataset: Dataset, folder: Path) -> Interactions:
         columns = {name: arrays[name] for name in ("user", "item", "rating", "timestamp") if name in arrays.files}
         if not {"user", "item"} <= columns.keys():
             raise ValueError(f"it holds {', '.join(arrays.files) or 'nothing'}, but no arrays `user` and `item`")
-    names = {name: name for name in columns}
+    names: dict[str, Any] = {name: name for name in columns}
     try:
         return Interactions.from_dataframe(columns, **names, threshold=dataset.threshold)
     except ValueError as error:

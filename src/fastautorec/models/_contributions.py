@@ -127,7 +127,8 @@ def without_each(rows: Csr, entries: npt.NDArray[np.int64]) -> Csr:
     indptr = np.concatenate(([0], np.cumsum(left)))
     positions = np.repeat(rows.indptr[whose] - indptr[:-1], left) + np.arange(indptr[-1])
     positions += positions >= np.repeat(entries, left)
-    return Csr(indptr, rows.indices[positions], None, rows.n_cols, rows.user_numbers()[whose])
+    values = None if rows.data is None else rows.data[positions]
+    return Csr(indptr, rows.indices[positions], values, rows.n_cols, rows.user_numbers()[whose])
 
 
 def blocks_of_users(

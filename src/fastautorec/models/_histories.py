@@ -182,7 +182,8 @@ def _of_interactions(data: Interactions, users: Any, items: Items, name: str) ->
             used = _columns_of(given)
             place = np.full(len(own), -1)
             place[used] = items.numbers(name, own[used].tolist())
-            matrix, _ = rearranged(given, None, None, place, items.n)
+            matrix, weights = rearranged(given.rebased(), given.rebased().data, None, place, items.n)
+            matrix = matrix.with_data(weights)
             unknown = used[place[used] < 0]
     check_columns(name, matrix.shape, items.n)
     user_ids = data.user_ids if rows is None else data.user_ids[rows]
@@ -192,9 +193,11 @@ def _of_interactions(data: Interactions, users: Any, items: Items, name: str) ->
 
 
 def _rows_of(data: Interactions, rows: Rows | None, name: str) -> Csr:
-    """Return some rows, checked; not all are read for a few."""
-    if rows is None:
-        return check_user_items(name, data)
+    """Return some rows, checked, with weights for their values; not all are read for a few without weights."""
+    if rows is None or data.weights is not None:
+        whole = check_user_items(name, data)
+        whole = whole if data.weights is None else whole.rebased().with_data(data.weights)
+        return whole if rows is None else whole.take_rows(rows)
     return check_user_items(name, data.user_items[rows]) if data._csr is None else data._csr.take_rows(rows)
 
 

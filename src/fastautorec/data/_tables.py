@@ -1,0 +1,76 @@
+"""Interactions out of a data frame: which column is what, by the words of the caller or by name, and what is in it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import kind
+from fastautorec.data import _columns as columns
+from fastautorec.data import _doubtful as doubtful
+from fastautorec.data import _evidence as evidence
+from fastautorec.data import _headings as headings
+from fastautorec.data import _naming as naming
+from fastautorec.data._description import Source
+from fastautorec.data._roles import Words, find_roles
+
+Ids = tuple[npt.NDArray[Any], columns.Codes]
+
+
+class Table(NamedTuple):
+    """The columns of a data frame, None where it has none; so is the source where nothing was looked for."""
+
+    users: Ids
+    items: Ids
+    ratings: npt.NDArray[Any] | None
+    times: npt.NDArray[Any] | None
+    weights: npt.NDArray[np.float32] | None
+    source: Source | None
+
+
+def read_table(df: Any, words: dict[str, Any], weights: Any) -> Table:
+    """Read a data frame; what is not said of its columns is looked for where the user or the item is not said."""
+    names = naming.column_names(df)
+    said = {role: word for role, word in words.items() if word is not None}
+    source = None
+    if not {"user", "item"} <= said.keys():
+        said, source = _by_name(df, names, said)
+    wanted = {role: word for role, word in said.items() if word is not False}
+    asked = wanted | ({} if weights is None else {"weights": weights})
+    for role, name in asked.items():
+        naming.require_column(names, role, name)
+    if naming.is_lazy(df):
+        df = df.select(list(dict.fromkeys(asked.values()))).collect()
+    given = {role: df[name] for role, name in asked.items()}
+    ratings = columns.numbers(wanted["rating"], given["rating"]) if "rating" in wanted else None
+    times = columns.times(wanted["timestamp"], given["timestamp"]) if "timestamp" in wanted else None
+    if source is not None and times is not None and source.evidence["timestamp"] == "by name":
+        first = [[str(value)] for value in times[: evidence.LOOK].tolist()]
+        evidence.check_hours(wanted["timestamp"], 0, first)
+    found = []
+    for role in ("user", "item"):
+        ids = columns.factorize(wanted[role], given[role])
+        found.append(ids)
+    for role, ids in zip(("user", "item"), found, strict=True):
+        doubtful.check_lists(role, wanted[role], ids[0])
+        doubtful.check_gaps(role, *ids, "row {}".format)
+        doubtful.check_floats(role, ids[0])
+    heavy = None if weights is None else naming.checked_weights(f"column {weights!r}", given["weights"])
+    return Table(found[0], found[1], ratings, times, heavy, source)
+
+
+def _by_name(df: Any, names: list[Any], said: dict[str, Any]) -> tuple[dict[str, Any], Source]:
+    """Return the column of each role that was said or found by its name, and an account of it."""
+    for role, name in said.items():
+        if name is not False or role in ("user", "item"):
+            naming.require_column(names, role, name)
+    texts = [str(name) for name in names]
+    positions: dict[str, Any] = {role: name if name is False else names.index(name) for role, name in said.items()}
+    roles = find_roles(texts, len(texts), Words(**positions), "Interactions.from_dataframe(df")
+    headings.check_headings(texts, roles, None)
+    found = {role: names[i] for role, i in roles.position.items()}
+    source = Source(kind(df), "table", None, len(names), {role: str(found[role]) for role in found}, roles.evidence)
+    source.ignored = [name for i, name in enumerate(texts) if i not in roles.position.values()]
+    return found, source
