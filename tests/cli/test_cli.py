@@ -260,10 +260,6 @@ def test_evaluate_needs_times_for_a_split_by_time(tmp_path, capsys):
     assert "@20" not in out
 
 
-def test_several_regularizations_only_where_the_model_can_choose(file, capsys):
-    assert "regularization" in error_of(capsys, "evaluate", file, "--model", "ease", "--set", "regularization=1,2")
-
-
 # --- doctor, help and the end of a run ---------------------------------------------------------------------------
 
 

@@ -196,7 +196,7 @@ def test_damaged_texts_of_a_model(tmp_path, monkeypatch):
     header = json.loads(arrays["header"].tobytes())
     for content in (b"a", b"\xff\0", [1.5, 2.5], "U"):
         given = np.frombuffer(content, np.uint8) if isinstance(content, bytes) else np.array(content)
-        header["arrays"]["item_ids_"] = _model_file._digest(given)
+        header["arrays"]["item_ids_"] = _model_file.digest_of(given)
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         np.savez(tmp_path / "wrong.npz", **arrays | {"item_ids_": given})
         with pytest.raises(ModelFileError, match="may be truncated or damaged"):

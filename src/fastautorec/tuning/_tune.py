@@ -352,7 +352,8 @@ class _Search:
         except BaseException:
             study.tell(trial, state=failed)
             raise
-        if (penalty := getattr(model, "regularization_", None)) is not None:
+        penalty = getattr(model, "regularization_", None) if chooses_penalty(model) else None
+        if penalty is not None:
             trial.set_user_attr("regularization", float(penalty))
         study.tell(trial, value)
         if self._best is None or value > self._best[1]:
