@@ -19,7 +19,7 @@ _WRITER = """
 import sys, time
 from pathlib import Path
 from store_faults import store
-from fastautorec import _folders
+from fastautorec.data import _folders
 if sys.argv[3] == "plain":
     _folders.exchange = lambda first, second: False
 number, end = int(sys.argv[2]), time.monotonic() + float(sys.argv[4])

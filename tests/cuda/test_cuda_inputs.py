@@ -112,6 +112,18 @@ def test_values_that_are_not_one(device: EmulatedDevice, inputs: DeviceInputs) -
     assert expected[3] == [-2, 0.75, 0]
 
 
+def test_values_on_the_host_stay_there(inputs: DeviceInputs) -> None:
+    matrix = stored([0, 3, 4], [2, 0, 2, 1], np.array([0.5, -2, 0.25, 0]))
+    found = inputs.values("x", matrix)
+    assert isinstance(found.data, np.ndarray)
+    assert outcome(lambda: found) == outcome(_validation.check_values, "x", matrix)
+
+
+def test_complex_numbers_on_a_device(device: EmulatedDevice, inputs: DeviceInputs) -> None:
+    with pytest.raises(TypeError, match="`w` must hold real numbers, got dtype complex64"):
+        inputs.dense("w", device.to_device(np.ones((2, 2), np.complex64)), (None, 2), "two columns")
+
+
 def test_canonical_matrices_are_not_copied(device: EmulatedDevice, inputs: DeviceInputs) -> None:
     there = EmulatedCsr.of(device, sparse.csr_matrix(np.eye(3, 4, dtype=np.float32) * 3))
     taken = inputs.values("x", there)

@@ -19,7 +19,7 @@ import pytest
 import store_faults as faults
 
 import fastautorec as far
-from fastautorec import _folders
+from fastautorec.data import _folders
 from fastautorec.data import _store as store
 from fastautorec.data._store_writer import Writer
 from fastautorec.exceptions import InteractionsFileError
@@ -121,7 +121,7 @@ def test_stopped_before_the_name_is_given_again(path: Path, monkeypatch: pytest.
 import os, sys
 from pathlib import Path
 from store_faults import store
-from fastautorec import _folders
+from fastautorec.data import _folders
 _folders.exchange = lambda first, second: False
 rename = Path.rename
 def stopped(path, other):

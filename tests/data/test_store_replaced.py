@@ -221,7 +221,7 @@ def shared() -> Iterator[Path]:
 @pytest.mark.parametrize("mode", ["0o555", "0o500", "0o755"])
 def test_a_store_that_may_only_be_read_leaves_no_copies(mode: str, way: str, shared: Path) -> None:
     program = f"""
-from fastautorec import _folders
+from fastautorec.data import _folders
 if "{way}" == "plain":
     _folders.exchange = lambda first, second: False
 path = Path(sys.argv[1], "data")

@@ -19,7 +19,7 @@ import pytest
 import store_faults as faults
 
 import fastautorec as far
-from fastautorec import _folders
+from fastautorec.data import _folders
 from fastautorec.data import _store as store
 from fastautorec.data._store_writer import Writer
 

@@ -8,8 +8,10 @@ from dataclasses import asdict, replace
 
 import pytest
 
+import fastautorec as far
 from fastautorec.experiments._config import paper_metrics
 from fastautorec.experiments._reading import parse, read_experiment, shipped
+from fastautorec.experiments._sources import load
 from fastautorec.experiments._zoo import class_names
 
 DATASET = '[[datasets]]\nname = "few"\nsource = "example"\nby = "random"\n'
@@ -34,6 +36,13 @@ def test_what_is_left_out_has_a_default():
     assert experiment.columns((5, 10)) == paper_metrics((5, 10))
     (entry,) = experiment.models
     assert (entry.seeds, entry.fit, entry.group) == ((0, 1, 2), "all", "")
+
+
+def test_the_embedded_data_need_no_file(tmp_path):
+    (dataset,) = read(DATASET + MODEL).datasets
+    parts, data = load(dataset, tmp_path), far.datasets.load_example()
+    assert (parts.train + parts.validation + parts.test != data.user_items).nnz == 0
+    assert parts.user_ids.tolist() == data.user_ids.tolist()
 
 
 def test_seeds_of_the_file_and_of_a_model():

@@ -248,11 +248,12 @@ def at_line(folders: tuple[str, ...], n: int | None, act: Callable[[], None]) ->
     def call(frame: Any, event: str, _: Any) -> Any:
         return line if frame.f_code.co_filename.startswith(folders) else None
 
+    before = sys.gettrace()  # that of coverage, say
     sys.settrace(call)
     try:
         yield seen
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
 
 
 ENDS_OF_WITH = {

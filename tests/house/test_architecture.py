@@ -29,7 +29,7 @@ BACKEND_NAMES = set(DEVICES) - {"auto"}
 # From the top of the house to its ground: a room imports from those after it only.
 ROOMS = (
     *("__main__", "cli", "experiments", "tuning", "plots", "io", "model_selection", "baselines", "models", "_training"),
-    *("evaluation", "rerank", "datasets", "data", "reference", "ops", "_compute", "_folders", "_files", "_extras"),
+    *("evaluation", "rerank", "datasets", "data", "reference", "ops", "_compute", "_files", "_extras"),
     *("_printed", "_checks", "exceptions", "_version"),
 )
 HEAVY = {"cupy", "cupyx", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow", "sklearn", "torch"}

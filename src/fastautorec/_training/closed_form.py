@@ -316,21 +316,25 @@ def accumulate_ridge(
     m, buffer = user_items.shape[0], None
     tile = tile_users(width, m, user_items.nnz) * backend.tile_factor
     tiles = -(-m // tile)
+
+    def products(rows: Csr, mask: int, hidden: FloatArray) -> tuple[Float64Array, Float64Array | int]:
+        """Return H₁ᵀH₁ and Σ x² of some users, and add their TᵀH₁ to ``cross``; nothing else of a tile outlives it."""
+        inputs = encoder.inputs(rows)
+        encoder.hidden(backend, inputs if exact else backend.drop_entries(inputs, dropout, seed, mask), hidden)
+        gram = backend.cross_product(hidden, hidden) / masks
+        more_squares = inputs.column_squares() if exact and dropout else 0
+        backend.encode_backward(target.target(rows), hidden, out=cross)  # allocates before it adds
+        return gram, more_squares
+
     for mask in range(masks):
         start = 0
         while start < m:
             stop = min(start + tile, m)
-            rows = user_items.rows(start, stop)
             step(f"prediction {mask * tiles + stop * tiles // m}/{masks * tiles}")
             try:
                 if buffer is None:
                     buffer = backend.empty(min(tile, m), width)
-                inputs = encoder.inputs(rows)
-                shown = inputs if exact else backend.drop_entries(inputs, dropout, seed, mask)
-                hidden = encoder.hidden(backend, shown, buffer[: stop - start])
-                gram = backend.cross_product(hidden, hidden) / masks
-                more_squares = inputs.column_squares() if exact and dropout else 0
-                backend.encode_backward(target.target(rows), hidden, out=cross)  # allocates before it adds
+                gram, more_squares = products(user_items.rows(start, stop), mask, buffer[: stop - start])
             except backend.out_of_memory:  # nothing was added yet: the same users come again in smaller tiles
                 buffer, tile = None, backend.halved(stop - start)
                 continue

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec import _folders
 from fastautorec._files import replace_content
 from fastautorec._training import archive
+from fastautorec.data import _folders
 from fastautorec.data import _store as store
 from fastautorec.data import _texts as texts
 from fastautorec.data._store_writer import array_head, told

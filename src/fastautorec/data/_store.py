@@ -25,9 +25,9 @@ from typing import IO, Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec import _folders
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, ids_ascend, row_blocks
 from fastautorec._version import __version__
+from fastautorec.data import _folders
 from fastautorec.data import _texts as texts
 from fastautorec.data._mapped import Mapped, MappedCsr
 from fastautorec.exceptions import InteractionsFileError

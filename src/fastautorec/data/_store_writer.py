@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec import _folders
 from fastautorec._compute.csr import Csr
 from fastautorec._files import replace_content
 from fastautorec._version import __version__
+from fastautorec.data import _folders
 from fastautorec.data import _texts as texts
 from fastautorec.data._columns import sorted_unique
 from fastautorec.data._store import (

@@ -15,7 +15,8 @@ Autoencoding-based One-Class Collaborative Filtering".
 
 from fastautorec.ops._products import count_items, encode, encode_backward, gram_product, nce_transform
 from fastautorec.ops._ranking import ranking_metrics, top_items
-from fastautorec.ops._training import drop_entries, mse_head, ns_head, optimizer_step, sample_negatives
+from fastautorec.ops._sampling import drop_entries, sample_negatives
+from fastautorec.ops._training import mse_head, ns_head, optimizer_step
 
 __all__ = [
     "count_items",
