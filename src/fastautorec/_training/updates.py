@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
-from fastautorec._training.closed_form import RidgeHead
+from fastautorec._training.closed_form import Encoder, RidgeHead, accumulate_ridge, contiguous
+from fastautorec._training.run import FitRun
 
 Sums = dict[str, npt.NDArray[Any]]  # by name, in host memory
 Counts = npt.NDArray[np.int64]
@@ -45,30 +47,33 @@ class RidgeSums:
         }
 
     @staticmethod
-    def updated(sums: Sums, part: Sums, sign: int, counts: Counts) -> Sums:
-        """Return the sums with those of other users added (``sign`` 1) or taken away (-1).
+    def updated(
+        sums: Sums, run: FitRun, encoder: Encoder, dropout: float, sign: int, counts: Counts
+    ) -> tuple[Sums, RidgeHead]:
+        """Return the sums with those of the users of a run added (``sign`` 1) or taken away (-1), and their ridge head.
 
-        ``counts`` are the users that each item has afterwards: where there are none, no rounding may stay.
+        Only the items that these users have are looked at. ``counts`` are the users that each item has afterwards:
+        where there are none, no rounding may stay.
 
         Raises
         ------
         ValueError
             If more is taken away than there is.
         """
-        total = {name: sums[name] + sign * part[name] for name in ("gram", "cross", "noise")}
-        most = np.diag(sums["gram"])
-        if (np.diag(total["gram"]) < -SLACK * most).any():
-            raise not_learned("their hidden units add up to more than those of all users in the model")
-        total["cross"][counts == 0] = 0
+        backend, rows = run.backend, run.train.to_host()
+        items = np.unique(rows.rebased().indices)
+        encoder = replace(encoder, weight=contiguous(encoder.weight[backend.to_device(items)]))
         interactions, users, seed = sums["numbers"].tolist()
-        numbers = np.array([interactions + sign * part["numbers"][0], users + sign * part["numbers"][1], seed])
-        return {**total, "numbers": numbers}
-
-    @staticmethod
-    def head(sums: Sums, backend: Backend) -> RidgeHead:
-        """Return the ridge head of the sums."""
-        interactions, users, _ = sums["numbers"].tolist()
-        return RidgeHead(sums["gram"], backend.to_device(sums["cross"]), sums["noise"], interactions / users)
+        part = accumulate_ridge(backend, backend.put(rows.columns(items)), encoder, dropout, seed, run.step)
+        gram = sums["gram"] + sign * part.gram
+        if (np.diag(gram) < -SLACK * np.diag(sums["gram"])).any():
+            raise not_learned("their hidden units add up to more than those of all users in the model")
+        cross = np.array(sums["cross"])
+        cross[items] += sign * backend.to_host(part.cross)
+        cross[counts == 0] = 0
+        numbers = np.array([interactions + sign * rows.nnz, users + sign * rows.shape[0], seed])
+        updated = {"gram": gram, "cross": cross, "noise": sums["noise"] + sign * part.noise, "numbers": numbers}
+        return updated, RidgeHead(gram, backend.to_device(cross), updated["noise"], numbers[0] / numbers[1])
 
 
 def not_learned(reason: str) -> ValueError:

@@ -102,7 +102,12 @@ class EASE(Recommender):
 
     def _solution(self, backend: Backend, inverse: Float64Array) -> dict[str, Any]:
         """Return the fitted attributes of the inverse of the item-item matrix."""
-        weights = np.ascontiguousarray(inverse / -np.diag(inverse), np.float32)
+        weights, scale = np.empty(inverse.shape, np.float32), -np.diag(inverse)
+
+        def divide(start: int, stop: int) -> None:
+            np.divide(inverse[start:stop], scale, out=weights[start:stop], casting="same_kind")
+
+        run_blocks(divide, len(weights), COUNT_ROWS, backend.host.num_threads)
         np.fill_diagonal(weights, 0)
         sums = {"inverse": inverse} if self.updatable else None
         return {"item_weights_": backend.to_device(weights), "sums_": sums}
@@ -111,10 +116,12 @@ class EASE(Recommender):
         assert self.sums_ is not None
         assert self.item_counts_ is not None
         counts = self.item_counts_ + sign * run.item_counts
-        inverse, threads = self.sums_["inverse"].copy(), run.backend.host.num_threads
+        inverse, threads = self.sums_["inverse"], run.backend.host.num_threads
+        updated = np.empty_like(inverse)
         matrix = run.known.to_host().to_scipy().astype(np.float64)
         for start in range(0, matrix.shape[0], UPDATE_ROWS):
-            update_inverse(inverse, matrix[start : start + UPDATE_ROWS], sign, self.regularization, threads)
+            rows = matrix[start : start + UPDATE_ROWS]
+            inverse = update_inverse(inverse, rows, sign, self.regularization, threads, updated)
         nobody = counts == 0  # where there is nothing, no rounding may stay
         inverse[nobody] = inverse[:, nobody] = 0
         inverse[nobody, nobody] = 1 / self.regularization
@@ -137,8 +144,10 @@ class EASE(Recommender):
         return Plan("EASE", (m, n), nnz, parts, device_parts=device)
 
 
-def update_inverse(inverse: Float64Array, rows: Any, sign: int, penalty: float, num_threads: int) -> None:
-    """Turn P = A⁻¹ into (A ± XᵀX)⁻¹ in place for a few rows X, by the formula of Woodbury; A − λI has no negative side.
+def update_inverse(
+    inverse: Float64Array, rows: Any, sign: int, penalty: float, num_threads: int, out: Float64Array
+) -> Float64Array:
+    """Return (A ± XᵀX)⁻¹ in ``out`` for P = A⁻¹, which may be the same array, and a few rows X: Woodbury's formula.
 
     If X is among the rows of A − λI, then I − X P Xᵀ has no eigenvalue below λ / (λ + tr XXᵀ), and no square of a pivot
     of its Cholesky factor is smaller than that.
@@ -160,11 +169,15 @@ def update_inverse(inverse: Float64Array, rows: Any, sign: int, penalty: float, 
         if not within:
             raise not_learned("together they have pairs of items that no such users in the model have")
         half = linalg.solve_triangular(factor, product, lower=True)
+    signed = sign * half
 
-    def take(start: int, stop: int) -> None:
-        inverse[start:stop] -= sign * (half[:, start:stop].T @ half)
+    def take(start: int, stop: int) -> None:  # half of it: the matrix is symmetric
+        upper = out[start:stop, start:]
+        np.subtract(inverse[start:stop, start:], signed[:, start:stop].T @ half[:, start:], out=upper)
+        out[stop:, start:stop] = upper[:, stop - start :].T
 
     run_blocks(take, len(inverse), COUNT_ROWS, num_threads)
+    return out
 
 
 class _ItemItemScorer:

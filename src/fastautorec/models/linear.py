@@ -261,10 +261,9 @@ class NCEPLRec(LinearModel):
     def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
         assert self.sums_ is not None
         assert self.item_counts_ is not None
-        own = accumulate_ridge(run.backend, run.train, linear_encoder(self.encoder_), 0.0, 0, run.step)
         counts = self.item_counts_ + sign * run.item_counts
-        sums = RidgeSums.updated(self.sums_, RidgeSums.of(own, run.train, 0, run.backend), sign, counts)
-        decoder = RidgeSums.head(sums, run.backend).solve(run.backend, self.regularization_, 0.0)
+        sums, ridge = RidgeSums.updated(self.sums_, run, linear_encoder(self.encoder_), 0.0, sign, counts)
+        decoder = ridge.solve(run.backend, self.regularization_, 0.0)
         somebody = run.backend.to_device((counts > 0).astype(np.float32)[:, None])
         return {"encoder_": self.encoder_ * somebody, "decoder_": decoder, "sums_": sums}
 
