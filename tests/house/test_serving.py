@@ -27,11 +27,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         names: dict[str, Any] = {}
-        for block in blocks[:3]:
+        for block in blocks[:4]:
             exec(compile(block, str(PAGE), "exec"), names)
     assert names["found"].unknown == ["a typing error"]
     assert not names["found"].cold
-    return folder, blocks, [names["ranker"].recommend_names(history)._asdict() for history in HISTORIES]
+    ranker = names["far"].load(folder / "model").ranker(N=10)
+    return folder, blocks, [ranker.recommend_names(history)._asdict() for history in HISTORIES]
 
 
 def test_fastapi(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:

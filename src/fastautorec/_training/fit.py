@@ -26,7 +26,7 @@ from fastautorec._training.epochs import EMBEDDING, MODES, PREDICTION, EpochLoop
 from fastautorec._training.losses import LossOf, squared_error
 from fastautorec._training.network import Network, random_network
 from fastautorec._training.run import FitRun, Seeds
-from fastautorec._training.updates import RidgeSums, Sums
+from fastautorec._training.updates import Sums, ridge_sums, updated_ridge
 
 Fitted = dict[str, Any]  # attributes of a model
 
@@ -277,7 +277,7 @@ class AutoencoderFit:
             self.losses[head].start,
         )  # fmt: skip
         if report and options.updatable:
-            self.sums = RidgeSums.of(ridge, run.train, self.seeds.masks, run.backend)
+            self.sums = ridge_sums(ridge, run.train, self.seeds.masks, run.backend)
         if report:
             penalty, solution = ridge.choose(
                 run, head, self.penalties, options.intercept_penalty, partial(self.fitted, head), self._metric
@@ -291,7 +291,7 @@ class AutoencoderFit:
     def update(self, sums: Sums, sign: int) -> None:
         """Solve the head that recommends from these sums and those of the users here."""
         options, run, head = self._options, self._run, self._objective.output
-        self.sums, ridge = RidgeSums.updated(sums, run, self._encoder(), options.dropout, sign, self._counts)
+        self.sums, ridge = updated_ridge(sums, run, self._encoder(), options.dropout, sign, self._counts)
         self.network.heads[head] = ridge.solve(run.backend, self.penalties[0], options.intercept_penalty)
         self._note_decays(head, ridge)
 

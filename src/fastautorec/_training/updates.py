@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,61 +19,48 @@ Counts = npt.NDArray[np.int64]
 SLACK = 1e-6  # of a sum of squares, which users that are taken away may exceed by rounding
 
 
-class RidgeSums:
-    """The sums of a `RidgeHead` as a fitted model keeps them.
+# Types and shapes of the sums of a ridge head, as in ``Recommender._arrays``. The numbers are those of the interactions
+# and users that are in them, and the seed of their masks.
+RIDGE_SUMS = {"gram": "float64 k+ k+", "cross": "float32 n k+", "noise": "float64 k k", "numbers": "int64 3"}
 
-    Attributes
-    ----------
-    described : dict of str to str
-        Types and shapes as words, as in ``Recommender._arrays``: the sums of the ridge head, and the numbers of
-        interactions and users that are in them, with the seed of their masks.
-    """
 
-    described: ClassVar[dict[str, str]] = {
-        "gram": "float64 k+ k+",
-        "cross": "float32 n k+",
-        "noise": "float64 k k",
-        "numbers": "int64 3",
+def ridge_sums(ridge: RidgeHead, user_items: Csr, seed: int, backend: Backend) -> Sums:
+    """Return the sums of a ridge head that was accumulated over these rows, as a fitted model keeps them."""
+    return {
+        "gram": ridge.gram,
+        "cross": backend.to_host(ridge.cross),
+        "noise": ridge.noise,
+        "numbers": np.array([user_items.nnz, user_items.shape[0], seed]),
     }
 
-    @staticmethod
-    def of(ridge: RidgeHead, user_items: Csr, seed: int, backend: Backend) -> Sums:
-        """Return the sums of a head that was accumulated over these rows."""
-        return {
-            "gram": ridge.gram,
-            "cross": backend.to_host(ridge.cross),
-            "noise": ridge.noise,
-            "numbers": np.array([user_items.nnz, user_items.shape[0], seed]),
-        }
 
-    @staticmethod
-    def updated(
-        sums: Sums, run: FitRun, encoder: Encoder, dropout: float, sign: int, counts: Counts
-    ) -> tuple[Sums, RidgeHead]:
-        """Return the sums with those of the users of a run added (``sign`` 1) or taken away (-1), and their ridge head.
+def updated_ridge(
+    sums: Sums, run: FitRun, encoder: Encoder, dropout: float, sign: int, counts: Counts
+) -> tuple[Sums, RidgeHead]:
+    """Return the sums with those of the users of a run added (``sign`` 1) or taken away (-1), and their ridge head.
 
-        Only the items that these users have are looked at. ``counts`` are the users that each item has afterwards:
-        where there are none, no rounding may stay.
+    Only the items that these users have are looked at. ``counts`` are the users that each item has afterwards:
+    where there are none, no rounding may stay.
 
-        Raises
-        ------
-        ValueError
-            If more is taken away than there is.
-        """
-        backend, rows = run.backend, run.train.to_host()
-        items = np.unique(rows.rebased().indices)
-        encoder = replace(encoder, weight=contiguous(encoder.weight[backend.to_device(items)]))
-        interactions, users, seed = sums["numbers"].tolist()
-        part = accumulate_ridge(backend, backend.put(rows.columns(items)), encoder, dropout, seed, run.step)
-        gram = sums["gram"] + sign * part.gram
-        if (np.diag(gram) < -SLACK * np.diag(sums["gram"])).any():
-            raise not_learned("their hidden units add up to more than those of all users in the model")
-        cross = np.array(sums["cross"])
-        cross[items] += sign * backend.to_host(part.cross)
-        cross[counts == 0] = 0
-        numbers = np.array([interactions + sign * rows.nnz, users + sign * rows.shape[0], seed])
-        updated = {"gram": gram, "cross": cross, "noise": sums["noise"] + sign * part.noise, "numbers": numbers}
-        return updated, RidgeHead(gram, backend.to_device(cross), updated["noise"], numbers[0] / numbers[1])
+    Raises
+    ------
+    ValueError
+        If more is taken away than there is.
+    """
+    backend, rows = run.backend, run.train.to_host()
+    items = np.unique(rows.rebased().indices)
+    encoder = replace(encoder, weight=contiguous(encoder.weight[backend.to_device(items)]))
+    interactions, users, seed = sums["numbers"].tolist()
+    part = accumulate_ridge(backend, backend.put(rows.columns(items)), encoder, dropout, seed, run.step)
+    gram = sums["gram"] + sign * part.gram
+    if (np.diag(gram) < -SLACK * np.diag(sums["gram"])).any():
+        raise not_learned("their hidden units add up to more than those of all users in the model")
+    cross = np.array(sums["cross"])
+    cross[items] += sign * backend.to_host(part.cross)
+    cross[counts == 0] = 0
+    numbers = np.array([interactions + sign * rows.nnz, users + sign * rows.shape[0], seed])
+    updated = {"gram": gram, "cross": cross, "noise": sums["noise"] + sign * part.noise, "numbers": numbers}
+    return updated, RidgeHead(gram, backend.to_device(cross), updated["noise"], numbers[0] / numbers[1])
 
 
 def not_learned(reason: str) -> ValueError:
