@@ -166,6 +166,7 @@ class Recommender(Serving, Explaining, Updating):
             fitted["threshold_"] = None  # the command line notes it; of an earlier fit it says nothing about this one
             fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
         self.__dict__.update(fitted)
+        self.__dict__.pop("_mapped", None)  # files of an earlier fit
         return self
 
     def _held_out(self, backend: Backend, user_items: Any, train: Csr, validation: Any) -> Csr:
