@@ -20,7 +20,7 @@ from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.threads import interruptible, over_tiles
+from fastautorec._compute.threads import interruptible, over_tiles, spd_inverse
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun
@@ -277,7 +277,7 @@ class RidgeHead:
             system[k, k] += last_penalty
         with single_threaded_blas:
             try:
-                inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
+                inverse = spd_inverse(system, backend.host.num_threads)
                 condition = linalg.norm(system) * linalg.norm(inverse)
             except (linalg.LinAlgError, ValueError) as error:  # the second, where something is not finite
                 raise ValueError(
