@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
-from fastautorec._training.closed_form import Encoder, RidgeHead, accumulate_ridge, contiguous
+from fastautorec._training.closed_form import Encoder, RidgeHead, accumulate_ridge
 from fastautorec._training.run import FitRun
 
 Sums = dict[str, npt.NDArray[Any]]  # by name, in host memory
@@ -48,15 +48,15 @@ def updated_ridge(
         If more is taken away than there is.
     """
     backend, rows = run.backend, run.train.to_host()
-    items = np.unique(rows.rebased().indices)
-    encoder = replace(encoder, weight=contiguous(encoder.weight[backend.to_device(items)]))
+    items = np.flatnonzero(run.item_counts).astype(np.int32)
+    encoder = replace(encoder, weight=encoder.weight.take(backend.to_device(items), axis=0))
     interactions, users, seed = sums["numbers"].tolist()
     part = accumulate_ridge(backend, backend.put(rows.columns(items)), encoder, dropout, seed, run.step)
     gram = sums["gram"] + sign * part.gram
     if (np.diag(gram) < -SLACK * np.diag(sums["gram"])).any():
         raise not_learned("their hidden units add up to more than those of all users in the model")
-    cross = np.array(sums["cross"])
-    cross[items] += sign * backend.to_host(part.cross)
+    cross, change = np.array(sums["cross"]), backend.to_host(part.cross)
+    cross[items] += change if sign > 0 else -change
     cross[counts == 0] = 0
     numbers = np.array([interactions + sign * rows.nnz, users + sign * rows.shape[0], seed])
     updated = {"gram": gram, "cross": cross, "noise": sums["noise"] + sign * part.noise, "numbers": numbers}
