@@ -70,6 +70,15 @@ class StateContract:
                     np.testing.assert_array_equal(one, rows[0])
                     assert one.dtype == rows.dtype
 
+    def test_users_are_forgotten_or_the_reason_is_told(self, model: Any, train: sparse.csr_matrix) -> None:
+        if isinstance(model, far.Popularity):
+            assert model.forget(train[:3]).n_users_ == 117
+            return
+        expected = answers(model, train)
+        with pytest.raises(ValueError, match=f"{type(model).__name__} cannot forget users.*fit\\(user_items\\) again"):
+            model.forget(train[:3])
+        assert answers(model, train) == expected
+
     def test_pickles_for_multiprocessing(self, model: Any, train: sparse.csr_matrix) -> None:
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(train), model.predict(train))
 

@@ -154,7 +154,8 @@ class TestModels:
             try:
                 model.partial_fit(data)
             except ValueError as error:
-                assert "cannot learn from new users" in str(error)
+                if "cannot learn from new users" not in str(error):
+                    raise
                 pytest.skip("it cannot go on")
         assert np.array_equal(models[0].predict(TRAIN), models[1].predict(TRAIN))
 

@@ -119,16 +119,20 @@ class Writer:
 
 
 class Save(Writer):
-    name = "model.npz"
+    name, format = "model.npz", "npz"
 
     def write_old(self, folder: Path) -> None:
-        far.NCEAutoRec(factors=4).fit(named(1)).save(folder / self.name)
+        far.NCEAutoRec(factors=4).fit(named(1)).save(folder / self.name, format=self.format)
 
     def write(self, folder: Path) -> None:
-        far.NCEAutoRec(factors=5).fit(named(2)).save(folder / self.name)
+        far.NCEAutoRec(factors=5).fit(named(2)).save(folder / self.name, format=self.format)
 
     def content(self, folder: Path) -> str:
         return digest_of_model(far.load(folder / self.name))
+
+
+class SaveFolder(Save):
+    name, format = "model", "folder"
 
 
 class CommandFit(Save):
@@ -291,7 +295,7 @@ class Experiment(Writer):
         require(not more, f"{self!r}: {more} is left over")
 
 
-WRITERS = (Save, CommandFit, FitWithCheckpoint, ToDisk, WriteBlocks, Journal, Experiment)
+WRITERS = (Save, SaveFolder, CommandFit, FitWithCheckpoint, ToDisk, WriteBlocks, Journal, Experiment)
 
 
 def all_writers(shared: Path) -> list[Writer]:

@@ -23,20 +23,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
         pytest.skip("the documentation is not beside the tests")
     folder = tmp_path_factory.mktemp("served")
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         names: dict[str, Any] = {}
-        for block in blocks[:3]:
+        for block in blocks[:4]:
             exec(compile(block, str(PAGE), "exec"), names)
     assert names["found"].unknown == ["a typing error"]
     assert not names["found"].cold
-    return folder, blocks, [names["ranker"].recommend_names(history)._asdict() for history in HISTORIES]
+    ranker = names["far"].load(folder / "model").ranker(N=10)
+    return folder, blocks, [ranker.recommend_names(history)._asdict() for history in HISTORIES]
 
 
 def test_fastapi(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, blocks, expected = served
-    code = compile(blocks[3], str(PAGE), "exec")
+    code = compile(blocks[4], str(PAGE), "exec")
     testclient = pytest.importorskip("fastapi.testclient", reason="FastAPI with httpx is not installed")
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {"__name__": "served_app"}
@@ -54,7 +55,7 @@ def test_standard_library(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, blocks, expected = served
     monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
-    exec(compile(blocks[4], str(PAGE), "exec"), names)
+    exec(compile(blocks[5], str(PAGE), "exec"), names)
     server = names["server"]
     names["Handler"].log_message = lambda *_: None
     thread = threading.Thread(target=server.serve_forever, daemon=True)

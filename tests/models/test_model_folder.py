@@ -63,6 +63,7 @@ def test_a_mapped_model_does_all_that_others_do(model: Any, folder: Path, tmp_pa
     with pytest.raises(AttributeError, match="'NCEAutoRec' object has no attribute 'nothing'"):
         loaded.nothing  # noqa: B018
     assert loaded.fit(TRAIN).item_ids_ is None
+    assert "_mapped" not in vars(loaded)
 
 
 def test_training_goes_on_from_a_mapped_model(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lanes import marked
 from scipy import sparse
 
 import fastautorec as far
@@ -149,3 +150,10 @@ def test_bad_input(model: Any) -> None:
     ids, scores = ranker.recommend(everything.indices)
     assert (ids == -1).all()
     assert np.isnan(scores).all()
+
+
+@pytest.mark.parametrize("device", ["reference", marked("cuda-emulated")], indirect=True)
+@pytest.mark.parametrize("options", [{}, {"items": [3, 8, 40]}, {"filter_items": [5]}])
+def test_other_devices(device: str, options: dict[str, Any]) -> None:
+    model = far.NCEAutoRec(factors=8, device=device).fit(TRAIN)
+    assert lists_of(model.ranker(N=3, **options))[:9] == expected_lists(model, N=3, **options)[:9]

@@ -20,6 +20,7 @@ from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.host import interruptible
 from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._compute.symmetric import invert_spd
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun
@@ -280,8 +281,9 @@ class RidgeHead:
             system[k, k] += last_penalty
         with single_threaded_blas:
             try:
-                inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
-                condition = linalg.norm(system) * linalg.norm(inverse)
+                size = linalg.norm(system)
+                inverse = invert_spd(system, backend.host.num_threads)
+                condition = size * linalg.norm(inverse)
             except (linalg.LinAlgError, ValueError) as error:  # ValueError: something is not finite
                 raise ValueError(
                     f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "

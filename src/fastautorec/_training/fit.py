@@ -26,7 +26,7 @@ from fastautorec._training.epochs import EMBEDDING, MODES, PREDICTION, EpochLoop
 from fastautorec._training.losses import LossOf, squared_error
 from fastautorec._training.network import Network, random_network
 from fastautorec._training.run import FitRun, Seeds
-from fastautorec._training.updates import RidgeSums, Sums
+from fastautorec._training.updates import Sums, ridge_sums, updated_ridge
 
 Fitted = dict[str, Any]  # attributes of a model
 
@@ -153,7 +153,7 @@ def update_exactly(run: FitRun, objective: Objective, options: Options, fitted: 
 
     ``fitted`` are the attributes of the users before, with their sums.
     """
-    seeds = Seeds(0, 0, 0, 0, masks=int(fitted["sums_"]["numbers"][-1]))
+    seeds = Seeds(0, 0, 0, 0, 0)  # nothing is drawn but masks, of which the sums have the seed
     fit = AutoencoderFit(run, objective, options, seeds, fitted["item_counts_"], fitted["n_users_"], sign=sign)
     fit.network = _network_of(run.backend, fitted, {})
     fit.take_up({"penalties": [fitted["regularization_"]], "decays": fitted["decays_"]})
@@ -277,7 +277,7 @@ class AutoencoderFit:
             self.losses[head].start,
         )  # fmt: skip
         if report and options.updatable:
-            self.sums = RidgeSums.of(ridge, run.train, self.seeds.masks, run.backend)
+            self.sums = ridge_sums(ridge, run.train, self.seeds.masks, run.backend)
         if report:
             penalty, solution = ridge.choose(
                 run, head, self.penalties, options.intercept_penalty, partial(self.fitted, head), self._metric
@@ -291,10 +291,7 @@ class AutoencoderFit:
     def update(self, sums: Sums, sign: int) -> None:
         """Solve the head that recommends from these sums and those of the users here."""
         options, run, head = self._options, self._run, self._objective.output
-        own = accumulate_ridge(run.backend, run.train, self._encoder(), options.dropout, self.seeds.masks, run.step)
-        part = RidgeSums.of(own, run.train, self.seeds.masks, run.backend)
-        self.sums = RidgeSums.updated(sums, part, sign, self._counts)
-        ridge = RidgeSums.head(self.sums, run.backend)
+        self.sums, ridge = updated_ridge(sums, run, self._encoder(), options.dropout, sign, self._counts)
         self.network.heads[head] = ridge.solve(run.backend, self.penalties[0], options.intercept_penalty)
         self._note_decays(head, ridge)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
-from fastautorec._training.closed_form import RidgeHead
+from fastautorec._training.closed_form import Encoder, RidgeHead, accumulate_ridge
+from fastautorec._training.run import FitRun
 
 Sums = dict[str, npt.NDArray[Any]]  # by name, in host memory
 Counts = npt.NDArray[np.int64]
@@ -17,58 +19,48 @@ Counts = npt.NDArray[np.int64]
 SLACK = 1e-6  # of a sum of squares, which users that are taken away may exceed by rounding
 
 
-class RidgeSums:
-    """The sums of a `RidgeHead` as a fitted model keeps them.
+# Types and shapes of the sums of a ridge head, as in ``Recommender._arrays``. The numbers are those of the interactions
+# and users that are in them, and the seed of their masks.
+RIDGE_SUMS = {"gram": "float64 k+ k+", "cross": "float32 n k+", "noise": "float64 k k", "numbers": "int64 3"}
 
-    Attributes
-    ----------
-    described : dict of str to str
-        Types and shapes as words, as in ``Recommender._arrays``: the sums of the ridge head, and the numbers of
-        interactions and users that are in them, with the seed of their masks.
-    """
 
-    described: ClassVar[dict[str, str]] = {
-        "gram": "float64 k+ k+",
-        "cross": "float32 n k+",
-        "noise": "float64 k k",
-        "numbers": "int64 3",
+def ridge_sums(ridge: RidgeHead, user_items: Csr, seed: int, backend: Backend) -> Sums:
+    """Return the sums of a ridge head that was accumulated over these rows, as a fitted model keeps them."""
+    return {
+        "gram": ridge.gram,
+        "cross": backend.to_host(ridge.cross),
+        "noise": ridge.noise,
+        "numbers": np.array([user_items.nnz, user_items.shape[0], seed]),
     }
 
-    @staticmethod
-    def of(ridge: RidgeHead, user_items: Csr, seed: int, backend: Backend) -> Sums:
-        """Return the sums of a head that was accumulated over these rows."""
-        return {
-            "gram": ridge.gram,
-            "cross": backend.to_host(ridge.cross),
-            "noise": ridge.noise,
-            "numbers": np.array([user_items.nnz, user_items.shape[0], seed]),
-        }
 
-    @staticmethod
-    def updated(sums: Sums, part: Sums, sign: int, counts: Counts) -> Sums:
-        """Return the sums with those of other users added (``sign`` 1) or taken away (-1).
+def updated_ridge(
+    sums: Sums, run: FitRun, encoder: Encoder, dropout: float, sign: int, counts: Counts
+) -> tuple[Sums, RidgeHead]:
+    """Return the sums with those of the users of a run added (``sign`` 1) or taken away (-1), and their ridge head.
 
-        ``counts`` are the users that each item has afterwards: where there are none, no rounding may stay.
+    Only the items that these users have are looked at. ``counts`` are the users that each item has afterwards:
+    where there are none, no rounding may stay.
 
-        Raises
-        ------
-        ValueError
-            If more is taken away than there is.
-        """
-        total = {name: sums[name] + sign * part[name] for name in ("gram", "cross", "noise")}
-        most = np.diag(sums["gram"])
-        if (np.diag(total["gram"]) < -SLACK * most).any():
-            raise not_learned("their hidden units add up to more than those of all users in the model")
-        total["cross"][counts == 0] = 0
-        interactions, users, seed = sums["numbers"].tolist()
-        numbers = np.array([interactions + sign * part["numbers"][0], users + sign * part["numbers"][1], seed])
-        return {**total, "numbers": numbers}
-
-    @staticmethod
-    def head(sums: Sums, backend: Backend) -> RidgeHead:
-        """Return the ridge head of the sums."""
-        interactions, users, _ = sums["numbers"].tolist()
-        return RidgeHead(sums["gram"], backend.to_device(sums["cross"]), sums["noise"], interactions / users)
+    Raises
+    ------
+    ValueError
+        If more is taken away than there is.
+    """
+    backend, rows = run.backend, run.train.to_host()
+    items = np.flatnonzero(run.item_counts).astype(np.int32)
+    encoder = replace(encoder, weight=encoder.weight.take(backend.to_device(items), axis=0))
+    interactions, users, seed = sums["numbers"].tolist()
+    part = accumulate_ridge(backend, backend.put(rows.columns(items)), encoder, dropout, seed, run.step)
+    gram = sums["gram"] + sign * part.gram
+    if (np.diag(gram) < -SLACK * np.diag(sums["gram"])).any():
+        raise not_learned("their hidden units add up to more than those of all users in the model")
+    cross, change = np.array(sums["cross"]), backend.to_host(part.cross)
+    cross[items] += change if sign > 0 else -change
+    cross[counts == 0] = 0
+    numbers = np.array([interactions + sign * rows.nnz, users + sign * rows.shape[0], seed])
+    updated = {"gram": gram, "cross": cross, "noise": sums["noise"] + sign * part.noise, "numbers": numbers}
+    return updated, RidgeHead(gram, backend.to_device(cross), updated["noise"], numbers[0] / numbers[1])
 
 
 def not_learned(reason: str) -> ValueError:

@@ -35,7 +35,7 @@ from fastautorec._training.closed_form import Encoder, check_penalties
 from fastautorec._training.epochs import MODES, SCHEDULES, Options
 from fastautorec._training.fit import Objective, fit_autoencoder, go_on, update_exactly
 from fastautorec._training.run import FitRun, ProgressBar, Seeds, validation_metric
-from fastautorec._training.updates import RidgeSums
+from fastautorec._training.updates import RIDGE_SUMS
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, plan_of_training
 from fastautorec.models._recommender import Recommender
@@ -97,7 +97,7 @@ class Autoencoder(Recommender):
         "embedding_head_": "float32 n k+ or None",
     }
     _paper: ClassVar[dict[str, Any]] = PAPER
-    _sums: ClassVar[dict[str, str]] = RidgeSums.described
+    _sums: ClassVar[dict[str, str]] = RIDGE_SUMS
 
     encoder_: ClassVar[FloatArray]
     encoder_bias_: ClassVar[FloatArray | None]

@@ -164,6 +164,7 @@ class Recommender(Serving, Updating, Stored):
             fitted["threshold_"] = None  # the command line sets it; that of an earlier fit does not hold for this one
             fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
         self.__dict__.update(fitted)
+        self.__dict__.pop("_mapped", None)  # files of an earlier fit
         shape = (*train.shape, train.nnz)
         _log.info(
             "%r fitted to %d users, %d items, %d interactions in %.3f s", self, *shape, time.perf_counter() - began

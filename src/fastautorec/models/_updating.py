@@ -66,7 +66,8 @@ class Updating(Answering):
         A model holds sums over users and no user, so it cannot look up who is to be forgotten: the histories have to be
         those that it learned from. What is noticed is that an item has fewer users in the model than here, that there
         are fewer users, or that a sum of squares becomes negative; other histories than those that were learned may
-        pass. The encoder stays, of which the users were a part; where it must not, ``fit`` again.
+        pass. The encoder stays, of which the users were a part; where it must not, ``fit`` again. Items that nobody has
+        any more become as unknown as those that nobody ever had.
 
         Parameters
         ----------

@@ -107,10 +107,12 @@ class EASE(Recommender):
         assert self.sums_ is not None
         assert self.item_counts_ is not None
         counts = self.item_counts_ + sign * run.item_counts
-        inverse, threads, penalty = self.sums_["inverse"].copy(), run.backend.host.num_threads, self.regularization_
+        inverse, penalty, threads = self.sums_["inverse"], self.regularization_, run.backend.host.num_threads
+        updated = np.empty_like(inverse)
         matrix = run.known.to_host().to_scipy().astype(np.float64)
         for start in range(0, matrix.shape[0], UPDATE_ROWS):
-            update_inverse(inverse, matrix[start : start + UPDATE_ROWS], sign, penalty, threads)
+            rows = matrix[start : start + UPDATE_ROWS]
+            inverse = update_inverse(inverse, rows, sign, penalty, threads, updated)
         unused = counts == 0  # where there is nothing, no rounding may stay
         inverse[unused] = inverse[:, unused] = 0
         inverse[unused, unused] = 1 / penalty
@@ -199,8 +201,10 @@ def _weights(inverse: Floats, num_threads: int) -> FloatArray:
     return weights
 
 
-def update_inverse(inverse: Float64Array, rows: Any, sign: int, penalty: float, num_threads: int) -> None:
-    """Turn P = A⁻¹ into (A ± XᵀX)⁻¹ in place for a few rows X, by the formula of Woodbury; A − λI has no negative side.
+def update_inverse(
+    inverse: Float64Array, rows: Any, sign: int, penalty: float, num_threads: int, out: Float64Array
+) -> Float64Array:
+    """Return (A ± XᵀX)⁻¹ in ``out`` for P = A⁻¹, which may be the same array, and a few rows X: Woodbury's formula.
 
     If X is among the rows of A − λI, then I − X P Xᵀ has no eigenvalue below λ / (λ + tr XXᵀ), and no square of a pivot
     of its Cholesky factor is smaller than that.
@@ -222,11 +226,15 @@ def update_inverse(inverse: Float64Array, rows: Any, sign: int, penalty: float, 
         if not within:
             raise not_learned("together they have pairs of items that no such users in the model have")
         half = linalg.solve_triangular(factor, product, lower=True)
+    signed = sign * half
 
-    def take(start: int, stop: int) -> None:
-        inverse[start:stop] -= sign * (half[:, start:stop].T @ half)
+    def take(start: int, stop: int) -> None:  # half of it: the matrix is symmetric
+        upper = out[start:stop, start:]
+        np.subtract(inverse[start:stop, start:], signed[:, start:stop].T @ half[:, start:], out=upper)
+        out[stop:, start:stop] = upper[:, stop - start :].T
 
     run_blocks(take, len(inverse), SCALED_ROWS, num_threads)
+    return out
 
 
 class _ItemItemScorer:

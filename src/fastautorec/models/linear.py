@@ -17,7 +17,7 @@ from fastautorec._compute.top_lists import DotScorer, constant_scorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun, validation_metric
-from fastautorec._training.updates import RidgeSums
+from fastautorec._training.updates import RIDGE_SUMS, ridge_sums, updated_ridge
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
 from fastautorec.models._recommender import Recommender
@@ -233,7 +233,7 @@ class NCEPLRec(LinearModel):
         self.num_threads = num_threads
         self.updatable = updatable
 
-    _sums: ClassVar[dict[str, str]] = RidgeSums.described
+    _sums: ClassVar[dict[str, str]] = RIDGE_SUMS
 
     regularization_: float
 
@@ -260,16 +260,15 @@ class NCEPLRec(LinearModel):
             lambda decoder: fitted | {"decoder_": decoder},
             partial(validation_metric, self, run=run),
         )
-        sums = RidgeSums.of(ridge, run.train, 0, run.backend) if self.updatable else None
+        sums = ridge_sums(ridge, run.train, 0, run.backend) if self.updatable else None
         return fitted | {"decoder_": decoder, "regularization_": penalty, "sums_": sums}
 
     def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
         assert self.sums_ is not None
         assert self.item_counts_ is not None
-        own = accumulate_ridge(run.backend, run.train, linear_encoder(self.encoder_), 0.0, 0, run.step)
         counts = self.item_counts_ + sign * run.item_counts
-        sums = RidgeSums.updated(self.sums_, RidgeSums.of(own, run.train, 0, run.backend), sign, counts)
-        decoder = RidgeSums.head(sums, run.backend).solve(run.backend, self.regularization_, 0.0)
+        sums, ridge = updated_ridge(self.sums_, run, linear_encoder(self.encoder_), 0.0, sign, counts)
+        decoder = ridge.solve(run.backend, self.regularization_, 0.0)
         somebody = run.backend.to_device((counts > 0).astype(np.float32)[:, None])
         return {"encoder_": self.encoder_ * somebody, "decoder_": decoder, "sums_": sums}
 
