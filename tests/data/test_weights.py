@@ -137,6 +137,8 @@ def test_weights_of_tables_that_are_refused(tmp_path):
         Interactions.from_dataframe(table, weights="w")
     with pytest.raises(ValueError, match="`weights` must name a column of `df`, got 'v'"):
         Interactions.from_dataframe(table, weights="v")
+    with pytest.raises(TypeError, match=r"`weights` must be the name of a column of `df`, got numpy\.ndarray"):
+        Interactions.from_dataframe(table, weights=np.array([1, 2]))
     for a, b in ((weighted(), weighted(weights=None)), (weighted(weights=None), weighted())):
         with pytest.raises(ValueError, match="`a` and `b` must both have weights or neither, but only"):
             a + b

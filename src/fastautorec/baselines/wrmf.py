@@ -145,7 +145,8 @@ class WRMF(ImplicitModel):
 
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         history = super()._check_history(user_items, name)
-        weights = user_items.data if isinstance(user_items, Csr) else getattr(user_items, "weights", None)
+        of_rows = isinstance(user_items, Csr)
+        weights = user_items.rebased().data if of_rows else getattr(user_items, "weights", None)
         return history if weights is None else history.rebased().with_data(weights)
 
     def _confidences(self, run: FitRun) -> Any:

@@ -32,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fit a model to the train and validation part of FILE, test it, and print the report."""
     check_output()
+    files.check_at(args)
     model = modelling.make_model(args)
     if args.popularity_discount is not None:
         check_real(DISCOUNT, args.popularity_discount)
@@ -39,10 +40,15 @@ def run(args: argparse.Namespace) -> int:
     data = files.read(args)
     by = files.order(data, args.by)
     choice = modelling.has_choice(model)
-    spare = () if choice else (1,)  # without validation data there is nothing to choose by
-    train, validation, test = files.split_in(data, args.ratios, by, args.random_state, spare)
-    seen = (args.ratios[0] + args.ratios[1], args.ratios[2])
-    history, _ = files.split_in(data, seen, by, args.random_state)  # train and validation
+    if by in ("date", "last"):
+        train, *between, test = files.split_at(data, by, args.at, 3 if choice else 2, 3)
+        validation = between[0] if between else train
+        history = train + validation if between else train
+    else:
+        spare = () if choice else (1,)  # without validation data there is nothing to choose by
+        train, validation, test = files.split_in(data, args.ratios, by, args.random_state, spare)
+        seen = (args.ratios[0] + args.ratios[1], args.ratios[2])
+        history, _ = files.split_in(data, seen, by, args.random_state)  # train and validation
     if choice:
         modelling.choose(model, train, validation)
     k = tuple(args.k) if args.k else default_k(data.shape[1])

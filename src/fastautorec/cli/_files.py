@@ -69,9 +69,9 @@ def same(path: Path, other: Path) -> bool:
 
 def order(data: Interactions, by: str | None) -> str:
     """Return how to split where the user has not said it."""
-    if by == "time" and data.timestamps is None:
+    if by not in (None, "random") and data.timestamps is None:
         raise ValueError(
-            "`--by` time needs timestamps, but no column of FILE was taken for them; name it with --timestamp, or use "
+            f"`--by` {by} needs timestamps, but no column of FILE was taken for them; name it with --timestamp, or use "
             "--by random"
         )
     if by is None:
@@ -95,6 +95,26 @@ def split_in(
             )
         raise ValueError(f"{text}; give others with --ratios, for example --ratios {' '.join('1' * n_parts)}")
     return parts
+
+
+def split_at(data: Interactions, by: str, at: Sequence[str] | None, least: int, most: int) -> tuple[Interactions, ...]:
+    """Split all users at the same points in time, or hold out the last interaction of each for each later part."""
+    parts: tuple[Interactions, ...]
+    if by == "last":
+        parts = split(data, by=by, n=(1,) * (least - 1))
+        return parts
+    if at is None or not least <= len(at) + 1 <= most:
+        need = " or ".join(str(n - 1) for n in sorted({least, most}))
+        example = " ".join(["2024-02-01", "2024-03-01"][: least - 1])
+        raise ValueError(f"`--by` date needs {need} points in time, got {len(at or ())}; for example --at {example}")
+    parts = split(data, by=by, at=at)
+    return parts
+
+
+def check_at(args: argparse.Namespace) -> None:
+    """Raise for points in time that nothing is split at."""
+    if args.at is not None and args.by != "date":
+        raise ValueError(f"`--at` belongs to --by date, got {' '.join(args.at)}; add --by date")
 
 
 def keep_threshold(model: Recommender, args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from fastautorec.cli._modelling import MODELS
 from fastautorec.data._layouts import FORMATS
 from fastautorec.data._roles import ROLES
 from fastautorec.data._splits import shares
+from fastautorec.data._splitting import WAYS
 
 EVERY_ROW = "none"  # the threshold that leaves nothing out
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
@@ -69,9 +70,14 @@ def add_ratios(parser: argparse.ArgumentParser, default: Sequence[float], parts:
 
 
 def add_split_options(parser: argparse.ArgumentParser, seed_of: str) -> None:
-    """Add the order of a split and its seed."""
-    text = "order of each user's items, oldest first or random (default: by time where the file has times)"
-    parser.add_argument("--by", choices=("time", "random"), help=text)
+    """Add what decides a split, and its seed."""
+    text = (
+        "how to split: each user's items oldest first or at random, by shares; all users at the same date, with --at; "
+        "or each user's last items held out, one for each part (default: by time where the file has times)"
+    )
+    parser.add_argument("--by", choices=WAYS, help=text)
+    text = "with --by date: where the next part begins, such as 2024-02-01 or a number; two with validation"
+    parser.add_argument("--at", nargs="+", metavar="TIME", help=text)
     parser.add_argument("--random-state", type=int, default=0, metavar="SEED", help=f"of {seed_of} (default: 0)")
 
 

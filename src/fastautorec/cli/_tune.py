@@ -42,9 +42,14 @@ def run(args: argparse.Namespace) -> int:
         from fastautorec.plots._search import check_format  # noqa: PLC0415  needs matplotlib
 
         check_format(plot)
+    files.check_at(args)
     model = modelling.make_model(args)
     data = files.read(args)
-    train, validation = files.split_in(data, args.ratios, files.order(data, args.by), args.random_state)
+    by = files.order(data, args.by)
+    if by in ("date", "last"):
+        train, validation = files.split_at(data, by, args.at, 2, 2)
+    else:
+        train, validation = files.split_in(data, args.ratios, by, args.random_state)
     result = tune(
         model, train, validation, dict(args.space) or None, args.trials, args.timeout, metric=args.metric,
         storage=args.storage, study_name=args.study, random_state=args.random_state, show_progress=sys.stderr.isatty(),

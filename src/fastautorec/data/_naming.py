@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,8 @@ def is_lazy(df: Any) -> bool:
 
 def require_column(known: list[Any], argument: str, name: Any) -> None:
     """Raise unless a data frame has the column that ``argument`` names."""
+    if not isinstance(name, Hashable):
+        raise TypeError(f"`{argument}` must be the name of a column of `df`, got {kind(name)}")
     if name not in known:
         raise ValueError(f"`{argument}` must name a column of `df`, got {name!r}; it has {', '.join(map(str, known))}")
 
@@ -108,8 +110,8 @@ def checked_weights(name: str, column: Any) -> npt.NDArray[np.float32]:
     if not (values > 0).all():
         row = int(np.argmin(values > 0))
         raise ValueError(
-            f"{name} must hold weights > 0, got {values[row]:g} in row {row}; leave out what did not happen, and say "
-            "what was liked less by a smaller weight"
+            f"column {name!r} must hold weights > 0, got {values[row]:g} in row {row}; leave out what did not "
+            "happen, and say what was liked less by a smaller weight"
         )
     return values
 

@@ -127,16 +127,17 @@ def assign_parts(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> Pa
     for first, last in row_blocks(indptr, BLOCK):
         local = indptr[first : last + 1] - indptr[first]
         entries = slice(indptr[first], indptr[last])
-        part[entries] = _assign_block(local, cuts, order_by[entries])
+        part[entries] = _assign_block(local, cuts(np.diff(local)), order_by[entries])
     return part
 
 
-def _assign_block(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> Parts:
+def _assign_block(indptr: IntArray, cuts: IntArray, order_by: npt.NDArray[Any]) -> Parts:
+    """Return the part of each entry of rows that are cut at ``cuts`` (parts - 1, rows)."""
     lengths = np.diff(indptr)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     rank = np.arange(len(rows)) - indptr[rows]
     part = np.zeros(len(rows), np.int16)
-    for cut in cuts(lengths):
+    for cut in cuts:
         part += rank >= cut[rows]
     result = np.empty_like(part)
     result[_order_within_rows(rows, order_by)] = part

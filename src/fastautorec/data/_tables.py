@@ -49,15 +49,12 @@ def read_table(df: Any, words: dict[str, Any], weights: Any) -> Table:
     if source is not None and times is not None and source.evidence["timestamp"] == "by name":
         first = [[str(value)] for value in times[: evidence.LOOK].tolist()]
         evidence.check_hours(wanted["timestamp"], 0, first)
-    found = []
-    for role in ("user", "item"):
-        ids = columns.factorize(wanted[role], given[role])
-        found.append(ids)
+    found = [columns.factorize(wanted[role], given[role]) for role in ("user", "item")]
     for role, ids in zip(("user", "item"), found, strict=True):
         doubtful.check_lists(role, wanted[role], ids[0])
         doubtful.check_gaps(role, *ids, "row {}".format)
         doubtful.check_floats(role, ids[0])
-    heavy = None if weights is None else naming.checked_weights(f"column {weights!r}", given["weights"])
+    heavy = None if weights is None else naming.checked_weights(weights, given["weights"])
     return Table(found[0], found[1], ratings, times, heavy, source)
 
 
