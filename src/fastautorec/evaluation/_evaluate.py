@@ -75,7 +75,7 @@ def evaluate(
         If the model is not fitted.
     TypeError, ValueError
         If the matrices are not binary, sparse and of the model's width, if they differ in shape or in the ids of users
-        or items, if ``k`` is not in [1, n], or if no user has both training and test items.
+        or items, if ``k`` is not in [1, n], if no user has both training and test items, or for what is no re-ranker.
 
     Examples
     --------
