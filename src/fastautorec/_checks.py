@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1", "MRR", "HitRate", "AUC")
+METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")
+RANK_METRICS = ("MRR", "HitRate", "AUC")  # further ones, from the ranks of test items
 
 
 def small_seed(name: str, seed: int) -> int:
@@ -113,11 +114,15 @@ def check_metric(metric: object) -> None:
     if not isinstance(metric, str):
         raise TypeError(f"`metric` must be the name of a metric, got {type(metric).__name__}")
     family, at, cutoff = metric.partition("@")
-    good = metric in ("NDCG", "R-Precision") if not at else (family in METRICS and cutoff.isdigit() and int(cutoff) > 0)
+    good = (
+        metric in ("NDCG", "R-Precision")
+        if not at
+        else (family in (*METRICS, *RANK_METRICS) and cutoff.isdigit() and int(cutoff) > 0)
+    )
     if not good:
         raise ValueError(
-            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join(METRICS)} with a list length, such as "
-            f"'Recall@20', got {metric!r}"
+            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join((*METRICS, *RANK_METRICS))} with a list "
+            f"length, such as 'Recall@20', got {metric!r}"
         )
 
 
