@@ -101,6 +101,20 @@ class ModelContract(AnswersContract, StateContract):
             known = set(history.indices)
             assert [i for i in full if i in allowed and i >= 0] == [i for i in row if i >= 0], known
 
+    def test_re_ranked_lists_hold_the_best_items(self, model: Any, train: sparse.csr_matrix) -> None:
+        rerank = [far.rerank.Explore(0.2, 1), far.rerank.MMR(0.3), far.rerank.Caps(np.arange(60) % 9, 1)]
+        best, _ = model.recommend(train, N=20)
+        ids, scores = model.recommend(train, N=6, rerank=rerank, n_candidates=20)
+        full = model.predict(train)
+        for row, values, own, all_scores in zip(ids, scores, best, full, strict=True):
+            listed = row[row >= 0]
+            assert set(listed) <= set(own)
+            assert len(set(listed % 9)) == len(listed)
+            np.testing.assert_allclose(values[row >= 0], all_scores[listed], rtol=1e-4, atol=1e-5)
+        known, hidden = far.split(train, (0.5, 0.5), by="random")
+        report = far.evaluate(model, known, hidden, k=6, rerank=rerank, n_candidates=20)
+        assert report.receipt.plain["NDCG"].mean == far.evaluate(model, known, hidden, k=6)["NDCG"].mean
+
     def test_predict_some_items_in_their_order(self, model: Any, train: sparse.csr_matrix) -> None:
         np.testing.assert_allclose(
             model.predict(train[:5], items=[9, 2]), model.predict(train[:5])[:, [9, 2]], rtol=1e-5, atol=1e-6
@@ -264,6 +278,8 @@ class ModelContract(AnswersContract, StateContract):
         np.testing.assert_array_equal(piped, model.predict(train))
         known, hidden = far.split(train, (0.5, 0.5), by="random")
         assert model.score(train) == model.score(known, hidden) == far.evaluate(model, known, hidden)["NDCG"].mean
+        samples, folds = far.model_selection.Samples(train), far.model_selection.UserKFold(2)
+        assert (cross_val_score(model, samples, cv=folds, error_score="raise") > 0).all()
         if not self.serves_strangers:
             return
         scores = cross_val_score(model, train, cv=3, error_score="raise")

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-FAMILIES = ("NDCG", "MAP", "Precision", "Recall", "F1")  # those at a list length; "paper" has no NDCG among them
-METRICS = (*FAMILIES, "MRR", "HitRate", "AUC")  # those that may choose a model
+METRICS = ("NDCG", "MAP", "Precision", "Recall", "F1")  # those at a list length; "paper" has no NDCG among them
+RANK_METRICS = ("MRR", "HitRate", "AUC")  # further ones, from the ranks of test items
 
 
 def small_seed(name: str, seed: int) -> int:
@@ -115,11 +115,15 @@ def check_metric(metric: object) -> None:
     if not isinstance(metric, str):
         raise TypeError(f"`metric` must be the name of a metric, got {type(metric).__name__}")
     family, at, cutoff = metric.partition("@")
-    good = metric in ("NDCG", "R-Precision") if not at else (family in METRICS and cutoff.isdigit() and int(cutoff) > 0)
+    good = (
+        metric in ("NDCG", "R-Precision")
+        if not at
+        else (family in (*METRICS, *RANK_METRICS) and cutoff.isdigit() and int(cutoff) > 0)
+    )
     if not good:
         raise ValueError(
-            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join(METRICS)} with a list length, such as "
-            f"'Recall@20', got {metric!r}"
+            f"`metric` must be 'NDCG', 'R-Precision' or one of {', '.join((*METRICS, *RANK_METRICS))} with a list "
+            f"length, such as 'Recall@20', got {metric!r}"
         )
 
 
@@ -129,7 +133,7 @@ def metric_names(cutoffs: tuple[int, ...], definition: str) -> list[str]:
     >>> metric_names((5, 10), "paper")[:4]
     ['R-Precision', 'NDCG', 'MAP@5', 'MAP@10']
     """
-    families = FAMILIES[1:] if definition == "paper" else FAMILIES
+    families = METRICS[1:] if definition == "paper" else METRICS
     return ["R-Precision", "NDCG", *map("%s@%d".__mod__, product(families, cutoffs))]
 
 

@@ -120,6 +120,12 @@ def test_empty_and_short_lists() -> None:
     assert report.metric("Novelty@2").mean == 2
 
 
+def test_lists_of_nothing() -> None:
+    train, test = sparse.csr_matrix(np.eye(2, 4)), sparse.csr_matrix(np.eye(2, 4, k=1))
+    report = evaluate_ranking(np.full((2, 3), -1), train, test, k=3)
+    assert np.isnan([report.intra_list_distance(train, 3).mean, report.metric("Novelty@3").mean, report.gini]).all()
+
+
 def test_values_of_items_are_averaged_over_lists() -> None:
     train, test = sparse.csr_matrix(np.eye(2, 4)), sparse.csr_matrix(np.eye(2, 4, k=1))
     report = evaluate_ranking([[1, 2], [3, -1]], train, test, k=2)
@@ -189,6 +195,13 @@ def test_the_first_line_says_what_came_out(two: list[Report]) -> None:
     assert same.in_words() == (
         "No difference between A and A again is shown: NDCG +0.0000 [+0.0000, +0.0000], adjusted p = 1"
     )
+
+
+def test_more_popular_is_not_better() -> None:
+    train, test = sparse.csr_matrix(np.triu(np.ones((6, 8)), 2)), sparse.csr_matrix(np.eye(6, 8, k=1))
+    popular, rare = (evaluate_ranking(np.full((6, 1), item), train, test, k=1) for item in (7, 2))
+    said = compare(rare, popular, metrics=["Popularity@1"], names=("rare", "popular")).in_words()
+    assert said.startswith("popular is higher than rare: Popularity@1 +5.0000 [")
 
 
 def test_further_metrics_are_compared_by_name(two: list[Report]) -> None:

@@ -208,6 +208,17 @@ def test_a_receipt_by_its_parts() -> None:
     assert report.at(k=5).receipt is None
 
 
+def test_receipts_of_one_user_and_of_lists_of_one() -> None:
+    model = fitted()
+    one = evaluate(model, TRAIN[:1], TEST[:1], k=5, rerank=MMR(0.5))
+    assert np.isnan(one.receipt.comparison["NDCG"].p_value)
+    short = evaluate(model, TRAIN, TEST, k=1, rerank=MMR(0.5))
+    assert np.isnan(short.receipt.comparison["ILD@1"].difference)
+    assert short.receipt.comparison["NDCG"].difference == 0
+    for report in (one, short):
+        assert "No difference between re-ranked and plain is shown" in str(report)
+
+
 def test_columns_in_another_order() -> None:
     names = [f"i{number}" for number in range(80)]
     model = far.NCEAutoRec(factors=8).fit(far.Interactions(TRAIN, item_ids=names))

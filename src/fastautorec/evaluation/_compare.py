@@ -17,6 +17,7 @@ from fastautorec.evaluation._metric import Metric
 from fastautorec.evaluation._report import Report
 
 SIGNIFICANCE = 0.05
+NEUTRAL = ("Novelty", "Popularity")  # of which more is not better
 NAMES = ("a", "b")  # of models that have been given none
 
 
@@ -96,8 +97,8 @@ class Comparison(Printed, Mapping[str, Difference]):
     def in_words(self) -> str:
         """Return in a line what came out: of the NDCG or, where it was not compared, of the first metric.
 
-        A model is called better where the p-value that is adjusted for all metrics is below 0.05; the difference is
-        that of the better one from the other, with its 95 % interval.
+        A model is called better where the p-value that is adjusted for all metrics is below 0.05, or higher where the
+        metric is none of accuracy; the difference is that from the other model, with its 95 % interval.
         """
         d = self._differences.get("NDCG") or next(iter(self.values()))
         first, second = self.names
@@ -107,7 +108,8 @@ class Comparison(Printed, Mapping[str, Difference]):
             low, high, difference = -high, -low, -difference
         figures = f"{d.name} {difference:+.4f} [{low:+.4f}, {high:+.4f}]"
         if d.significant:
-            return f"{first} is better than {second}: {figures}"
+            relation = "higher" if d.name.partition("@")[0] in NEUTRAL else "better"
+            return f"{first} is {relation} than {second}: {figures}"
         return f"No difference between {first} and {second} is shown: {figures}, adjusted p = {d.p_adjusted:.2g}"
 
     def _rows(self) -> list[list[str]]:

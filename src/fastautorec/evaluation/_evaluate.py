@@ -79,8 +79,8 @@ def evaluate(
         If the model is not fitted.
     TypeError, ValueError
         If the matrices are not binary, sparse and of the model's width, if they differ in shape or in the ids of users
-        or items, if ``k`` is not in [1, n], if no user has both training and test items, or for a discount that is not
-        finite or of a model without one.
+        or items, if ``k`` is not in [1, n], if no user has both training and test items, for a discount that is not
+        finite or of a model without one, or for what is no re-ranker.
 
     Examples
     --------

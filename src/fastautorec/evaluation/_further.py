@@ -64,7 +64,6 @@ FURTHER: dict[str, Callable[[Report, int], RealArray]] = {
     "Novelty": novelty,
     "Popularity": popularity,
 }
-OF_RANKS = ("MRR", "HitRate", "AUC")  # the others need the items themselves, of which a report keeps the heads
 
 
 def gini(counts: npt.NDArray[np.int64]) -> float:

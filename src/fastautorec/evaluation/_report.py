@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import check_choice, check_cutoffs, check_int
+from fastautorec._checks import RANK_METRICS, check_choice, check_cutoffs, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, IdArray
 from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._distance import mean_distances
-from fastautorec.evaluation._further import FURTHER, OF_RANKS, gini
+from fastautorec.evaluation._further import FURTHER, gini
 from fastautorec.evaluation._metric import Metric, half_width, shown
 from fastautorec.evaluation._ranks import MAX_HEAD, Ranks, counted_places, metrics_from_ranks
 from fastautorec.evaluation._tables import interval
@@ -213,7 +213,7 @@ class Report(Printed, Mapping[str, Metric]):
             known = ", ".join([*self, *(f"{one}@K" for one in FURTHER)])
             raise ValueError(f"`metric` must be one of {known}, got {metric!r}")
         k = int(cutoff)
-        if family in OF_RANKS and k > self.k[-1]:
+        if family in RANK_METRICS and k > self.k[-1]:
             raise ValueError(
                 f"`metric` must have a list length of at most {self.k[-1]}, which this report has kept, got "
                 f"{metric!r}; evaluate with the largest k that you need"
@@ -341,7 +341,9 @@ class Report(Printed, Mapping[str, Metric]):
         title = f'{self.n_users:,} users evaluated, "{self.definition}" definition; left out: {left_out}'
         families = dict.fromkeys(name.partition("@")[0] for name in self if "@" in name)
         rows = [["", *(f"@{k}" for k in self.k)]]
-        rows += [[family, *(shown(self.metric(f"{family}@{k}")) for k in self.k)] for family in [*families, *OF_RANKS]]
+        rows += [
+            [family, *(shown(self.metric(f"{family}@{k}")) for k in self.k)] for family in [*families, *RANK_METRICS]
+        ]
         rows += [[name, shown(self[name])] for name in self if "@" not in name and name not in families]
         popularity, place = self.popularity, self.popularity.name.partition("@")[2]
         rows.append([popularity.name, interval(popularity.mean, popularity.half_width, 1)])
