@@ -118,9 +118,9 @@ def split(
     if by == "date":
         if at is None:
             raise ValueError("`at` must say where the next part begins with by='date', such as at='2024-02-01'")
-        borders = points.points_in(_times_of(data, "by='date'"), at)
-        part: Parts = _splits.parts_between(_times_of(data, "by='date'"), borders)
-        n_parts = len(borders) + 1
+        moments = _times_of(data, "by='date'")
+        borders = points.points_in(moments, at)
+        part, n_parts = _splits.parts_between(moments, borders), len(borders) + 1
     elif by == "last":
         counts = _check_last(n)
         cuts = _splits.last_cuts(counts)
