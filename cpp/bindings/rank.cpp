@@ -20,6 +20,20 @@ void register_rank(py::module_& module) {
         "scores"_a, "exclude"_a, "first_item"_a, "ids"_a, "best"_a, "num_threads"_a);
 
     module.def(
+        "scaled_top_items",
+        [](const py::array& scores, const py::array& factors, const py::object& exclude, std::int64_t first_item,
+           const py::array& ids, const py::array& best, int num_threads) {
+            const auto s = matrix_view<const float>(scores);
+            const auto f = matrix_view<const float>(factors);
+            const auto i = matrix_view<std::int32_t>(ids, true);
+            const auto b = matrix_view<float>(best, true);
+            const auto left_out = pattern_view(exclude);
+            const GilRelease release;
+            scaled_top_items(s, f, left_out.indptr ? &left_out : nullptr, first_item, i, b, num_threads);
+        },
+        "scores"_a, "factors"_a, "exclude"_a, "first_item"_a, "ids"_a, "best"_a, "num_threads"_a);
+
+    module.def(
         "find_ranks",
         [](const py::array& ids, const py::object& test, const py::array& lengths, const py::array& starts,
            const py::array& out, int num_threads) {

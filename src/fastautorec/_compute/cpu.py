@@ -163,6 +163,22 @@ class CpuBackend(HostArrays):
         _core.top_items(scores, exclude, first_item, ids, top, self.num_threads)
         return ids, top
 
+    def scaled_top_items(
+        self,
+        scores: FloatArray,
+        factors: FloatArray,
+        n_top: int,
+        exclude: Csr | None,
+        first_item: int,
+        best: tuple[IdArray, FloatArray] | None,
+    ) -> tuple[IdArray, FloatArray]:
+        if best is None:
+            shape = (len(factors) * len(scores), n_top)
+            best = np.full(shape, -1, np.int32), np.full(shape, np.nan, np.float32)
+        ids, top = best
+        _core.scaled_top_items(scores, factors, exclude, first_item, ids, top, self.num_threads)
+        return ids, top
+
     def find_ranks(
         self, item_ids: IdArray, test: Csr, lengths: IdArray, starts: npt.NDArray[np.int64], out: IdArray
     ) -> None:

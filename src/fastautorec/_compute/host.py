@@ -185,6 +185,9 @@ class HostArrays:
     def to_host(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return array
 
+    def scaled_top_items(self, *_: Any) -> None:
+        return None
+
     def matmul(self, a: FloatArray, b: npt.NDArray[Any], out: FloatArray) -> FloatArray:
         if b.dtype == a.dtype:
             matmul(a, b, out, self.num_threads)

@@ -124,6 +124,20 @@ class Arrays(Protocol):
     def matmul(self, a: FloatArray, b: npt.NDArray[Any], out: FloatArray) -> FloatArray:
         """Write ``a @ b`` to ``out``; in double precision where b is of it. A NumPy b goes to the device first."""
 
+    def scaled_top_items(
+        self,
+        scores: FloatArray,
+        factors: FloatArray,
+        n_top: int,
+        exclude: Csr | None,
+        first_item: int,
+        best: tuple[IdArray, FloatArray] | None,
+    ) -> tuple[IdArray, FloatArray] | None:
+        """Return what ``top_items`` would for the scores (q, w) times each row of factors (g, w), as (g q, n_top).
+
+        Lists of all users by the first row come first. None where there is no kernel that reads the scores once.
+        """
+
     def cross_product(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return aᵀb (k, l), summed in double precision, as a NumPy array."""
 

@@ -229,6 +229,9 @@ class Selector:
         assert self._factors is not None
         backend, (users, width), copies = self.backend, scores.shape, len(self._factors)
         factors = self._factors[:, first : first + width]
+        at_once = backend.scaled_top_items(scores, factors, length, exclude, first, best)
+        if at_once is not None:
+            return at_once
         found = best or (backend.new((copies * users, length), np.int32), backend.empty(copies * users, length))
         for start in range(0, users, rows):
             stop = min(start + rows, users)
