@@ -19,7 +19,18 @@ from fastautorec.exceptions import (
     RatingsFileError,
 )
 from fastautorec.io import load
-from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
+from fastautorec.models import (
+    EASE,
+    AutoRec,
+    ItemKNN,
+    NCEAutoRec,
+    NCEPLRec,
+    NSAutoRec,
+    OHNSAutoRec,
+    Popularity,
+    PureSVD,
+    RP3beta,
+)
 from fastautorec.models._table import RecommendationTable
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
@@ -31,6 +42,7 @@ __all__ = [
     "DivergedError",
     "Interactions",
     "InteractionsFileError",
+    "ItemKNN",
     "ModelFileError",
     "NCEAutoRec",
     "NCEPLRec",
@@ -39,6 +51,7 @@ __all__ = [
     "OHNSAutoRec",
     "Popularity",
     "PureSVD",
+    "RP3beta",
     "RatingsFileError",
     "RecommendationTable",
     "TuningResult",

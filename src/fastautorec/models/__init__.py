@@ -5,16 +5,19 @@ from fastautorec.models.autorec import AutoRec
 from fastautorec.models.ease import EASE
 from fastautorec.models.linear import NCEPLRec, Popularity, PureSVD
 from fastautorec.models.nce import NCEAutoRec
+from fastautorec.models.neighbours import ItemKNN, RP3beta
 from fastautorec.models.ns import NSAutoRec, OHNSAutoRec
 
 __all__ = [
     "EASE",
     "AutoRec",
+    "ItemKNN",
     "NCEAutoRec",
     "NCEPLRec",
     "NSAutoRec",
     "OHNSAutoRec",
     "Popularity",
     "PureSVD",
+    "RP3beta",
     "Recommender",
 ]
