@@ -20,6 +20,7 @@ from fastautorec.exceptions import (
 )
 from fastautorec.io import load
 from fastautorec.models import (
+    DLAE,
     EASE,
     AutoRec,
     ItemKNN,
@@ -36,6 +37,7 @@ from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
 
 __all__ = [
+    "DLAE",
     "EASE",
     "AutoRec",
     "BackendUnavailableError",

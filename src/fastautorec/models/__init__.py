@@ -2,6 +2,7 @@
 
 from fastautorec.models._recommender import Recommender
 from fastautorec.models.autorec import AutoRec
+from fastautorec.models.dlae import DLAE
 from fastautorec.models.ease import EASE
 from fastautorec.models.linear import NCEPLRec, Popularity, PureSVD
 from fastautorec.models.nce import NCEAutoRec
@@ -9,6 +10,7 @@ from fastautorec.models.neighbours import ItemKNN, RP3beta
 from fastautorec.models.ns import NSAutoRec, OHNSAutoRec
 
 __all__ = [
+    "DLAE",
     "EASE",
     "AutoRec",
     "ItemKNN",

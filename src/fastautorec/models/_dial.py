@@ -22,7 +22,7 @@ def fitted_discount(model: Answering) -> float:
     if DISCOUNT not in model.fitted_params_:
         raise ValueError(
             f"`{DISCOUNT}` must be left out for {type(model).__name__}, whose scores have none; models of the AutoRec "
-            "family, such as NCEAutoRec, have one"
+            "family, such as NCEAutoRec, and DLAE have one"
         )
     return float(model.fitted_params_[DISCOUNT])
 

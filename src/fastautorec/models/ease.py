@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._compute.csr import Csr
-from fastautorec._compute.protocol import Backend, FloatArray, IdArray
+from fastautorec._compute.protocol import FloatArray
 from fastautorec._compute.symmetric import Floats, invert_spd, sparse_product
 from fastautorec._compute.threads import run_blocks
 from fastautorec._training.closed_form import check_penalties
 from fastautorec._training.run import FitRun
 from fastautorec._training.validation import validation_metric
 from fastautorec.models._contributions import ItemItemParts
+from fastautorec.models._item_item import ItemItemScorer
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
 
@@ -85,8 +85,8 @@ class EASE(Recommender):
         assert best is not None
         return best[0]
 
-    def _scorer(self) -> _ItemItemScorer:
-        return _ItemItemScorer(self.item_weights_)
+    def _scorer(self) -> ItemItemScorer:
+        return ItemItemScorer(self.item_weights_)
 
     def _contributions(self) -> ItemItemParts:
         return ItemItemParts(self.item_weights_)
@@ -156,23 +156,3 @@ def _weights(system: Floats, penalty: float, num_threads: int, doubtful: float =
     run_blocks(multiply, len(inverse), SCALED_ROWS, num_threads)
     np.fill_diagonal(weights, 0)
     return weights
-
-
-class _ItemItemScorer:
-    """Scores x B for a dense item-item matrix B."""
-
-    def __init__(self, weights: FloatArray) -> None:
-        self._weights = weights
-
-    @property
-    def n_items(self) -> int:
-        return int(self._weights.shape[1])
-
-    def take(self, items: IdArray) -> _ItemItemScorer:
-        return _ItemItemScorer(self._weights.take(items, axis=1))
-
-    def prepare(self, backend: Backend, history: Csr) -> Csr:
-        return history
-
-    def score(self, backend: Backend, prepared: Csr, users: slice, items: slice, out: FloatArray) -> None:
-        backend.encode(prepared.rows(users.start, users.stop), self._weights[:, items], out=out)
