@@ -21,6 +21,7 @@ from fastautorec.exceptions import (
 from fastautorec.io import load
 from fastautorec.models import (
     DLAE,
+    DLAECV,
     EASE,
     AutoRec,
     ItemKNN,
@@ -38,6 +39,7 @@ from fastautorec.tuning._tune import tune
 
 __all__ = [
     "DLAE",
+    "DLAECV",
     "EASE",
     "AutoRec",
     "BackendUnavailableError",

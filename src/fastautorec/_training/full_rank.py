@@ -167,11 +167,11 @@ class Solution:
         run_blocks(multiply, rows.shape[0], BLOCK_ROWS, self._threads)
         return out
 
-    def weights(self, discount: FloatArray, zero_diagonal: bool) -> FloatArray:
+    def weights(self, discount: FloatArray) -> FloatArray:
         """Return W diag(discount) (n, n)."""
         n = len(discount)
         weights = self.scores(sparse.identity(n, np.float32, "csr"), np.empty((n, n), np.float32))
-        if zero_diagonal:
+        if self._ratio is not None:
             np.fill_diagonal(weights, 0)  # but for rounding it is that
         for start in range(0, n, BLOCK_ROWS):
             weights[start : start + BLOCK_ROWS] *= discount

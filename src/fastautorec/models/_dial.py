@@ -22,9 +22,10 @@ def fitted_discount(model: Answering) -> float:
     if DISCOUNT not in model.fitted_params_:
         raise ValueError(
             f"`{DISCOUNT}` must be left out for {type(model).__name__}, whose scores have none; models of the AutoRec "
-            "family, such as NCEAutoRec, and DLAE have one"
+            "family, such as NCEAutoRec, have one, and DLAE has"
         )
-    return float(model.fitted_params_[DISCOUNT])
+    chosen = model.fitted_params_ | getattr(model, "best_params_", {})
+    return float(chosen[DISCOUNT])
 
 
 def factors(model: Answering, backend: Backend, discounts: Sequence[float]) -> FloatArray:

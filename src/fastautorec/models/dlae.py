@@ -110,15 +110,13 @@ class DLAE(Recommender):
         penalties = check_penalties(self.regularization, run.validation is not None, above=True)
         check_discount(run.item_counts, self.popularity_discount)
         require_memory(self._plan(*run.train.shape, run.train.nnz))
-        shape = Shape(self.denoising, self.prior, self.input_weight, self.target_weight)
-        zero, threads = self.diagonal == "zero", run.backend.host.num_threads
         run.step("system")
-        system = FullRank(run.known.to_scipy(), shape, zero, threads, len(penalties) > 1)
+        system = self._system(run, keep=len(penalties) > 1)
         discount = powers(run.item_counts, -self.popularity_discount)
         best: tuple[dict[str, Any], float] | None = None
         for penalty in penalties:
             run.step("inverse")
-            weights = system.solve(penalty).weights(discount, zero)
+            weights = system.solve(penalty).weights(discount)
             fitted = {"item_weights_": run.backend.to_device(weights), "regularization_": penalty}
             value = None if run.validation is None else validation_metric(self, fitted, run)
             run.record("prediction", regularization=penalty, metric=value)
@@ -126,6 +124,10 @@ class DLAE(Recommender):
                 best = fitted, value or 0.0
         assert best is not None
         return best[0]
+
+    def _system(self, run: FitRun, *, keep: bool) -> FullRank:
+        shape = Shape(self.denoising, self.prior, self.input_weight, self.target_weight)
+        return FullRank(run.known.to_scipy(), shape, self.diagonal == "zero", run.backend.host.num_threads, keep)
 
     def _scorer(self) -> ItemItemScorer:
         return ItemItemScorer(self.item_weights_)
