@@ -21,7 +21,20 @@ from fastautorec.exceptions import (
     RatingsFileError,
 )
 from fastautorec.io import load
-from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
+from fastautorec.models import (
+    DLAE,
+    DLAECV,
+    EASE,
+    AutoRec,
+    ItemKNN,
+    NCEAutoRec,
+    NCEPLRec,
+    NSAutoRec,
+    OHNSAutoRec,
+    Popularity,
+    PureSVD,
+    RP3beta,
+)
 from fastautorec.models._ranker import Ranker
 from fastautorec.models._table import RecommendationTable, SimilarityTable
 from fastautorec.tuning._cross_validate import CrossValidation, cross_validate
@@ -31,6 +44,8 @@ from fastautorec.tuning._tune import tune
 _logging.getLogger("fastautorec").addHandler(_logging.NullHandler())  # what is logged is shown by who asks for it
 
 __all__ = [
+    "DLAE",
+    "DLAECV",
     "EASE",
     "AutoRec",
     "BackendUnavailableError",
@@ -38,6 +53,7 @@ __all__ = [
     "DivergedError",
     "Interactions",
     "InteractionsFileError",
+    "ItemKNN",
     "ModelFileError",
     "NCEAutoRec",
     "NCEPLRec",
@@ -46,6 +62,7 @@ __all__ = [
     "OHNSAutoRec",
     "Popularity",
     "PureSVD",
+    "RP3beta",
     "Ranker",
     "RatingsFileError",
     "RecommendationTable",

@@ -2,19 +2,26 @@
 
 from fastautorec.models._recommender import Recommender
 from fastautorec.models.autorec import AutoRec
+from fastautorec.models.dlae import DLAE
+from fastautorec.models.dlae_cv import DLAECV
 from fastautorec.models.ease import EASE
 from fastautorec.models.linear import NCEPLRec, Popularity, PureSVD
 from fastautorec.models.nce import NCEAutoRec
+from fastautorec.models.neighbours import ItemKNN, RP3beta
 from fastautorec.models.ns import NSAutoRec, OHNSAutoRec
 
 __all__ = [
+    "DLAE",
+    "DLAECV",
     "EASE",
     "AutoRec",
+    "ItemKNN",
     "NCEAutoRec",
     "NCEPLRec",
     "NSAutoRec",
     "OHNSAutoRec",
     "Popularity",
     "PureSVD",
+    "RP3beta",
     "Recommender",
 ]

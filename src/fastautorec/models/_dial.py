@@ -20,7 +20,7 @@ DISCOUNT = "popularity_discount"
 def fitted_discount(model: Answering) -> float:
     """Return the discount γ₀ that a model was fitted with; raise ValueError where the model has none."""
     require_discount(model, model.fitted_params_)
-    return float(model.fitted_params_[DISCOUNT])
+    return float((model.fitted_params_ | getattr(model, "best_params_", {}))[DISCOUNT])
 
 
 def require_discount(model: object, params: Collection[str]) -> None:
@@ -28,7 +28,7 @@ def require_discount(model: object, params: Collection[str]) -> None:
     if DISCOUNT not in params:
         raise ValueError(
             f"`{DISCOUNT}` must be left out for {type(model).__name__}, whose scores have none; models of the AutoRec "
-            "family, such as NCEAutoRec, have one"
+            "family, such as NCEAutoRec, have one, and DLAE has"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from fastautorec._compute import resolve_num_threads
 from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES
@@ -17,6 +18,7 @@ DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
 DEVICE_DOUBLE = 128 << 20  # bytes of a buffer for products in double precision
 PANEL_BYTES = 128  # bytes for each item of a packed panel of columns in the native core
 THREAD_BYTES = 16 << 20  # measured
+MEMORY = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,27 @@ class Plan:
             rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self.device_parts.items()]
             rows += [f"  {'predicted peak':<40}{self.device_bytes / 1e6:12,.1f} MB"]
         return "\n".join(rows)
+
+
+def require_memory(plan: Plan) -> None:
+    """Raise MemoryError where a fit is predicted to need more memory than there is, as far as the system tells."""
+    free = available_bytes()
+    if free is not None and plan.peak_bytes > free:
+        m, n = plan.shape
+        raise MemoryError(
+            f"{plan.model} needs some {plan.peak_bytes / 1e9:,.1f} GB for {m:,} users and {n:,} items, and "
+            f"{free / 1e9:,.1f} GB are free; plan() shows for what. NCEAutoRec needs less"
+        )
+
+
+def available_bytes() -> int | None:
+    """Return the memory that the system has to give, or None where it does not tell (only Linux does)."""
+    try:
+        lines = MEMORY.read_text("ascii").splitlines()
+    except OSError:
+        return None
+    sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return sizes[0] if sizes else None
 
 
 def device_parts(m: int, n: int, nnz: int) -> dict[str, int]:

@@ -13,12 +13,13 @@ from fastautorec._checks import check_bool
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
-from fastautorec._compute.protocol import Backend, FloatArray, IdArray
+from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.symmetric import Floats, invert_spd, sparse_product
 from fastautorec._training.closed_form import check_penalties
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.updates import SLACK, not_learned
 from fastautorec.models._contributions import ItemItemParts
+from fastautorec.models._item_item import ItemItemScorer
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
 
@@ -119,8 +120,8 @@ class EASE(Recommender):
         weights = _weights(inverse, threads)
         return {"item_weights_": run.backend.to_device(weights), "sums_": {"inverse": inverse}}
 
-    def _scorer(self) -> _ItemItemScorer:
-        return _ItemItemScorer(self.item_weights_)
+    def _scorer(self) -> ItemItemScorer:
+        return ItemItemScorer(self.item_weights_)
 
     def _contributions(self) -> ItemItemParts:
         return ItemItemParts(self.item_weights_)
@@ -235,23 +236,3 @@ def update_inverse(
 
     run_blocks(take, len(inverse), SCALED_ROWS, num_threads)
     return out
-
-
-class _ItemItemScorer:
-    """Scores x B for a dense item-item matrix B."""
-
-    def __init__(self, weights: FloatArray) -> None:
-        self._weights = weights
-
-    @property
-    def n_items(self) -> int:
-        return int(self._weights.shape[1])
-
-    def take(self, items: IdArray) -> _ItemItemScorer:
-        return _ItemItemScorer(self._weights.take(items, axis=1))
-
-    def prepare(self, backend: Backend, history: Csr) -> Csr:
-        return history
-
-    def score(self, backend: Backend, prepared: Csr, users: slice, items: slice, out: FloatArray) -> None:
-        backend.encode(prepared.rows(users.start, users.stop), self._weights[:, items], out=out)

@@ -28,6 +28,7 @@ CORRUPTIONS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 # Values of this library: its penalties are relative, and the paper has no grid for the others.
 PENALTIES = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
 DROPOUTS = [0.0, 0.3, 0.5, 0.7]
+NEIGHBOURS = [20, 50, 100, 200, 500]
 ACTIVATIONS = ["relu", "identity"]
 TRAINING: Space = {"weight_decay": DECAYS, "learning_rate": (1e-4, 3e-3, "log")}
 NETWORK: Space = {"factors": FACTORS, "activation": ACTIVATIONS, "dropout": DROPOUTS}
@@ -45,6 +46,8 @@ DEFAULTS: dict[str, Space] = {
     "NCEPLRec": {"factors": FACTORS, "beta": BETAS, "regularization": PENALTIES},
     "PureSVD": {"factors": [10, 20, *FACTORS]},
     "EASE": {"regularization": (1.0, 1e4, "log")},
+    "RP3beta": {"K": NEIGHBOURS, "alpha": (0.0, 2.0), "beta": (0.0, 1.0)},
+    "ItemKNN": {"K": NEIGHBOURS, "similarity": ["cosine", "tfidf", "bm25"]},
     "WRMF": {"factors": FACTORS, "alpha": [1.0, 3.0, 10.0, 30.0, 100.0], "regularization": (1.0, 1e3, "log")},
     "BPR": {
         "factors": FACTORS, "learning_rate": (0.01, 0.1, "log"), "regularization": (1e-3, 0.1, "log"),

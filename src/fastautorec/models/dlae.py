@@ -1,0 +1,151 @@
+"""DLAE: the full-rank linear autoencoder with the denoising, the priors and the discount of this library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from fastautorec._checks import check_choice, check_real
+from fastautorec._compute.protocol import FloatArray
+from fastautorec._training.closed_form import check_penalties
+from fastautorec._training.fit import check_discount, powers
+from fastautorec._training.full_rank import FullRank, Shape, by_items
+from fastautorec._training.run import FitRun, validation_metric
+from fastautorec.models._contributions import ItemItemParts
+from fastautorec.models._item_item import ItemItemScorer
+from fastautorec.models._memory_plan import Plan, device_parts, require_memory
+from fastautorec.models._recommender import Recommender
+
+DIAGONALS = ("free", "zero")
+
+
+class DLAE(Recommender):
+    """Denoising linear autoencoder of full rank: scores x B, one closed form that holds DLAE, EDLAE, EASE and ridge.
+
+    With D the interactions of each user, pop those of each item, p̄ the popularity of the mean interaction and
+
+        s_i = (1 + κ pop_i / p̄)^(−½), F = D^(−a) R diag(s), T = D^(−t) R, A = D^(−½) R diag(s) / σ₁, C = I + c AᵀA,
+
+    it is B = diag(s) C Fᵀ (λI + F C Fᵀ)⁻¹ T diag(pop)^(−γ), λ = ρ × the mean of ‖F_u‖². C is the prior covariance of a
+    column of B: items that people take together have like weights. κ mixes dropout of the input (κ → ∞) with a ridge
+    penalty (κ = 0). With a = t = c = γ = 0 it is DLAE and, with a zero diagonal, EDLAE; with κ = 0 too, ridge
+    regression and EASE.
+
+    The time is cubic in the smaller number of users and items, or in the items for a zero diagonal; `plan` says what
+    memory it takes, and a fit that needs more than there is, is refused. It computes on the host, whatever the device.
+
+    Parameters
+    ----------
+    regularization : float or sequence of float
+        ρ > 0. Among several values, each of which counts once, validation data choose.
+    denoising : float
+        κ ≥ 0.
+    prior : float
+        c ≥ 0.
+    input_weight, target_weight : float
+        a and t: how much less the users with many interactions count.
+    popularity_discount : float
+        γ; `recommend` takes another one.
+    diagonal : {"free", "zero"}
+        Whether an item may speak for itself. It cannot where it is listed: `recommend` leaves out the history.
+    device, num_threads
+        As in `NCEAutoRec`.
+
+    Attributes
+    ----------
+    item_weights_ : float32 (n, n)
+        B.
+    regularization_ : float
+        ρ that was chosen.
+
+    References
+    ----------
+    Steck (2020), "Autoencoders that don't overfit towards the identity", Eq. 4 to 10, for a = t = c = γ = 0.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> few = far.datasets.synthetic(300, 100, 3000, random_state=0)
+    >>> model = far.DLAE(regularization=8).fit(few)
+    """
+
+    _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
+
+    item_weights_: FloatArray
+    regularization_: float
+
+    def __init__(
+        self,
+        regularization: float | Sequence[float] = 32.0,
+        denoising: float = 3.0,
+        prior: float = 30.0,
+        input_weight: float = 0.25,
+        target_weight: float = 0.25,
+        popularity_discount: float = 0.15,
+        diagonal: str = "free",
+        device: str = "auto",
+        num_threads: int | None = None,
+    ) -> None:
+        self.regularization = regularization
+        self.denoising = denoising
+        self.prior = prior
+        self.input_weight = input_weight
+        self.target_weight = target_weight
+        self.popularity_discount = popularity_discount
+        self.diagonal = diagonal
+        self.device = device
+        self.num_threads = num_threads
+
+    def _check_params(self) -> None:
+        check_penalties(self.regularization, above=True)
+        check_real("denoising", self.denoising, 0)
+        check_real("prior", self.prior, 0)
+        check_real("input_weight", self.input_weight, 0, 1)
+        check_real("target_weight", self.target_weight, 0, 1)
+        check_real("popularity_discount", self.popularity_discount)
+        check_choice("diagonal", self.diagonal, DIAGONALS)
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        penalties = check_penalties(self.regularization, run.validation is not None, above=True)
+        check_discount(run.item_counts, self.popularity_discount)
+        require_memory(self._plan(*run.train.shape, run.train.nnz))
+        run.step("system")
+        system = self._system(run, keep=len(penalties) > 1)
+        discount = powers(run.item_counts, -self.popularity_discount)
+        best: tuple[dict[str, Any], float] | None = None
+        for penalty in penalties:
+            run.step("inverse")
+            weights = system.solve(penalty).weights(discount)
+            fitted = {"item_weights_": run.backend.to_device(weights), "regularization_": penalty}
+            value = None if run.validation is None else validation_metric(self, fitted, run)
+            run.record("prediction", regularization=penalty, metric=value)
+            if best is None or (value is not None and value > best[1]):
+                best = fitted, value or 0.0
+        assert best is not None
+        return best[0]
+
+    def _system(self, run: FitRun, *, keep: bool) -> FullRank:
+        shape = Shape(self.denoising, self.prior, self.input_weight, self.target_weight)
+        return FullRank(run.known.to_scipy(), shape, self.diagonal == "zero", run.backend.host.num_threads, keep)
+
+    def _scorer(self) -> ItemItemScorer:
+        return ItemItemScorer(self.item_weights_)
+
+    def _contributions(self) -> ItemItemParts:
+        return ItemItemParts(self.item_weights_)
+
+    def _item_vectors(self) -> FloatArray:
+        return self.item_weights_
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        side = n if self.diagonal == "zero" or by_items(m, n) else m
+        several = len(check_penalties(self.regularization, above=True)) > 1
+        matrices = (1 if several else 0) + 1 + (0 if not self.prior else 1 if side == n else 2)
+        parts = {
+            "row pointers": 8 * (m + 1),
+            "weighted interactions": 6 * 8 * nnz,
+            "systems of the smaller side": 4 * side * side * matrices,
+            "item-item matrices": 4 * n * n * (2 if several else 1),
+        }
+        device = device_parts(m, n, nnz) | {"item-item matrix": 4 * n * n}
+        return Plan(type(self).__name__, (m, n), nnz, parts, device_parts=device)

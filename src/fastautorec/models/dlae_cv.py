@@ -1,0 +1,311 @@
+"""DLAECV: DLAE with parameters that are chosen on held-out interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastautorec._checks import check_int, check_metric, check_random_state, check_real
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._training.fit import check_discount, powers
+from fastautorec._training.full_rank import FullRank, Shape
+from fastautorec._training.run import SELECTION_LENGTH, FitRun
+from fastautorec.data import split
+from fastautorec.data._splits import cut_points, who_has_enough
+from fastautorec.evaluation import evaluate_ranking
+from fastautorec.models._memory_plan import Plan, require_memory
+from fastautorec.models._recommender import Recommender
+from fastautorec.models.dlae import DLAE
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Setting = dict[str, float]
+
+GRIDS: dict[str, list[float]] = {
+    "regularization": [0.25 * 2**k for k in range(12)],
+    "denoising": [0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0],
+    "prior": [0.0, 3.0, 10.0, 30.0, 100.0, 300.0],
+    "input_weight": [0.0, 0.25, 0.5],
+    "target_weight": [0.0, 0.25, 0.5],
+    "popularity_discount": [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3],
+}
+STARTS: tuple[Setting, ...] = (  # what the search begins with, or what is next to it in the grids
+    {"regularization": 32, "denoising": 3, "prior": 30, "input_weight": 0.25, "target_weight": 0.25},
+    {"regularization": 8, "denoising": 1, "prior": 0, "input_weight": 0, "target_weight": 0},
+)
+HELD_OUT = ((0.9, 0.1), (0.5, 0.5))  # of a history; what is known is nearly as long as what the model will meet
+SCORE_BYTES = 256 << 20  # of the scores of all judging users
+
+
+class DLAECV(DLAE):
+    """`DLAE` whose parameters are chosen from grids, on held-out interactions.
+
+    From two starting points, the setting that is published as DLAE and one with all that goes beyond it, the search
+    goes along one grid after the other for as long as a neighbour is better, until none is. Some users judge, drawn
+    once; every discount is tried with each solution, which costs little. Where no validation data are given, the last
+    tenth of each history (by time where there are times, else at random; half of it where nobody has ten interactions)
+    is held out, and the best setting is fitted once more to all interactions.
+
+    Parameters
+    ----------
+    regularization, denoising, prior, input_weight, target_weight, popularity_discount : float or sequence, optional
+        Values to try for the parameters of `DLAE`; a single one fixes it. By default ρ = ¼ … 512 by factors of two,
+        κ = 0, 0.03 … 100, c = 0, 3 … 300, a and t = 0, ¼, ½, and γ = 0, 0.05 … 0.3.
+    diagonal : {"free", "zero"}
+        As in `DLAE`.
+    judges : int
+        Users who judge a setting, at most; fewer where their scores would take more than 256 MB.
+    metric : str
+        What is best: a metric of `evaluate` ("standard" definition), with lists of 50 where its name has no length.
+    random_state : int or numpy.random.Generator
+        Draws the users who judge, and what is held out.
+    device, num_threads
+        As in `NCEAutoRec`.
+
+    Attributes
+    ----------
+    best_params_ : dict
+        The setting that was chosen.
+    best_score_ : float
+        Its metric on the held-out interactions.
+    cv_results_ : list of dict
+        One for each setting that was tried: its parameters, ``metric`` and ``standard_error``.
+    item_weights_, regularization_
+        As in `DLAE`.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> few = far.datasets.synthetic(300, 100, 6000, random_state=0)
+    >>> model = far.DLAECV(prior=0).fit(few)
+    >>> sorted(model.best_params_)[:2]
+    ['denoising', 'input_weight']
+    """
+
+    best_params_: Setting
+    best_score_: float
+    cv_results_: list[dict[str, float]]
+
+    def __init__(
+        self,
+        regularization: float | Sequence[float] | None = None,
+        denoising: float | Sequence[float] | None = None,
+        prior: float | Sequence[float] | None = None,
+        input_weight: float | Sequence[float] | None = None,
+        target_weight: float | Sequence[float] | None = None,
+        popularity_discount: float | Sequence[float] | None = None,
+        diagonal: str = "free",
+        judges: int = 2000,
+        metric: str = "NDCG",
+        random_state: int | np.random.Generator = 0,
+        device: str = "auto",
+        num_threads: int | None = None,
+    ) -> None:
+        self.regularization = regularization  # type: ignore[assignment]
+        self.denoising = denoising  # type: ignore[assignment]
+        self.prior = prior  # type: ignore[assignment]
+        self.input_weight = input_weight  # type: ignore[assignment]
+        self.target_weight = target_weight  # type: ignore[assignment]
+        self.popularity_discount = popularity_discount  # type: ignore[assignment]
+        self.diagonal = diagonal
+        self.judges = judges
+        self.metric = metric
+        self.random_state = random_state
+        self.device = device
+        self.num_threads = num_threads
+
+    def fit(
+        self,
+        user_items: Any,
+        validation: Any = None,
+        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        show_progress: bool = False,
+    ) -> Self:
+        """Choose the parameters and fit the model; see `DLAE.fit`, whose errors are raised here too.
+
+        Parameters
+        ----------
+        user_items : Interactions or scipy sparse (m, n)
+        validation : Interactions or scipy sparse (m, n), optional
+            Held-out interactions of the same users. By default a tenth of ``user_items`` is held out for the search.
+        callbacks : sequence of callable
+            Each is called with every new record of ``history_``: one for each setting that is tried.
+        show_progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        self
+        """
+        if validation is not None:
+            return super().fit(user_items, validation, callbacks, show_progress)
+        worker = self._at_work()
+        worker._check_params()
+        known, held_out = worker._parts(user_items)
+        Recommender.fit(worker, known, held_out, callbacks, show_progress)
+        final = worker._plain(worker.best_params_).fit(user_items, None, callbacks, show_progress)
+        fitted = {name: value for name, value in vars(final).items() if name.endswith("_")}
+        chosen = {name: getattr(worker, name) for name in ("best_params_", "best_score_", "cv_results_")}
+        fitted |= chosen | {"fitted_params_": worker.fitted_params_, "history_": worker.history_ + final.history_}
+        self.__dict__.update(fitted)
+        return self
+
+    def _parts(self, user_items: Any) -> tuple[Any, Any]:
+        """Return what the search knows, and what is held out for it."""
+        lengths = check_user_items("user_items", user_items, fitting=True).row_lengths()
+        possible = [ratios for ratios in HELD_OUT if (cut_points(lengths, ratios)[0] < lengths).any()]
+        if not possible:
+            raise ValueError(
+                "`user_items` must hold histories of which something can be held out: "
+                f"{who_has_enough(lengths, HELD_OUT[-1])}; pass fit(user_items, validation=...)"
+            )
+        by = "random" if getattr(user_items, "timestamps", None) is None else "time"
+        seed = int(check_random_state(self.random_state).integers(2**63))
+        known, held_out = split(user_items, possible[0], by=by, random_state=seed)
+        return known, held_out
+
+    def _grids(self) -> dict[str, list[float]]:
+        return {name: _grid(name, getattr(self, name)) for name in GRIDS}
+
+    def _plain(self, setting: Setting) -> DLAE:
+        return DLAE(**setting, diagonal=self.diagonal, device=self.device, num_threads=self.num_threads)
+
+    def _check_params(self) -> None:
+        for name, values in self._grids().items():
+            for value in values:
+                self._plain({name: value})._check_params()
+        check_int("judges", self.judges, 1)
+        check_metric(self.metric)
+        check_random_state(self.random_state)
+
+    def _fit(self, run: FitRun) -> dict[str, Any]:
+        grids = self._grids()
+        for value in grids["popularity_discount"]:
+            check_discount(run.item_counts, value)
+        require_memory(self._plan(*run.train.shape, run.train.nnz))
+        search = _Search(self, run, grids)
+        search.from_starts()
+        search.forget()
+        best = max(search.results, key=lambda row: row["metric"])  # the first of equals
+        setting = {name: best[name] for name in grids}
+        run.step("fit")
+        penalty = setting["regularization"]
+        system = self._plain(setting)._system(run, keep=False)
+        weights = system.solve(penalty).weights(powers(run.item_counts, -setting["popularity_discount"]))
+        return {
+            "item_weights_": run.backend.to_device(weights),
+            "regularization_": penalty,
+            "best_params_": setting,
+            "best_score_": best["metric"],
+            "cv_results_": search.results,
+        }
+
+    def _plan(self, m: int, n: int, nnz: int) -> Plan:
+        largest = {name: max(values) for name, values in self._grids().items()}
+        plain = self._plain(largest)
+        plain.regularization = [1.0, 2.0]  # the system is kept for the next penalty
+        plan = plain._plan(m, n, nnz)
+        scores = 2 * 4 * n * _n_judges(self.judges, m, n)
+        return Plan(type(self).__name__, (m, n), nnz, plan.parts | {"scores": scores}, device_parts=plan.device_parts)
+
+
+class _Search:
+    """Coordinate descent over the grids; ``results`` has a row for each setting, in the order of the search."""
+
+    def __init__(self, model: DLAECV, run: FitRun, grids: dict[str, list[float]]) -> None:
+        assert run.validation is not None
+        self._model, self._run, self._grids = model, run, grids
+        known, held_out = run.known.to_host(), run.validation
+        judging = np.flatnonzero((known.row_lengths() > 0) & (held_out.row_lengths() > 0))
+        most = _n_judges(model.judges, len(judging), known.n_cols)
+        chosen = np.sort(check_random_state(model.random_state).permutation(judging)[:most])
+        self._known, self._held_out = known.take_rows(chosen), held_out.take_rows(chosen)
+        self._rows = self._known.to_scipy()
+        self._scores = np.empty(self._rows.shape, np.float32)
+        self._scaled = np.empty(self._rows.shape, np.float32)
+        family, at, cutoff = model.metric.partition("@")
+        self._length = min(int(cutoff) if cutoff else SELECTION_LENGTH, known.n_cols)
+        self._name = f"{family}@{self._length}" if at else model.metric
+        self._discounts = [powers(run.item_counts, -value) for value in grids["popularity_discount"]]
+        self._tried: dict[tuple[float, ...], float] = {}
+        self._system: tuple[Shape, FullRank] | None = None
+        self.results: list[dict[str, float]] = []
+
+    def from_starts(self) -> None:
+        """Go from each start to where no neighbour is better."""
+        for start in STARTS:
+            self._descend({name: _nearest(self._grids[name], value) for name, value in start.items()})
+
+    def forget(self) -> None:
+        """Give up the memory of the last system."""
+        self._system = None
+
+    def _descend(self, setting: Setting) -> None:
+        before, best = -np.inf, self._value(setting)
+        while best > before:
+            before = best
+            for name in setting:
+                values = self._grids[name]
+                at = values.index(setting[name])
+                for step in (1, -1):
+                    place = at + step
+                    while 0 <= place < len(values):
+                        value = self._value({**setting, name: values[place]})
+                        if value <= best:
+                            break
+                        best, setting, place = value, {**setting, name: values[place]}, place + step
+
+    def _value(self, setting: Setting) -> float:
+        """Return the metric of a setting with its best discount."""
+        key = tuple(setting.values())
+        if key not in self._tried:
+            self._tried[key] = self._try(setting)
+        return self._tried[key]
+
+    def _try(self, setting: Setting) -> float:
+        shape = _shape(setting)
+        if self._system is None or self._system[0] != shape:
+            self._system = None  # its memory first
+            self._run.step("system")
+            self._system = shape, self._model._plain({**setting})._system(self._run, keep=True)
+        self._run.step("inverse")
+        self._system[1].solve(setting["regularization"]).scores(self._rows, self._scores)
+        best = -np.inf
+        for value, discount in zip(self._grids["popularity_discount"], self._discounts, strict=True):
+            np.multiply(self._scores, discount, out=self._scaled)
+            ids, _ = self._run.backend.host.top_items(self._scaled, self._length, self._known)
+            report = evaluate_ranking(ids, self._known.to_scipy(), self._held_out.to_scipy(), k=(self._length,))
+            metric = report[self._name]
+            row = {**setting, "popularity_discount": value, "metric": float(metric.mean)}
+            self.results.append({**row, "standard_error": float(metric.half_width) / 1.96})
+            self._run.record("search", 0, None, **row)
+            best = max(best, float(metric.mean))
+        return best
+
+
+def _grid(name: str, values: object) -> list[float]:
+    """Return ascending values to try, each once."""
+    if values is None:
+        return GRIDS[name]
+    given = [values] if isinstance(values, Real) else values
+    if isinstance(given, str) or not isinstance(given, (Sequence, np.ndarray)):
+        raise TypeError(f"`{name}` must be a number or a sequence of numbers, got {type(values).__name__}")
+    if len(given) == 0:
+        raise ValueError(f"`{name}` must hold at least one value, got none; leave it out for the default grid")
+    return sorted({check_real(name, value) for value in given})
+
+
+def _nearest(values: list[float], wanted: float) -> float:
+    return min(values, key=lambda value: abs(value - wanted))
+
+
+def _shape(setting: Setting) -> Shape:
+    return Shape(setting["denoising"], setting["prior"], setting["input_weight"], setting["target_weight"])
+
+
+def _n_judges(asked: int, m: int, n: int) -> int:
+    return max(1, min(asked, m, SCORE_BYTES // (4 * n)))

@@ -1,0 +1,131 @@
+"""The full-rank linear autoencoder, against its formula in dense NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from contract import ModelContract, train  # noqa: F401
+from scipy import sparse
+
+import fastautorec as far
+from fastautorec.models import _memory_plan
+
+
+def formula(X: np.ndarray, model: far.DLAE) -> np.ndarray:
+    """Return B of a model's parameters, by the side of the items and in float64."""
+    X = X.astype(np.float64)
+    popularity, lengths = np.maximum(X.sum(axis=0), 1), np.maximum(X.sum(axis=1, keepdims=True), 1)
+    counts = X.sum(axis=0)
+    scale = (1 + model.denoising * counts * counts.sum() / (counts @ counts)) ** -0.5
+    F, T = X * scale * lengths**-model.input_weight, X * lengths**-model.target_weight
+    A = X * scale * lengths**-0.5
+    A = A / np.linalg.norm(A, 2)
+    penalty = model.regularization * (F**2).sum() / np.count_nonzero(X.any(axis=1))
+    hessian = penalty * np.linalg.inv(np.eye(X.shape[1]) + model.prior * A.T @ A) + F.T @ F
+    inverse = np.linalg.inv(hessian)
+    B = inverse @ F.T @ T
+    if model.diagonal == "zero":
+        B -= inverse * (np.diag(B) / np.diag(inverse))
+    return scale[:, None] * B * popularity**-model.popularity_discount
+
+
+class TestDLAE(ModelContract):
+    answers_strangers_by_popularity = takes_penalties = True
+
+    def make(self, **params: Any) -> far.DLAE:
+        return far.DLAE(**{"regularization": 2.0, **params})
+
+
+WIDE, LONG = (90, 140), (500, 130)  # solved by users and by items
+
+
+@pytest.mark.parametrize("shape", [WIDE, LONG])
+@pytest.mark.parametrize("diagonal", ["free", "zero"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"denoising": 0.0, "prior": 0.0, "input_weight": 0.0, "target_weight": 0.0, "popularity_discount": 0.0},
+        {"denoising": 100.0, "prior": 300.0, "input_weight": 0.5},
+        {"regularization": 0.25, "prior": 3.0, "target_weight": 1.0, "popularity_discount": -0.1},
+        {"regularization": 512.0},
+    ],
+)
+def test_equals_the_formula(shape: tuple[int, int], diagonal: str, values: dict[str, float]) -> None:
+    matrix = far.datasets.synthetic(*shape, 3000, random_state=3)
+    model = far.DLAE(diagonal=diagonal, **values).fit(matrix)
+    expected = formula(matrix.toarray(), model)
+    np.testing.assert_allclose(model.item_weights_, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_its_corner_is_ease() -> None:
+    matrix = far.datasets.synthetic(*LONG, 3000, random_state=3)
+    corner = far.DLAE(
+        regularization=0.5, denoising=0, prior=0, input_weight=0, target_weight=0, popularity_discount=0,
+        diagonal="zero",
+    ).fit(matrix)  # fmt: skip
+    users = np.count_nonzero(np.diff(matrix.indptr))
+    ease = far.EASE(regularization=0.5 * matrix.nnz / users).fit(matrix)
+    np.testing.assert_allclose(corner.item_weights_, ease.item_weights_, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("diagonal", ["free", "zero"])
+@pytest.mark.parametrize("shape", [(300, 700), (700, 300)])
+def test_same_bits_for_any_number_of_threads(shape: tuple[int, int], diagonal: str) -> None:
+    matrix = far.datasets.synthetic(*shape, 9000, random_state=3)
+    one, more = (far.DLAE(diagonal=diagonal, num_threads=k).fit(matrix).item_weights_ for k in (1, 3))
+    np.testing.assert_array_equal(one, more)
+
+
+def test_several_penalties_are_as_many_fits() -> None:
+    known, held_out = far.split(far.datasets.synthetic(400, 300, 9000, random_state=1), (0.8, 0.2), by="random")
+    penalties = [0.01, 4.0, 1e4]
+    model = far.DLAE(regularization=penalties).fit(known, validation=held_out)
+    ones = [far.DLAE(regularization=v).fit(known, validation=held_out) for v in penalties]
+    assert [r["metric"] for r in model.history_] == [one.history_[0]["metric"] for one in ones]
+    best = max(ones, key=lambda one: one.history_[0]["metric"])
+    assert model.regularization_ == best.regularization_ == 4.0
+    np.testing.assert_array_equal(model.item_weights_, best.item_weights_)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"regularization": 0}, ValueError, "`regularization` must be > 0, got 0"),
+        ({"regularization": []}, ValueError, "`regularization` must hold at least one value"),
+        ({"regularization": [1, 2]}, ValueError, "`regularization` holds 2 values to choose from"),
+        ({"denoising": -1}, ValueError, "`denoising` must be >= 0, got -1"),
+        ({"prior": np.inf}, ValueError, "`prior` must be finite, got inf"),
+        ({"input_weight": 2}, ValueError, "`input_weight` must be >= 0 and <= 1, got 2"),
+        ({"target_weight": "1"}, TypeError, "`target_weight` must be a number, got str"),
+        ({"popularity_discount": 1e3}, ValueError, "`popularity_discount` must keep"),
+        ({"diagonal": "none"}, ValueError, "`diagonal` must be one of 'free', 'zero', got 'none'"),
+    ],
+)
+def test_bad_parameters(
+    train: sparse.csr_matrix,  # noqa: F811
+    values: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    with pytest.raises(error, match=message):
+        far.DLAE(**values).fit(train)
+
+
+@pytest.mark.parametrize("diagonal", ["free", "zero"])
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1), (5, 3), (3, 5)])
+def test_one_user_one_item_or_all_alike(shape: tuple[int, int], diagonal: str) -> None:
+    everything = sparse.csr_matrix(np.ones(shape, np.float32))
+    assert np.isfinite(far.DLAE(diagonal=diagonal).fit(everything).item_weights_).all()
+
+
+def test_refuses_what_memory_does_not_hold(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    model = far.DLAE()
+    needed = model.plan(train).peak_bytes
+    monkeypatch.setattr(_memory_plan, "available_bytes", lambda: needed - 1)
+    with pytest.raises(MemoryError, match=r"DLAE needs some 0\.0 GB for 120 users and 60 items, and 0\.0 GB are free"):
+        model.fit(train)
+    monkeypatch.setattr(_memory_plan, "available_bytes", lambda: needed)
+    assert model.fit(train) is model

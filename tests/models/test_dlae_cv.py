@@ -1,0 +1,118 @@
+"""DLAECV: every setting that it tries is a fit of DLAE, and what it chooses is the best of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from contract import ModelContract, train  # noqa: F401
+from scipy import sparse
+
+import fastautorec as far
+
+SMALL = {"regularization": [2.0, 64.0], "prior": [0.0, 30.0], "denoising": 1.0, "input_weight": 0.25}
+PARTS = far.split(far.datasets.synthetic(200, 80, 5000, random_state=1), (0.8, 0.2), by="random")
+
+
+class TestDLAECV(ModelContract):
+    answers_strangers_by_popularity = True
+
+    def make(self, **params: Any) -> far.DLAECV:
+        fixed = dict.fromkeys(("input_weight", "target_weight"), 0.25)
+        return far.DLAECV(**{
+            "regularization": 4.0, "denoising": 1.0, "prior": 3.0, "popularity_discount": 0.1, **fixed, **params
+        })  # fmt: skip
+
+
+@pytest.mark.parametrize("diagonal", ["free", "zero"])
+@pytest.mark.parametrize("wide", [True, False])
+def test_tries_what_separate_fits_would_be(diagonal: str, wide: bool) -> None:
+    known, held_out = (part[:60] if wide else part for part in PARTS)
+    model = far.DLAECV(**SMALL, diagonal=diagonal).fit(known, validation=held_out)
+    rows = model.cv_results_
+    assert len({tuple(row.values())[:6] for row in rows}) == len(rows) > 20
+    for row in rows[:: len(rows) // 8]:
+        setting = {name: row[name] for name in model.best_params_}
+        plain = far.DLAE(**setting, diagonal=diagonal).fit(known)
+        report = far.evaluate(plain, known, held_out, k=(50,))["NDCG"]
+        assert row["metric"] == pytest.approx(report.mean, abs=1e-5)
+        assert row["standard_error"] == pytest.approx(report.half_width / 1.96, abs=1e-5)
+    assert model.best_score_ == max(row["metric"] for row in rows)
+    chosen = far.DLAE(**model.best_params_, diagonal=diagonal).fit(known)
+    np.testing.assert_array_equal(model.item_weights_, chosen.item_weights_)
+
+
+def test_holds_out_and_fits_everything() -> None:
+    whole = (PARTS[0] + PARTS[1]).tocsr()
+    model = far.DLAECV(**SMALL).fit(whole)
+    np.testing.assert_array_equal(model.item_weights_, far.DLAE(**model.best_params_).fit(whole).item_weights_)
+    times = np.arange(whole.nnz, dtype=np.float64)
+    dated = far.Interactions(whole, timestamps=times)
+    known, held_out = far.split(dated, (0.9, 0.1), by="time")
+    by_time = far.DLAECV(**SMALL).fit(dated)
+    assert by_time.best_score_ == far.DLAECV(**SMALL).fit(known, validation=held_out).best_score_ != model.best_score_
+
+
+def test_the_choice_does_not_depend_on_threads() -> None:
+    one, more = (far.DLAECV(**SMALL, num_threads=k).fit(PARTS[0], PARTS[1]) for k in (1, 3))
+    assert one.cv_results_ == more.cv_results_
+    np.testing.assert_array_equal(one.item_weights_, more.item_weights_)
+
+
+def test_few_judge_and_any_metric() -> None:
+    some = far.DLAECV(**SMALL, judges=20, metric="Recall@5").fit(*PARTS)
+    everybody = far.DLAECV(**SMALL, metric="Recall@5").fit(*PARTS)
+    assert some.cv_results_[0]["standard_error"] > 2 * everybody.cv_results_[0]["standard_error"]
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"prior": []}, ValueError, "`prior` must hold at least one value, got none; leave it out"),
+        ({"prior": [1, np.nan]}, ValueError, "`prior` must be finite, got nan"),
+        ({"regularization": [0, 1]}, ValueError, "`regularization` must be > 0, got 0"),
+        ({"input_weight": [0, 3]}, ValueError, "`input_weight` must be >= 0 and <= 1, got 3"),
+        ({"denoising": "0 1"}, TypeError, "`denoising` must be a number or a sequence of numbers, got str"),
+        ({"popularity_discount": [0, 1e3]}, ValueError, "`popularity_discount` must keep"),
+        ({"judges": 0}, ValueError, "`judges` must be >= 1, got 0"),
+        ({"metric": "AUC"}, ValueError, "`metric` must be"),
+    ],
+)
+def test_bad_grids(values: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        far.DLAECV(**values).fit(PARTS[0])
+
+
+def test_repeated_values_count_once() -> None:
+    once, twice = (far.DLAECV(**{**SMALL, "prior": prior}).fit(*PARTS) for prior in ([0, 30], [30, 0, 30.0]))
+    assert once.cv_results_ == twice.cv_results_
+
+
+def test_histories_too_short_to_hold_anything_out() -> None:
+    with pytest.raises(
+        ValueError, match=r"can be held out: .* 2 or more .* 0 of 12 have so many; .* validation=\.\.\."
+    ):
+        far.DLAECV().fit(sparse.identity(12, np.float32, "csr"))
+
+
+@pytest.mark.parametrize("shape", [(1, 12), (12, 12), (3, 40)])
+def test_one_user_or_all_alike(shape: tuple[int, int]) -> None:
+    model = far.DLAECV(**SMALL).fit(sparse.csr_matrix(np.ones(shape, np.float32)))
+    assert np.isfinite(model.item_weights_).all()
+
+
+def test_an_interrupted_search_changes_nothing() -> None:
+    model = far.DLAECV(**SMALL).fit(*PARTS)
+    before, chosen = model.predict(PARTS[0]), model.best_params_
+    seen: list[Any] = []
+
+    def stop(record: dict[str, Any]) -> None:
+        seen.append(record)
+        if len(seen) == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(PARTS[0][:90], callbacks=[stop])
+    np.testing.assert_array_equal(model.predict(PARTS[0]), before)
+    assert model.best_params_ == chosen
