@@ -16,7 +16,7 @@ from fastautorec.cli import _files as files
 from fastautorec.cli import main
 from fastautorec.cli._options import one_by_one
 
-COMMANDS = ("fit", "recommend", "evaluate", "tune")
+COMMANDS = ("fit", "recommend", "explain", "evaluate", "tune")
 
 
 @pytest.fixture
@@ -87,7 +87,11 @@ def test_what_the_reader_is_asked_for(
         raise Asked
 
     monkeypatch.setattr(files, "read_ratings", read)
-    more = {"fit": ["--output", str(model)], "recommend": ["--model", str(model)]}.get(command, [])
+    more = {
+        "fit": ["--output", str(model)],
+        "recommend": ["--model", str(model)],
+        "explain": ["--model", str(model)],
+    }.get(command, [])
     with pytest.raises(Asked):
         main([command, "x.csv", *more, *words])
     nothing = dict.fromkeys(files.WORDS)
@@ -279,7 +283,11 @@ def test_another_fit_forgets_the_threshold(file: Path, tmp_path: Path) -> None:
 def test_a_threshold_that_leaves_nothing(
     command: str, file: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = {"fit": ["--output", tmp_path / "new.npz"], "recommend": ["--model", model]}.get(command, [])
+    more = {
+        "fit": ["--output", tmp_path / "new.npz"],
+        "recommend": ["--model", model],
+        "explain": ["--model", model],
+    }.get(command, [])
     message = error_of(capsys, command, file, *more, "--threshold", "9")
     assert f"{file}: `threshold` 9 leaves nothing, for the highest rating is 5; lower it" in message
     for text in ("nan", "inf", "four", ""):

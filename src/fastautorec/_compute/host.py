@@ -185,7 +185,7 @@ class HostArrays:
     def to_host(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return array
 
-    def scaled_top_items(self, *_: Any) -> Any:
+    def scaled_top_items(self, *_: Any, **__: Any) -> tuple[IdArray, FloatArray] | None:
         return None
 
     def matmul(self, a: FloatArray, b: npt.NDArray[Any], out: FloatArray) -> FloatArray:

@@ -107,7 +107,7 @@ class CudaBackend:
             self.device.gemm(a, b, out)
         return out
 
-    def scaled_top_items(self, *_: Any) -> None:
+    def scaled_top_items(self, *_: Any, **__: Any) -> None:
         return None
 
     def cross_product(self, a: Array, b: Array) -> npt.NDArray[np.float64]:
