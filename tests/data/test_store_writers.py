@@ -165,6 +165,22 @@ def test_writers_in_threads_leave_nothing(way: str, path: Path, monkeypatch: pyt
     assert len(kinds(path)) == 1
 
 
+def test_a_folder_that_another_writer_is_removing_is_no_obstacle(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_named, others = store._is_named, [faults.store(2)]
+
+    def replaced(folder: int) -> bool:
+        if others:
+            path.rename(path.parent / "aside")
+            for name in names(path.parent / "aside"):
+                (path.parent / "aside" / name).unlink()
+            others.pop().to_disk(path)
+        return is_named(folder)
+
+    monkeypatch.setattr(store, "_is_named", replaced)
+    faults.store(1).to_disk(path, overwrite=True)
+    assert kinds(path) == {1}
+
+
 def test_what_another_writer_has_just_made_is_removed_once_replaced(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

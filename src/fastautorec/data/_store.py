@@ -149,6 +149,8 @@ def obstacle_of(path: Path, what: str, is_file: Callable[[str], bool], is_ours: 
             return f"it holds {foreign[0]!r}, which is no file of {what}: move that elsewhere, or name another"
         if not there or is_ours(folder):
             return None
+        if not _folders.is_at(folder, path):  # another writer has replaced it, and is removing its files
+            return obstacle_of(path, what, is_file, is_ours)
         return f"neither its {HEADER} nor an array in it says that it holds {what}: remove it, or name another"
     finally:
         os.close(folder)
