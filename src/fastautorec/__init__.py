@@ -19,7 +19,17 @@ from fastautorec.exceptions import (
     RatingsFileError,
 )
 from fastautorec.io import load
-from fastautorec.models import EASE, AutoRec, NCEAutoRec, NCEPLRec, NSAutoRec, OHNSAutoRec, Popularity, PureSVD
+from fastautorec.models import (
+    EASE,
+    AutoRec,
+    NCEAutoRec,
+    NCEAutoRecCV,
+    NCEPLRec,
+    NSAutoRec,
+    OHNSAutoRec,
+    Popularity,
+    PureSVD,
+)
 from fastautorec.models._table import RecommendationTable
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
@@ -33,6 +43,7 @@ __all__ = [
     "InteractionsFileError",
     "ModelFileError",
     "NCEAutoRec",
+    "NCEAutoRecCV",
     "NCEPLRec",
     "NSAutoRec",
     "NotFittedError",

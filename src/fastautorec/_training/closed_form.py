@@ -268,6 +268,10 @@ class RidgeHead:
 
     def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
+        return backend.matmul(self.cross, self.inverse(regularization, intercept_penalty), np.empty_like(self.cross))
+
+    def inverse(self, regularization: float, intercept_penalty: float) -> npt.NDArray[Any]:
+        """Return (H₁ᵀH₁ + noise + penalties)⁻¹ (k + 1, k + 1), float32 where the system is well conditioned."""
         k = len(self.noise)
         system = self.gram.copy()
         penalty, last_penalty = self.penalties(regularization, intercept_penalty)
@@ -277,16 +281,21 @@ class RidgeHead:
             system[k, k] += last_penalty
         with single_threaded_blas:
             try:
-                inverse = linalg.cho_solve(linalg.cho_factor(system), np.eye(len(system)))
-                condition = linalg.norm(system) * linalg.norm(inverse)
+                inverse = _inverse(system)
             except (linalg.LinAlgError, ValueError) as error:  # the second, where something is not finite
                 raise ValueError(
                     f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
                     "for example 0.01"
                 ) from error
-            if condition < WELL_CONDITIONED:
-                inverse = inverse.astype(np.float32)
-        return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
+            condition = linalg.norm(system) * linalg.norm(inverse)
+            return inverse.astype(np.float32) if condition < WELL_CONDITIONED else inverse
+
+
+def _inverse(system: Float64Array) -> Float64Array:
+    """Return the inverse of a symmetric positive definite matrix, from its Cholesky factor alone."""
+    factor = interruptible(linalg.cholesky, system)
+    half: Float64Array = interruptible(linalg.lapack.dpotri, factor, overwrite_c=True)[0]
+    return np.asarray(np.triu(half) + np.triu(half, 1).T)
 
 
 def accumulate_ridge(

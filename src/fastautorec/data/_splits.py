@@ -92,16 +92,41 @@ def assign_parts(indptr: IntArray, ratios: tuple[float, ...], order_by: npt.NDAr
     for first, last in row_blocks(indptr, BLOCK):
         local = indptr[first : last + 1] - indptr[first]
         entries = slice(indptr[first], indptr[last])
-        part[entries] = _assign_block(local, ratios, order_by[entries])
+        part[entries] = _assign_block(local, cut_points(np.diff(local), ratios), order_by[entries])
     return part
 
 
-def _assign_block(indptr: IntArray, ratios: tuple[float, ...], order_by: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def hold_out(
+    indptr: IntArray, share: float, order_by: npt.NDArray[Any], rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Return which stored entries to hold out, bool (nnz,): of each row about ``share``, the last by ``order_by``.
+
+    Where the share of a row is no whole number, chance rounds it, so that rows too short for a whole entry hold out one
+    as often as their length says; a row keeps at least one. The total is the share of all, rounded up.
+    """
+    lengths = np.diff(indptr).astype(np.int64)
+    wanted = np.where(lengths > 1, lengths * share, 0.0)
+    order = rng.permutation(len(lengths))
+    before = np.cumsum(wanted[order])
+    rounding = math.ceil(before[-1] - 1e-6) - before[-1] if len(before) else 0.0
+    counts = np.empty_like(lengths)
+    counts[order] = np.diff(np.floor(before + rounding + 1e-6).astype(np.int64), prepend=0)
+    cut = lengths - counts
+    held = np.empty(len(order_by), bool)
+    for first, last in row_blocks(indptr, BLOCK):
+        entries = slice(indptr[first], indptr[last])
+        local = indptr[first : last + 1] - indptr[first]
+        held[entries] = _assign_block(local, cut[None, first:last], order_by[entries])
+    return held
+
+
+def _assign_block(indptr: IntArray, cuts: IntArray, order_by: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return the part of each entry of rows that are cut at ``cuts`` (parts - 1, rows)."""
     lengths = np.diff(indptr)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     rank = np.arange(len(rows)) - indptr[rows]
     part = np.zeros(len(rows), np.uint8)
-    for cut in cut_points(lengths, ratios):
+    for cut in cuts:
         part += rank >= cut[rows]
     result = np.empty_like(part)
     result[_order_within_rows(rows, order_by)] = part
