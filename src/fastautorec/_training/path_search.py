@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from fastautorec.data._splits import hold_out
 
 HELD_OUT = 0.1  # of a history: the others are nearly as long as those that the model will be used on
 FIRST_JUDGES, ALL_JUDGES = 1000, 4000
-CONTENDERS = 4  # settings that all judges measure
+CONTENDERS = 3  # settings that all judges measure
+FIRST_RANK = 1000  # of the first path
+LITTLE = 0.005  # share of the metric that a larger rank must have gained for a still larger one to be tried
 EMBEDDING_RANK = 300  # of the paths that choose among embedding targets
 Z = 1.96  # of a 95 % interval
 
@@ -103,8 +106,8 @@ class PathSearch:
 
     Attributes
     ----------
-    judged : dict of Setting to list of Judged
-        What was tried on the path of full rank, one for each discount: by all judges, where a setting came so far.
+    tried, decided : dict of Setting to list of Judged
+        What the first judges, and all of them, said on the path of full rank, one for each discount.
     """
 
     def __init__(
@@ -135,7 +138,8 @@ class PathSearch:
         self._first, self._all = (Judges(run, users[:count], metric) for count in (FIRST_JUDGES, ALL_JUDGES))
         if len(run.train.row_lengths()) > np.count_nonzero(run.train.row_lengths()):
             run.keep_users(np.flatnonzero(run.train.row_lengths()))
-        self.judged: dict[Setting, list[Judged]] = {}
+        self.tried: dict[Setting, list[Judged]] = {}
+        self.decided: dict[Setting, list[Judged]] = {}
 
     def best(self, one_standard_error: bool = False) -> tuple[Point, Judged]:
         """Return the best point of the outer grids, and the best setting on its path."""
@@ -143,10 +147,34 @@ class PathSearch:
         outer = {name: values[0] for name, values in self._outer.items()}
         if any(len(values) > 1 for values in self._outer.values()):
             outer, start = self._best_target(outer, start)
-        path = self._path(outer, max(self._grids["factors"]))
-        climb(start, self._grids, lambda point: self._value(path, Setting(**point), self.judged))
-        leader = max((best_of(judged) for judged in self.judged.values()), key=lambda judged: judged.metric)
+        path, leader = self._climb_ranks(outer, start)
         return outer, self._final(path, leader, one_standard_error)
+
+    def _climb_ranks(self, outer: Point, start: Point) -> tuple[RidgePath, Judged]:
+        """Return the last path and the best setting by the first judges.
+
+        A path of moderate rank comes first. One of the next rank costs an SVD of its own, and follows as long as the
+        largest rank is the best one and better than the one before it by more than a little.
+        """
+        ranks = self._grids["factors"]
+        stage = max(int(np.searchsorted(ranks, FIRST_RANK, side="right")), 1)
+        grids = {**self._grids, "factors": ranks[:stage]}
+        point = {**start, "factors": ranks[stage - 1]}
+        while True:
+            path = self._path(outer, ranks[stage - 1])
+            value = partial(self._value, path, self.tried)
+            climb(point, grids, value)
+            leader = max((best_of(judged) for judged in self.tried.values()), key=lambda judged: judged.metric)
+            if stage == len(ranks) or leader.setting.factors < ranks[stage - 1]:
+                return path, leader
+            smaller = ranks[stage - 2] if stage > 1 else None
+            before = -math.inf if smaller is None else value({**vars(leader.setting), "factors": smaller})
+            if leader.metric - before <= LITTLE * leader.metric or time.perf_counter() > self._deadline:
+                return path, leader
+            stage += 1
+            point = {**vars(leader.setting), "factors": ranks[stage - 1]}
+            grids = {**self._grids, "factors": (ranks[stage - 1],)}
+            del path, value  # before the memory for the next one is taken
 
     def _best_target(self, outer: Point, start: Point) -> tuple[Point, Point]:
         """Return the best point of the outer grids, and the setting that it was best with, on paths of lower rank."""
@@ -163,7 +191,7 @@ class PathSearch:
                     return -math.inf
                 judged: dict[Setting, list[Judged]] = {}
                 path = self._path(point, rank)
-                last = climb(last, inner, lambda own: self._value(path, Setting(**own), judged))
+                last = climb(last, inner, partial(self._value, path, judged))
                 found[key] = max(best_of(row).metric for row in judged.values()), last
             return found[key][0]
 
@@ -176,8 +204,9 @@ class PathSearch:
         target = self._target(outer).on(self._run.backend)
         return RidgePath(self._run, target, rank, rng, self._normalize, self._intercept)
 
-    def _value(self, path: RidgePath, setting: Setting, judged: dict[Setting, list[Judged]]) -> float:
+    def _value(self, path: RidgePath, judged: dict[Setting, list[Judged]], point: Point) -> float:
         """Return the best metric of a setting with any discount; minus infinity when time is up."""
+        setting = Setting(**point)
         if setting not in judged:
             if judged and time.perf_counter() > self._deadline:
                 return -math.inf
@@ -194,27 +223,30 @@ class PathSearch:
 
     def _final(self, path: RidgePath, leader: Judged, one_standard_error: bool) -> Judged:
         """Return the best of the settings that the first judges cannot tell from the best one, by all judges."""
-        close = [
-            best for best in map(best_of, self.judged.values())
-            if (leader.values - best.values).mean() <= Z * _error(leader.values - best.values)
-        ]  # fmt: skip
-        contenders = sorted(close, key=lambda judged: -judged.metric)[:CONTENDERS] or [leader]
-        if len(self._all.users) > len(self._first.users):
-            for contender in contenders:
-                if contender is leader or time.perf_counter() <= self._deadline:
-                    self.judged[contender.setting] = self._measure(path, contender.setting, self._all)
-        measured = [best_of(self.judged[contender.setting]) for contender in contenders]
-        most = max(len(judged.values) for judged in measured)
-        best = max((judged for judged in measured if len(judged.values) == most), key=lambda judged: judged.metric)
+        contenders = {leader.setting}
+        for judged in sorted(map(best_of, self.tried.values()), key=lambda judged: -judged.metric):
+            behind = leader.values - judged.values
+            if len(contenders) < CONTENDERS and behind.mean() <= Z * _error(behind):
+                contenders.add(judged.setting)
+        late = time.perf_counter() > self._deadline
+        ordered = [leader.setting] if late else [setting for setting in self.tried if setting in contenders]
+        best = max((self._decide(path, setting) for setting in ordered), key=lambda judged: judged.metric)
         if one_standard_error:
             enough = best.metric - best.standard_error
             for factors in self._grids["factors"]:
-                setting = replace(best.setting, factors=factors)
                 if factors < best.setting.factors:
-                    self.judged[setting] = self._measure(path, setting, self._all)
-                    if (smaller := best_of(self.judged[setting])).metric >= enough:
+                    smaller = self._decide(path, replace(best.setting, factors=factors))
+                    if smaller.metric >= enough:
                         return smaller
         return best
+
+    def _decide(self, path: RidgePath, setting: Setting) -> Judged:
+        """Return the best discount of a setting by all judges."""
+        if setting in self.tried and len(self._all.users) == len(self._first.users):
+            return best_of(self.tried[setting])
+        if setting not in self.decided:
+            self.decided[setting] = self._measure(path, setting, self._all)
+        return best_of(self.decided[setting])
 
 
 def best_of(judged: list[Judged]) -> Judged:

@@ -206,7 +206,7 @@ class NCEAutoRecCV(Recommender):
         rows = [
             {**outer, **_parameters(row.setting), "popularity_discount": row.discount, "metric": row.metric,
              "standard_error": row.standard_error, "users": len(row.values)}
-            for judged in search.judged.values() for row in judged
+            for judged in (*search.tried.values(), *search.decided.values()) for row in judged
         ]  # fmt: skip
         if len(rows) > 1 and len({row["metric"] for row in rows}) == 1:
             warnings.warn(
