@@ -119,7 +119,7 @@ def test_climbing_ends_where_no_neighbour_is_better() -> None:
 
     def value(point: dict[str, int]) -> float:
         asked.append(point)
-        return -((point["a"] - 13) ** 2) - (point["b"] - 2) ** 2
+        return 500 - (point["a"] - 13) ** 2 - (point["b"] - 2) ** 2
 
     assert climb({"a": 0, "b": 19}, grids, value) == {"a": 13, "b": 2}
     assert all(point["a"] < 20 > point["b"] for point in asked)

@@ -22,8 +22,9 @@ HELD_OUT = 0.1  # of a history: the others are nearly as long as those that the 
 FIRST_JUDGES, ALL_JUDGES = 1000, 4000
 CONTENDERS = 3  # settings that all judges measure
 FIRST_RANK = 1000  # of the first path
-LITTLE = 0.005  # share of the metric that a larger rank must have gained for a still larger one to be tried
+LITTLE = 0.015  # share of the metric that a larger rank must have gained for a still larger one to be tried
 EMBEDDING_RANK = 300  # of the paths that choose among embedding targets
+STEP = 0.001  # share of the metric that a step must gain: less is chance with so few judges, and takes time
 Z = 1.96  # of a 95 % interval
 
 Point = dict[str, Any]
@@ -77,7 +78,10 @@ def split_history(run: FitRun, rng: np.random.Generator) -> FitRun:
 
 
 def climb(start: Point, grids: Grids, value: Callable[[Point], float]) -> Point:
-    """Return a point that no neighbour in the grids is better than, found from ``start`` along one axis at a time."""
+    """Return a point that no neighbour in the grids is better than, found from ``start`` along one axis at a time.
+
+    Better is what gains the share ``STEP``, or anything from 0.
+    """
     point, best = start, value(start)
     while True:
         before = best
@@ -86,7 +90,7 @@ def climb(start: Point, grids: Grids, value: Callable[[Point], float]) -> Point:
                 moved, place = False, values.index(point[name]) + step
                 while 0 <= place < len(values):
                     candidate = {**point, name: values[place]}
-                    if not value(candidate) > best:
+                    if not value(candidate) > best * (1 + STEP):
                         break
                     point, best, moved, place = candidate, value(candidate), True, place + step
                 if moved:
