@@ -51,7 +51,8 @@ class AnswersContract:
             with pytest.raises(ValueError, match=f"must be left out for {type(model).__name__}"):
                 far.evaluation.popularity_tradeoff(model, train, train, [0.5])
             return
-        own, popularity = model.get_params()["popularity_discount"], np.asarray(train.sum(axis=0)).ravel()
+        chosen = getattr(model, "best_params_", model.get_params())
+        own, popularity = chosen["popularity_discount"], np.asarray(train.sum(axis=0)).ravel()
         expected = model.predict(train) * np.maximum(popularity, 1.0) ** (own - 0.5)
         ids, scores = model.recommend(train, N=60, filter_already_liked_items=False, popularity_discount=0.5)
         np.testing.assert_allclose(scores, np.take_along_axis(expected, ids, 1), rtol=1e-4, atol=1e-6)

@@ -33,6 +33,7 @@ OVERSAMPLING = 16
 PASSES = 4  # number of passes over the data; a fifth changed validation NDCG by 0.4 % at most on the three tuning sets
 ROUNDING = float(np.finfo(np.float32).eps)
 TILE_BYTES = 32 << 20  # bytes of a tile of hidden units; long tiles mean few products with the (items, units) arrays
+PANEL = 256  # columns of a product with a triangle
 DROPOUT_MASKS = 4
 SCALE_USERS = 512
 SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
@@ -89,9 +90,11 @@ def right_singular_vectors(
     product64 = product.astype(np.float64)
     inner = backend.cross_product(product64, product64)
     with single_threaded_blas:
-        eigenvalues, rotation = interruptible(linalg.eigh, whiten.T @ inner @ whiten, driver="evd")
+        # single precision, as the products that lead here have: half the time, the same lists
+        symmetric = (whiten.T @ inner @ whiten).astype(np.float32)
+        eigenvalues, rotation = interruptible(linalg.eigh, symmetric, driver="evd")
         leading = np.argsort(-eigenvalues, kind="stable")[:rank]
-        eigenvalues = np.maximum(eigenvalues[leading], 0)
+        eigenvalues = np.maximum(eigenvalues[leading], 0).astype(np.float64)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
         transform = whiten @ (rotation[:, leading] * scale)
     vectors = backend.empty(n_items, rank)
@@ -139,7 +142,18 @@ def _well_conditioned(backend: Backend, block: FloatArray) -> FloatArray:
     inner[np.diag_indices_from(inner)] += len(inner) * ROUNDING
     with single_threaded_blas:
         transform = _whiten(inner, len(inner) * ROUNDING**2)
-    return backend.matmul(block, (scale[:, None] * transform).astype(np.float32), np.empty_like(block))
+    return _times_triangle(backend, block, (scale[:, None] * transform).astype(np.float32))
+
+
+def _times_triangle(backend: Backend, block: FloatArray, transform: FloatArray) -> FloatArray:
+    """Return ``block @ transform``; where all below the diagonal is 0, little more than the half that is not."""
+    if np.tril(transform, -1).any():
+        return backend.matmul(block, transform, np.empty_like(block))
+    out, width = np.empty_like(block), len(transform)
+    for start in range(0, width, PANEL):
+        stop = min(start + PANEL, width)
+        backend.matmul(block[:, :stop], np.ascontiguousarray(transform[:stop, start:stop]), out[:, start:stop])
+    return out
 
 
 def _whiten(matrix: Float64Array, noise: float) -> Float64Array:
@@ -272,6 +286,11 @@ class RidgeHead:
 
     def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
+        inverse = self.inverse(backend, regularization, intercept_penalty)
+        return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
+
+    def inverse(self, backend: Backend, regularization: float, intercept_penalty: float) -> npt.NDArray[Any]:
+        """Return (H₁ᵀH₁ + noise + penalties)⁻¹ (k + 1, k + 1), float32 where the system is well conditioned."""
         k = len(self.noise)
         system = self.gram.copy()
         penalty, last_penalty = self.penalties(regularization, intercept_penalty)
@@ -283,15 +302,13 @@ class RidgeHead:
             try:
                 size = linalg.norm(system)
                 inverse = invert_spd(system, backend.host.num_threads)
-                condition = size * linalg.norm(inverse)
             except (linalg.LinAlgError, ValueError) as error:  # ValueError: something is not finite
                 raise ValueError(
                     f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
                     "for example 0.01"
                 ) from error
-            if condition < WELL_CONDITIONED:
-                inverse = inverse.astype(np.float32)
-        return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
+            condition = size * linalg.norm(inverse)
+            return inverse.astype(np.float32) if condition < WELL_CONDITIONED else inverse
 
 
 def accumulate_ridge(

@@ -107,12 +107,14 @@ class FitRun:
         checkpoint: Checkpoint | None = None,
         keep_on_interrupt: bool = False,
         weights: npt.NDArray[np.float32] | None = None,
+        timestamps: npt.NDArray[Any] | None = None,
     ) -> None:
         self.backend, self.validation = backend, validation
         self.known, self.train = train if weights is None else train.rebased().with_data(weights), backend.put(train)
         self.history: list[dict[str, Any]] = []
         self.progress, self.step = progress, progress.step
         self.checkpoint, self.keep_on_interrupt = checkpoint, keep_on_interrupt
+        self.timestamps = timestamps  # of the stored entries of ``known``
         self._callbacks = callbacks
         self._started = time.perf_counter()
 
@@ -124,6 +126,12 @@ class FitRun:
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
         """Train on some of the users only; validation leaves out those without interactions by itself."""
         self.train = self.train.take_rows(users)
+
+    def on(self, train: Csr, validation: Csr | None) -> FitRun:
+        """Return a run on other data that goes on with the bar and the records of this one, and takes time anew."""
+        other = FitRun(self.backend, train, validation, self._callbacks, self.progress)
+        other.history = self.history
+        return other
 
     def record(self, phase: str, epoch: int = 0, seconds: float | None = None, **values: Any) -> bool:
         """Add a record to ``history_`` and show it to the callbacks; return whether one of them wants to stop.

@@ -10,6 +10,7 @@ from fastautorec.models import (
     EASE,
     AutoRec,
     NCEAutoRec,
+    NCEAutoRecCV,
     NCEPLRec,
     NSAutoRec,
     OHNSAutoRec,
@@ -20,6 +21,7 @@ from fastautorec.models import (
 from fastautorec.tuning._space import check_parameters
 
 MODELS: dict[str, type[Recommender]] = {
+    "nce-autorec-cv": NCEAutoRecCV,
     "nce-autorec": NCEAutoRec,
     "ns-autorec": NSAutoRec,
     "ohns-autorec": OHNSAutoRec,
@@ -43,8 +45,8 @@ def make_model(args: argparse.Namespace) -> Recommender:
 
 
 def has_choice(model: Recommender) -> bool:
-    """Return whether there are several values of ``regularization`` to choose from."""
-    return isinstance(model.get_params().get("regularization"), (tuple, list))
+    """Return whether there are several values of ``regularization`` to choose from, by data that are held out here."""
+    return not isinstance(model, NCEAutoRecCV) and isinstance(model.get_params().get("regularization"), (tuple, list))
 
 
 def choose(model: Recommender, train: Interactions, validation: Interactions) -> None:

@@ -131,6 +131,30 @@ def assign_parts(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> Pa
     return part
 
 
+def hold_out(
+    indptr: IntArray, share: float, order_by: npt.NDArray[Any], rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Return which stored entries to hold out, bool (nnz,): of each row about ``share``, the last by ``order_by``.
+
+    Where the share of a row is no whole number, chance rounds it, so that rows too short for a whole entry hold out one
+    as often as their length says; a row keeps at least one. The total is the share of all, rounded up.
+    """
+    lengths = np.diff(indptr).astype(np.int64)
+    wanted = np.where(lengths > 1, lengths * share, 0.0)
+    order = rng.permutation(len(lengths))
+    before = np.cumsum(wanted[order])
+    rounding = math.ceil(before[-1] - 1e-6) - before[-1] if len(before) else 0.0
+    counts = np.empty_like(lengths)
+    counts[order] = np.diff(np.floor(before + rounding + 1e-6).astype(np.int64), prepend=0)
+    cut = lengths - counts
+    held = np.empty(len(order_by), bool)
+    for first, last in row_blocks(indptr, BLOCK):
+        entries = slice(indptr[first], indptr[last])
+        local = indptr[first : last + 1] - indptr[first]
+        held[entries] = _assign_block(local, cut[None, first:last], order_by[entries])
+    return held
+
+
 def _assign_block(indptr: IntArray, cuts: IntArray, order_by: npt.NDArray[Any]) -> Parts:
     """Return the part of each entry of rows that are cut at ``cuts`` (parts - 1, rows)."""
     lengths = np.diff(indptr)

@@ -7,6 +7,7 @@ from fastautorec.models.dlae_cv import DLAECV
 from fastautorec.models.ease import EASE
 from fastautorec.models.linear import NCEPLRec, Popularity, PureSVD
 from fastautorec.models.nce import NCEAutoRec
+from fastautorec.models.nce_cv import NCEAutoRecCV
 from fastautorec.models.neighbours import ItemKNN, RP3beta
 from fastautorec.models.ns import NSAutoRec, OHNSAutoRec
 
@@ -17,6 +18,7 @@ __all__ = [
     "AutoRec",
     "ItemKNN",
     "NCEAutoRec",
+    "NCEAutoRecCV",
     "NCEPLRec",
     "NSAutoRec",
     "OHNSAutoRec",

@@ -12,6 +12,7 @@ from fastautorec._printed import html_table, html_text
 from fastautorec._training import closed_form as _exact
 from fastautorec._training.epochs import Options
 from fastautorec._training.fit import BATCH_SIZE, Objective
+from fastautorec._training.path_search import ALL_JUDGES as JUDGES
 
 DEVICE_ENTRY = 56  # bytes of an interaction that is being indexed by item on a GPU
 DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
@@ -173,6 +174,25 @@ def plan_of_exact(title: str, k: int, num_threads: int | None, m: int, n: int, n
         "encoder, accumulators and decoder": 4 * n * (3 * k + 2),
     }
     return Plan(title, (m, n), nnz, host_parts(m, n, num_threads) | peak, tiles, device)
+
+
+def plan_of_path(title: str, k: int, num_threads: int | None, m: int, n: int, nnz: int) -> Plan:
+    """Return the plan of the exact solutions of all settings up to k factors, which beside the sums are small.
+
+    A part of the interactions is held out; judges' scores need their hidden units twice, or the decoder.
+    """
+    exact = plan_of_exact(title, k, num_threads, m, n, nnz)
+    judges = min(m, JUDGES)
+    parts = {
+        "training and held-out part": 4 * nnz + 16 * (m + 1),
+        "singular vectors and sums": 4 * n * (2 * k + 1),
+        "linear system of a setting": 7 * 8 * (k + 1) ** 2,
+        "hidden units of the judges, or their decoder": 4 * (k + 1) * (2 * judges + min(n, judges)),
+    }
+    split, host = {"training and held-out part": parts["training and held-out part"]}, host_parts(m, n, num_threads)
+    largest = max({**exact.parts, **split}, {**host, **parts}, key=lambda sizes: sum(sizes.values()))
+    device = exact.device_parts | {"singular vectors and sums": parts["singular vectors and sums"]}
+    return replace(exact, parts=largest, device_parts=device)
 
 
 def plan_of_training(

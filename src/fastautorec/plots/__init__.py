@@ -21,6 +21,7 @@ from fastautorec.plots._figures import (
     popularity_tradeoff,
     user_comparison,
 )
+from fastautorec.plots._path import path
 
 __all__ = [
     "convergence",
@@ -28,6 +29,7 @@ __all__ = [
     "history_length",
     "item_popularity",
     "metric_bars",
+    "path",
     "popularity",
     "popularity_tradeoff",
     "user_comparison",
