@@ -85,6 +85,10 @@ class Arrays(Protocol):
         """Length of tiles of users, against those that suit the caches of a processor."""
 
     @property
+    def scans_codes(self) -> bool:
+        """Whether lists of fitted models may come from an `ItemIndex`."""
+
+    @property
     def out_of_memory(self) -> tuple[type[Exception], ...]:
         """What smaller tiles may help against."""
 

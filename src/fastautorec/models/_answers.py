@@ -13,6 +13,7 @@ from fastautorec._checks import Default, adapted, check_bool, check_int
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.scaled import ScaledScorer
 from fastautorec._compute.top_lists import (
@@ -59,6 +60,7 @@ class Answering(ABC):
     device_: str
     item_ids_: npt.NDArray[Any] | None
     item_counts_: npt.NDArray[np.int64] | None
+    _indexes: Indexes | None  # None while a fit is at work: its arrays change
 
     def recommend(
         self,
@@ -136,7 +138,7 @@ class Answering(ABC):
         backend = model._backend()
         with backend.active():
             on_device = backend.inputs.on_device(user_items)
-            scorer: Scorer = model._scorer()
+            scorer = model._list_scorer()
             if popularity_discount is not None:
                 scorer = ScaledScorer(scorer, model._factors(backend, [popularity_discount])[0])
             ids, scores = lists_of(scorer, backend, history, n_top, known, allowed, on_device)
@@ -266,6 +268,13 @@ class Answering(ABC):
     def _scorer(self) -> Scorer:
         """Return what scores histories."""
 
+    def _list_scorer(self) -> Scorer:
+        """Return what scores histories for lists; an index of the fitted items may spare most of the scores."""
+        scorer, indexes = self._scorer(), self._indexes
+        if isinstance(scorer, DotScorer) and indexes is not None:
+            scorer.index = indexes.of(scorer.decoder)
+        return scorer
+
     def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray:
         """Return what scores are multiplied by for other popularity discounts; raise ValueError where there is none."""
         return factors(self, backend, discounts)
@@ -294,6 +303,7 @@ class Answering(ABC):
         """
         self._require_fitted()
         state = vars(self)
+        state.setdefault("_indexes", Indexes())
         fitted = self.__new__(type(self))
         fitted.__dict__.update(state)
         fitted.__dict__.update(fitted.fitted_params_)

@@ -100,6 +100,7 @@ class Recommender(NamedAnswers, Explaining):
         for name in [name for name in vars(self) if name.endswith("_")]:
             del worker.__dict__[name]
         worker.fitted_params_ = copy.deepcopy(self.get_params())
+        worker._indexes = None
         return worker
 
     # --- fitting -----------------------------------------------------------------------------------------------------
