@@ -110,7 +110,7 @@ TEST(scanned_lists_are_those_of_all_products) {
         const auto size = static_cast<std::size_t>(11 * n_top);
         std::vector<std::int32_t> wanted(size, -1), ids(size);
         Dense best(11, n_top), found(11, n_top);
-        top_items(products.view(), &hidden, 0, {wanted.data(), 11, n_top, n_top}, best.view(), 1);
+        top_items(read_only(products.view()), &hidden, 0, {wanted.data(), 11, n_top, n_top}, best.view(), 1);
         for (const int threads : {1, 2, 7}) {
             CHECK(scan_items(a.view(), b.view(), coded.view(), &hidden, {nullptr, 0}, {nullptr, 0},
                              {ids.data(), 11, n_top, n_top}, found.view(), threads));
