@@ -24,6 +24,9 @@ class ItemModel:
     def _scorer(self):
         return self
 
+    def _list_scorer(self):
+        return self._scorer()
+
     def _backend(self):
         return get_backend(self.device, self.num_threads)
 

@@ -13,6 +13,20 @@ _Ids = npt.NDArray[np.int32]
 _Longs = npt.NDArray[np.int64]
 
 def multiply_few_rows(a: _Floats, b: _Floats, out: _Floats, num_threads: int) -> None: ...
+def encode_items(rows: _Floats, codes: npt.NDArray[np.uint8], facts: _Floats, num_threads: int) -> bool: ...
+def scan_items(
+    a: _Floats,
+    b: _Floats,
+    codes: npt.NDArray[np.uint8],
+    facts: _Floats,
+    exclude: Csr | None,
+    masked: _Ids,
+    borders: _Longs,
+    ids: _Ids,
+    best: _Floats,
+    num_threads: int,
+) -> bool: ...
+def chain_products(a: _Floats, b: _Floats, listed: _Ids, borders: _Longs, out: _Floats) -> None: ...
 def count_items(user_items: Csr, out: _Longs, num_threads: int) -> int: ...
 def nce_transform(user_items: Csr, beta: float, per_interaction: bool, out: _Floats, num_threads: int) -> None: ...
 def encode(

@@ -26,6 +26,7 @@ class CpuBackend(HostArrays):
     """Thread pool and SIMD kernels; the same bits for any number of threads."""
 
     name = "cpu"
+    scans_codes = True
 
     def __init__(self, num_threads: int = 1) -> None:
         self.num_threads = num_threads

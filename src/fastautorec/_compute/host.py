@@ -152,6 +152,7 @@ class HostArrays:
 
     num_threads: int
     tile_factor = 1
+    scans_codes = False
     score_tiles = HOST_SCORES
     out_of_memory: tuple[type[Exception], ...] = ()
     inputs = HostInputs()

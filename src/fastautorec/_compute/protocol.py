@@ -84,6 +84,10 @@ class Arrays(Protocol):
         """Factor by which tiles of users are longer than on a CPU."""
 
     @property
+    def scans_codes(self) -> bool:
+        """Whether lists of fitted models may come from an `ItemIndex`."""
+
+    @property
     def out_of_memory(self) -> tuple[type[Exception], ...]:
         """Exceptions after which smaller tiles are tried."""
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr, LazyRows
 from fastautorec._compute.host import run_blocks
+from fastautorec._compute.item_index import NONE, ItemIndex, Scan
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray, ScoreTiles
 
 TILES_PREPARED = 32  # hidden units are made for so many tiles at once
@@ -42,9 +43,12 @@ class Scorer(Protocol):
 class DotScorer:
     """Scores H Dᵀ: hidden units of the users (from ``hidden(backend, history)``) times one row of D for each item."""
 
-    def __init__(self, hidden: Callable[[Backend, Csr], FloatArray], decoder: FloatArray) -> None:
+    def __init__(
+        self, hidden: Callable[[Backend, Csr], FloatArray], decoder: FloatArray, index: ItemIndex | None = None
+    ) -> None:
         self.prepare = hidden
         self.decoder = decoder
+        self.index = index  # of this decoder, which nothing changes any more
 
     @property
     def n_items(self) -> int:
@@ -62,21 +66,21 @@ class MaskedScorer:
 
     def __init__(self, scorer: Scorer, masked: npt.NDArray[np.int64]) -> None:
         """Take the ids of the items, ascending and on the host."""
-        self._scorer, self._masked = scorer, masked
+        self.scorer, self.masked = scorer, masked
         self.prepare = scorer.prepare
 
     @property
     def n_items(self) -> int:
-        return self._scorer.n_items
+        return self.scorer.n_items
 
     def take(self, items: IdArray) -> Scorer:
-        return self._scorer.take(items)
+        return self.scorer.take(items)
 
     def score(self, backend: Backend, prepared: Any, users: slice, items: slice, out: FloatArray) -> None:
-        self._scorer.score(backend, prepared, users, items, out)
-        start, stop = np.searchsorted(self._masked, (items.start, items.stop))
+        self.scorer.score(backend, prepared, users, items, out)
+        start, stop = np.searchsorted(self.masked, (items.start, items.stop))
         if start < stop:
-            out[:, backend.to_device(self._masked[start:stop] - items.start)] = -np.inf
+            out[:, backend.to_device(self.masked[start:stop] - items.start)] = -np.inf
 
 
 def copying_pays(n_taken: int, n_users: int, n_items: int) -> bool:
@@ -124,6 +128,7 @@ def top_lists(
     total = history.shape[0]
     users, items = tile_shape(backend.score_tiles, total, scorer.n_items)
     few = total <= FEW_USERS
+    scan = None if factors is not None else _scan_of(backend, scorer, total, items)
     selector = Selector(backend if few else backend.with_threads(1), scorer, factors)
 
     def group(begin: int, end: int) -> None:
@@ -131,18 +136,18 @@ def top_lists(
         unwanted = known if exclude is history or exclude is None else _on_device(backend, exclude, begin, end)
         left_out = None if exclude is None else unwanted
         prepared = scorer.prepare(backend, known)
-        n_blocks = -(-(end - begin) // users)
-        wanted = 1 if few or backend.num_threads == 1 else -(-TASKS_OF_A_THREAD * backend.num_threads // n_blocks)
+        blocks = [(start, min(start + users, end)) for start in range(begin, end, users)]
+        blocks = scan.unanswered(backend, prepared, left_out, blocks, n_top, consume) if scan else blocks
+        if not blocks:
+            return
+        wanted = 1 if few or backend.num_threads == 1 else -(-TASKS_OF_A_THREAD * backend.num_threads // len(blocks))
         bounds = part_bounds(scorer.n_items, items, wanted)
         n_parts = len(bounds) - 1
         lists: dict[int, Lists] = {}
 
-        def rows_of(block: int) -> tuple[int, int]:
-            return begin + block * users, min(begin + (block + 1) * users, end)
-
         def select(task: int, _: int) -> None:
-            block, part = divmod(task, n_parts)
-            start, stop = rows_of(block)
+            number, part = divmod(task, n_parts)
+            start, stop = blocks[number]
             left, right = bounds[part], bounds[part + 1]
             length = n_top(start, stop) if n_parts == 1 else min(n_top(start, stop), right - left)
             rows = slice(start - begin, stop - begin)
@@ -152,18 +157,18 @@ def top_lists(
             else:
                 lists[task] = best
 
-        def join(block: int, _: int) -> None:
-            start, stop = rows_of(block)
-            parts = [lists[block * n_parts + part] for part in range(n_parts)]
+        def join(number: int, _: int) -> None:
+            start, stop = blocks[number]
+            parts = [lists[number * n_parts + part] for part in range(n_parts)]
             consume(start, stop, *joined(selector.backend, parts, n_top(start, stop)))
 
         if few:
-            for block in range(n_blocks):
-                select(block, block + 1)
+            for number in range(len(blocks)):
+                select(number, number + 1)
             return
-        run_blocks(select, n_blocks * n_parts, 1, backend.num_threads)
+        run_blocks(select, len(blocks) * n_parts, 1, backend.num_threads)
         if n_parts > 1:
-            run_blocks(join, n_blocks, 1, backend.num_threads)
+            run_blocks(join, len(blocks), 1, backend.num_threads)
 
     begin = 0
     while begin < total:
@@ -178,6 +183,18 @@ def top_lists(
             users = backend.halved(users)
         else:
             begin = end
+
+
+def _scan_of(backend: Backend, scorer: Scorer, users: int, items: int) -> Scan | None:
+    """Return what finds lists without all scores, for so many users and tiles of so many items, or None."""
+    masked, plain = NONE, scorer
+    if isinstance(scorer, MaskedScorer):
+        masked, plain = scorer.masked.astype(np.int32), scorer.scorer
+    index, few = plain.index if isinstance(plain, DotScorer) else None, users <= FEW_USERS
+    if index is None or not backend.scans_codes or not index.pays(users, few):
+        return None
+    n = scorer.n_items
+    return Scan(index, masked, [min(items, n), n % items or items], FEW_USERS)
 
 
 def _on_device(backend: Backend, matrix: Csr | LazyRows, start: int, stop: int) -> Csr:

@@ -14,6 +14,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
+from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.own_candidates import own_lists
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.scaled import ScaledScorer
@@ -57,6 +58,7 @@ class Answering(ABC):
     device_: str
     item_ids_: npt.NDArray[Any] | None
     item_counts_: npt.NDArray[np.int64] | None
+    _indexes: Indexes | None  # None while a fit is at work: its arrays change
 
     def recommend(
         self,
@@ -305,9 +307,16 @@ class Answering(ABC):
     def _scorer(self) -> Scorer:
         """Return what scores histories."""
 
+    def _list_scorer(self) -> Scorer:
+        """Return what scores histories for lists; an index of the fitted items may spare most of the scores."""
+        scorer, indexes = self._scorer(), self._indexes
+        if isinstance(scorer, DotScorer) and indexes is not None:
+            scorer.index = indexes.of(scorer.decoder)
+        return scorer
+
     def _dialled(self, backend: Backend, discount: float | None) -> Scorer:
         """Return what scores histories with a popularity discount, or with the model's own one."""
-        scorer = self._scorer()
+        scorer = self._list_scorer()
         return scorer if discount is None else ScaledScorer(scorer, self._factors(backend, [discount])[0])
 
     def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray:
@@ -323,9 +332,11 @@ class Answering(ABC):
         """Return one vector for each item, float32 (n, d), for similarities."""
 
     def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
-        """Return one vector for each history, float32 (q, d), for similarities; by default what scores are made of."""
-        vectors: FloatArray = self._scorer().prepare(backend, history)
-        return vectors
+        """Return one vector for each history, float32 (q, d), for similarities: by default the scores of all items."""
+        scorer, q = self._scorer(), history.shape[0]
+        scores = backend.empty(q, scorer.n_items)
+        scorer.score(backend, scorer.prepare(backend, history), slice(0, q), slice(0, scorer.n_items), scores)
+        return scores
 
     # --- what was fitted ----------------------------------------------------------------------------------------------
 
@@ -346,6 +357,7 @@ class Answering(ABC):
         """
         self._require_fitted()
         state = vars(self)
+        state.setdefault("_indexes", Indexes())
         fitted = self.__new__(type(self))
         fitted.__dict__.update(state)
         fitted.__dict__.update(fitted.fitted_params_)

@@ -104,6 +104,7 @@ class Recommender(Serving, Updating, Stored):
         for name in [name for name in vars(self) if name.endswith("_")]:
             del worker.__dict__[name]
         worker.fitted_params_ = copy.deepcopy(self.get_params())
+        worker._indexes = None
         return worker
 
     # --- fitting -----------------------------------------------------------------------------------------------------

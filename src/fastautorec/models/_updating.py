@@ -104,7 +104,7 @@ class Updating(Answering):
     def _update(self, user_items: Any, sign: int, rows: Any = None) -> Self:
         model = self._as_fitted()
         history = model._check_history(model._in_order(user_items))
-        model._require_sums("learn from new users" if sign > 0 else "forget users")
+        self._require_sums("learn from new users" if sign > 0 else "forget users")
         if history.nnz == 0:
             raise ValueError("`user_items` must hold at least one interaction, got none")
         history = model._numbered(history, sign, rows)

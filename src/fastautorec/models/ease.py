@@ -11,9 +11,8 @@ from scipy import linalg
 
 from fastautorec._checks import check_bool
 from fastautorec._compute.blas import single_threaded_blas
-from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
-from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._compute.protocol import FloatArray
 from fastautorec._compute.symmetric import Floats, invert_spd, sparse_product
 from fastautorec._training.closed_form import check_penalties
 from fastautorec._training.run import FitRun, validation_metric
@@ -128,10 +127,6 @@ class EASE(Recommender):
 
     def _item_vectors(self) -> FloatArray:
         return self.item_weights_
-
-    def _user_vectors(self, backend: Backend, history: Csr) -> FloatArray:
-        """Return the scores: there are no hidden units."""
-        return backend.encode(history, self.item_weights_)
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         several = len(check_penalties(self.regularization, above=True)) > 1

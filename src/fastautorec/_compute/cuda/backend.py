@@ -44,6 +44,7 @@ class CudaBackend:
     num_threads = 1  # that hand out work to the device
     score_tiles = DEVICE_SCORES
     tile_factor = 8
+    scans_codes = False
 
     def __init__(self, device: Device, num_threads: int = 1) -> None:
         self.device, self.name = device, device.name

@@ -1,0 +1,213 @@
+#include "fastautorec/item_codes.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+
+#include "fastautorec/check.hpp"
+#include "fastautorec/parallel.hpp"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#if !defined(__clang__)  // GCC 12 warns of the undefined registers in its own header
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#define FASTAUTOREC_VNNI 1
+#endif
+
+namespace fastautorec {
+namespace {
+
+constexpr int kMost = 127;
+constexpr std::int64_t kGroupsPerTask = 64;
+constexpr float kLargest = 1e15f;    // norms: products of two stay far from the end of float32
+constexpr float kSmallest = 1e-30f;  // steps: smaller ones would lose digits
+constexpr float kTiny = 1e-35f;      // more than everything that underflows in a product or its bound
+constexpr double kUp = 1.0 + 1e-6;   // more than a rounding to float32
+constexpr double kUnit = 1.01 / (1 << 24);
+constexpr int kMoreRoundings = 32;  // of the bound itself
+
+// Integers c within 127 and a step, so that step * c is near to the values; the step is 0 where all are tiny.
+template <class T>
+float encode(const float* values, std::int64_t size, T* codes, double* coded_norm, double* rest_norm) {
+    float largest = 0.0f;
+    for (std::int64_t i = 0; i < size; ++i) largest = std::max(largest, std::fabs(values[i]));
+    const float step = largest / kMost < kSmallest ? 0.0f : largest / kMost, inverse = step > 0.0f ? 1.0f / step : 0.0f;
+    double coded = 0.0, rest = 0.0;
+    for (std::int64_t i = 0; i < size; ++i) {
+        const float scaled = std::nearbyint(values[i] * inverse);
+        const int code = static_cast<int>(std::min(std::max(scaled, -127.0f), 127.0f));
+        const double left = values[i] - static_cast<double>(step) * code;
+        coded += code * code;
+        rest += left * left;
+        codes[i] = static_cast<T>(code);
+    }
+    *coded_norm = step * std::sqrt(coded) * kUp;
+    *rest_norm = std::sqrt(rest) * kUp;
+    return step;
+}
+
+bool finite_and_small(const float* values, std::int64_t size) {
+    for (std::int64_t i = 0; i < size; ++i)
+        if (!(std::fabs(values[i]) <= kLargest)) return false;
+    return true;
+}
+
+FASTAUTOREC_INLINE void store_bounds(const std::int32_t* sums, const Question& question, const ItemCodes& items,
+                                     std::int64_t place, float* out) {
+    const float *steps = items.facts.row(0) + place, *coded = items.facts.row(1) + place,
+                *rests = items.facts.row(2) + place;
+    for (int lane = 0; lane < kLanes; ++lane)
+        out[lane] = question.step * steps[lane] * static_cast<float>(sums[lane] - question.offset) +
+                    question.alpha * coded[lane] + question.beta * rests[lane] + kTiny;
+}
+
+// One group of rows with one vector.
+FASTAUTOREC_CLONES void bound_group(const Question& question, const ItemCodes& items, std::int64_t group, float* out) {
+    const std::uint8_t* codes = items.codes.row(group);
+    std::int32_t sums[kLanes]{};
+    for (std::int64_t c = 0; c < items.width(); c += kCodedTogether, codes += kCodedTogether * kLanes) {
+        const std::int8_t* own = question.codes.data() + c;
+        for (int lane = 0; lane < kLanes; ++lane) {
+            const std::uint8_t* its = codes + kCodedTogether * lane;
+            sums[lane] += its[0] * own[0] + its[1] * own[1] + its[2] * own[2] + its[3] * own[3];
+        }
+    }
+    store_bounds(sums, question, items, group * kLanes, out);
+}
+
+#ifdef FASTAUTOREC_VNNI
+#define FASTAUTOREC_TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
+
+// kGroups groups of rows with kVectors vectors, all sums in registers.
+template <int kVectors, int kGroups>
+FASTAUTOREC_TARGET_VNNI void bound_block(const Question* questions, const ItemCodes& items, std::int64_t group,
+                                         float* const* out) {
+    const std::int64_t step = kCodedTogether * kLanes, end = items.codes.cols;
+    const std::uint8_t* rows[kGroups];
+    const std::int8_t* own[kVectors];
+    __m512i sums[kVectors][kGroups];
+    for (int g = 0; g < kGroups; ++g) rows[g] = items.codes.row(group + g);
+    for (int v = 0; v < kVectors; ++v) {
+        own[v] = questions[v].codes.data();
+        for (int g = 0; g < kGroups; ++g) sums[v][g] = _mm512_setzero_si512();
+    }
+    for (std::int64_t c = 0; c < end; c += step) {
+        __m512i codes[kGroups];
+        for (int g = 0; g < kGroups; ++g) codes[g] = _mm512_loadu_si512(rows[g] + c);
+        for (int v = 0; v < kVectors; ++v) {
+            std::int32_t four;
+            std::memcpy(&four, own[v] + c / kLanes, sizeof four);
+            const __m512i spread = _mm512_set1_epi32(four);
+            for (int g = 0; g < kGroups; ++g) sums[v][g] = _mm512_dpbusd_epi32(sums[v][g], codes[g], spread);
+        }
+    }
+    for (int g = 0; g < kGroups; ++g) {
+        const std::int64_t place = (group + g) * kLanes;
+        const __m512 steps = _mm512_loadu_ps(items.facts.row(0) + place),
+                     coded = _mm512_loadu_ps(items.facts.row(1) + place),
+                     rests = _mm512_loadu_ps(items.facts.row(2) + place);
+        for (int v = 0; v < kVectors; ++v) {
+            const Question& q = questions[v];
+            const __m512 products = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[v][g], _mm512_set1_epi32(q.offset)));
+            __m512 bound =
+                _mm512_fmadd_ps(_mm512_mul_ps(steps, _mm512_set1_ps(q.step)), products, _mm512_set1_ps(kTiny));
+            bound = _mm512_fmadd_ps(coded, _mm512_set1_ps(q.alpha), bound);
+            bound = _mm512_fmadd_ps(rests, _mm512_set1_ps(q.beta), bound);
+            _mm512_storeu_ps(out[v] + g * kLanes, bound);
+        }
+    }
+}
+
+template <int kVectors, int kGroups>
+FASTAUTOREC_TARGET_VNNI void bound_run(const Question* questions, const ItemCodes& items, std::int64_t first,
+                                       std::int64_t last, Matrix bounds, std::int64_t row) {
+    float* out[kVectors];
+    std::int64_t g = first;
+    for (; g < last; g += g + kGroups <= last ? kGroups : 1) {
+        for (int v = 0; v < kVectors; ++v) out[v] = bounds.row(row + v) + (g - first) * kLanes;
+        if (g + kGroups <= last)
+            bound_block<kVectors, kGroups>(questions, items, g, out);
+        else
+            bound_block<kVectors, 1>(questions, items, g, out);
+    }
+}
+
+bool has_vnni() {
+    static const bool has = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return has;
+}
+#endif
+
+}  // namespace
+
+std::int64_t coded_width(std::int64_t k) { return (k + kCodedTogether - 1) / kCodedTogether * kCodedTogether; }
+
+bool encode_items(ConstMatrix rows, MatrixView<std::uint8_t> codes, Matrix facts, int num_threads) {
+    const std::int64_t width = coded_width(rows.cols), groups = (rows.rows + kLanes - 1) / kLanes;
+    require(codes.rows == groups && codes.cols == width * kLanes && facts.rows == 3 && facts.cols == groups * kLanes,
+            "encode_items: shapes do not match");
+    require(rows.cols <= kLongestCoded, "encode_items: rows are too long");
+    std::atomic<bool> usable{true};
+    parallel_for((groups + kGroupsPerTask - 1) / kGroupsPerTask, num_threads, [&](std::int64_t t) {
+        std::vector<std::int8_t> own(static_cast<std::size_t>(width));
+        const std::int64_t stop = std::min(groups, (t + 1) * kGroupsPerTask);
+        for (std::int64_t place = t * kGroupsPerTask * kLanes; place < stop * kLanes; ++place) {
+            std::fill(own.begin(), own.end(), std::int8_t{0});
+            double coded = 0.0, rest = 0.0;
+            float step = 0.0f;
+            if (place < rows.rows) {
+                if (!finite_and_small(rows.row(place), rows.cols)) usable = false;
+                if (!usable) return;
+                step = encode(rows.row(place), rows.cols, own.data(), &coded, &rest);
+            }
+            std::uint8_t* its = codes.row(place / kLanes) + place % kLanes * kCodedTogether;
+            for (std::int64_t c = 0; c < width; ++c)
+                its[c / kCodedTogether * kCodedTogether * kLanes + c % kCodedTogether] =
+                    static_cast<std::uint8_t>(own[static_cast<std::size_t>(c)] + 128);
+            facts.row(0)[place] = step;
+            facts.row(1)[place] = static_cast<float>(coded * kUp);
+            facts.row(2)[place] = static_cast<float>(rest * kUp);
+        }
+    });
+    return usable;
+}
+
+Question::Question(const float* vector, std::int64_t size, std::int64_t width)
+    : usable(finite_and_small(vector, size)),
+      codes(static_cast<std::size_t>(width)),
+      offset(0),
+      step(0.0f),
+      alpha(0.0f),
+      beta(0.0f) {
+    if (!usable) return;
+    double coded = 0.0, rest = 0.0, square = 0.0;
+    step = encode(vector, size, codes.data(), &coded, &rest);
+    for (std::int64_t c = 0; c < size; ++c) {
+        offset += 128 * codes[static_cast<std::size_t>(c)];
+        square += static_cast<double>(vector[c]) * vector[c];
+    }
+    const double norm = std::sqrt(square) * kUp, slack = static_cast<double>(size + kMoreRoundings) * kUnit;
+    alpha = static_cast<float>((rest * (1.0 + slack) + (norm + rest) * slack) * kUp);
+    beta = static_cast<float>(norm * (1.0 + slack) * kUp);
+}
+
+void bound_products(const Question* questions, std::int64_t count, const ItemCodes& items, std::int64_t first,
+                    std::int64_t last, Matrix bounds) {
+    std::int64_t v = 0;
+#ifdef FASTAUTOREC_VNNI
+    if (has_vnni()) {
+        for (; v + 8 <= count; v += 8) bound_run<8, 2>(questions + v, items, first, last, bounds, v);
+        for (; v + 4 <= count; v += 4) bound_run<4, 4>(questions + v, items, first, last, bounds, v);
+        for (; v < count; ++v) bound_run<1, 8>(questions + v, items, first, last, bounds, v);
+    }
+#endif
+    for (; v < count; ++v)
+        for (std::int64_t g = first; g < last; ++g)
+            bound_group(questions[v], items, g, bounds.row(v) + (g - first) * kLanes);
+}
+
+}  // namespace fastautorec

@@ -1,0 +1,156 @@
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "check.hpp"
+#include "fastautorec/dense_ops.hpp"
+#include "fastautorec/item_codes.hpp"
+#include "fastautorec/rank_ops.hpp"
+#include "fastautorec/scan_items.hpp"
+#include "matrices.hpp"
+
+using namespace fastautorec;
+using testing::Dense;
+
+namespace {
+
+struct Coded {
+    std::int64_t groups, width;
+    std::vector<std::uint8_t> codes;
+    Dense facts;
+    bool usable;
+
+    explicit Coded(const Dense& rows, int threads = 1)
+        : groups((rows.rows + kLanes - 1) / kLanes),
+          width(coded_width(rows.cols)),
+          codes(static_cast<std::size_t>(groups * width * kLanes)),
+          facts(3, groups * kLanes),
+          usable(encode_items(rows.view(), {codes.data(), groups, width * kLanes, width * kLanes}, facts.view(),
+                              threads)) {}
+
+    ItemCodes view() const { return {{codes.data(), groups, width * kLanes, width * kLanes}, facts.view()}; }
+};
+
+// Values whose products and sums need rounding, and that have exact codes: every row is a power of two times integers.
+Dense whole_numbers(std::int64_t rows, std::int64_t k, unsigned seed) {
+    std::mt19937 random(seed);
+    Dense out(rows, k);
+    for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t c = 0; c < k; ++c)
+            out.at(i, c) = static_cast<float>(static_cast<int>(random() % 255) - 127) * 0.3f;
+    return out;
+}
+
+std::int64_t products_above(const std::vector<Question>& questions, const Dense& a, const Dense& b,
+                            const Coded& coded) {
+    Dense bounds(a.rows, coded.groups * kLanes), products(a.rows, b.rows);
+    bound_products(questions.data(), a.rows, coded.view(), 0, coded.groups, bounds.view());
+    multiply_few_rows(a.view(), b.view(), products.view(), 1);
+    std::int64_t above = 0;
+    for (std::int64_t i = 0; i < a.rows; ++i)
+        for (std::int64_t j = 0; j < b.rows; ++j) above += products.at(i, j) > bounds.at(i, j);
+    return above;
+}
+
+std::vector<Question> questions_of(const Dense& a, const Coded& coded) {
+    std::vector<Question> questions;
+    for (std::int64_t i = 0; i < a.rows; ++i) questions.emplace_back(a.view().row(i), a.cols, coded.width);
+    return questions;
+}
+
+}  // namespace
+
+TEST(no_product_is_above_its_bound_and_some_would_be_without_room_for_roundings) {
+    std::int64_t above = 0;
+    for (const std::int64_t k : {1, 3, 16, 61, 300}) {
+        for (const std::int64_t vectors : {1, 3, 4, 8, 13}) {
+            for (const bool exact : {true, false}) {
+                const Dense a = exact ? whole_numbers(vectors, k, 1) : testing::random_dense(vectors, k, 1);
+                const Dense b = exact ? whole_numbers(147, k, 2) : testing::random_dense(147, k, 2);
+                const Coded coded(b, 2);
+                CHECK(coded.usable);
+                auto questions = questions_of(a, coded);
+                CHECK(products_above(questions, a, b, coded) == 0);
+                if (!exact) continue;
+                for (Question& question : questions) question.alpha = 0.0f;  // as if nothing were ever rounded
+                above += products_above(questions, a, b, coded);
+            }
+        }
+    }
+    CHECK(above > 0);
+}
+
+TEST(bounds_are_near_to_the_products) {
+    const Dense a = testing::random_dense(9, 200, 3), b = testing::random_dense(500, 200, 4);
+    const Coded coded(b);
+    Dense bounds(a.rows, coded.groups * kLanes), products(a.rows, b.rows);
+    bound_products(questions_of(a, coded).data(), a.rows, coded.view(), 0, coded.groups, bounds.view());
+    multiply_few_rows(a.view(), b.view(), products.view(), 1);
+    for (std::int64_t i = 0; i < a.rows; ++i) {
+        for (std::int64_t j = 0; j < b.rows; ++j) {
+            double h = 0.0, d = 0.0;
+            for (std::int64_t c = 0; c < a.cols; ++c) {
+                h += static_cast<double>(a.at(i, c)) * a.at(i, c);
+                d += static_cast<double>(b.at(j, c)) * b.at(j, c);
+            }
+            CHECK(bounds.at(i, j) < products.at(i, j) + 0.02 * std::sqrt(h * d));
+        }
+    }
+}
+
+TEST(scanned_lists_are_those_of_all_products) {
+    const auto exclude = testing::random_csr(11, 1900, 0.1, 5);
+    const CsrView hidden = exclude.pattern();
+    const Dense a = testing::random_dense(11, 50, 6), b = testing::random_dense(1900, 50, 7);
+    const Coded coded(b);
+    Dense products(11, 1900);
+    multiply_few_rows(a.view(), b.view(), products.view(), 1);
+    for (const std::int64_t n_top : {1, 10}) {
+        const auto size = static_cast<std::size_t>(11 * n_top);
+        std::vector<std::int32_t> wanted(size, -1), ids(size);
+        Dense best(11, n_top), found(11, n_top);
+        top_items(read_only(products.view()), &hidden, 0, {wanted.data(), 11, n_top, n_top}, best.view(), 1);
+        for (const int threads : {1, 2, 7}) {
+            CHECK(scan_items(a.view(), b.view(), coded.view(), &hidden, {nullptr, 0}, {nullptr, 0},
+                             {ids.data(), 11, n_top, n_top}, found.view(), threads));
+            CHECK(ids == wanted);
+            CHECK(std::memcmp(found.data.data(), best.data.data(), found.data.size() * sizeof(float)) == 0);
+        }
+    }
+}
+
+TEST(chains_are_summed_in_order) {
+    const Dense a = testing::random_dense(1, 37, 8), b = testing::random_dense(20, 37, 9);
+    const std::vector<std::int64_t> borders = {10, 26, 37};
+    const std::vector<std::int32_t> listed = {19, 0, 7, 7, 3, 11, 2, 5, 1};
+    std::vector<float> out(listed.size());
+    chain_products(a.view().row(0), b.view(), listed.data(), 9, {borders.data(), 3}, out.data());
+    for (std::size_t j = 0; j < listed.size(); ++j) {
+        float total = 0.0f;
+        std::int64_t first = 0;
+        for (const std::int64_t border : borders) {
+            float sum = 0.0f;
+            for (; first < border; ++first) sum = std::fma(a.at(0, first), b.at(listed[j], first), sum);
+            total = total + sum;
+        }
+        CHECK(out[j] == total);
+    }
+}
+
+TEST(what_cannot_be_bounded_is_refused) {
+    Dense b = testing::random_dense(40, 20, 10);
+    b.at(17, 3) = std::numeric_limits<float>::quiet_NaN();
+    CHECK(!Coded(b).usable);
+    b.at(17, 3) = 1e20f;
+    CHECK(!Coded(b, 2).usable);
+    const Dense a = testing::random_dense(2, 21, 11);
+    b.at(17, 3) = 0.0f;
+    std::vector<std::int32_t> ids(4);
+    Dense best(2, 2);
+    CHECK_THROWS(scan_items(a.view(), read_only(b.view()), Coded(b).view(), nullptr, {nullptr, 0}, {nullptr, 0},
+                            {ids.data(), 2, 2, 2}, best.view(), 1),
+                 std::invalid_argument);
+}
+
+int main() { return testing::run_all(); }

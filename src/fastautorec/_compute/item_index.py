@@ -1,0 +1,243 @@
+"""Exact lists from a fraction of the arithmetic: a bound of every score from 8-bit codes, then the scores that count.
+
+docs/decisions/kernels.md tells how the bound works; `bounds` is its plain statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec import _core
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend, FloatArray, IdArray
+from fastautorec._compute.threads import matmul, run_blocks
+
+ENABLED = True  # switched off by tests and measurements that compare
+GROUP, TOGETHER = 16, 4  # items whose codes lie together, and values of each of them
+SHORTEST = 16  # rows that are worth coding
+MOST = 127  # of a code
+FEW_COUNT = 8  # times as much as one of many users does a user in a request for few gain
+PAYS_FROM = 512  # users: so many lists save the time of making the codes
+FAILURES = 3  # from which on the successes must be 16 times as many
+SEEDS = 16  # beside two for each place of a list, items that are scored first
+SHARES = {True: 6, False: 24}  # of the items are scored at most, for few users and for many
+TASKS_OF_A_THREAD = 4  # at least: with fewer blocks, threads share out the items
+UNIT = 2.0**-24  # relative rounding error of float32
+SPARE_ROUNDINGS = 32  # of the bound itself
+TINY = 1e-35  # more than everything that can underflow
+
+Lists = tuple[IdArray, FloatArray]
+Codes = tuple[npt.NDArray[np.uint8], FloatArray]
+Borders = npt.NDArray[np.int64]
+NONE: IdArray = np.empty(0, np.int32)
+OWN_ORDER: Borders = np.empty(0, np.int64)  # of sums in products of few rows
+
+
+class ItemIndex:
+    """The codes of one decoder, made once enough lists were asked for; any thread may ask.
+
+    A decoder that has codes is read-only, for they would not follow a change. Two threads may make the codes at the
+    same time; one of the equal results is kept. There is no lock, so a forked child finds none that is held.
+    """
+
+    def __init__(self, decoder: FloatArray) -> None:
+        self.decoder = decoder
+        self._asked = 0
+        self._codes: Codes | None = None
+        self._unusable = False
+        self._failures, self._successes = {True: 0, False: 0}, {True: 0, False: 0}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the codes."""
+        return 0 if self._codes is None else sum(array.nbytes for array in self._codes)
+
+    def pays(self, users: int, few: bool) -> bool:
+        """Note that lists for so many users are asked for; return whether the codes are worth having."""
+        self._asked += users * FEW_COUNT if few else users
+        return (
+            ENABLED
+            and not self._unusable
+            and self._asked >= PAYS_FROM
+            and self._failures[few] < FAILURES + self._successes[few] // 16
+        )
+
+    def lists(
+        self,
+        hidden: FloatArray,
+        exclude: Csr | None,
+        masked: IdArray,
+        borders: Borders,
+        n_top: int,
+        num_threads: int,
+    ) -> Lists | None:
+        """Return the lists that scores of all items would give, or None where the bound leaves too many items.
+
+        ``borders``: how the scores are summed, see `order_of_sums`.
+        """
+        codes = self._codes or self._encoded(num_threads)
+        if codes is None:
+            return None
+        ids, scores = np.empty((len(hidden), n_top), np.int32), np.empty((len(hidden), n_top), np.float32)
+        found = _core.scan_items(hidden, self.decoder, *codes, exclude, masked, borders, ids, scores, num_threads)
+        (self._successes if found else self._failures)[len(borders) == 0] += 1
+        return (ids, scores) if found else None
+
+    def _encoded(self, num_threads: int) -> Codes | None:
+        n, k = self.decoder.shape
+        groups, width = -(-n // GROUP), -(-k // TOGETHER) * TOGETHER
+        codes = np.empty((groups, width * GROUP), np.uint8), np.empty((3, groups * GROUP), np.float32)
+        if not _core.encode_items(self.decoder, *codes, num_threads):
+            self._unusable = True
+            return None
+        self.decoder.flags.writeable = False
+        self._codes = codes
+        return codes
+
+
+class Indexes:
+    """The index of a fitted model; copies and files of the model have none and make their own."""
+
+    def __init__(self) -> None:
+        self._last: ItemIndex | None = None
+
+    def of(self, decoder: Any) -> ItemIndex | None:
+        """Return the index of a decoder, made anew where the model has another decoder now; None for short rows."""
+        if not (isinstance(decoder, np.ndarray) and decoder.flags.c_contiguous and decoder.shape[1] >= SHORTEST):
+            return None
+        index = self._last
+        if index is None or index.decoder is not decoder:
+            self._last = index = ItemIndex(decoder)
+        return index
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Indexes, ()
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + (0 if self._last is None else self._last.nbytes)
+
+
+@cache
+def order_of_sums(users: int, width: int, k: int) -> Borders | None:
+    """Return where the chains of multiply-adds end that BLAS sums products of this shape with, or None.
+
+    OpenBLAS sums along the rows, in blocks whose sums it adds up in order; a scan that is to give its bits sums in the
+    same way. Nobody promises that, so each shape is multiplied once, and the bits of both ways are compared for the
+    first and the last users and all items. Where they differ, scores of all items are made as ever.
+    """
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((users, k), np.float32)
+    b = rng.standard_normal((width, k), np.float32)
+    product = matmul(a, b.T, np.empty((users, width), np.float32), 1)
+    rows = np.unique(np.r_[: min(users, 8), max(users - 8, 0) : users])
+
+    def equal(borders: Borders, items: IdArray) -> bool:
+        out = np.empty((len(rows), len(items)), np.float32)
+        _core.chain_products(a[rows], b, items, borders, out)
+        return bool((out == product[np.ix_(rows, items)]).all())
+
+    first, everything = np.arange(min(width, 32), dtype=np.int32), np.arange(width, dtype=np.int32)
+    for borders in _candidates(k):
+        if equal(borders, first) and equal(borders, everything):
+            return borders
+    return None
+
+
+def _candidates(k: int) -> list[Borders]:
+    """Return borders as OpenBLAS has them for blocks of several lengths, each once."""
+    found: dict[tuple[int, ...], None] = {}
+    for block in (k, 384, 320, 352, 256, 448, 512, 640, 768, 192, 128):
+        for unit in (16, 8, 4):
+            borders = [0]
+            while borders[-1] < k:
+                left = k - borders[-1]
+                half = -(-(left // 2) // unit) * unit
+                borders.append(borders[-1] + (block if left >= 2 * block else left if left <= block else half))
+            found[tuple(borders[1:])] = None
+    return [np.array(borders, np.int64) for borders in found]
+
+
+class Scan:
+    """Finds the lists of blocks of users by an index, with the bits of those from scores of all items."""
+
+    def __init__(self, index: ItemIndex, masked: IdArray, widths: list[int], few_users: int) -> None:
+        """Take the ids that no list may have, the widths of tiles of scores, and what `multiply_few_rows` is for."""
+        self._index, self._masked, self._widths, self._few = index, masked, widths, few_users
+
+    def unanswered(
+        self,
+        backend: Backend,
+        hidden: FloatArray,
+        exclude: Csr | None,
+        blocks: list[tuple[int, int]],
+        n_top: Callable[[int, int], int],
+        consume: Callable[[int, int, IdArray, FloatArray], None],
+    ) -> list[tuple[int, int]]:
+        """Hand on the lists of blocks of users, as `top_lists` does; return the blocks that need scores of all items.
+
+        ``hidden`` and ``exclude`` begin with the users of the first block.
+        """
+        origin = blocks[0][0]
+        left = [True] * len(blocks)
+
+        def find(number: int, num_threads: int) -> None:
+            start, stop = blocks[number]
+            theirs = None if exclude is None else exclude.rows(start - origin, stop - origin)
+            best = self._lists(hidden[start - origin : stop - origin], theirs, n_top(start, stop), num_threads)
+            if best is not None:
+                consume(start, stop, *best)
+                left[number] = False
+
+        if len(blocks) < TASKS_OF_A_THREAD * backend.num_threads:  # threads share out the items of each
+            for number in range(len(blocks)):
+                find(number, backend.num_threads)
+        else:
+            run_blocks(lambda number, _: find(number, 1), len(blocks), 1, backend.num_threads)
+        return [block for block, is_left in zip(blocks, left, strict=True) if is_left]
+
+    def _lists(self, hidden: FloatArray, exclude: Csr | None, n_top: int, num_threads: int) -> Lists | None:
+        few, n = len(hidden) <= self._few, len(self._index.decoder)
+        if SHARES[few] * 2 * (2 * n_top + SEEDS) > n:
+            return None
+        borders: Borders | None = OWN_ORDER
+        if not few:
+            first, last = (order_of_sums(len(hidden), width, hidden.shape[1]) for width in self._widths)
+            borders = first if first is not None and last is not None and np.array_equal(first, last) else None
+        if borders is None:
+            return None
+        return self._index.lists(hidden, exclude, self._masked, borders, n_top, num_threads)
+
+
+# --- the plain statement ----------------------------------------------------------------------------------------------
+
+
+def encoded(rows: FloatArray) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Return the codes (n, k) of rows, and their steps: a row is its step times its codes, and a rest."""
+    steps = (np.abs(rows).max(axis=1, keepdims=True) / np.float32(MOST)).astype(np.float32)
+    codes = np.divide(rows, steps, out=np.zeros_like(rows), where=steps > 0)
+    return np.clip(np.rint(codes), -MOST, MOST).astype(np.int8), steps.astype(np.float64)
+
+
+def bounds(hidden: FloatArray, decoder: FloatArray, rounding: float = 1.0) -> npt.NDArray[np.float64]:
+    """Return (q, n) bounds that no score exceeds, however its float32 products are summed.
+
+    With h = t c + r and d = s p + e, where c and p are codes: hd = ts(cp) + r(sp) + he, which is at most
+    ts(cp) + ‖r‖ ‖sp‖ + ‖h‖ ‖e‖. A sum of k float32 products is off by at most k u ‖h‖ ‖d‖, and ‖d‖ ≤ ‖sp‖ + ‖e‖.
+    ``rounding`` is 1; tests take the roundings out.
+    """
+    (c, t), (p, s) = encoded(hidden), encoded(decoder)
+    coded = s * p
+    rest = np.linalg.norm(decoder - coded, axis=1)
+    rest_of_user = np.linalg.norm(hidden - t * c, axis=1)[:, None]
+    norm = np.linalg.norm(hidden.astype(np.float64), axis=1)[:, None]
+    slack = rounding * (hidden.shape[1] + SPARE_ROUNDINGS) * UNIT
+    sums = c.astype(np.float64) @ p.astype(np.float64).T
+    lengths = np.linalg.norm(coded, axis=1)
+    most: npt.NDArray[np.float64] = t * s.T * sums
+    most += (rest_of_user + slack * norm) * lengths + (1 + slack) * norm * rest + rounding * TINY
+    return most

@@ -1,0 +1,176 @@
+"""Lists from an index have the ids and bits of lists from all scores; no score exceeds its bound."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from lanes import keeping
+from numpy.testing import assert_array_equal
+
+import fastautorec as far
+from fastautorec import _core
+from fastautorec._compute import get_backend, item_index
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.item_index import NONE, OWN_ORDER, ItemIndex, order_of_sums
+
+KINDS = ("normal", "spread norms", "few values", "duplicates", "denormal", "zeros", "one dimension", "outliers", "flat")
+
+
+def matrix(kind, rows, k, rng):
+    """Return awkward rows: the vectors of items, or of users."""
+    values = rng.standard_normal((rows, k))
+    if kind == "spread norms":
+        values *= 10.0 ** rng.uniform(-9, 6, (rows, 1))
+    elif kind == "few values":
+        values = rng.integers(-1, 2, (rows, k))
+    elif kind == "duplicates":
+        values = values[rng.integers(0, max(rows // 3, 1), rows)]
+    elif kind == "denormal":
+        values *= 10.0 ** rng.uniform(-44, -18, (rows, 1))
+    elif kind == "zeros":
+        values[rng.random(rows) < 0.7] = 0
+    elif kind == "one dimension":
+        values[:, 1:] = 0
+    elif kind == "outliers":
+        values[:, rng.integers(k)] *= 1e4
+    elif kind == "flat":
+        values = 1 + 1e-7 * values
+    return values.astype(np.float32)
+
+
+def all_scores_lists(hidden, decoder, exclude, masked, n_top):
+    """Return the lists that are wanted: of all scores, as requests for so many users make them."""
+    backend = get_backend("cpu", 1)
+    scores = backend.matmul(hidden, decoder.T, np.empty((len(hidden), len(decoder)), np.float32))
+    scores[:, masked] = -np.inf
+    return backend.top_items(scores, n_top, exclude)
+
+
+def bits(lists):
+    return [array.view(np.int32).tolist() for array in lists]
+
+
+def exclusions(users, items, rng):
+    rows = sp.random(users, items, 0.05, "csr", np.float32, random_state=rng)
+    rows.sort_indices()
+    return Csr(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), None, items)
+
+
+@pytest.mark.parametrize("seed", keeping([0, 1], range(12)))
+@pytest.mark.parametrize("users", [1, 5, 24])
+def test_lists_have_the_bits_of_those_of_all_scores(users, seed, monkeypatch):
+    """Also where a bound leaves every item, and whatever the number of threads."""
+    rng, served = np.random.default_rng([users, seed]), 0
+    for kind in KINDS:
+        for user_kind in ("normal", kind):
+            k, n = int(rng.integers(16, 90)), int(rng.integers(500, 2600))
+            decoder, hidden = matrix(kind, n, k, rng), matrix(user_kind, users, k, rng)
+            exclude = exclusions(users, n, rng) if rng.random() < 0.7 else None
+            masked = np.flatnonzero(rng.random(n) < rng.choice([0, 0.3])).astype(np.int32)
+            n_top = int(rng.integers(1, 30))
+            borders = OWN_ORDER if users <= 8 else order_of_sums(users, n, k)
+            if borders is None:
+                pytest.skip("this BLAS sums in an order that is not known")
+            wanted = bits(all_scores_lists(hidden, decoder, exclude, masked, n_top))
+            index = ItemIndex(decoder)
+            for threads in (1, 2, 7):
+                found = index.lists(hidden, exclude, masked, borders, n_top, threads)
+                assert found is None or bits(found) == wanted, (kind, user_kind, k, n, n_top)
+                served += found is not None
+    assert served > len(KINDS)
+
+
+@pytest.mark.parametrize("seed", keeping([0], range(8)))
+def test_no_score_exceeds_the_plain_bound(seed):
+    """Whichever way it is summed; without room for roundings some would."""
+    rng, above = np.random.default_rng(seed), 0
+    for kind in KINDS:
+        for user_kind in KINDS:
+            k = int(rng.integers(1, 200))
+            decoder, hidden = matrix(kind, 60, k, rng), matrix(user_kind, 12, k, rng)
+            few = np.empty((12, 60), np.float32)
+            _core.multiply_few_rows(hidden, decoder, few, 1)
+            for scores in (few, hidden @ decoder.T):
+                assert (scores <= item_index.bounds(hidden, decoder)).all(), (kind, user_kind)
+                above += (scores > item_index.bounds(hidden, decoder, rounding=0)).sum()
+    assert above > 0
+
+
+def test_where_values_are_not_usual_there_is_no_index():
+    rng = np.random.default_rng(0)
+    hidden = rng.standard_normal((1, 20)).astype(np.float32)
+    for odd in (np.inf, np.nan, 1e20):
+        decoder = rng.standard_normal((600, 20)).astype(np.float32)
+        decoder[77, 3] = odd
+        index = ItemIndex(decoder)
+        assert index.lists(hidden, None, NONE, OWN_ORDER, 5, 1) is None
+        assert not index.pays(10_000, False)
+        assert decoder.flags.writeable
+        decoder[77, 3] = 0
+        assert ItemIndex(decoder).lists(hidden * np.float32(odd), None, NONE, OWN_ORDER, 5, 1) is None
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model():
+    return far.NCEAutoRec(factors=32).fit(far.datasets.synthetic(900, 2500, 30_000, random_state=0))
+
+
+@pytest.fixture
+def history():
+    return far.datasets.synthetic(700, 2500, 20_000, random_state=1)
+
+
+def without(monkeypatch, answer):
+    with monkeypatch.context() as patch:
+        patch.setattr(item_index, "ENABLED", False)
+        return answer()
+
+
+def index_of(model):
+    return vars(model)["_indexes"]._last
+
+
+@pytest.mark.parametrize("options", [{}, {"filter_already_liked_items": False}, {"filter_items": [3, 4, 2400]}])
+def test_recommend_is_the_same_with_an_index(model, history, options, monkeypatch):
+    for rows in (history, *(history[u] for u in range(3)), history[:7], history[:300]):
+        wanted = without(monkeypatch, lambda rows=rows: model.recommend(rows, N=9, **options))
+        for threads in (1, 2, 7):
+            model.num_threads = threads
+            assert bits(model.recommend(rows, N=9, **options)) == bits(wanted)
+    index = index_of(model)
+    assert index.nbytes > 0
+    assert min(index._successes.values()) > 0
+
+
+def test_an_index_comes_when_it_pays_and_goes_with_its_fit(history):
+    data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
+    model = far.NCEAutoRec(factors=20).fit(data)
+    for _ in range(item_index.PAYS_FROM // item_index.FEW_COUNT - 1):
+        model.recommend(history[0])
+    first = index_of(model)
+    assert first.nbytes == 0
+    assert model.decoder_.flags.writeable
+    model.recommend(history[0])
+    assert first.nbytes > 0
+    assert not model.decoder_.flags.writeable
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert vars(other)["_indexes"]._last is None
+        assert bits(other.recommend(history[0])) == bits(model.recommend(history[0]))
+    model.fit(data[:200], data[:200])  # with a metric of a model whose decoder changes
+    model.recommend(history[0])
+    assert index_of(model) is not first
+    assert model.decoder_.flags.writeable
+
+
+def test_evaluation_is_the_same_with_an_index(model, history, monkeypatch):
+    train, test = far.split(history, ratios=(0.5, 0.5), by="random")
+    wanted = without(monkeypatch, lambda: far.evaluate(model, train, test, k=(5, 10)))
+    found = far.evaluate(model, train, test, k=(5, 10))
+    assert index_of(model).nbytes > 0
+    for name in wanted:
+        assert_array_equal(found[name].per_user, wanted[name].per_user)
