@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from fastautorec import ops, reference
 from fastautorec._compute import DEVICES
 from fastautorec._compute.cpu import CpuBackend
 from fastautorec._compute.cuda.backend import CudaBackend
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import Backend
 from fastautorec._compute.reference import ReferenceBackend
 from fastautorec.models._autoencoder import Autoencoder
@@ -126,3 +128,9 @@ def test_the_stub_names_every_argument():
         if isinstance(node, ast.FunctionDef):
             signature = getattr(_core, node.name).__doc__.splitlines()[0]
             assert re.findall(r"(\w+): ", signature) == [argument.arg for argument in node.args.args]
+
+
+@pytest.mark.parametrize("function", [far.evaluate, far.NCEAutoRec.recommend, far.tuning.tune, ops.encode])
+def test_libraries_can_read_the_signatures(function):
+    hints = typing.get_type_hints(function)
+    assert hints.get("user_items", hints.get("train")) == UserItems

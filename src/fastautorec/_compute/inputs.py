@@ -22,15 +22,22 @@ from fastautorec._compute.refusals import (
 )
 
 
+class SparseMatrix(Protocol):
+    """A sparse matrix or array of SciPy or CuPy."""
+
+    def tocsr(self) -> Any:
+        """Return the same in compressed rows."""
+
+
 class HasUserItems(Protocol):
     """Data with a matrix of users × items, such as `fastautorec.Interactions`."""
 
     @property
-    def user_items(self) -> sparse.csr_matrix:
+    def user_items(self) -> Any:
         """The matrix (m, n)."""
 
 
-UserItems: TypeAlias = "HasUserItems | sparse.spmatrix | sparse.sparray"
+UserItems: TypeAlias = HasUserItems | SparseMatrix | Csr  # the last is what this module makes of the others
 
 _PLAIN_FORMATS = ("coo", "csc", "csr")  # SciPy formats that keep their values in ``data[:nnz]``
 
