@@ -7,8 +7,11 @@ import argparse
 from fastautorec.cli._streams import say
 from fastautorec.data import Interactions
 from fastautorec.models import (
+    DLAE,
+    DLAECV,
     EASE,
     AutoRec,
+    ItemKNN,
     NCEAutoRec,
     NCEPLRec,
     NSAutoRec,
@@ -16,6 +19,7 @@ from fastautorec.models import (
     Popularity,
     PureSVD,
     Recommender,
+    RP3beta,
 )
 from fastautorec.tuning._space import check_parameters
 
@@ -25,8 +29,12 @@ MODELS: dict[str, type[Recommender]] = {
     "ohns-autorec": OHNSAutoRec,
     "autorec": AutoRec,
     "ease": EASE,
+    "dlae": DLAE,
+    "dlae-cv": DLAECV,
     "nce-plrec": NCEPLRec,
     "pure-svd": PureSVD,
+    "rp3beta": RP3beta,
+    "item-knn": ItemKNN,
     "popularity": Popularity,
 }
 

@@ -302,7 +302,7 @@ class _Search:
         except BaseException:
             study.tell(trial, state=failed)
             raise
-        if (penalty := getattr(model, "regularization_", None)) is not None:
+        if chooses_penalty(model) and (penalty := getattr(model, "regularization_", None)) is not None:
             trial.set_user_attr("regularization", float(penalty))
         study.tell(trial, value)
         if self._best is None or value > self._best[1]:
