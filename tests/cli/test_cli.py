@@ -260,6 +260,11 @@ def test_evaluate_needs_times_for_a_split_by_time(tmp_path, capsys):
     assert "@20" not in out
 
 
+def test_ease_chooses_among_several_regularizations(file, capsys):
+    assert main(["evaluate", str(file), "--model", "ease", "--set", "regularization=1,200"]) == 0
+    assert "is best on validation data" in "".join(capsys.readouterr())
+
+
 @pytest.fixture
 def dated(tmp_path):
     """Return a file of 30 users who each take one item in a day, the popular ones again and again."""

@@ -7,8 +7,11 @@ import argparse
 from fastautorec.cli._streams import say
 from fastautorec.data import Interactions
 from fastautorec.models import (
+    DLAE,
+    DLAECV,
     EASE,
     AutoRec,
+    ItemKNN,
     NCEAutoRec,
     NCEAutoRecCV,
     NCEPLRec,
@@ -17,6 +20,7 @@ from fastautorec.models import (
     Popularity,
     PureSVD,
     Recommender,
+    RP3beta,
 )
 from fastautorec.tuning._space import check_parameters
 
@@ -27,8 +31,12 @@ MODELS: dict[str, type[Recommender]] = {
     "ohns-autorec": OHNSAutoRec,
     "autorec": AutoRec,
     "ease": EASE,
+    "dlae": DLAE,
+    "dlae-cv": DLAECV,
     "nce-plrec": NCEPLRec,
     "pure-svd": PureSVD,
+    "rp3beta": RP3beta,
+    "item-knn": ItemKNN,
     "popularity": Popularity,
 }
 

@@ -18,7 +18,7 @@ from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.own_candidates import own_lists
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.scaled import ScaledScorer
-from fastautorec._compute.top_lists import Lists, Scorer, lists_of, popularity_scorer, strangers
+from fastautorec._compute.top_lists import DotScorer, Lists, Scorer, lists_of, popularity_scorer, strangers
 from fastautorec._training.closed_form import Encoder
 from fastautorec.data import _identity as identity
 from fastautorec.data._naming import names_of

@@ -352,8 +352,7 @@ class _Search:
         except BaseException:
             study.tell(trial, state=failed)
             raise
-        penalty = getattr(model, "regularization_", None) if chooses_penalty(model) else None
-        if penalty is not None:
+        if chooses_penalty(model) and (penalty := getattr(model, "regularization_", None)) is not None:
             trial.set_user_attr("regularization", float(penalty))
         study.tell(trial, value)
         if self._best is None or value > self._best[1]:
