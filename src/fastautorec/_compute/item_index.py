@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from fastautorec import _core
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.host import matmul, run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.threads import matmul, run_blocks
 
 ENABLED = True  # switched off by tests and measurements that compare
 GROUP, TOGETHER = 16, 4  # items whose codes lie together, and values of each of them
