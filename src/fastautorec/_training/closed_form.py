@@ -67,8 +67,7 @@ def svd_encoder(
         )
     target = target.relative()
     if any_basis and spectrum_power == 1:
-        product, whiten = _subspace(run, target, rank, rng, PASSES)  # Y S is V Σ up to a rotation
-        return run.backend.matmul(product, whiten.astype(np.float32), np.empty_like(product))
+        return _subspace(run, target, rank, rng, PASSES)
     vectors, singular = right_singular_vectors(run, target, rank, rng, passes)
     largest = singular[0] if singular[0] > 0 else 1.0
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
@@ -86,25 +85,20 @@ def right_singular_vectors(
     Halko, Martinsson and Tropp (2011), "Finding structure with randomness", algorithms 4.4 and 5.5.
     """
     backend, n_items = run.backend, run.train.n_cols
-    product, whiten = _subspace(run, target, min(rank + OVERSAMPLING, n_items), rng, passes)
-    product64 = product.astype(np.float64)
-    inner = backend.cross_product(product64, product64)
+    root = _subspace(run, target, min(rank + OVERSAMPLING, n_items), rng, passes)
+    # single precision, as the products that lead here have: half the time, the same lists
+    symmetric = backend.cross_product(root, root).astype(np.float32)
     with single_threaded_blas:
-        # single precision, as the products that lead here have: half the time, the same lists
-        symmetric = (whiten.T @ inner @ whiten).astype(np.float32)
-        eigenvalues, rotation = interruptible(linalg.eigh, symmetric, driver="evd")
+        eigenvalues, rotation = interruptible(linalg.eigh, symmetric, driver="evd", overwrite_a=True)
         leading = np.argsort(-eigenvalues, kind="stable")[:rank]
         eigenvalues = np.maximum(eigenvalues[leading], 0).astype(np.float64)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
-        transform = whiten @ (rotation[:, leading] * scale)
-    vectors = backend.empty(n_items, rank)
-    return backend.matmul(product, transform.astype(np.float32), vectors), np.sqrt(eigenvalues)
+    transform = (rotation[:, leading] * scale).astype(np.float32)
+    return backend.matmul(root, transform, backend.empty(n_items, rank)), np.sqrt(eigenvalues)
 
 
-def _subspace(
-    run: FitRun, target: SquaredError, width: int, rng: np.random.Generator, passes: int
-) -> tuple[FloatArray, Float64Array]:
-    """Return Y = A Q (n, width) of the last pass, and S with A ≈ (Y S)(Y S)ᵀ, where A = TᵀT.
+def _subspace(run: FitRun, target: SquaredError, width: int, rng: np.random.Generator, passes: int) -> FloatArray:
+    """Return B (n, width) with B Bᵀ ≈ A = TᵀT, which is V Σ up to a rotation.
 
     A is only ever multiplied with a block of columns, so the (users, rank) factor never exists. Between two passes the
     block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ after the last one is
@@ -119,7 +113,8 @@ def _subspace(
     product = target.gram_product(backend, run.train, block)
     projected = backend.cross_product(block, product)
     with single_threaded_blas:
-        return product, _whiten((projected + projected.T) / 2, ROUNDING * 10)
+        transform = _whiten((projected + projected.T) / 2, ROUNDING * 10)
+    return _times_triangle(backend, product, transform.astype(np.float32))
 
 
 def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
