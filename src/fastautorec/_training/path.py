@@ -121,8 +121,11 @@ class RidgePath:
     def _inverse(self, setting: Setting) -> npt.NDArray[Any]:
         """Return the inverse of a setting's linear system for W = V scales, (w, w)."""
         r, columns, scales = setting.factors, self._columns(setting), self._scales(setting)
-        gram = self.gram[np.ix_(columns, columns)] * scales[:, None] * scales
-        noise = setting.dropout / (1 - setting.dropout) * self.noise[:r, :r] * scales[:r, None] * scales[:r]
+        gram = self.gram[np.ix_(columns, columns)]
+        noise = self.noise[:r, :r] * (setting.dropout / (1 - setting.dropout))
+        for sums, own in ((gram, scales), (noise, scales[:r])):  # in place: fresh memory costs more than products
+            sums *= own[:, None]
+            sums *= own
         head = RidgeHead(gram, self.cross, noise, self._mean_degree)
         return head.inverse(self._run.backend, setting.regularization, setting.intercept_penalty or 0.0)
 
