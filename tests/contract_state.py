@@ -47,7 +47,7 @@ class StateContract:
         model.save(tmp_path / "model", format="folder")
         for mmap in (False, True):
             loaded = far.load(tmp_path / "model", mmap=mmap)
-            assert vars(loaded).keys() == vars(model).keys()
+            assert vars(loaded).keys() | {"_indexes"} == vars(model).keys() | {"_indexes"}  # made by the first lists
             assert answers(loaded, train) == answers(model, train)
 
     @pytest.mark.parametrize("device", ["cpu", "reference"])

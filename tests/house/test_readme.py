@@ -23,7 +23,7 @@ def test_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     lines = [f"{u},{i},5,{rng.integers(10**6)}" for u in range(80) for i in rng.choice(60, 12, replace=False)]
     Path("ratings.csv").write_text("userId,movieId,rating,timestamp\n" + "\n".join(lines))
     found = blocks()
-    assert len(found) == 8
+    assert len(found) == 9
     for block in found:
         exec(compile(block, "README.md", "exec"), {})
     assert Path("packages.npz").exists()

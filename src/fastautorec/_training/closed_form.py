@@ -297,12 +297,12 @@ class RidgeHead:
             try:
                 size = linalg.norm(system)
                 inverse = invert_spd(system, backend.host.num_threads)
+                condition = size * linalg.norm(inverse)
             except (linalg.LinAlgError, ValueError) as error:  # ValueError: something is not finite
                 raise ValueError(
                     f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
                     "for example 0.01"
                 ) from error
-            condition = size * linalg.norm(inverse)
             return inverse.astype(np.float32) if condition < WELL_CONDITIONED else inverse
 
 

@@ -104,10 +104,12 @@ class RidgePath:
         scales, cross = self._scales(setting), self._cross_of(setting)
         inverse = self._inverse(setting)
         middle = self._in_order_of_cross(scales[:, None] * inverse * scales, setting, axis=1).astype(inverse.dtype)
-        own: Any = slice(0, setting.factors) if setting.intercept_penalty is None else self._columns(setting)
 
         def hidden(backend: Backend, history: Csr) -> FloatArray:
-            return self.encoder.hidden(backend, self.encoder.inputs(history))[:, own]
+            units = self.encoder.hidden(backend, self.encoder.inputs(history))
+            if setting.intercept_penalty is None:
+                return units[:, : setting.factors]
+            return units.take(backend.to_device(self._columns(setting)), axis=1)  # rows stay contiguous
 
         def projected(backend: Backend, history: Csr) -> FloatArray:
             units = hidden(backend, history)

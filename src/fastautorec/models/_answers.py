@@ -58,7 +58,7 @@ class Answering(ABC):
     device_: str
     item_ids_: npt.NDArray[Any] | None
     item_counts_: npt.NDArray[np.int64] | None
-    _indexes: Indexes | None  # None while a fit is at work: its arrays change
+    _indexes: Indexes | None = None  # none while a fit is at work: its arrays change
 
     def recommend(
         self,
@@ -357,7 +357,8 @@ class Answering(ABC):
         """
         self._require_fitted()
         state = vars(self)
-        state.setdefault("_indexes", Indexes())
+        if self._indexes is None:
+            state["_indexes"] = Indexes()
         fitted = self.__new__(type(self))
         fitted.__dict__.update(state)
         fitted.__dict__.update(fitted.fitted_params_)

@@ -13,7 +13,7 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
 from fastautorec._training.run import SELECTION_LENGTH, FitRun
-from fastautorec.data import split
+from fastautorec.data import Interactions, split
 from fastautorec.data._splits import cut_points, who_has_enough
 from fastautorec.evaluation import evaluate_ranking
 from fastautorec.models._memory_plan import Plan, require_memory
@@ -156,7 +156,8 @@ class DLAECV(DLAE):
 
     def _parts(self, user_items: Any) -> tuple[Any, Any]:
         """Return what the search knows, and what is held out for it."""
-        lengths = check_user_items("user_items", user_items, fitting=True).row_lengths()
+        checked = check_user_items("user_items", user_items, fitting=True)
+        lengths = checked.row_lengths()
         possible = [ratios for ratios in HELD_OUT if (cut_points(lengths, ratios)[0] < lengths).any()]
         if not possible:
             raise ValueError(
@@ -165,7 +166,8 @@ class DLAECV(DLAE):
             )
         by = "random" if getattr(user_items, "timestamps", None) is None else "time"
         seed = int(check_random_state(self.random_state).integers(2**63))
-        known, held_out = split(user_items, possible[0], by=by, random_state=seed)
+        data = user_items if isinstance(user_items, Interactions) else checked.to_scipy()
+        known, held_out = split(data, possible[0], by=by, random_state=seed)
         return known, held_out
 
     def _grids(self) -> dict[str, list[float]]:

@@ -23,6 +23,7 @@ from fastautorec._checks import (
     fitting,
     kind,
 )
+from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.protocol import NUMERATORS, FloatArray
 from fastautorec._compute.top_lists import Scorer
 from fastautorec._training.losses import SquaredError, weighted_error
@@ -257,7 +258,11 @@ class NCEAutoRecCV(Recommender):
     # --- what a fitted model computes with ----------------------------------------------------------------------------
 
     def _as_fitted(self) -> Any:
-        return self.to_estimator()
+        plain = self.to_estimator()
+        if self._indexes is None:
+            self._indexes = Indexes()
+        plain._indexes = self._indexes
+        return plain
 
     def _scorer(self) -> Scorer:
         return self.to_estimator()._scorer()
