@@ -136,7 +136,7 @@ def _well_conditioned(backend: Backend, block: FloatArray) -> FloatArray:
     inner *= scale[:, None] * scale
     inner[np.diag_indices_from(inner)] += len(inner) * ROUNDING
     with single_threaded_blas:
-        transform = _whiten(inner, len(inner) * ROUNDING**2)
+        transform = _whiten(inner, len(inner) * ROUNDING**2, (np.float32, np.float64))
     return _times_triangle(backend, block, (scale[:, None] * transform).astype(np.float32))
 
 
@@ -151,15 +151,21 @@ def _times_triangle(backend: Backend, block: FloatArray, transform: FloatArray) 
     return out
 
 
-def _whiten(matrix: Float64Array, noise: float) -> Float64Array:
-    """Return T with Tᵀ matrix T = I; columns for directions below the relative ``noise`` are zero."""
-    try:
-        factor = linalg.cholesky(matrix)
+def _whiten(matrix: Float64Array, noise: float, precisions: Sequence[type] = (np.float64,)) -> npt.NDArray[Any]:
+    """Return T with Tᵀ matrix T = I in the first precision that has one.
+
+    In none of them the matrix is rank deficient: then the eigenvectors tell which directions are left, and columns for
+    those below the relative ``noise`` are zero.
+    """
+    for precision in precisions:
+        try:
+            factor = linalg.cholesky(matrix.astype(precision, copy=False))
+        except linalg.LinAlgError:
+            continue
         pivots = np.diag(factor) ** 2
         if pivots.min() > noise * pivots.max():
-            return np.asarray(linalg.lapack.dtrtri(factor)[0])
-    except linalg.LinAlgError:
-        pass  # rank deficient: the eigenvectors tell which directions are left
+            (invert,) = linalg.get_lapack_funcs(("trtri",), (factor,))
+            return np.asarray(invert(factor)[0])
     values, vectors = interruptible(linalg.eigh, matrix, driver="evd")
     kept = values > noise * values[-1]
     return np.asarray(vectors * np.divide(1, np.sqrt(np.abs(values)), out=np.zeros_like(values), where=kept))

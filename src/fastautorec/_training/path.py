@@ -126,8 +126,8 @@ class RidgePath:
         gram = self.gram[np.ix_(columns, columns)]
         noise = self.noise[:r, :r] * (setting.dropout / (1 - setting.dropout))
         for sums, own in ((gram, scales), (noise, scales[:r])):  # in place: fresh memory costs more than products
-            sums *= own[:, None]
-            sums *= own
+            np.multiply(sums, own[:, None], out=sums)
+            np.multiply(sums, own, out=sums)
         head = RidgeHead(gram, self.cross, noise, self._mean_degree)
         return head.inverse(self._run.backend, setting.regularization, setting.intercept_penalty or 0.0)
 
