@@ -19,13 +19,13 @@ from fastautorec._compute.csr import Csr, LazyRows
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import DotScorer, top_lists
 from fastautorec._training.closed_form import (
-    PASSES,
     Encoder,
     Float64Array,
     RidgeHead,
     accumulate_ridge,
     right_singular_vectors,
     typical_size,
+    usual_passes,
 )
 from fastautorec._training.fit import powers
 from fastautorec._training.losses import SquaredError
@@ -72,7 +72,7 @@ class RidgePath:
     ) -> None:
         """Take the singular vectors of a target, and the sums over the training data of a run."""
         self._run, self.rank = run, rank
-        vectors, singular = right_singular_vectors(run, target.relative(), rank, rng, PASSES)
+        vectors, singular = right_singular_vectors(run, target.relative(), rank, rng, usual_passes(rank))
         self._spectrum = singular / (singular[0] or 1.0)
         self.encoder = Encoder(vectors, None, "identity", normalize, intercept)
         sums = accumulate_ridge(run.backend, run.train, self.encoder, EVEN, 0, run.step)
