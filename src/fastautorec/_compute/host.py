@@ -28,6 +28,7 @@ from fastautorec._compute.protocol import HOST_SCORES, FloatArray, IdArray
 
 BLOCK_ROWS = 512  # of dense products: large enough for BLAS to be at full speed, small enough to share out
 GRAM_ROWS = 1024  # of one block of a cross product
+GRAM_COLUMNS = 512  # of a tile of a wide one, of which a block of rows has tiles enough for all threads
 GRAM_BLOCKS, GRAM_BYTES = 16, 64 << 20  # blocks at a time, and bytes at most of their products
 LINE = 16  # floats of a cache line
 
@@ -203,8 +204,10 @@ class HostArrays:
     def cross_product(self, a: Floats, b: Floats) -> npt.NDArray[np.float64]:
         """Return aᵀb (k, l) as float64; products of blocks of rows are added up in float64, in the order of the rows.
 
-        With ``b`` the same array as ``a``, NumPy computes only half of the symmetric result.
+        With ``b`` the same array as ``a``, only half of the symmetric result is computed.
         """
+        if min(a.shape[1], b.shape[1]) > GRAM_COLUMNS:
+            return wide_cross_product(a, b, self.num_threads)
         total = np.zeros((a.shape[1], b.shape[1]))
         blocks = -(-len(a) // GRAM_ROWS)
         together = max(1, min(GRAM_BLOCKS, GRAM_BYTES // max(total.nbytes, 1)))
@@ -255,6 +258,28 @@ def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:
 
     run_blocks(multiply, len(a), BLOCK_ROWS, num_threads)
     return out
+
+
+def wide_cross_product(a: Floats, b: Floats, num_threads: int) -> npt.NDArray[np.float64]:
+    """Return aᵀb as float64, as `HostArrays.cross_product` does, but with a tile of the result as a piece of work."""
+    total = np.zeros((a.shape[1], b.shape[1]))
+    tiles = [
+        (slice(i, i + GRAM_COLUMNS), slice(j, j + GRAM_COLUMNS))
+        for i in range(0, len(total), GRAM_COLUMNS)
+        for j in range(0, i + 1 if b is a else total.shape[1], GRAM_COLUMNS)
+    ]
+
+    def multiply(number: int, _: int) -> None:
+        left, right = tiles[number]
+        tile = total[left, right]
+        for start in range(0, len(a), GRAM_ROWS):
+            rows = slice(start, start + GRAM_ROWS)
+            tile += a[rows, left].T @ b[rows, right]
+        if b is a and left != right:
+            total[right, left] = tile.T
+
+    run_blocks(multiply, len(tiles), 1, num_threads)
+    return total
 
 
 def aligned_zeros(rows: int, columns: int) -> FloatArray:

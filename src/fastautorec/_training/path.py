@@ -19,13 +19,13 @@ from fastautorec._compute.csr import Csr, LazyRows
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import DotScorer, top_lists
 from fastautorec._training.closed_form import (
-    PASSES,
     Encoder,
     Float64Array,
     RidgeHead,
     accumulate_ridge,
     right_singular_vectors,
     typical_size,
+    usual_passes,
 )
 from fastautorec._training.fit import powers
 from fastautorec._training.losses import SquaredError
@@ -72,7 +72,7 @@ class RidgePath:
     ) -> None:
         """Take the singular vectors of a target, and the sums over the training data of a run."""
         self._run, self.rank = run, rank
-        vectors, singular = right_singular_vectors(run, target.relative(), rank, rng, PASSES)
+        vectors, singular = right_singular_vectors(run, target.relative(), rank, rng, usual_passes(rank))
         self._spectrum = singular / (singular[0] or 1.0)
         self.encoder = Encoder(vectors, None, "identity", normalize, intercept)
         sums = accumulate_ridge(run.backend, run.train, self.encoder, EVEN, 0, run.step)
@@ -123,8 +123,11 @@ class RidgePath:
     def _inverse(self, setting: Setting) -> npt.NDArray[Any]:
         """Return the inverse of a setting's linear system for W = V scales, (w, w)."""
         r, columns, scales = setting.factors, self._columns(setting), self._scales(setting)
-        gram = self.gram[np.ix_(columns, columns)] * scales[:, None] * scales
-        noise = setting.dropout / (1 - setting.dropout) * self.noise[:r, :r] * scales[:r, None] * scales[:r]
+        gram = self.gram[np.ix_(columns, columns)]
+        noise = self.noise[:r, :r] * (setting.dropout / (1 - setting.dropout))
+        for sums, own in ((gram, scales), (noise, scales[:r])):  # in place: fresh memory costs more than products
+            np.multiply(sums, own[:, None], out=sums)
+            np.multiply(sums, own, out=sums)
         head = RidgeHead(gram, self.cross, noise, self._mean_degree)
         return head.inverse(self._run.backend, setting.regularization, setting.intercept_penalty or 0.0)
 

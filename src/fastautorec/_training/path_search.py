@@ -139,7 +139,8 @@ class PathSearch:
         self._seed = int(rng.integers(2**63))
         both = run.known.row_lengths() * run.validation.row_lengths()
         users = rng.permutation(np.flatnonzero(both).astype(np.int64))
-        self._first, self._all = (Judges(run, users[:count], metric) for count in (FIRST_JUDGES, ALL_JUDGES))
+        first, more = users[:FIRST_JUDGES], users[FIRST_JUDGES:ALL_JUDGES]
+        self._first, self._more = Judges(run, first, metric), Judges(run, more, metric)
         if len(run.train.row_lengths()) > np.count_nonzero(run.train.row_lengths()):
             run.keep_users(np.flatnonzero(run.train.row_lengths()))
         self.tried: dict[Setting, list[Judged]] = {}
@@ -211,14 +212,16 @@ class PathSearch:
     def _value(self, path: RidgePath, judged: dict[Setting, list[Judged]], point: Point) -> float:
         """Return the best metric of a setting with any discount; minus infinity when time is up."""
         setting = Setting(**point)
-        if setting not in judged:
-            if judged and time.perf_counter() > self._deadline:
-                return -math.inf
-            judged[setting] = self._measure(path, setting, self._first)
-        return best_of(judged[setting]).metric
+        if judged and setting not in judged and time.perf_counter() > self._deadline:
+            return -math.inf
+        return best_of(self._by_first(path, setting, judged)).metric
 
-    def _measure(self, path: RidgePath, setting: Setting, judges: Judges) -> list[Judged]:
-        values = judges.measure(path, setting, self._discounts)
+    def _by_first(self, path: RidgePath, setting: Setting, judged: dict[Setting, list[Judged]]) -> list[Judged]:
+        if setting not in judged:
+            judged[setting] = self._judged(setting, self._first.measure(path, setting, self._discounts))
+        return judged[setting]
+
+    def _judged(self, setting: Setting, values: Float64Array) -> list[Judged]:
         rows = [Judged(setting, *pair) for pair in zip(self._discounts, values, strict=True)]
         best = best_of(rows)
         self._run.step(f"{self._metric} {best.metric:.4f}")
@@ -246,10 +249,12 @@ class PathSearch:
 
     def _decide(self, path: RidgePath, setting: Setting) -> Judged:
         """Return the best discount of a setting by all judges."""
-        if setting in self.tried and len(self._all.users) == len(self._first.users):
-            return best_of(self.tried[setting])
+        known = self._by_first(path, setting, self.tried)
+        if not len(self._more.users):
+            return best_of(known)
         if setting not in self.decided:
-            self.decided[setting] = self._measure(path, setting, self._all)
+            more = self._more.measure(path, setting, self._discounts)
+            self.decided[setting] = self._judged(setting, np.hstack(([one.values for one in known], more)))
         return best_of(self.decided[setting])
 
 
