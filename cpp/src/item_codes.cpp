@@ -29,30 +29,54 @@ constexpr double kUp = 1.0 + 1e-6;   // more than a rounding to float32
 constexpr double kUnit = 1.01 / (1 << 24);
 constexpr int kMoreRoundings = 32;  // of the bound itself
 
-// Integers c within 127 and a step, so that step * c is near to the values; the step is 0 where all are tiny.
-template <class T>
-float encode(const float* values, std::int64_t size, T* codes, double* coded_norm, double* rest_norm) {
-    float largest = 0.0f;
-    for (std::int64_t i = 0; i < size; ++i) largest = std::max(largest, std::fabs(values[i]));
-    const float step = largest / kMost < kSmallest ? 0.0f : largest / kMost, inverse = step > 0.0f ? 1.0f / step : 0.0f;
-    double coded = 0.0, rest = 0.0;
+// The largest magnitude; NaN where one value is that, whose bits are above those of all numbers.
+FASTAUTOREC_CLONES float largest_of(const float* values, std::int64_t size) {
+    std::int32_t most = 0;
     for (std::int64_t i = 0; i < size; ++i) {
-        const float scaled = std::nearbyint(values[i] * inverse);
-        const int code = static_cast<int>(std::min(std::max(scaled, -127.0f), 127.0f));
-        const double left = values[i] - static_cast<double>(step) * code;
+        std::int32_t bits;
+        std::memcpy(&bits, values + i, sizeof bits);
+        most = std::max(most, bits & 0x7fffffff);
+    }
+    float largest;
+    std::memcpy(&largest, &most, sizeof largest);
+    return largest;
+}
+
+// Integers c within 127, so that step * c is near to the values: the sum of their squares, and that of what is left.
+FASTAUTOREC_CLONES void encode_by(float step, const float* values, std::int64_t size, std::int8_t* codes,
+                                  double* coded_square, double* rest_square) {
+    constexpr int kSums = 8;                   // side by side, for registers
+    constexpr float kRounder = 3 << 22;        // added and taken off again, it leaves the nearest integer
+    const float inverse = step > 0.0f ? 1.0f / step : 0.0f;
+    const double exact_step = step;
+    std::int32_t coded = 0;
+    double rests[kSums]{};
+    const auto encode_one = [&](std::int64_t i, double& rest) {
+        const float rounded = (values[i] * inverse + kRounder) - kRounder;
+        const auto code = static_cast<std::int32_t>(std::min(std::max(rounded, -127.0f), 127.0f));
+        const double left = static_cast<double>(values[i]) - exact_step * code;
         coded += code * code;
         rest += left * left;
-        codes[i] = static_cast<T>(code);
-    }
+        codes[i] = static_cast<std::int8_t>(code);
+    };
+    std::int64_t i = 0;
+    for (; i + kSums <= size; i += kSums)
+        for (int lane = 0; lane < kSums; ++lane) encode_one(i + lane, rests[lane]);
+    for (; i < size; ++i) encode_one(i, rests[0]);
+    *coded_square = coded;
+    *rest_square = 0.0;
+    for (const double rest : rests) *rest_square += rest;
+}
+
+// The step, 0 where all values are tiny, the codes, and the norms of step * codes and of what is left.
+float encode(const float* values, std::int64_t size, float largest, std::int8_t* codes, double* coded_norm,
+             double* rest_norm) {
+    const float step = largest / kMost < kSmallest ? 0.0f : largest / kMost;
+    double coded, rest;
+    encode_by(step, values, size, codes, &coded, &rest);
     *coded_norm = step * std::sqrt(coded) * kUp;
     *rest_norm = std::sqrt(rest) * kUp;
     return step;
-}
-
-bool finite_and_small(const float* values, std::int64_t size) {
-    for (std::int64_t i = 0; i < size; ++i)
-        if (!(std::fabs(values[i]) <= kLargest)) return false;
-    return true;
 }
 
 FASTAUTOREC_INLINE void store_bounds(const std::int32_t* sums, const Question& question, const ItemCodes& items,
@@ -160,14 +184,18 @@ bool encode_items(ConstMatrix rows, MatrixView<std::uint8_t> codes, Matrix facts
             double coded = 0.0, rest = 0.0;
             float step = 0.0f;
             if (place < rows.rows) {
-                if (!finite_and_small(rows.row(place), rows.cols)) usable = false;
+                const float largest = largest_of(rows.row(place), rows.cols);
+                if (!(largest <= kLargest)) usable = false;
                 if (!usable) return;
-                step = encode(rows.row(place), rows.cols, own.data(), &coded, &rest);
+                step = encode(rows.row(place), rows.cols, largest, own.data(), &coded, &rest);
             }
             std::uint8_t* its = codes.row(place / kLanes) + place % kLanes * kCodedTogether;
-            for (std::int64_t c = 0; c < width; ++c)
-                its[c / kCodedTogether * kCodedTogether * kLanes + c % kCodedTogether] =
-                    static_cast<std::uint8_t>(own[static_cast<std::size_t>(c)] + 128);
+            for (std::int64_t c = 0; c < width; c += kCodedTogether) {
+                std::uint32_t four;
+                std::memcpy(&four, own.data() + c, sizeof four);
+                four ^= 0x80808080u;  // adds 128 to each
+                std::memcpy(its + c * kLanes, &four, sizeof four);
+            }
             facts.row(0)[place] = step;
             facts.row(1)[place] = static_cast<float>(coded * kUp);
             facts.row(2)[place] = static_cast<float>(rest * kUp);
@@ -177,15 +205,17 @@ bool encode_items(ConstMatrix rows, MatrixView<std::uint8_t> codes, Matrix facts
 }
 
 Question::Question(const float* vector, std::int64_t size, std::int64_t width)
-    : usable(finite_and_small(vector, size)),
+    : usable(true),
       codes(static_cast<std::size_t>(width)),
       offset(0),
       step(0.0f),
       alpha(0.0f),
       beta(0.0f) {
+    const float largest = largest_of(vector, size);
+    usable = largest <= kLargest;
     if (!usable) return;
     double coded = 0.0, rest = 0.0, square = 0.0;
-    step = encode(vector, size, codes.data(), &coded, &rest);
+    step = encode(vector, size, largest, codes.data(), &coded, &rest);
     for (std::int64_t c = 0; c < size; ++c) {
         offset += 128 * codes[static_cast<std::size_t>(c)];
         square += static_cast<double>(vector[c]) * vector[c];

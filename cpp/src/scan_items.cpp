@@ -18,8 +18,8 @@ constexpr std::int64_t kTogether = 32;     // vectors whose bounds are found at 
 constexpr std::int64_t kBounds = 1 << 22;  // into so many floats
 constexpr std::int64_t kChains = 8;        // side by side: each waits for its own last sum
 constexpr std::int64_t kMoreSeeds = 16;    // beside twice the length of the lists
-constexpr std::int64_t kFewShare = 6;      // of the items may be left, where memory sets the pace
-constexpr std::int64_t kManyShare = 24;    // and where BLAS would be at its full speed
+constexpr std::int64_t kFewShare = 6;      // of the items may be left on average, where memory sets the pace
+constexpr std::int64_t kManyShare = 32;    // and where BLAS would be at its full speed
 
 FASTAUTOREC_INLINE void fetch(const float* row, std::int64_t size) {
     for (std::int64_t c = 0; c < size; c += kLanes) __builtin_prefetch(row + c);
@@ -55,10 +55,11 @@ FASTAUTOREC_SCALAR FASTAUTOREC_CLONES void chains(const float* a, const float* c
 // Finds the lists of one vector from the bounds of its products.
 class Finder {
    public:
-    Finder(ConstMatrix b, VectorView<const std::int64_t> borders, std::int64_t n_top, std::int64_t most)
-        : b_(b), borders_(borders), n_top_(n_top), most_(most), selector_(b.rows, 2 * n_top + kMoreSeeds) {}
+    // `budget`: items that may still be scored, for all vectors together.
+    Finder(ConstMatrix b, VectorView<const std::int64_t> borders, std::int64_t n_top, std::atomic<std::int64_t>* budget)
+        : b_(b), borders_(borders), n_top_(n_top), budget_(budget), selector_(b.rows, 2 * n_top + kMoreSeeds) {}
 
-    // False where more than `most` items are left. The bounds of what must not be listed are minus infinity.
+    // False where more items are left than the budget has. The bounds of what must not be listed are minus infinity.
     bool find(const float* a, const float* bounds, std::int32_t* ids, float* best) {
         selector_.look_at(bounds);
         const float first = selector_.floor();
@@ -71,11 +72,11 @@ class Finder {
     // Adds the items whose bounds reach the floor but not the ceiling, and keeps the best.
     bool score(const float* a, const float* bounds, float floor, float ceiling) {
         const std::int64_t count = selector_.find(floor);
-        if (count > most_) return false;
         listed_.clear();
         for (const std::int32_t* p = selector_.found(); p < selector_.found() + count; ++p)
             if (bounds[*p] < ceiling) listed_.push_back(*p);
         const auto size = static_cast<std::int64_t>(listed_.size());
+        if ((*budget_ -= size) < 0) return false;
         scores_.resize(listed_.size());
         if (borders_.size)
             chain_products(a, b_, listed_.data(), size, borders_, scores_.data());
@@ -88,7 +89,8 @@ class Finder {
 
     ConstMatrix b_;
     VectorView<const std::int64_t> borders_;
-    std::int64_t n_top_, most_;
+    std::int64_t n_top_;
+    std::atomic<std::int64_t>* budget_;
     RowSelector selector_;
     std::vector<std::int32_t> listed_;
     std::vector<std::uint64_t> keys_;
@@ -124,7 +126,7 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
             "scan_items: the codes are of another matrix");
     require(!exclude || (exclude->n_rows == a.rows && exclude->n_cols >= n), "scan_items: exclude has another shape");
     require(borders.size == 0 || borders.data[borders.size - 1] == b.cols, "scan_items: borders must end the rows");
-    const std::int64_t most = n / (borders.size ? kManyShare : kFewShare);
+    std::atomic<std::int64_t> budget{a.rows * n / (borders.size ? kManyShare : kFewShare)};
     const std::int64_t together = std::min({kTogether, std::max<std::int64_t>(8, kBounds / (n + 1)), a.rows});
     const ScratchMatrix memory(together, groups * kLanes);
     const Matrix bounds = memory;
@@ -146,7 +148,7 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
             for (std::int64_t j = n; j < groups * kLanes; ++j) row[j] = kNever;
             for (std::int64_t m = 0; m < masked.size; ++m) row[masked.data[m]] = kNever;
             if (exclude) leave_out(*exclude, start + i, 0, n, row);
-            Finder finder(b, borders, n_top, most);
+            Finder finder(b, borders, n_top, &budget);
             if (!finder.find(a.row(start + i), row, ids.row(start + i), best.row(start + i))) found = false;
         });
         if (!found) return false;

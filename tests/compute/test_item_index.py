@@ -106,7 +106,7 @@ def test_where_values_are_not_usual_there_is_no_index():
         decoder[77, 3] = odd
         index = ItemIndex(decoder)
         assert index.lists(hidden, None, NONE, OWN_ORDER, 5, 1) is None
-        assert not index.pays(10_000, False)
+        assert not index.pays(100_000, False, [600])
         assert decoder.flags.writeable
         decoder[77, 3] = 0
         assert ItemIndex(decoder).lists(hidden * np.float32(odd), None, NONE, OWN_ORDER, 5, 1) is None
@@ -135,6 +135,14 @@ def index_of(model):
     return vars(model)["_indexes"]._last
 
 
+@pytest.fixture
+def soon(monkeypatch):
+    """Let the first lists have an index."""
+    monkeypatch.setattr(item_index, "PAYS_FROM", 0)
+    monkeypatch.setattr(item_index, "ORDERS_COST", 0)
+
+
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("options", [{}, {"filter_already_liked_items": False}, {"filter_items": [3, 4, 2400]}])
 def test_recommend_is_the_same_with_an_index(model, history, options, monkeypatch):
     for rows in (history, *(history[u] for u in range(3)), history[:7], history[:300]):
@@ -167,6 +175,18 @@ def test_an_index_comes_when_it_pays_and_goes_with_its_fit(history):
     assert model.decoder_.flags.writeable
 
 
+def test_an_index_waits_until_it_costs_little():
+    """Tiles of many users also need the order of their sums, each width once."""
+    few, many, narrow, wide = (ItemIndex(np.ones((1000, 16), np.float32)) for _ in range(4))
+    requests = item_index.PAYS_FROM // item_index.FEW_COUNT
+    assert [few.pays(1, True, [1000, 1000]) for _ in range(requests)] == [False] * (requests - 1) + [True]
+    all_items = item_index.PAYS_FROM + item_index.ORDERS_COST
+    assert [many.pays(users, False, [1000, 1000]) for users in (all_items - 1, 1)] == [False, True]
+    assert narrow.pays(item_index.PAYS_FROM + item_index.ORDERS_COST // 10, False, [100, 100])
+    assert not wide.pays(all_items, False, [1000, 500])
+
+
+@pytest.mark.usefixtures("soon")
 def test_evaluation_is_the_same_with_an_index(model, history, monkeypatch):
     train, test = far.split(history, ratios=(0.5, 0.5), by="random")
     wanted = without(monkeypatch, lambda: far.evaluate(model, train, test, k=(5, 10)))

@@ -5,7 +5,7 @@ docs/decisions/kernels.md tells how the bound works; `bounds` is its plain state
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
@@ -22,11 +22,13 @@ GROUP, TOGETHER = 16, 4  # items whose codes lie together, and values of each of
 SHORTEST = 16  # rows that are worth coding
 MOST = 127  # of a code
 FEW_COUNT = 8  # times as much as one of many users does a user in a request for few gain
-PAYS_FROM = 512  # users: so many lists save the time of making the codes
+PAYS_FROM = 1024  # users: scores of all items for them take ten times as long as making the codes
+ORDERS_COST = 8192  # users: and so many, ten times as long as finding the order of sums in tiles of all items
 FAILURES = 3  # from which on the successes must be 16 times as many
 SEEDS = 16  # beside two for each place of a list, items that are scored first
-SHARES = {True: 6, False: 24}  # of the items are scored at most, for few users and for many
+SHARES = {True: 6, False: 32}  # of the items are scored at most on average, for few users and for many
 TASKS_OF_A_THREAD = 4  # at least: with fewer blocks, threads share out the items
+POOL = 65_521  # random values for the order of sums: a prime, so that no two rows are equal
 UNIT = 2.0**-24  # relative rounding error of float32
 SPARE_ROUNDINGS = 32  # of the bound itself
 TINY = 1e-35  # more than everything that can underflow
@@ -57,13 +59,18 @@ class ItemIndex:
         """Bytes of the codes."""
         return 0 if self._codes is None else sum(array.nbytes for array in self._codes)
 
-    def pays(self, users: int, few: bool) -> bool:
-        """Note that lists for so many users are asked for; return whether the codes are worth having."""
+    def pays(self, users: int, few: bool, widths: Collection[int]) -> bool:
+        """Note that lists for so many users are asked for; return whether the codes are worth having.
+
+        They are, once making them takes at most a tenth of the time that scores of all items took so far and would take
+        now: so even where the bound turns out to save nothing, little is lost. ``widths``: of tiles, see `Scan`.
+        """
         self._asked += users * FEW_COUNT if few else users
+        orders = 0 if few else ORDERS_COST * sum(set(widths)) // len(self.decoder)
         return (
             ENABLED
             and not self._unusable
-            and self._asked >= PAYS_FROM
+            and self._asked >= PAYS_FROM + orders
             and self._failures[few] < FAILURES + self._successes[few] // 16
         )
 
@@ -130,9 +137,8 @@ def order_of_sums(users: int, width: int, k: int) -> Borders | None:
     same way. Nobody promises that, so each shape is multiplied once, and the bits of both ways are compared for the
     first and the last users and all items. Where they differ, scores of all items are made as ever.
     """
-    rng = np.random.default_rng(0)
-    a = rng.standard_normal((users, k), np.float32)
-    b = rng.standard_normal((width, k), np.float32)
+    values = np.resize(np.random.default_rng(0).standard_normal(POOL, np.float32), (users + width, k))
+    a, b = values[:users], values[users:]
     product = matmul(a, b.T, np.empty((users, width), np.float32), 1)
     rows = np.unique(np.r_[: min(users, 8), max(users - 8, 0) : users])
 

@@ -191,10 +191,11 @@ def _scan_of(backend: Backend, scorer: Scorer, users: int, items: int) -> Scan |
     if isinstance(scorer, MaskedScorer):
         masked, plain = scorer.masked.astype(np.int32), scorer.scorer
     index, few = plain.index if isinstance(plain, DotScorer) else None, users <= FEW_USERS
-    if index is None or not backend.scans_codes or not index.pays(users, few):
-        return None
     n = scorer.n_items
-    return Scan(index, masked, [min(items, n), n % items or items], FEW_USERS)
+    widths = [min(items, n), n % items or items]
+    if index is None or not backend.scans_codes or not index.pays(users, few, widths):
+        return None
+    return Scan(index, masked, widths, FEW_USERS)
 
 
 def _on_device(backend: Backend, matrix: Csr | LazyRows, start: int, stop: int) -> Csr:
