@@ -137,7 +137,7 @@ def test_what_is_printed() -> None:
         "bob    plum     1  1.0000",
         "bob     fig     2  0.0000",
     ]
-    assert "<td>&lt;ann&gt;</td><td>fig</td><td>1</td><td>0.0000</td>" in table._repr_html_()
+    assert ">&lt;ann&gt;</td><td>fig</td><td>1</td><td>0.0000</td>" in table._repr_html_()
     assert "3 recommendations for 2 users" in table._repr_html_()
     long = far.Popularity().fit(MATRIX).recommend_table(MATRIX, N=3)
     assert len(repr(long).splitlines()) == 12

@@ -55,4 +55,4 @@ class Frames:
         """
         named = self._named_columns()
         texts = {name: column.tolist() or np.empty(0, "U1") for name, column in named.items() if is_text(column)}
-        return named | texts
+        return named | texts | {name: column.tolist() for name, column in named.items() if column.dtype == object}

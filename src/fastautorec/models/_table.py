@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
@@ -13,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.protocol import FloatArray, IdArray
-from fastautorec._extras import require
-from fastautorec.data._texts import is_text
-from fastautorec.evaluation._tables import table_lines
+from fastautorec._printed import html_table, html_text, table_lines
+from fastautorec.data._frames import Frames
 from fastautorec.models._labels import Array, Labels
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ SHOWN = 10  # rows that a table prints
 BLOCK = 1 << 14  # users whose rows are Python objects at the same time
 
 
-class NamedLists:
+class NamedLists(Frames):
     """Lists of items with names, a row for each item: what the tables of this library have in common.
 
     Attributes
@@ -103,45 +101,8 @@ class NamedLists:
         items, lengths = iter(self[self.columns[1]].tolist()), self._lengths.tolist()
         return {asked: list(islice(items, length)) for asked, length in zip(self._asked.tolist(), lengths, strict=True)}
 
-    def to_pandas(self) -> Any:
-        """Return a pandas DataFrame; needs pandas.
-
-        Raises
-        ------
-        ImportError
-            Without pandas.
-        """
-        return require("pandas", "to_pandas").DataFrame(self._plain_columns())
-
-    def to_polars(self) -> Any:
-        """Return a polars DataFrame; needs polars.
-
-        Raises
-        ------
-        ImportError
-            Without polars.
-        """
-        return require("polars", "to_polars", "data").DataFrame(self._plain_columns())
-
-    def to_arrow(self) -> Any:
-        """Return a pyarrow Table; needs pyarrow.
-
-        Raises
-        ------
-        ImportError
-            Without pyarrow.
-        """
-        return require("pyarrow", "to_arrow").table(self._plain_columns())
-
-    def _plain_columns(self) -> dict[str, Any]:
-        """Return columns that every library takes: texts as lists, for few know the type that NumPy has for them.
-
-        An empty list has no type, so no texts are an array of a fixed width.
-        """
-        named = {name: self[name] for name in self.columns}
-        texts = {name: column.tolist() or np.empty(0, "U1") for name, column in named.items() if is_text(column)}
-        lists = {name: column.tolist() for name, column in named.items() if column.dtype == object}
-        return named | texts | lists
+    def _named_columns(self) -> dict[str, Array]:
+        return {name: self[name] for name in self.columns}
 
     def _head(self) -> list[list[str]]:
         """Return the heading and the first rows as texts."""
@@ -156,11 +117,7 @@ class NamedLists:
 
     def _repr_html_(self) -> str:
         """Return the first rows for notebooks."""
-        head, *rows = self._head()
-        cells = ["".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-                 for tag, row in (("th", head), *(("td", row) for row in rows))]  # fmt: skip
-        lines = "".join(f"<tr>{row}</tr>" for row in cells)
-        return f"<table>{lines}</table><p>{self._counted()}</p>"
+        return html_table(self._head()) + html_text(self._counted())
 
     def _counted(self) -> str:
         """Return what is in the table in words."""
