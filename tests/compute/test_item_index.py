@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -173,6 +174,48 @@ def test_an_index_comes_when_it_pays_and_goes_with_its_fit(history):
     model.recommend(history[0])
     assert index_of(model) is not first
     assert model.decoder_.flags.writeable
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("options", [{}, {"filter_items": [3, 4, 2400]}])
+def test_a_ranker_has_the_lists_of_recommend(model, history, options, monkeypatch):
+    own = copy.deepcopy(model)
+    ranker = own.ranker(N=9, **options)
+    for user in range(40):
+        row = history[user]
+        wanted = without(monkeypatch, lambda row=row: model.recommend(row, N=9, **options))
+        assert bits(ranker.recommend(row.indices)) == [values[0] for values in bits(wanted)]
+    assert index_of(own)._successes[True] > 0
+
+
+@pytest.mark.usefixtures("soon")
+def test_threads_may_ask_for_an_index_at_once(model, history, monkeypatch):
+    own = copy.deepcopy(model)
+    wanted = [bits(without(monkeypatch, lambda u=u: model.recommend(history[u]))) for u in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda u: bits(own.recommend(history[u])), range(16))) == wanted
+    assert index_of(own).nbytes > 0
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_model_with_an_index_can_change_and_move(history, tmp_path):
+    """Its decoder is read-only then; nothing that changes a model writes to it."""
+    data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
+    model, plain = (far.NCEAutoRec(factors=20, updatable=True).fit(data) for _ in range(2))
+    before = model.__sizeof__()
+    for step in (lambda m: m.partial_fit(history[:50]), lambda m: m.forget(history[:50]), lambda m: m.to("cpu")):
+        model.recommend(history[0])
+        assert not model.decoder_.flags.writeable
+        step(model)
+        step(plain)
+        assert_array_equal(model.decoder_, plain.decoder_)
+    model.recommend(history[0])
+    assert model.__sizeof__() - before == index_of(model).nbytes > 2500 * 20
+    model.save(tmp_path / "model", format="folder")
+    mapped = far.load(tmp_path / "model", mmap=True)
+    for _ in range(2):
+        assert bits(mapped.recommend(history[0])) == bits(model.recommend(history[0]))
+    assert index_of(mapped).nbytes > 0
 
 
 def test_an_index_waits_until_it_costs_little():

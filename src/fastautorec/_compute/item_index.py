@@ -125,8 +125,10 @@ class Indexes:
     def __reduce__(self) -> tuple[Any, ...]:
         return Indexes, ()
 
-    def __sizeof__(self) -> int:
-        return object.__sizeof__(self) + (0 if self._last is None else self._last.nbytes)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the codes."""
+        return 0 if self._last is None else self._last.nbytes
 
 
 @cache
@@ -194,7 +196,7 @@ class Scan:
         def find(number: int, num_threads: int) -> None:
             start, stop = blocks[number]
             theirs = None if exclude is None else exclude.rows(start - origin, stop - origin)
-            best = self._lists(hidden[start - origin : stop - origin], theirs, n_top(start, stop), num_threads)
+            best = self.lists(hidden[start - origin : stop - origin], theirs, n_top(start, stop), num_threads)
             if best is not None:
                 consume(start, stop, *best)
                 left[number] = False
@@ -206,7 +208,8 @@ class Scan:
             run_blocks(lambda number, _: find(number, 1), len(blocks), 1, backend.num_threads)
         return [block for block, is_left in zip(blocks, left, strict=True) if is_left]
 
-    def _lists(self, hidden: FloatArray, exclude: Csr | None, n_top: int, num_threads: int) -> Lists | None:
+    def lists(self, hidden: FloatArray, exclude: Csr | None, n_top: int, num_threads: int) -> Lists | None:
+        """Return the lists of users, or None where these need scores of all items."""
         few, n = len(hidden) <= self._few, len(self._index.decoder)
         if SHARES[few] * 2 * (2 * n_top + SEEDS) > n:
             return None

@@ -128,7 +128,7 @@ def top_lists(
     total = history.shape[0]
     users, items = tile_shape(backend.score_tiles, total, scorer.n_items)
     few = total <= FEW_USERS
-    scan = None if factors is not None else _scan_of(backend, scorer, total, items)
+    scan = None if factors is not None else scan_of(backend, scorer, total, items)
     selector = Selector(backend if few else backend.with_threads(1), scorer, factors)
 
     def group(begin: int, end: int) -> None:
@@ -185,7 +185,7 @@ def top_lists(
             begin = end
 
 
-def _scan_of(backend: Backend, scorer: Scorer, users: int, items: int) -> Scan | None:
+def scan_of(backend: Backend, scorer: Scorer, users: int, items: int) -> Scan | None:
     """Return what finds lists without all scores, for so many users and tiles of so many items, or None."""
     masked, plain = NONE, scorer
     if isinstance(scorer, MaskedScorer):

@@ -13,7 +13,16 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.top_lists import Lists, Scorer, Selector, popularity_scorer, restricted, strangers, tile_shape
+from fastautorec._compute.top_lists import (
+    Lists,
+    Scorer,
+    Selector,
+    popularity_scorer,
+    restricted,
+    scan_of,
+    strangers,
+    tile_shape,
+)
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import allowed_items
 from fastautorec.models._labels import Items
@@ -177,7 +186,9 @@ class _ListMaker:
         there = backend.put(history).rows(0, 1)
         exclude = self._left_out(history, there) if self._known_left_out else None
         prepared = self._scorer.prepare(backend, there)
-        best = self._selector.best(prepared, exclude, slice(0, 1), self._tiles, self._n_top)
+        scan = scan_of(backend, self._scorer, 1, self._tiles.step)
+        best = scan.lists(prepared, exclude, self._n_top, backend.num_threads) if scan else None
+        best = best or self._selector.best(prepared, exclude, slice(0, 1), self._tiles, self._n_top)
         ids, scores = (backend.to_host(array) for array in best)
         if self._candidates is not None:
             ids = np.where(ids < 0, np.int32(-1), self._candidates[ids])

@@ -34,7 +34,8 @@ class Stored(Answering):
 
     def __sizeof__(self) -> int:
         """Return the bytes that the model takes with its arrays in host memory, for caches that ask."""
-        return object.__sizeof__(self) + size_of(vars(self).values())
+        codes = 0 if self._indexes is None else self._indexes.nbytes
+        return object.__sizeof__(self) + size_of(vars(self).values()) + codes
 
     def save(self, path: str | PathLike[str], format: str = FORMATS[0]) -> None:  # noqa: A002
         """Write the fitted model to ``path``, replacing one there in one step; `fastautorec.load` reads it.
