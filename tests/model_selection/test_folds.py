@@ -140,3 +140,9 @@ def test_scikit_learn_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_refused(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_no_more_folds_than_interactions() -> None:
+    samples = far.model_selection.Samples(far.datasets.synthetic(5, 4, 8, random_state=0))
+    with pytest.raises(ValueError, match="`n_splits`=9 is more than the 8 interactions of `X`"):
+        next(far.model_selection.UserKFold(9).split(samples))

@@ -162,3 +162,15 @@ def test_ids_that_are_not_one_for_each_item(tmp_path: Path) -> None:
     model.save(tmp_path / "model.npz")
     with pytest.raises(ModelFileError, match="holds 19 item ids where 20 are expected"):
         far.load(tmp_path / "model.npz")
+
+
+def test_parameters_may_be_arrays(tmp_path: Path) -> None:
+    train, held_out = far.split(far.datasets.synthetic(80, 30, 900, random_state=0), (0.8, 0.2), by="random")
+    for model in (
+        far.EASE(regularization=np.array([1.0, 5.0])),
+        far.NCEAutoRec(factors=4, regularization=np.logspace(-2, 0, 3)),
+        far.NCEAutoRecCV(factors=np.array([2, 4]), dropout=0.5, regularization=np.array([0.1, 1.0])),
+    ):
+        assert "regularization=array(" in repr(model)
+        model.fit(train, validation=held_out).save(tmp_path / "model.npz")
+        np.testing.assert_array_equal(far.load(tmp_path / "model.npz").predict(train), model.predict(train))

@@ -247,3 +247,19 @@ def test_a_mapped_model_takes_no_memory_of_its_own(tmp_path: Path) -> None:
     size, n_items = map(int, done.stdout.split())
     assert n_items == n
     assert size < 1e6
+
+
+def test_a_mapped_choice_has_the_names_of_its_items(tmp_path: Path) -> None:
+    data = far.Interactions(far.datasets.synthetic(80, 30, 900, random_state=0), item_ids=[f"i{j}" for j in range(30)])
+    model = far.NCEAutoRecCV(factors=[2, 4], dropout=0.5, regularization=[0.1, 1.0]).fit(data)
+    model.save(tmp_path / "model", format="folder")
+    loaded = far.load(tmp_path / "model", mmap=True)
+    assert loaded.recommend_table(data, N=3).to_dict() == model.recommend_table(data, N=3).to_dict()
+    assert loaded.to_estimator().item_ids_.tolist() == data.item_ids.tolist()
+
+
+def test_a_file_does_not_replace_a_folder(tmp_path: Path) -> None:
+    model = far.Popularity().fit(far.datasets.synthetic(20, 9, 60, random_state=0))
+    model.save(tmp_path / "model", format="folder")
+    with pytest.raises(IsADirectoryError, match=r"`path`=.*is a folder; name a file, or pass format='folder'"):
+        model.save(tmp_path / "model")

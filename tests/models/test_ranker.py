@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -157,3 +158,17 @@ def test_bad_input(model: Any) -> None:
 def test_other_devices(device: str, options: dict[str, Any]) -> None:
     model = far.NCEAutoRec(factors=8, device=device).fit(TRAIN)
     assert lists_of(model.ranker(N=3, **options))[:9] == expected_lists(model, N=3, **options)[:9]
+
+
+@pytest.mark.parametrize("history", ["i1", b"i1", None, 7])
+def test_names_come_in_a_list(history: Any) -> None:
+    ranker = far.EASE().fit(far.Interactions(TRAIN, item_ids=[f"i{j}" for j in range(60)])).ranker(N=3)
+    with pytest.raises(TypeError, match=r"`history` must be a list of item ids, got .*pass \[id\]"):
+        ranker.recommend_names(history)
+    with pytest.raises(ValueError, match="without gaps, got None in row 1"):
+        ranker.recommend_names(["i1", None])
+
+
+def test_a_ranker_stays_in_its_process() -> None:
+    with pytest.raises(TypeError, match="pickle the model"):
+        pickle.dumps(far.Popularity().fit(TRAIN).ranker())

@@ -63,6 +63,10 @@ class UserKFold:
                 "an interaction"
             )
         users, generator = X._users(), check_random_state(self.random_state)
+        if self.n_splits > len(users):
+            raise ValueError(
+                f"`n_splits`={self.n_splits} is more than the {len(users)} interactions of `X`; take fewer"
+            )
         order = np.lexsort((generator.random(len(users)), users))
         in_turn = np.empty(len(users), np.int64)
         in_turn[order] = np.arange(len(users)) - np.searchsorted(users[order], users[order])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import adapted, check_bool, check_int
+from fastautorec._checks import adapted, check_bool, check_int, kind
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
@@ -25,7 +25,7 @@ from fastautorec._compute.top_lists import (
 )
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import allowed_items
-from fastautorec.models._labels import Items
+from fastautorec.models._labels import Items, plain_labels
 from fastautorec.models._named import NamedAnswers
 
 FIRST = np.zeros(1, np.int64)
@@ -135,9 +135,11 @@ class Ranker:
         Raises
         ------
         TypeError
-            If ids are of another type than those of the model.
+            If ``history`` is no list, or its ids are of another type than those of the model.
         """
-        labels = list(history)
+        if isinstance(history, (str, bytes)) or not isinstance(history, Iterable):
+            raise TypeError(f"`history` must be a list of item ids, got {kind(history)}; of a single one pass [id]")
+        labels = plain_labels("history", history)
         numbers = self._named.numbers("history", labels)
         unknown = [label for label, number in zip(labels, numbers.tolist(), strict=True) if number < 0]
         known = np.unique(numbers[numbers >= 0].astype(np.int32))
@@ -147,6 +149,10 @@ class Ranker:
         counts = self._model.item_counts_
         cold = not (len(known) if counts is None else counts[known].any())
         return NamedList(names, scores[there].tolist(), unknown, cold)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: buffers and threads stay where they are."""
+        raise TypeError("a Ranker cannot be pickled or copied; pickle the model, and call its ranker() there")
 
     def _recommend(self, items: IdArray) -> tuple[IdArray, FloatArray]:
         """Return the list for items that ascend."""

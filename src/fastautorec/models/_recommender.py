@@ -71,7 +71,8 @@ class Recommender(Serving, Updating, Stored):
     def __repr__(self) -> str:
         """Return the constructor call with the parameters that differ from their defaults."""
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        shown = (f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name])
+        params = self.get_params().items()
+        shown = (f"{name}={value!r}" for name, value in params if not np.array_equal(value, defaults[name]))
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _repr_html_(self) -> str:

@@ -180,7 +180,8 @@ class NCEAutoRecCV(Recommender):
         state = vars(self)
         plain = self._plain(state["fitted_params_"], state["best_params_"])
         plain.num_threads = self.num_threads
-        plain.__dict__.update((name, v) for name, v in state.items() if name.endswith("_") and name not in OWN)
+        fitted = (name for name in state if (name.endswith("_") and name not in OWN) or name == "_mapped")
+        plain.__dict__.update((name, state[name]) for name in fitted)
         plain.fitted_params_ = plain.get_params()
         return plain
 
