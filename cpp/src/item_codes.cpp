@@ -45,8 +45,8 @@ FASTAUTOREC_CLONES float largest_of(const float* values, std::int64_t size) {
 // Integers c within 127, so that step * c is near to the values: the sum of their squares, and that of what is left.
 FASTAUTOREC_CLONES void encode_by(float step, const float* values, std::int64_t size, std::int8_t* codes,
                                   double* coded_square, double* rest_square) {
-    constexpr int kSums = 8;                   // side by side, for registers
-    constexpr float kRounder = 3 << 22;        // added and taken off again, it leaves the nearest integer
+    constexpr int kSums = 8;             // side by side, for registers
+    constexpr float kRounder = 3 << 22;  // added and taken off again, it leaves the nearest integer
     const float inverse = step > 0.0f ? 1.0f / step : 0.0f;
     const double exact_step = step;
     std::int32_t coded = 0;
@@ -205,12 +205,7 @@ bool encode_items(ConstMatrix rows, MatrixView<std::uint8_t> codes, Matrix facts
 }
 
 Question::Question(const float* vector, std::int64_t size, std::int64_t width)
-    : usable(true),
-      codes(static_cast<std::size_t>(width)),
-      offset(0),
-      step(0.0f),
-      alpha(0.0f),
-      beta(0.0f) {
+    : usable(true), codes(static_cast<std::size_t>(width)), offset(0), step(0.0f), alpha(0.0f), beta(0.0f) {
     const float largest = largest_of(vector, size);
     usable = largest <= kLargest;
     if (!usable) return;
