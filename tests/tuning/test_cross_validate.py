@@ -101,6 +101,7 @@ def test_comparisons():
     a, b = (result[name]["NDCG"].per_user for name in ("EASE", "popularity"))
     assert comparison["NDCG"].difference == pytest.approx((a - b).mean())
     assert comparison["NDCG"].low > 0
+    assert str(comparison).startswith("No difference between EASE and popularity is shown: NDCG +")
     assert comparison.n_users == result["EASE"].n_users == 120
     assert set(comparison) == set(result["EASE"])
     same = result.compare("EASE", "again")

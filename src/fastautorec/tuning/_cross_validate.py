@@ -118,7 +118,8 @@ class CrossValidation(Mapping[str, PooledReport]):
         raw = [paired_difference(a[name], b[name]) for name in a]
         adjusted = holm(np.array([d.p_value for d in raw]))
         differences = {d.name: replace(d, p_adjusted=float(p)) for d, p in zip(raw, adjusted, strict=True)}
-        return Comparison(differences, paired_difference(a.popularity, b.popularity), a.n_users)
+        popularity = paired_difference(a.popularity, b.popularity)
+        return Comparison(differences, popularity, a.n_users, (str(model), str(other)))
 
     def __getitem__(self, name: str) -> PooledReport:
         try:
