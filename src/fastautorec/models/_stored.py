@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -74,7 +75,8 @@ class Stored(Answering):
         self._require_fitted()
         check_choice("format", format, FORMATS)
         if format == FORMATS[0] and Path(path).is_dir():
-            raise IsADirectoryError(f"`path`={str(path)!r} is a folder; name a file, or pass format='folder'")
+            fix = "`path` is a folder; name a file, or pass format='folder'"
+            raise IsADirectoryError(errno.EISDIR, fix, str(path))
         names, backend = self._stored_arrays(), self._backend()
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
         fitted["device_"] = backend.host.name  # a file can be read where there is no such device
