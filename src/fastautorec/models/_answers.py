@@ -28,6 +28,7 @@ from fastautorec.exceptions import NotFittedError
 from fastautorec.models._alike import alike
 from fastautorec.models._candidates import allowed_items, own_candidates
 from fastautorec.models._dial import factors, fitted_discount
+from fastautorec.models._scores import all_scores
 from fastautorec.rerank import Reranker
 from fastautorec.rerank._apply import Reranking, candidates_of, check_rerankers, in_blocks, too_many
 
@@ -392,23 +393,3 @@ class Answering(ABC):
     def _in_order(self, user_items: Any) -> Any:
         """Return histories with the columns of the model, for results that count no columns."""
         return identity.in_order_of(user_items, self.item_ids_)
-
-
-def all_scores(
-    model: Answering, backend: Backend, history: Csr, items: IdArray | None, discount: float | None
-) -> FloatArray:
-    """Return the scores (q, n) of all items, or of some, where the backend has its arrays."""
-
-    def scores_of(scorer: Scorer, rows: Csr) -> FloatArray:
-        if items is not None:
-            scorer = scorer.take(backend.to_device(items))
-        scores = backend.empty(rows.shape[0], scorer.n_items)
-        there, everyone = backend.put(rows).rows(0, rows.shape[0]), slice(0, rows.shape[0])
-        scorer.score(backend, scorer.prepare(backend, there), everyone, slice(0, scorer.n_items), scores)
-        return scores
-
-    scores = scores_of(model._dialled(backend, discount), history)
-    rows = strangers(model, history, np.flatnonzero(backend.to_host((scores == 0).all(axis=1))))
-    if len(rows):
-        scores[backend.to_device(rows)] = scores_of(popularity_scorer(model, backend), history.take_rows(rows))
-    return scores
