@@ -61,6 +61,11 @@ def run(folder, text, *options, status=0):
 
 
 def error_of(capsys, *argv):
-    """Run a command that must fail, and return its last line."""
+    """Run a command that must fail, and return its one line of explanation."""
     assert main([str(word) for word in argv]) == 2
-    return capsys.readouterr().err.splitlines()[-1]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    last = err.splitlines()[-1]
+    assert last.startswith("fastautorec: error: ")
+    return last

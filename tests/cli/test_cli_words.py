@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from few_books import error_of
 from scipy import sparse
 
 import fastautorec as far
@@ -46,15 +47,6 @@ def output_of(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[list[d
     assert main([str(word) for word in argv]) == 0
     out, err = capsys.readouterr()
     return list(csv.DictReader(io.StringIO(out))), err
-
-
-def error_of(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
-    assert main([str(word) for word in argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    last = err.splitlines()[-1]
-    assert last.startswith("fastautorec: error: ")
-    return last
 
 
 # --- columns, separator and header -----------------------------------------------------------------------------------
