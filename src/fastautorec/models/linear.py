@@ -21,8 +21,9 @@ from fastautorec._checks import (
 )
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
+from fastautorec._compute.popularity import constant_scorer
 from fastautorec._compute.protocol import NUMERATORS, Backend, FloatArray
-from fastautorec._compute.top_lists import DotScorer, constant_scorer
+from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun, validation_metric
