@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
-from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.top_lists import Lists, Scorer, copying_pays, top_lists
+from fastautorec._compute.protocol import Backend
+from fastautorec._compute.top_lists import Lists, Scorer, copying_pays, lists_among
 
 BLOCK_USERS = 32  # share the candidates of all of them: with more, most scores would be of other users' candidates
 BLOCK_CELLS = 4 << 20  # users × candidates of a block, or a single user
@@ -22,22 +22,7 @@ def own_lists(
     """Return ids and scores (q, n_top) of the best of each user's own candidates.
 
     Some users at a time are scored for the candidates of all of them, and those of others are left out of a list like
-    items that must not be listed.
-
-    Parameters
-    ----------
-    scorer : Scorer
-    backend : Backend
-        Active.
-    history : Csr (q, n)
-        On the host, or on the device.
-    n_top : int
-    known : bool
-        Whether items of the history may be listed.
-    candidates : Csr (q, n)
-        On the host.
-    on_device : bool
-        Whether the result stays there.
+    items that must not be listed. ``candidates`` are on the host; the other parameters are those of `lists_of`.
     """
     q, n = candidates.shape
     memory = backend if on_device else backend.host
@@ -54,17 +39,10 @@ def own_lists(
             ids[first:last], scores[first:last] = -1, np.nan
             return
         copied = copying_pays(len(union), last - first, n)
-        chosen = backend.to_device(union) if copied else None
         unwanted = _all_but(wanted, None if known else rows.rebased(), union if copied else np.arange(n))
-
-        def store(start: int, stop: int, best: IdArray, values: FloatArray) -> None:
-            named = best if chosen is None else np.where(best < 0, np.int32(-1), chosen[best])
-            places = slice(first + start, first + stop)
-            ids[places] = named if on_device else backend.to_host(named)
-            scores[places] = values if on_device else backend.to_host(values)
-
-        some = scorer if chosen is None else scorer.take(chosen)
-        top_lists(alone, some, backend.put(rows), lambda _start, _stop: n_top, unwanted, store)
+        some, items = (scorer.take(backend.to_device(union)), union) if copied else (scorer, None)
+        best = lists_among(some, items, alone, backend.put(rows), n_top, unwanted, on_device)
+        ids[first:last], scores[first:last] = best
 
     run_blocks(select, len(blocks), 1, backend.num_threads)
     return ids, scores

@@ -322,9 +322,22 @@ def lists_of(
     there = backend.put(history)
     exclude: Csr | LazyRows | None = None if known else there
     scorer, candidates = restricted(scorer, backend, allowed, *history.shape)
-    chosen = None if candidates is None else backend.to_device(candidates)
     if candidates is not None and not known:
         exclude = _columns(history.to_host(), candidates)
+    return lists_among(scorer, candidates, backend, there, n_top, exclude, on_device)
+
+
+def lists_among(
+    scorer: Scorer,
+    items: IdArray | None,
+    backend: Backend,
+    history: Csr,
+    n_top: int,
+    exclude: Csr | LazyRows | None,
+    on_device: bool,
+) -> Lists:
+    """Return ids and scores (q, n_top) of the best of the ``items`` that the scorer scores, of all where it is None."""
+    chosen = None if items is None else backend.to_device(items)
     shape, memory = (history.shape[0], n_top), backend if on_device else backend.host
     ids, scores = memory.new(shape, np.int32), memory.new(shape, np.float32)
 
@@ -333,7 +346,7 @@ def lists_of(
         ids[start:stop] = named if on_device else backend.to_host(named)
         scores[start:stop] = values if on_device else backend.to_host(values)
 
-    top_lists(backend, scorer, there, lambda _start, _stop: n_top, exclude, store)
+    top_lists(backend, scorer, history, lambda _start, _stop: n_top, exclude, store)
     return ids, scores
 
 
@@ -352,49 +365,3 @@ def restricted(
 def _columns(matrix: Csr, items: IdArray) -> LazyRows:
     shape = matrix.shape[0], len(items)
     return LazyRows(shape, lambda start, stop: matrix.rows(start, stop).columns(items), matrix.indptr)
-
-
-# --- histories that say nothing to a model: who they are, and what they get -------------------------------------------
-
-
-class Knowing(Protocol):
-    """What a model knows of everybody."""
-
-    item_counts_: npt.NDArray[np.int64] | None
-    n_users_: int
-
-
-def strangers(model: Knowing, history: Csr, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return those of ``rows``, whose best score is 0, with a history that holds no item that anybody had in ``fit``.
-
-    The model gave them a score of 0 for every item, which says nothing, and the items by number would look chosen. A
-    model that has an answer of its own for them, from biases say, gives other scores and keeps its word.
-    """
-    counts = getattr(model, "item_counts_", None)
-    if len(rows) == 0 or counts is None:  # they are not in the files of earlier versions
-        return rows[:0]
-    own = history.take_rows(rows).to_host().rebased()
-    said = np.concatenate(([0], np.cumsum(counts[own.indices] > 0)))[own.indptr]
-    silent: npt.NDArray[np.int64] = rows[said[1:] == said[:-1]]
-    return silent
-
-
-def popularity_scorer(model: Knowing, backend: Backend) -> DotScorer:
-    """Return the scorer of what is known of everybody: the share of the users who have an item.
-
-    It is the least-squares prediction of an interaction of somebody of whom nothing is known.
-    """
-    assert model.item_counts_ is not None
-    shares = (model.item_counts_ / max(model.n_users_, 1)).astype(np.float32)[:, None]
-    return constant_scorer(backend.to_device(shares))
-
-
-def constant_scorer(scores: FloatArray) -> DotScorer:
-    """Return the scorer that gives everybody the same scores (n, 1)."""
-
-    def ones(backend: Backend, history: Csr) -> FloatArray:
-        column = backend.empty(history.shape[0], 1)
-        column.fill(1)
-        return column
-
-    return DotScorer(ones, scores)

@@ -59,18 +59,13 @@ class CML(FittedCML):
         Interactions in a step.
     epochs : int or sequence of one int
         At most so many passes over the interactions.
-    patience : int
-        Training ends when so many epochs in a row were not better than the best one: by ``metric`` with validation
-        data, whose best state is kept, and by the loss without.
-    metric : str
-        What validation data decide by: a metric of ``evaluate``, such as "NDCG" (lists of 50), "Recall@20".
+    patience, metric
+        As in `CDAE`.
     random_state : int or numpy.random.Generator
         Seed of initial points, order of interactions and negatives. On the CPU it decides the result for a given number
         of threads.
-    device : {"auto", "cpu", "cuda"}
-        Where PyTorch trains.
-    num_threads : int, optional
-        Threads; by default all usable cores.
+    device, num_threads
+        As in `CDAE`.
 
     Attributes
     ----------
@@ -78,14 +73,8 @@ class CML(FittedCML):
         Points of the users; those without interactions stand at the mean of the others.
     item_factors_ : float32 (n, factors)
         Points of the items.
-    n_users_ : int
-        m.
-    user_ids_ : array (m,) or None
-        Ids of the training users, where the data had some.
-    best_epochs_ : tuple of int
-        The epoch whose state was kept.
-    trained_on_ : str
-        The device of PyTorch.
+    n_users_, user_ids_, best_epochs_, trained_on_
+        As in `CDAE`.
 
     Notes
     -----

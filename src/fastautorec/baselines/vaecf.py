@@ -73,22 +73,13 @@ class VAECF(FittedVAECF):
         λ ≥ 0: λ/2 times the squared weights is added to the loss; biases are free.
     learning_rate : float
         Of Adam.
-    batch_size : int
-        Users in a step. The scores of a batch, users × items, are formed: it bounds the memory.
-    epochs : int or sequence of one int
-        At most so many passes over the users.
-    patience : int
-        Training ends when so many epochs in a row were not better than the best one: by ``metric`` with validation
-        data, whose best state is kept, and by the loss without, once β has grown.
-    metric : str
-        What validation data decide by: a metric of ``evaluate``, such as "NDCG" (lists of 50), "Recall@20".
+    batch_size, epochs, patience, metric
+        As in `CDAE`; without validation data the loss decides only once β has grown.
     random_state : int or numpy.random.Generator
         Seed of initial weights, order of users, dropout and draws. On the CPU it decides the result for a given number
         of threads.
-    device : {"auto", "cpu", "cuda"}
-        Where PyTorch trains.
-    num_threads : int, optional
-        Threads; by default all usable cores.
+    device, num_threads
+        As in `CDAE`.
 
     Attributes
     ----------
@@ -103,10 +94,8 @@ class VAECF(FittedVAECF):
         From there to the scores, the bias in the last column.
     n_users_ : int
         Rows of the matrix in ``fit``.
-    best_epochs_ : tuple of int
-        The epoch whose state was kept.
-    trained_on_ : str
-        The device of PyTorch.
+    best_epochs_, trained_on_
+        As in `CDAE`.
 
     Notes
     -----

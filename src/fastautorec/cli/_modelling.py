@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import argparse
 
+from fastautorec import models
 from fastautorec.cli._streams import say
 from fastautorec.data import Interactions
-from fastautorec.models import (
-    DLAE,
-    DLAECV,
-    EASE,
-    AutoRec,
-    ItemKNN,
-    NCEAutoRec,
-    NCEAutoRecCV,
-    NCEPLRec,
-    NSAutoRec,
-    OHNSAutoRec,
-    Popularity,
-    PureSVD,
-    Recommender,
-    RP3beta,
-)
+from fastautorec.models import NCEAutoRecCV, Recommender
 from fastautorec.tuning._space import check_parameters
 
 MODELS: dict[str, type[Recommender]] = {
-    "nce-autorec-cv": NCEAutoRecCV,
-    "nce-autorec": NCEAutoRec,
-    "ns-autorec": NSAutoRec,
-    "ohns-autorec": OHNSAutoRec,
-    "autorec": AutoRec,
-    "ease": EASE,
-    "dlae": DLAE,
-    "dlae-cv": DLAECV,
-    "nce-plrec": NCEPLRec,
-    "pure-svd": PureSVD,
-    "rp3beta": RP3beta,
-    "item-knn": ItemKNN,
-    "popularity": Popularity,
+    "nce-autorec-cv": models.NCEAutoRecCV,
+    "nce-autorec": models.NCEAutoRec,
+    "ns-autorec": models.NSAutoRec,
+    "ohns-autorec": models.OHNSAutoRec,
+    "autorec": models.AutoRec,
+    "ease": models.EASE,
+    "dlae": models.DLAE,
+    "dlae-cv": models.DLAECV,
+    "nce-plrec": models.NCEPLRec,
+    "pure-svd": models.PureSVD,
+    "rp3beta": models.RP3beta,
+    "item-knn": models.ItemKNN,
+    "popularity": models.Popularity,
 }
 
 

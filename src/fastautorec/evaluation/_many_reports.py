@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._extras import require
 from fastautorec.evaluation._metric import Metric
 from fastautorec.evaluation._report import Report
 
@@ -71,8 +72,4 @@ def metric_of(name: str, report: Report, metric: str) -> Metric:
 
 def to_frame(columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> Any:
     """Return a pandas DataFrame of columns of one length."""
-    try:
-        import pandas as pd  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise ImportError("`to_frame` needs pandas; pip install pandas, or use the arrays") from error
-    return pd.DataFrame(dict(columns))
+    return require("pandas", "to_frame", instead="the arrays").DataFrame(dict(columns))

@@ -13,6 +13,7 @@ from fastautorec._checks import RANK_METRICS, check_choice, check_cutoffs, check
 from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, IdArray
+from fastautorec._extras import require
 from fastautorec._printed import Printed, Rows
 from fastautorec.evaluation._distance import mean_distances
 from fastautorec.evaluation._further import FURTHER, gini
@@ -381,12 +382,8 @@ class Report(Printed, Mapping[str, Metric]):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  an extra
-        except ImportError as error:
-            raise ImportError("`to_frame` needs pandas; pip install pandas, or use `to_dict`") from error
-        frame = pd.DataFrame.from_dict(self.to_dict()["metrics"], orient="index")
-        return frame.rename_axis("metric")
+        pandas = require("pandas", "to_frame", instead="`to_dict`")
+        return pandas.DataFrame.from_dict(self.to_dict()["metrics"], orient="index").rename_axis("metric")
 
 
 def _blocks(users: int) -> Iterator[slice]:

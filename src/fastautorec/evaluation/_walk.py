@@ -11,8 +11,9 @@ import numpy.typing as npt
 from fastautorec._checks import check_choice, check_cutoffs, fitting
 from fastautorec._compute.csr import Csr, LazyRows
 from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.popularity import Knowing, popularity_scorer, strangers
 from fastautorec._compute.protocol import DEFINITIONS, Backend, FloatArray, IdArray
-from fastautorec._compute.top_lists import Knowing, Scorer, popularity_scorer, strangers, top_lists
+from fastautorec._compute.top_lists import Scorer, top_lists
 from fastautorec.data import _identity as identity
 from fastautorec.data._splits import who_has_enough
 from fastautorec.rerank import Reranker

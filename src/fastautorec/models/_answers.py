@@ -16,9 +16,10 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.own_candidates import own_lists
+from fastautorec._compute.popularity import popularity_scorer, strangers
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.scaled import ScaledScorer
-from fastautorec._compute.top_lists import DotScorer, Lists, Scorer, lists_of, popularity_scorer, strangers
+from fastautorec._compute.top_lists import DotScorer, Lists, Scorer, lists_of
 from fastautorec._training.closed_form import Encoder
 from fastautorec.data import _identity as identity
 from fastautorec.data._naming import names_of
@@ -154,8 +155,8 @@ class Answering(ABC):
                 return own_lists(scorer, backend, asked, length, known, theirs, on_device)
 
             ids, scores = best_of(model._dialled(backend, popularity_discount))
-            rows = strangers(model, history, np.flatnonzero(backend.to_host(scores[:, 0]) == 0))
-            if len(rows):
+            rows = np.flatnonzero(backend.to_host(scores[:, 0]) == 0)
+            if len(rows) and len(rows := strangers(model, history, rows)):
                 places = backend.to_device(rows) if on_device else rows
                 ids[places], scores[places] = best_of(popularity_scorer(model, backend), rows)
             if rerankers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import TypeVar
 
 Model = TypeVar("Model", bound=type)
@@ -116,8 +117,8 @@ MARKERS = {
 
 def document(cls: Model) -> Model:
     """Put the shared text in the place of its markers in the docstring of a class."""
-    text = cls.__doc__ or ""
+    text = cleandoc(cls.__doc__ or "")
     for marker, shared in MARKERS.items():
-        text = text.replace(marker, shared.replace("\n", "\n    "))
+        text = text.replace(marker, shared)
     cls.__doc__ = text
     return cls

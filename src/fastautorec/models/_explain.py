@@ -12,8 +12,9 @@ from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
 from fastautorec._compute.inputs import UserItems
+from fastautorec._compute.popularity import strangers
 from fastautorec._compute.protocol import Backend, IdArray
-from fastautorec._compute.top_lists import DotScorer, lists_of, strangers
+from fastautorec._compute.top_lists import DotScorer, lists_of
 from fastautorec.models._answers import Answering
 from fastautorec.models._contributions import Contributions, LeaveOneOut, blocks_of_users
 from fastautorec.models._explanation import Explanation

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.protocol import FloatArray, IdArray
+from fastautorec._extras import require
 from fastautorec.data._naming import names_of
 
 MAX_SHOWN = 20  # items that are printed
@@ -94,12 +95,8 @@ class Explanation:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  an extra
-        except ImportError as error:
-            raise ImportError("`to_frame` needs pandas; pip install pandas, or use the arrays") from error
         row, place, rank = np.nonzero(self.because >= 0)
-        return pd.DataFrame({
+        return require("pandas", "to_frame", instead="the arrays").DataFrame({
             "row": row,
             "item": self.item_names[row, place],
             "score": self.scores[row, place],

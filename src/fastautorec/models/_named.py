@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from fastautorec._checks import adapted, check_choice, check_int
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._compute.popularity import strangers
 from fastautorec._compute.protocol import FloatArray, IdArray
-from fastautorec._compute.top_lists import strangers
 from fastautorec.models._alike import alike_users
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import candidates, selection

@@ -12,17 +12,9 @@ from fastautorec._checks import adapted, check_bool, check_int, kind
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.popularity import popularity_scorer, strangers
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.top_lists import (
-    Lists,
-    Scorer,
-    Selector,
-    popularity_scorer,
-    restricted,
-    scan_of,
-    strangers,
-    tile_shape,
-)
+from fastautorec._compute.top_lists import Lists, Scorer, Selector, restricted, scan_of, tile_shape
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import allowed_items
 from fastautorec.models._labels import Items, plain_labels

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.popularity import popularity_scorer, strangers
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
-from fastautorec._compute.top_lists import Scorer, popularity_scorer, strangers
+from fastautorec._compute.top_lists import Scorer
 
 if TYPE_CHECKING:
     from fastautorec.models._answers import Answering
@@ -28,7 +29,7 @@ def all_scores(
         return scores
 
     scores = scores_of(model._dialled(backend, discount), history)
-    rows = strangers(model, history, np.flatnonzero(backend.to_host((scores == 0).all(axis=1))))
-    if len(rows):
+    rows = np.flatnonzero(backend.to_host((scores == 0).all(axis=1)))
+    if len(rows) and len(rows := strangers(model, history, rows)):
         scores[backend.to_device(rows)] = scores_of(popularity_scorer(model, backend), history.take_rows(rows))
     return scores

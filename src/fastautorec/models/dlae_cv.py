@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastautorec._checks import check_int, check_metric, check_random_state, check_real
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
 from fastautorec._training.run import SELECTION_LENGTH, FitRun
@@ -17,7 +17,6 @@ from fastautorec.data import Interactions, split
 from fastautorec.data._splits import cut_points, who_has_enough
 from fastautorec.evaluation import evaluate_ranking
 from fastautorec.models._memory_plan import Plan, require_memory
-from fastautorec.models._recommender import Recommender
 from fastautorec.models.dlae import DLAE
 
 if TYPE_CHECKING:
@@ -118,36 +117,14 @@ class DLAECV(DLAE):
         self.device = device
         self.num_threads = num_threads
 
-    def fit(
-        self,
-        user_items: Any,
-        validation: Any = None,
-        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
-        show_progress: bool = False,
-    ) -> Self:
-        """Choose the parameters and fit the model; see `DLAE.fit`, whose errors are raised here too.
-
-        Parameters
-        ----------
-        user_items : Interactions or scipy sparse (m, n)
-        validation : Interactions or scipy sparse (m, n), optional
-            Held-out interactions of the same users. By default a tenth of ``user_items`` is held out for the search.
-        callbacks : sequence of callable
-            Each is called with every new record of ``history_``: one for each setting that is tried.
-        show_progress : bool
-            Show a progress bar.
-
-        Returns
-        -------
-        self
-        """
+    def _run_fit(self, user_items: UserItems, validation: UserItems | None, *given: Any, **options: Any) -> Self:
         if validation is not None:
-            return super().fit(user_items, validation, callbacks, show_progress)
+            return super()._run_fit(user_items, validation, *given, **options)
         worker = self._at_work()
         worker._check_params()
         known, held_out = worker._parts(user_items)
-        Recommender.fit(worker, known, held_out, callbacks, show_progress)
-        final = worker._plain(worker.best_params_).fit(user_items, None, callbacks, show_progress)
+        super(DLAECV, worker)._run_fit(known, held_out, *given, **options)
+        final = worker._plain(worker.best_params_).fit(user_items, None, *given)
         fitted = {name: value for name, value in vars(final).items() if name.endswith("_")}
         chosen = {name: getattr(worker, name) for name in ("best_params_", "best_score_", "cv_results_")}
         fitted |= chosen | {"fitted_params_": worker.fitted_params_, "history_": worker.history_ + final.history_}

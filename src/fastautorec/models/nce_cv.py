@@ -135,39 +135,6 @@ class NCEAutoRecCV(Recommender):
     best_score_: ClassVar[float]
     cv_results_: ClassVar[list[dict[str, Any]]]
 
-    def fit(
-        self,
-        user_items: Any,
-        validation: Any = None,
-        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
-        show_progress: bool = False,
-    ) -> Self:
-        """Choose the parameters and fit; an earlier fit is forgotten, and nothing changes if this one fails.
-
-        Parameters
-        ----------
-        user_items : Interactions or scipy sparse (m, n)
-            Binary training interactions.
-        validation : Interactions or scipy sparse (m, n), optional
-            Held-out interactions of the same users, which choose and are not learned from. Without them a part of each
-            history is held out to choose by, and the model is fitted on everything.
-        callbacks : sequence of callable
-            Each is called with every new record of ``history_``.
-        show_progress : bool
-            Show a progress bar.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument or a grid is not usable, or no user has two interactions of which one could be held out.
-        """
-        times = getattr(user_items, "timestamps", None)
-        return self._run_fit(user_items, validation, callbacks, show_progress, timestamps=times)
-
     def to_estimator(self) -> NCEAutoRec:
         """Return the fitted `NCEAutoRec` with the parameters that were chosen.
 
@@ -190,6 +157,9 @@ class NCEAutoRecCV(Recommender):
         return self.to_estimator().embed(user_items)
 
     # --- the fit ------------------------------------------------------------------------------------------------------
+
+    def _run_fit(self, user_items: Any, *given: Any, **options: Any) -> Self:
+        return super()._run_fit(user_items, *given, timestamps=getattr(user_items, "timestamps", None), **options)
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = copy.deepcopy(check_random_state(self.random_state))
@@ -214,7 +184,7 @@ class NCEAutoRecCV(Recommender):
             warnings.warn(
                 f"{self.metric} is {best.metric:g}, the same for all {len(rows)} settings that were tried: it chose "
                 "nothing; use another `metric`, or more data",
-                stacklevel=4,
+                stacklevel=5,
             )
         del search, part  # before the memory for the fit is taken
         fitted = self._plain(self.get_params(), chosen)._fit(run.on(run.known, None))

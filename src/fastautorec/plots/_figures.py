@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import cleandoc
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -45,27 +46,39 @@ CURVE_POINTS = 512
 WIDE_RANGE = 20  # largest over smallest value from which on an axis is logarithmic
 LETTERS, CORNER = 9, 7  # letters that fit along an inch of a panel, and in its corners
 MAX_TICKS = 8  # values of a parameter that are all written
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SHARED = """\
+path : path, optional
+    Where the figure is saved, in the format of the suffix.
+title : str
+ax : matplotlib.axes.Axes, or a sequence of one for each panel, optional
+    Where to draw, in a figure of yours; by default in a new one.
+
+Returns
+-------
+matplotlib.figure.Figure
+
+Raises
+------
+ImportError
+    If matplotlib is not installed."""
 
 
+def document(function: Function) -> Function:
+    """Put what all figures share into the docstring of a function."""
+    function.__doc__ = cleandoc(function.__doc__ or "").replace("{shared}", SHARED)
+    return function
+
+
+@document
 def popularity(distribution: PopularityDistribution, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw how popular the items are that models recommend, and in grey what users chose (Figure 7 of the paper).
 
     Parameters
     ----------
     distribution : PopularityDistribution
-    path : path, optional
-    title : str
-    ax : matplotlib.axes.Axes, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     """
     log_popularity = np.log10(np.maximum(distribution.popularity, 1))
     order = np.argsort(log_popularity)
@@ -92,25 +105,14 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     return save(figure, path)
 
 
+@document
 def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw what a popularity discount costs in NDCG and gives in variety; a dashed line marks the model as fitted.
 
     Parameters
     ----------
     found : PopularityTradeoff
-    path : path, optional
-    title : str
-    ax : sequence of three matplotlib.axes.Axes, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     """
     figure, (left, middle, right) = new_figure(PAGE, 2.9, title, columns=3, ax=ax)
     for axes, i, metrics, label in ((left, 0, found.ndcg, "NDCG"), (right, 3, found.popularity, "popularity")):
@@ -127,6 +129,7 @@ def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title
     return save(figure, path)
 
 
+@document
 def user_comparison(
     pairs: UserComparison | Sequence[UserComparison], path: Target = None, *, title: str = "", ax: Any = None
 ) -> Any:
@@ -139,19 +142,7 @@ def user_comparison(
     ----------
     pairs : UserComparison or sequence of UserComparison
         At most four.
-    path : path, optional
-    title : str
-    ax : matplotlib.axes.Axes, or a sequence of one for each pair, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     ValueError
         If there is no pair, or more than four.
     """
@@ -182,25 +173,14 @@ def user_comparison(
     return save(figure, path)
 
 
+@document
 def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw a metric for users with short to long histories.
 
     Parameters
     ----------
     buckets : HistoryBuckets
-    path : path, optional
-    title : str
-    ax : matplotlib.axes.Axes, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     """
     figure, axes = new_figure(COLUMN, 3.4, title, ax=ax)
     banded(axes, buckets.models, buckets.mean, buckets.half_width)
@@ -211,25 +191,14 @@ def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str =
     return save(figure, path)
 
 
+@document
 def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw which share of the rare and the popular test items models find, and what fills their lists.
 
     Parameters
     ----------
     buckets : PopularityBuckets
-    path : path, optional
-    title : str
-    ax : sequence of two matplotlib.axes.Axes, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     """
     figure, (left, right) = new_figure(PAGE, 3.3, title, columns=2, ax=ax)
     banded(left, buckets.models, buckets.recall, buckets.half_width)
@@ -247,27 +216,16 @@ def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: s
     return save(figure, path)
 
 
+@document
 def effect(found: Effect, path: Target = None, *, log: bool | None = None, title: str = "", ax: Any = None) -> Any:
     """Draw a metric against a parameter: curves for numbers (Figure 5 of the paper), bars for names (Figure 2).
 
     Parameters
     ----------
     found : Effect
-    path : path, optional
     log : bool, optional
         Whether the axis of a numeric parameter is logarithmic; by default, where its values span a factor of 20.
-    title : str
-    ax : matplotlib.axes.Axes, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     """
     several = len(found.curves) > 1
     figure, axes = new_figure(PAGE if several and not found.numeric else COLUMN, 3.4, title, ax=ax)
@@ -291,25 +249,14 @@ def effect(found: Effect, path: Target = None, *, log: bool | None = None, title
     return save(figure, path)
 
 
+@document
 def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw a metric of several models at every list length as bars (Figure 3 of the paper).
 
     Parameters
     ----------
     metrics : MetricAtK
-    path : path, optional
-    title : str
-    ax : matplotlib.axes.Axes, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     """
     figure, axes = new_figure(PAGE, 3.2, title, ax=ax)
     groups = [f"{metrics.family}@{k}" for k in metrics.k]
@@ -319,6 +266,7 @@ def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "", ax:
     return save(figure, path)
 
 
+@document
 def convergence(times: Convergence, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
     """Draw the seconds until models were near their best metric (Figure 4 of the paper), a row for each training.
 
@@ -326,19 +274,7 @@ def convergence(times: Convergence, path: Target = None, *, title: str = "", ax:
     ----------
     times : Convergence
         The caps of a line are at its smallest and largest share, the marks at those between.
-    path : path, optional
-    title : str
-    ax : matplotlib.axes.Axes, optional
-        Where to draw, in a figure of yours; by default in a new one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    {shared}
     """
     series = list(dict.fromkeys(row.series for row in times.rows))
     colors = [COLORS[series.index(row.series) % len(COLORS)] for row in times.rows]

@@ -74,11 +74,7 @@ class TuningResult(Printed):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  an extra
-        except ImportError as error:
-            raise ImportError("`to_frame` needs pandas; pip install pandas, or use `trials`") from error
-        return pd.DataFrame(self.trials).set_index("trial")
+        return require("pandas", "to_frame", instead="`trials`").DataFrame(self.trials).set_index("trial")
 
     def _parts(self) -> list[str | Rows]:
         names = self.param_names
