@@ -251,7 +251,7 @@ class NCEPLRec(LinearModel):
         weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
         run.record("embedding")
         fitted: dict[str, Any] = {"encoder_": weight, "encoder_bias_": None}
-        ridge = accumulate_ridge(run.backend, run.train, linear_encoder(weight), 0.0, 0, run.step)
+        ridge = accumulate_ridge(run, linear_encoder(weight), 0.0, 0)
         penalty, decoder = ridge.choose(
             run,
             "prediction",
