@@ -66,6 +66,7 @@ class EASE(Recommender):
     >>> model = far.EASE(regularization=100).fit(few)
     """
 
+    _from_sums: ClassVar[bool] = True
     _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
     _sums: ClassVar[dict[str, str]] = {"inverse": "float64 n n"}
 

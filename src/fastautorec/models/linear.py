@@ -42,6 +42,7 @@ class Popularity(Recommender):
     >>> model = far.Popularity().fit(far.datasets.load_example())
     """
 
+    _from_sums: ClassVar[bool] = True
     _arrays: ClassVar[dict[str, str]] = {"popularity_": "float32 n 1"}
     _unexplained: ClassVar[str] = "everybody gets the same scores, whatever the history"
     _users_alike: ClassVar[str] = "to it all users are the same"
@@ -161,6 +162,7 @@ class PureSVD(LinearModel):
     >>> model = far.PureSVD().fit(far.datasets.load_example())
     """
 
+    _from_sums: ClassVar[bool] = True
     _not_updated: ClassVar[str] = "its singular vectors are those of all users together"
 
     def __init__(
@@ -233,6 +235,7 @@ class NCEPLRec(LinearModel):
         self.num_threads = num_threads
         self.updatable = updatable
 
+    _from_sums: ClassVar[bool] = True
     _sums: ClassVar[dict[str, str]] = RIDGE_SUMS
 
     regularization_: float
