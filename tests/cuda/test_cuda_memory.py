@@ -13,6 +13,7 @@ from autoencoders import HELD_OUT, TRAIN, make
 from cuda_emulation import EmulatedArray, EmulatedCsr, EmulatedDevice
 from devices import emulated_backend
 from lanes import keeping
+from runs import run_on
 from scipy import sparse
 
 import fastautorec as far
@@ -196,16 +197,16 @@ def test_no_allocation_counts_a_tile_twice(
     monkeypatch.setattr(sparse_operations, "TILE_ENTRIES", entries)
     monkeypatch.setattr(_exact, "tile_users", lambda *shape: 4)  # 32 users in a tile of the device
     large = emulated_backend()
-    expected = accumulate_ridge(large, large.put(X), encoder_on(large, activation), 0.4, 7, lambda name: None)
+    expected = accumulate_ridge(run_on(large, X), encoder_on(large, activation), 0.4, 7)
     retried, at = 0, 0
     while True:
         at += 1 if activation == "identity" else 3
         backend = emulated_backend()
-        matrix, encoder = backend.put(X), encoder_on(backend, activation)
+        run, encoder = run_on(backend, X), encoder_on(backend, activation)
         failing = FailingNow(backend.device, at)
         caplog.clear()
         try:
-            found = accumulate_ridge(backend, matrix, encoder, 0.4, 7, lambda name: None)
+            found = accumulate_ridge(run, encoder, 0.4, 7)
         except backend.out_of_memory:
             assert failing.failed  # outside the tiles: before the first one or after the last one
             assert not caplog.records
@@ -294,7 +295,7 @@ def test_tiles_halve_from_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def accumulate(on: Any) -> Any:
         there = replace(encoder, weight=on.to_device(encoder.weight))
-        return accumulate_ridge(on, on.put(rows), there, 0.0, 0, lambda name: None)
+        return accumulate_ridge(run_on(on, rows), there, 0.0, 0)
 
     monkeypatch.setattr(backend, "cross_product", multiply)
     ridge, expected = accumulate(backend), accumulate(CpuBackend())

@@ -11,6 +11,7 @@ import pytest
 from autoencoders import CASES, every_case, every_device, make, same_bits, train_and_held_out
 from contract import ModelContract, train  # noqa: F401
 from devices import host
+from runs import run_on
 from scipy import sparse
 from sklearn.base import clone
 
@@ -19,7 +20,6 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._training import epochs as _training
 from fastautorec._training.fit import fit_autoencoder
-from fastautorec._training.run import FitRun, ProgressBar
 
 TRAIN, HELD_OUT = train_and_held_out()
 NEW = sparse.csr_matrix(np.roll(TRAIN.toarray(), 3, axis=1))[:10]
@@ -66,7 +66,7 @@ def test_a_fit_needs_what_a_model_says_and_no_model(case: str, init: str) -> Non
     del said
     assert model() is None
     checked = check_user_items("user_items", TRAIN, fitting=True)
-    run = FitRun(get_backend("cpu", 1), checked, None, (), ProgressBar("", show=False))
+    run = run_on(get_backend("cpu", 1), checked)
     fitted = fit_autoencoder(run, objective, options, np.random.default_rng(0), lambda fitted: 0.0)
     expected = make(case, init=init).fit(TRAIN)
     for name in (*type(expected)._arrays, "item_counts_"):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract import ModelContract, train  # noqa: F401
+from runs import run_on
 from scipy import sparse
 
 import fastautorec as far
@@ -98,7 +99,7 @@ def test_exact_denoising_is_the_mean_over_masks(train: sparse.csr_matrix) -> Non
     backend, csr = get_backend("cpu"), check_user_items("user_items", train)
     weight = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
     encoder = _exact.Encoder(weight, None, "identity", "l2", intercept=True)
-    exact = _exact.accumulate_ridge(backend, csr, encoder, 0.5, 0, lambda _: None)
+    exact = _exact.accumulate_ridge(run_on(backend, csr), encoder, 0.5, 0)
     masks = 2000
     total, cross = np.zeros((6, 6)), np.zeros((60, 6))
     for mask in range(masks):

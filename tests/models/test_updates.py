@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lanes import keeping, marked
+from runs import run_on
 from scipy import sparse
 
 import fastautorec as far
@@ -80,9 +81,8 @@ def refitted_with_masks(model: Any, encoder: Any, rows: sparse.csr_matrix) -> np
     backend, used = get_backend("cpu"), model._as_fitted()
     used.encoder_ = encoder
     seed = int(model.sums_["numbers"][2])
-    ridge = accumulate_ridge(
-        backend, check_user_items("rows", rows), used._encoder(), model.dropout, seed, lambda _: None
-    )
+    run = run_on(backend, check_user_items("rows", rows))
+    ridge = accumulate_ridge(run, used._encoder(), model.dropout, seed)
     decoder = ridge.solve(backend, model.regularization_, model.intercept_penalty)
     return decoder * (np.maximum(rows.sum(axis=0).A1, 1) ** -model.popularity_discount)[:, None]
 
@@ -137,7 +137,7 @@ def test_masks_belong_to_rows_whatever_happens_between() -> None:
     used.encoder_ = encoder
     whole = check_user_items("rows", rows)
     whole = whole.take_rows(np.flatnonzero(whole.row_lengths()))
-    ridge = accumulate_ridge(backend, whole, used._encoder(), 0.6, int(model.sums_["numbers"][2]), lambda _: None)
+    ridge = accumulate_ridge(run_on(backend, whole), used._encoder(), 0.6, int(model.sums_["numbers"][2]))
     np.testing.assert_allclose(model.sums_["gram"], ridge.gram, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(model.sums_["cross"], ridge.cross, atol=1e-4)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from autoencoders import CASES, make
+from runs import run_on
 from scipy import sparse
 from scipy.special import expit
 
@@ -17,7 +18,7 @@ from fastautorec._compute.parameter import Parameter
 from fastautorec._training.epochs import EMBEDDING, PREDICTION, EpochLoop, Phase
 from fastautorec._training.fit import AutoencoderFit
 from fastautorec._training.network import Network
-from fastautorec._training.run import FitRun, ProgressBar, Seeds
+from fastautorec._training.run import Seeds
 from fastautorec.models._autoencoder import Autoencoder
 
 USERS, ITEMS, UNITS = 9, 7, 3
@@ -42,7 +43,7 @@ OUT = {  # of positives, of negatives
 def make_loop(model: Autoencoder, dtype: type) -> EpochLoop:
     """Return a loop on all users at once, with random weights and biases."""
     train = check_user_items("user_items", DATA, fitting=True)
-    run = FitRun(get_backend(model.device, 1), train, None, (), ProgressBar("", show=False))
+    run = run_on(get_backend(model.device, 1), train)
     fit = AutoencoderFit(run, model._objective(), model._options(), Seeds.drawn(np.random.default_rng(0)))
     rng = np.random.default_rng(3)
     drawn = {name: rng.normal(0, 0.5, value.shape) for name, value in fit.random_network().arrays().items()}

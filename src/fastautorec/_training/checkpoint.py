@@ -91,8 +91,10 @@ class Checkpoint:
         self._next = ended + (ended - started) / SHARE
 
 
-def identity(model: str, params: dict[str, Any], train: Csr, validation: Csr | None) -> dict[str, Any]:
-    """Return what a run must share with the one that it continues."""
+def identity(
+    model: str, params: dict[str, Any], train: Csr | list[Any], validation: Csr | None = None
+) -> dict[str, Any]:
+    """Return what a run must share with the one that it continues; data that are not here are told by a list."""
     kept = {name: value for name, value in params.items() if name not in FREE_PARAMS}
     if isinstance(kept.get("random_state"), np.random.Generator):
         kept["random_state"] = "a generator"
@@ -100,7 +102,7 @@ def identity(model: str, params: dict[str, Any], train: Csr, validation: Csr | N
         "version": __version__,
         "model": model,
         "parameters": _model_file.plain(kept),
-        "training data": _fingerprint(train),
+        "training data": _fingerprint(train) if isinstance(train, Csr) else train,
         "validation data": None if validation is None else _fingerprint(validation),
     }
 

@@ -112,13 +112,20 @@ def _subspace(run: FitRun, target: SquaredError, width: int, rng: np.random.Gene
     block = backend.to_device(_random_signs(rng, run.train.n_cols, width))
     for i in range(1, passes):
         run.step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend, target.gram_product(backend, run.train, block))
+        block = _well_conditioned(backend, run.total(gram_part, target, block))
     run.step(f"embedding {passes}/{passes}")
-    product = target.gram_product(backend, run.train, block)
+    product = run.total(gram_part, target, block)
     projected = backend.cross_product(block, product)
     with single_threaded_blas:
         transform = _whiten((projected + projected.T) / 2, ROUNDING * 10)
     return _times_triangle(backend, product, transform.astype(np.float32))
+
+
+def gram_part(
+    backend: Backend, rows: Csr, step: Callable[[str], None], target: SquaredError, block: FloatArray
+) -> FloatArray:
+    """Return TᵀT block (n, width) of some users."""
+    return target.gram_product(backend, rows, block)
 
 
 def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
@@ -291,22 +298,36 @@ class RidgeHead:
 
 
 def accumulate_ridge(
-    backend: Backend,
-    user_items: Csr,
-    encoder: Encoder,
-    dropout: float,
-    seed: int,
-    step: Callable[[str], None],
-    target: SquaredError = INTERACTIONS,
+    run: FitRun, encoder: Encoder, dropout: float, seed: int, target: SquaredError = INTERACTIONS
 ) -> RidgeHead:
     """Return what the exact solution of a head needs, for input dropout with rate ``dropout``.
 
     For the identity activation the expectation over all masks is exact: it adds q / (1 − q) Wᵀ diag(XᵀX) W to HᵀH and
     nothing to RᵀH. Other activations average a few masks.
     """
+    total, cross, squares = run.total(ridge_part, encoder, dropout, seed, target)
+    k = encoder.weight.shape[1]
+    noise = np.zeros((k, k))
+    if squares.any():
+        deviations = np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)
+        weighted = encoder.weight * run.backend.to_device(deviations)[:, None]
+        noise = run.backend.cross_product(weighted, weighted)
+    return RidgeHead(total, cross, noise, run.train.nnz / run.train.shape[0])
+
+
+def ridge_part(
+    backend: Backend,
+    user_items: Csr,
+    step: Callable[[str], None],
+    encoder: Encoder,
+    dropout: float,
+    seed: int,
+    target: SquaredError,
+) -> tuple[Float64Array, FloatArray, Float64Array]:
+    """Return H₁ᵀH₁, TᵀH₁ and, where the expectation over masks is exact, Σ x² of each item, of some users."""
     exact = encoder.activation == "identity" or dropout == 0
     masks = 1 if exact else DROPOUT_MASKS
-    k, width = encoder.weight.shape[1], encoder.width
+    width = encoder.width
     total = np.zeros((width, width))
     cross = backend.empty(user_items.n_cols, width)
     cross.fill(0)
@@ -340,12 +361,7 @@ def accumulate_ridge(
             squares += more_squares
             start = stop
     cross /= masks
-    noise = np.zeros((k, k))
-    if exact and dropout:
-        deviations = np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)
-        weighted = encoder.weight * backend.to_device(deviations)[:, None]
-        noise = backend.cross_product(weighted, weighted)
-    return RidgeHead(total, cross, noise, user_items.nnz / user_items.shape[0])
+    return total, cross, squares
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:

@@ -272,10 +272,7 @@ class AutoencoderFit:
     def _solve(self, head: str, report: bool = False) -> FloatArray:
         """Return the exact solution of a head; validation data choose among several penalties, once."""
         options, run = self._options, self._run
-        ridge = accumulate_ridge(
-            run.backend, run.train, self._encoder(), options.dropout, self.seeds.masks, run.step,
-            self.losses[head].start,
-        )  # fmt: skip
+        ridge = accumulate_ridge(run, self._encoder(), options.dropout, self.seeds.masks, self.losses[head].start)
         if report and options.updatable:
             self.sums = ridge_sums(ridge, run.train, self.seeds.masks, run.backend)
         if report:

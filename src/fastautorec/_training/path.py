@@ -75,7 +75,7 @@ class RidgePath:
         vectors, singular = right_singular_vectors(run, target.relative(), rank, rng, usual_passes(rank))
         self._spectrum = singular / (singular[0] or 1.0)
         self.encoder = Encoder(vectors, None, "identity", normalize, intercept)
-        sums = accumulate_ridge(run.backend, run.train, self.encoder, EVEN, 0, run.step)
+        sums = accumulate_ridge(run, self.encoder, EVEN, 0)
         self.gram, self.noise, self.cross, self._mean_degree = sums.gram, sums.noise, sums.cross, sums.mean_degree
         if intercept is not None:
             for start in range(0, len(self.cross), BLOCK_ITEMS):

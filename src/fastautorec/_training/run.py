@@ -26,7 +26,7 @@ from fastautorec.evaluation import evaluate
 
 SELECTION_LENGTH = 50  # length of the lists whose NDCG or R-Precision chooses
 
-Solution = TypeVar("Solution")
+Solution, Sums = TypeVar("Solution"), TypeVar("Sums")
 
 _log = logging.getLogger("fastautorec")
 
@@ -124,6 +124,14 @@ class FitRun:
     def item_counts(self) -> npt.NDArray[np.int64]:
         """Users of each item, int64 (n,)."""
         return self.backend.count_items(self.train)
+
+    def total(self, part: Callable[..., Sums], *state: Any, on_host: bool = False) -> Sums:
+        """Return ``part(backend, rows, step, *state)`` of the rows in training: arrays that are sums over users.
+
+        These are all that an exact solution asks of the data; a run over shards adds up the parts of each. ``on_host``
+        asks for the rows where the caller gave them.
+        """
+        return part(self.backend, self.known.to_host() if on_host else self.train, self.step, *state)
 
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
         """Train on some of the users only; validation leaves out those without interactions by itself."""

@@ -51,7 +51,7 @@ def updated_ridge(
     items = np.flatnonzero(run.item_counts).astype(np.int32)
     encoder = replace(encoder, weight=encoder.weight.take(backend.to_device(items), axis=0))
     interactions, users, seed = sums["numbers"].tolist()
-    part = accumulate_ridge(backend, backend.put(rows.columns(items)), encoder, dropout, seed, run.step)
+    part = accumulate_ridge(run.on(rows.columns(items), None), encoder, dropout, seed)
     gram = sums["gram"] + sign * part.gram
     if (np.diag(gram) < -SLACK * np.diag(sums["gram"])).any():
         raise not_learned("their hidden units add up to more than those of all users in the model")

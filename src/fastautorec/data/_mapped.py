@@ -36,6 +36,11 @@ class MappedCsr(Csr):
         self.__dict__.update(data=None, n_cols=n_cols, users=None, _checks=checks)
 
     @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._checks.path
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Users and items."""
         return len(self._checks.indptr) - 1, self.n_cols

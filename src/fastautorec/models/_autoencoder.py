@@ -261,6 +261,9 @@ class Autoencoder(Recommender):
             self.__dict__.update(go_on(run, model._objective(), model._options(), seeds, epochs, vars(model)))
         return self
 
+    def _solved_by_sums(self) -> bool:
+        return self._from_sums and self.init == "svd" and not any(self._epochs_of_phases())
+
     def _numbered(self, history: Csr, sign: int, rows: Any) -> Csr:
         masks = self.dropout and self.activation != "identity"
         if sign > 0:

@@ -8,7 +8,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class Recommender(Serving, Updating, Stored):
     """
 
     history_: list[dict[str, Any]]
+    _from_sums: ClassVar[bool] = False  # whether sums over users are all that an exact solution needs of the data
     threshold_: float | None  # the rating from which on the command line counted one as positive
 
     # --- parameters --------------------------------------------------------------------------------------------------
@@ -159,19 +160,23 @@ class Recommender(Serving, Updating, Stored):
             held_out = None if validation is None else worker._held_out(backend, user_items, train, validation)
             with ProgressBar(title, check_bool("show_progress", show_progress)) as progress:
                 run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
-                worker._adapt_to(singular_vectors(train))
-                users = int(np.count_nonzero(train.row_lengths()))
-                fitted = {"item_counts_": run.item_counts, "n_users_": users, "sums_": None} | worker._fit(run)
-            fitted |= {"n_items_": train.n_cols, "device_": backend.name, "history_": run.history}
-            fitted["threshold_"] = None  # the command line sets it; that of an earlier fit does not hold for this one
-            fitted |= worker._ids_of(user_items) | {"fitted_params_": worker.fitted_params_}
-        self.__dict__.update(fitted)
-        self.__dict__.pop("_mapped", None)  # files of an earlier fit
+                self._take(worker, run, worker._ids_of(user_items))
         shape = (*train.shape, train.nnz)
         _log.info(
             "%r fitted to %d users, %d items, %d interactions in %.3f s", self, *shape, time.perf_counter() - began
         )
         return self
+
+    def _take(self, worker: Self, run: FitRun, ids: dict[str, Any]) -> None:
+        """Take the fitted attributes of a model at work, in one step at the end of its fit."""
+        rows = run.known
+        worker._adapt_to(singular_vectors(rows))
+        users = int(np.count_nonzero(rows.row_lengths()))
+        fitted = {"item_counts_": run.item_counts, "n_users_": users, "sums_": None} | worker._fit(run)
+        fitted |= {"n_items_": rows.n_cols, "device_": run.backend.name, "history_": run.history}
+        fitted["threshold_"] = None  # the command line sets it; that of an earlier fit does not hold for this one
+        self.__dict__.update(fitted | ids | {"fitted_params_": worker.fitted_params_})
+        self.__dict__.pop("_mapped", None)  # files of an earlier fit
 
     def _held_out(self, backend: Backend, user_items: Any, train: Csr, validation: Any) -> Csr:
         """Return checked validation data, in the order of the training data and in host memory."""
@@ -196,6 +201,10 @@ class Recommender(Serving, Updating, Stored):
 
     def _check_params(self) -> None:
         """Raise if a parameter has the wrong kind or value."""
+
+    def _solved_by_sums(self) -> bool:
+        """Return whether this fit is an exact solution that needs sums over users only."""
+        return self._from_sums
 
     @abstractmethod
     def _fit(self, run: FitRun) -> dict[str, Any]:

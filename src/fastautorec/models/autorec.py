@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.fit import Objective
@@ -50,6 +51,8 @@ class AutoRec(Autoencoder):
     >>> ids.shape
     (2, 3)
     """
+
+    _from_sums: ClassVar[bool] = True
 
     def _objective(self) -> Objective:
         return Objective.one_headed(PREDICTION, squared_error)

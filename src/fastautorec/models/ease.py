@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,8 +11,9 @@ from scipy import linalg
 
 from fastautorec._checks import check_bool, check_penalties
 from fastautorec._compute.blas import single_threaded_blas
+from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
-from fastautorec._compute.protocol import FloatArray
+from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.symmetric import Floats, invert_spd, sparse_product
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.updates import SLACK, not_learned
@@ -64,6 +65,7 @@ class EASE(Recommender):
     >>> model = far.EASE(regularization=100).fit(few)
     """
 
+    _from_sums: ClassVar[bool] = True
     _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
     _sums: ClassVar[dict[str, str]] = {"inverse": "float64 n n"}
 
@@ -136,10 +138,8 @@ class _Systems:
     """G = RᵀR, counted once where several penalties need it, and its solutions."""
 
     def __init__(self, run: FitRun, *, keep: bool, double: bool) -> None:
-        self._matrix, self._threads = run.known.to_scipy(), run.backend.host.num_threads
-        self._transposed = self._matrix.T.tocsr()
+        self._run, self._threads = run, run.backend.host.num_threads
         self._single = run.train.shape[0] <= EXACT_COUNTS and run.train.n_cols > SMALL and not double
-        run.step("item-item matrix")
         self._kept = self._counts(np.float32) if keep and self._single else None
 
     def solve(self, penalty: float) -> tuple[FloatArray, Floats]:
@@ -159,8 +159,15 @@ class _Systems:
         return _weights(inverse, self._threads), inverse
 
     def _counts(self, dtype: npt.DTypeLike) -> Floats:
-        n = self._matrix.shape[1]
-        return sparse_product(self._transposed, self._matrix, np.empty((n, n), dtype), self._threads)
+        return self._run.total(pairs_part, dtype, on_host=True)
+
+
+def pairs_part(backend: Backend, rows: Csr, step: Callable[[str], None], dtype: npt.DTypeLike) -> Floats:
+    """Return RᵀR (n, n) of some users: whole numbers, whose sums have no order."""
+    step("item-item matrix")
+    matrix = rows.to_scipy()
+    n = matrix.shape[1]
+    return sparse_product(matrix.T.tocsr(), matrix, np.empty((n, n), dtype), backend.host.num_threads)
 
 
 def _inverse(system: Floats, penalty: float, num_threads: int, doubtful: float = np.inf) -> Floats | None:

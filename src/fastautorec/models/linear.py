@@ -52,6 +52,7 @@ class Popularity(Recommender):
     >>> model = far.Popularity().fit(far.datasets.load_example())
     """
 
+    _from_sums: ClassVar[bool] = True
     _arrays: ClassVar[dict[str, str]] = {"popularity_": "float32 n 1"}
     _unexplained: ClassVar[str] = "everybody gets the same scores, whatever the history"
     _users_alike: ClassVar[str] = "to it all users are the same"
@@ -171,6 +172,7 @@ class PureSVD(LinearModel):
     >>> model = far.PureSVD().fit(far.datasets.load_example())
     """
 
+    _from_sums: ClassVar[bool] = True
     _not_updated: ClassVar[str] = "its singular vectors are those of all users together"
 
     def __init__(
@@ -243,6 +245,7 @@ class NCEPLRec(LinearModel):
         self.num_threads = num_threads
         self.updatable = updatable
 
+    _from_sums: ClassVar[bool] = True
     _sums: ClassVar[dict[str, str]] = RIDGE_SUMS
 
     regularization_: float
@@ -261,7 +264,7 @@ class NCEPLRec(LinearModel):
         weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
         run.record("embedding")
         fitted: dict[str, Any] = {"encoder_": weight, "encoder_bias_": None}
-        ridge = accumulate_ridge(run.backend, run.train, linear_encoder(weight), 0.0, 0, run.step)
+        ridge = accumulate_ridge(run, linear_encoder(weight), 0.0, 0)
         penalty, decoder = run.choose(
             "prediction",
             check_penalties(self.regularization, run.validation is not None),

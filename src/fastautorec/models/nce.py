@@ -95,6 +95,7 @@ class NCEAutoRec(Autoencoder):
     popularity_discount: float = 0.15
     epochs: int | Sequence[int] = 0
 
+    _from_sums: ClassVar[bool] = True
     _paper: ClassVar[dict[str, Any]] = {**PAPER, "solver": "gradient", "numerator": "interactions", "user_weight": 0.0}
 
     def _objective(self) -> Objective:

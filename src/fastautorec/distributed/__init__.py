@@ -1,0 +1,10 @@
+"""Fits past one machine: sums over shards of users, added up by Dask, Ray, Spark, or anything with two verbs.
+
+>>> from fastautorec import distributed
+"""
+
+from fastautorec.distributed._engines import Engine
+from fastautorec.distributed._fit import fit
+from fastautorec.distributed._joining import tree
+
+__all__ = ["Engine", "fit", "tree"]

@@ -1,0 +1,188 @@
+"""Engines: two verbs over shards, here, on Dask, Ray and Spark. None of them knows what is added up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from fastautorec._checks import kind
+from fastautorec._extras import require
+from fastautorec.distributed._joining import join, tree
+
+TRIES = 4  # of one pass, each over what is left of the workers
+PAUSE = 1.0  # seconds before another one
+FAN_IN = 8  # partial sums that Spark joins in one place; a power of two, so that they are whole subtrees
+
+Work = Callable[[Any, tuple[Any, ...]], Any]  # work(shard, state)
+
+
+class Engine(Protocol):
+    """Whoever runs work over shards: a class with these two methods is an engine.
+
+    ``work`` can travel (it is a function of a module with its first arguments given), keeps nothing, and may be done
+    again after a failure.
+    """
+
+    def map(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> list[Any]:
+        """Return ``work(shard, state)`` of each shard, in their order."""
+
+    def reduce(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
+        """Return the results of ``map`` added up as `fastautorec.distributed.tree` does, in this order."""
+
+
+class Local:
+    """The process itself: one shard after the other, each with all threads."""
+
+    def map(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> list[Any]:
+        return [work(shard, state) for shard in shards]
+
+    def reduce(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
+        waiting: list[tuple[int, Any]] = []  # joined groups and their levels: one for each level at most
+        for shard in shards:
+            level, sums = 0, work(shard, state)
+            while waiting and waiting[-1][0] == level:
+                level, sums = level + 1, join(waiting.pop()[1], sums)
+            waiting.append((level, sums))
+        joined = waiting.pop()[1]
+        while waiting:
+            joined = join(waiting.pop()[1], joined)
+        return joined
+
+
+class Dask:
+    """A ``distributed.Client``: short tasks that no worker has to keep anything for."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def map(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> list[Any]:
+        return list(self._tried(work, shards, state, self._client.gather))
+
+    def reduce(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
+        def joined(parts: list[Any]) -> Any:
+            return tree(parts, lambda a, b: self._client.submit(join, a, b, key=_key("join"), pure=False)).result()
+
+        return self._tried(work, shards, state, joined)
+
+    def _tried(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...], finish: Callable[[Any], Any]) -> Any:
+        scheduler = require("distributed", "engine=Client", "dask")
+        lost = (
+            scheduler.KilledWorker,
+            scheduler.client.FutureCancelledError,
+            scheduler.comm.CommClosedError,
+            TimeoutError,
+        )
+        for left in reversed(range(TRIES)):
+            try:
+                # by content, a second pass with equal arguments would get the results of the first, lost or not
+                (shared,) = self._client.scatter([state], broadcast=True, hash=False)
+                name = _name_of(work)
+                return finish(
+                    [self._client.submit(work, shard, shared, key=_key(name), pure=False) for shard in shards]
+                )
+            except lost:
+                if not left:
+                    raise
+                time.sleep(PAUSE)
+        raise AssertionError
+
+
+class Ray:
+    """The module ``ray``, after ``ray.init``: stateless tasks; its store holds the state once on each machine."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+
+    def _remote(self, work: Callable[..., Any], name: str) -> Callable[..., Any]:
+        remote: Callable[..., Any] = self._ray.remote(work).options(max_retries=TRIES, name=name).remote
+        return remote
+
+    def _parts(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> list[Any]:
+        def task(shard: Any, state: tuple[Any, ...]) -> Any:
+            return work(shard, state)
+
+        remote, shared = self._remote(task, _name_of(work)), self._ray.put(state)
+        return [remote(shard, shared) for shard in shards]
+
+    def map(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> list[Any]:
+        return list(self._got(self._parts(work, shards, state)))
+
+    def reduce(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
+        return self._got(tree(self._parts(work, shards, state), self._remote(join, "join")))
+
+    def _got(self, parts: Any) -> Any:
+        try:
+            return self._ray.get(parts)
+        except self._ray.exceptions.RayTaskError as error:
+            raise (error.cause or error) from None
+
+
+class Spark:
+    """A ``SparkSession``: groups of partial sums are joined where they are, the last group by the driver.
+
+    Spark's own ``treeReduce`` would join them in the order in which they arrive.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._context = session.sparkContext
+
+    def map(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> list[Any]:
+        return self._collected(self._numbered(work, shards, state))
+
+    def reduce(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
+        parts, count = self._numbered(work, shards, state), len(shards)
+        while count > FAN_IN:
+            count = -(-count // FAN_IN)
+            parts = parts.map(_to_group).groupByKey(count).mapValues(_joined_group)
+        return tree(self._collected(parts))
+
+    def _numbered(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
+        shared = self._context.broadcast(state)
+        numbered = self._context.parallelize(list(enumerate(shards)), len(shards))
+        return numbered.map(lambda pair: (pair[0], work(pair[1], shared.value)))
+
+    def _collected(self, parts: Any) -> list[Any]:
+        return [value for _, value in sorted(parts.collect(), key=_number)]
+
+
+def _number(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def _to_group(pair: tuple[int, Any]) -> tuple[int, tuple[int, Any]]:
+    return pair[0] // FAN_IN, pair
+
+
+def _joined_group(pairs: Any) -> Any:
+    return tree([value for _, value in sorted(pairs, key=_number)])
+
+
+def _name_of(work: Any) -> str:
+    """Return what a dashboard shows."""
+    given = getattr(work, "args", ())
+    return f"fastautorec-{getattr(given[0] if given else work, '__name__', 'work')}"
+
+
+def _key(name: str) -> str:
+    return f"{name}-{time.monotonic_ns()}-{id(object())}"
+
+
+def engine_of(given: Any) -> Engine:
+    """Return the engine that a user names, or an object with the two verbs itself."""
+    if isinstance(given, str) and given == "local":
+        return Local()
+    package, name = type(given).__module__.partition(".")[0], type(given).__name__
+    if package == "distributed" and name == "Client":
+        return Dask(given)
+    if package == "pyspark" and name == "SparkSession":
+        return Spark(given)
+    if getattr(given, "__name__", None) == "ray":
+        return Ray(given)
+    if callable(getattr(given, "map", None)) and callable(getattr(given, "reduce", None)):
+        engine: Engine = given
+        return engine
+    raise TypeError(
+        "`engine` must be 'local', a distributed.Client, the module ray, a SparkSession, or an object with the methods "
+        f"map and reduce (see fastautorec.distributed.Engine), got {kind(given)}"
+    )

@@ -1,0 +1,239 @@
+"""Shards: ranges of users of folders of interactions, and what a fit asks of the matrix that they are together."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import kind
+from fastautorec._compute import get_backend
+from fastautorec._compute.csr import Csr
+from fastautorec._compute.protocol import Backend
+from fastautorec._version import __version__
+from fastautorec.data import Interactions
+from fastautorec.data import _store as store
+from fastautorec.data._mapped import MappedCsr
+from fastautorec.data._naming import same_ids
+from fastautorec.distributed._engines import Engine
+from fastautorec.distributed._joining import owned
+
+SHARD_ENTRIES = 1 << 21  # interactions of a shard, about: sums of a shard cost as much as so many interactions or more
+NAMED_ERRORS = (TypeError, ValueError, MemoryError)  # whose only argument is a message
+
+Ids = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive users of a folder of interactions.
+
+    Attributes
+    ----------
+    path : str
+        The folder; every worker opens it.
+    start, stop : int
+        Rows of the folder.
+    first_user : int
+        Number of the first of them among the users of all folders: random masks are keyed by it.
+    size : (int, int, int)
+        Users, items and interactions of the whole folder, which tell whether it was replaced.
+    """
+
+    path: str
+    start: int
+    stop: int
+    first_user: int
+    size: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return f"users {self.start:,} to {self.stop:,} of {self.path}"
+
+    def rows(self) -> Csr:
+        """Return the rows, mapped from the folder.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the folder is not there, or is not the one that the shards were cut from.
+        """
+        try:
+            matrix = store.read(Path(self.path), verify=False).matrix
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self} cannot be read on {socket.gethostname()} (process {os.getpid()}): {error}; the folder must be "
+                "at the same path on every worker, and stay there until the end"
+            ) from error
+        if (*matrix.shape, matrix.nnz) != self.size:
+            raise ValueError(
+                f"the folder has {(*matrix.shape, matrix.nnz)} users, items and interactions where {self.size} are "
+                "expected: it was replaced meanwhile, or another folder is at this path on a worker; begin again"
+            )
+        rows = matrix.rows(self.start, self.stop)
+        return replace(rows, users=np.arange(self.first_user, self.first_user + rows.shape[0], dtype=np.int64))
+
+
+def cut_into_shards(name: str, data: Any, entries: int) -> tuple[list[Shard], Ids | None]:
+    """Return the shards of folders of interactions, in order, and the ids of the items where they have some.
+
+    Each folder is cut into ranges of users with about the same number of interactions, about ``entries`` or fewer. The
+    borders depend on the row pointers alone, so that the result has the same bits whoever computes it.
+    """
+    one = isinstance(data, (str, os.PathLike, Interactions))
+    folders: list[Any] = [data] if one else list(data) if isinstance(data, (list, tuple)) else []
+    if not folders:
+        raise TypeError(
+            f"`{name}` must be a folder of interactions, such as data.to_disk(path) writes, or a list of such folders, "
+            f"got {data!r}"
+        )
+    shards: list[Shard] = []
+    items: tuple[int, Ids | None] | None = None
+    users = 0
+    for folder in folders:
+        path = _path_of(name, folder)
+        stored = store.read(path, verify=False)
+        matrix = stored.matrix
+        own = matrix.n_cols, stored.item_ids if stored.ids_given[1] else None
+        items = items or own
+        if own[0] != items[0] or not same_ids(own[1], items[1]):
+            raise ValueError(
+                f"`{name}` must be folders with the same items in the same order, but those of {path} are not those of "
+                "the first one: write it again from data.with_items(item_ids)"
+            )
+        if matrix.nnz == 0:
+            raise ValueError(f"`{name}` must be folders with interactions, got none in {path}; leave it out")
+        size = (*matrix.shape, matrix.nnz)
+        shards += [Shard(str(path), start, stop, users + start, size) for start, stop in _borders(matrix, entries)]
+        users += matrix.shape[0]
+    assert items is not None
+    return shards, items[1]
+
+
+def _path_of(name: str, folder: Any) -> Path:
+    if isinstance(folder, (str, os.PathLike)):
+        return Path(folder).absolute()
+    matrix = getattr(folder, "_csr", None)
+    if not isinstance(matrix, MappedCsr):
+        raise TypeError(
+            f"`{name}` must be on disk, where all workers read it, got {kind(folder)}; write it with "
+            "data.to_disk(path) and pass the path"
+        )
+    return matrix.path.absolute()
+
+
+def _borders(matrix: Csr, entries: int) -> list[tuple[int, int]]:
+    """Return ranges of rows with about the same number of entries, each with one at least."""
+    count = -(-matrix.nnz // entries)
+    wanted = np.arange(1, count) * (matrix.nnz / count)
+    inner = np.searchsorted(matrix.indptr, wanted)
+    filled = [border for border in dict.fromkeys(inner.tolist()) if 0 < matrix.indptr[border] < matrix.nnz]
+    borders = [0, *filled, matrix.shape[0]]
+    return list(itertools.pairwise(borders))
+
+
+# --- what runs on a worker ------------------------------------------------------------------------------------------
+
+
+def on_shard(work: Callable[..., Any], num_threads: int | None, shard: Shard, state: tuple[Any, ...]) -> Any:
+    """Return ``work(shard, backend, *state)``; an error tells of which shard.
+
+    Nothing is kept on the worker, and the result depends on the arguments alone: it may be done again anywhere.
+    """
+    try:
+        return work(shard, get_backend("cpu", num_threads), *owned(state))
+    except NAMED_ERRORS as error:
+        raise type(error)(f"{shard}: {error}") from error
+
+
+def part_of_shard(shard: Shard, backend: Backend, part: Callable[..., Any], *state: Any) -> Any:
+    """Return the sums over the users of a shard who have interactions."""
+    rows = shard.rows()
+    users = np.flatnonzero(rows.row_lengths())
+    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), _no_step, *state)
+
+
+def _no_step(_: str) -> None:
+    """Show nothing: the bar is the driver's."""
+
+
+def describe(shard: Shard, backend: Backend) -> tuple[tuple[str, str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the versions on the worker, the interactions of each user, and the users of each item."""
+    rows = shard.rows()
+    return (__version__, np.__version__), rows.row_lengths(), backend.count_items(rows)
+
+
+def rows_of_shard(shard: Shard, _: Backend, users: npt.NDArray[np.int64]) -> Csr:
+    """Return those of the users who are in a shard."""
+    first, last = np.searchsorted(users, (shard.first_user, shard.first_user + shard.stop - shard.start))
+    return shard.rows().take_rows(users[first:last] - shard.first_user).rebased()
+
+
+# --- the matrix of all users ----------------------------------------------------------------------------------------
+
+
+class Shards:
+    """What a fit asks of the matrix of all users, who stay where they are.
+
+    Attributes
+    ----------
+    engine : Engine
+    shards : list of Shard
+    counts : int64 (n,)
+        Users of each item.
+    num_threads : int or None
+        For the work on one shard.
+    """
+
+    def __init__(self, engine: Engine, shards: list[Shard], num_threads: int | None) -> None:
+        """Ask the workers, who must have the versions that are here."""
+        self.engine, self.shards, self.num_threads = engine, shards, num_threads
+        versions, lengths, counts = zip(*owned(self._map(describe)), strict=True)
+        for other in set(versions) - {(__version__, np.__version__)}:
+            raise ValueError(
+                f"`engine` has a worker with fastautorec {other[0]} and NumPy {other[1]}, but the fit is asked "
+                f"for with {__version__} and {np.__version__}: the bits could differ; install the same on all"
+            )
+        self.counts = np.sum(counts, axis=0)
+        self._lengths = np.concatenate(lengths)
+        self._users = np.arange(len(self._lengths))
+        self.n_cols = len(self.counts)
+
+    def _map(self, work: Callable[..., Any], *state: Any) -> list[Any]:
+        return self.engine.map(partial(on_shard, work, self.num_threads), self.shards, state)
+
+    def total(self, part: Callable[..., Any], *state: Any) -> Any:
+        """Return the sums over all users."""
+        work = partial(on_shard, part_of_shard, self.num_threads)
+        return owned(self.engine.reduce(work, self.shards, (part, *state)))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Users and items."""
+        return len(self._users), self.n_cols
+
+    @property
+    def nnz(self) -> int:
+        """Number of interactions."""
+        return int(self._lengths.sum())
+
+    def row_lengths(self) -> npt.NDArray[np.int64]:
+        """Return the number of interactions of each user, int64 (m,)."""
+        return self._lengths[self._users]
+
+    def keep(self, users: npt.NDArray[np.int64]) -> None:
+        """Forget users without interactions, whom the sums leave out anyway."""
+        self._users = self._users[users]
+
+    def take_rows(self, users: npt.NDArray[np.int64]) -> Csr:
+        """Return a few rows (ascending)."""
+        parts = self._map(rows_of_shard, self._users[users])
+        indptr = np.concatenate(([0], np.cumsum(np.concatenate([part.row_lengths() for part in parts]))))
+        return Csr(indptr, np.concatenate([part.indices for part in parts]), None, self.n_cols)
