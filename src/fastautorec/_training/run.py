@@ -26,7 +26,8 @@ from fastautorec.evaluation import evaluate
 
 SELECTION_LENGTH = 50  # length of the lists whose NDCG or R-Precision chooses
 
-Solution, Sums = TypeVar("Solution"), TypeVar("Sums")
+Solution = TypeVar("Solution")
+Sums = TypeVar("Sums")
 
 _log = logging.getLogger("fastautorec")
 
