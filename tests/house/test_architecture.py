@@ -30,11 +30,14 @@ DEVICE_FREE = sorted([*PACKAGE.glob("models/*.py"), *PACKAGE.glob("_training/*.p
 BACKEND_NAMES = set(DEVICES) - {"auto"}
 # From the top of the house to its ground: a room imports from those after it only.
 ROOMS = (
-    *("__main__", "cli", "experiments", "tuning", "plots", "io", "model_selection", "baselines", "models", "_training"),
-    *("evaluation", "rerank", "datasets", "data", "reference", "ops", "_compute", "_files", "_extras"),
-    *("_printed", "_checks", "exceptions", "_version"),
+    *("__main__", "cli", "experiments", "tuning", "plots", "io", "distributed", "model_selection", "baselines"),
+    *("models", "_training", "evaluation", "rerank", "datasets", "data", "reference", "ops", "_compute", "_files"),
+    *("_extras", "_printed", "_checks", "exceptions", "_version"),
 )
-HEAVY = {"cupy", "cupyx", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow", "sklearn", "torch"}
+HEAVY = {
+    *("cupy", "cupyx", "dask", "distributed", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow"),
+    *("pyspark", "ray", "sklearn", "torch"),
+}
 OPERATIONS = sorted(
     {name for name in vars(Backend) if inspect.isfunction(getattr(Backend, name)) and name[0] != "_"} - {"with_threads"}
 )

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+# matrix, rows, times and weights of some users
+Part = tuple[Csr, slice, "npt.NDArray[Any] | None", "npt.NDArray[np.float32] | None"]
+
+
 class OnDisk(Numbered):
     """Base of `Interactions`: folders on disk, and what is mapped from them."""
 
@@ -202,17 +206,22 @@ class OnDisk(Numbered):
         >>> [block.shape for block in far.datasets.load_example().blocks(10_000)]
         [(10000, 5460), (7330, 5460)]
         """
-        for csr, rows, times, weights in self._parts(check_int("users", users, 1)):
-            ids = partial(self._ids_of, rows)
-            yield self._mapped(csr.rebased(), ids, self.item_ids, times, weights, self._ids_given)
+        yield from map(self._block, self._parts(check_int("users", users, 1)))
+
+    def _users_between(self, start: int, stop: int) -> Self:
+        """Return the users in rows start..stop, who share memory with the whole."""
+        return self._block(self._part(check_user_items("user_items", self), start, stop))
+
+    def _block(self, part: Part) -> Self:
+        csr, rows, times, weights = part
+        ids = partial(self._ids_of, rows)
+        return self._mapped(csr.rebased(), ids, self.item_ids, times, weights, self._ids_given)
 
     def _ids_of(self, rows: slice) -> npt.NDArray[Any]:
         ids: npt.NDArray[Any] = self.user_ids[rows]
         return ids
 
-    def _parts(
-        self, users: int | None
-    ) -> Iterator[tuple[Csr, slice, npt.NDArray[Any] | None, npt.NDArray[np.float32] | None]]:
+    def _parts(self, users: int | None) -> Iterator[Part]:
         """Yield matrix, rows, times and weights of blocks of so many users, or of those that suit the work."""
         csr = check_user_items("user_items", self)
         m = csr.shape[0]
@@ -222,10 +231,13 @@ class OnDisk(Numbered):
             else ((start, min(start + users, m)) for start in range(0, m, users))
         )
         for start, stop in borders:
-            entries = slice(csr.indptr[start], csr.indptr[stop])
-            times = None if self.timestamps is None else self.timestamps[entries]
-            weights = None if self.weights is None else self.weights[entries]
-            yield csr.rows(start, stop), slice(start, stop), times, weights
+            yield self._part(csr, start, stop)
+
+    def _part(self, csr: Csr, start: int, stop: int) -> Part:
+        entries = slice(csr.indptr[start], csr.indptr[stop])
+        times = None if self.timestamps is None else self.timestamps[entries]
+        weights = None if self.weights is None else self.weights[entries]
+        return csr.rows(start, stop), slice(start, stop), times, weights
 
     @classmethod
     def _mapped(

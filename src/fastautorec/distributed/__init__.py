@@ -6,5 +6,6 @@
 from fastautorec.distributed._engines import Engine
 from fastautorec.distributed._fit import fit
 from fastautorec.distributed._joining import tree
+from fastautorec.distributed._lists import evaluate, recommend
 
-__all__ = ["Engine", "fit", "tree"]
+__all__ = ["Engine", "evaluate", "fit", "recommend", "tree"]

@@ -16,7 +16,7 @@ from fastautorec._training.checkpoint import identity
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._passes import Passes
-from fastautorec.distributed._shards import SHARD_ENTRIES, Shards, cut_into_shards
+from fastautorec.distributed._shards import SHARD_ENTRIES, Shards, cut_into_shards, folders_of, threads_of
 from fastautorec.models._recommender import Recommender
 
 Model = TypeVar("Model", bound=Recommender)
@@ -111,11 +111,10 @@ def fit(
     17330
     """
     worker = _checked(model)
-    runs_here = isinstance(engine, str)
-    shards, item_ids = cut_into_shards("data", data, check_int("shard_entries", shard_entries, 1))
-    threads = None if num_threads is None else check_int("num_threads", num_threads, 1)
+    matrices, item_ids = folders_of("data", data)
+    shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
     with ProgressBar(type(model).__name__, check_bool("show_progress", show_progress)) as progress:
-        rows = Shards(engine_of(engine), shards, threads if runs_here else threads or 1)
+        rows = Shards(engine_of(engine), shards, threads_of(engine, num_threads))
         passes = None
         if checkpoint is not None:
             parts = [(shard.path, shard.start, shard.stop, *shard.size) for shard in shards]

@@ -30,6 +30,6 @@ def owned(value: Any) -> Any:
         return np.require(value, requirements=["ALIGNED", "WRITEABLE"])
     if type(value) in (tuple, list):
         return type(value)(map(owned, value))
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value) and not isinstance(value, type):  # an encoder or a target, which are nothing but fields
         return replace(value, **{field.name: owned(getattr(value, field.name)) for field in fields(value)})
     return value

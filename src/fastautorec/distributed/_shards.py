@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import socket
@@ -14,16 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import kind
+from fastautorec._checks import check_int, kind
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import Backend
 from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data import _store as store
 from fastautorec.data._mapped import MappedCsr
 from fastautorec.data._naming import same_ids
-from fastautorec.distributed._engines import Engine
+from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._joining import owned
 
 SHARD_ENTRIES = 1 << 21  # interactions of a shard, about: sums of a shard cost as much as so many interactions or more
@@ -57,8 +59,8 @@ class Shard:
     def __str__(self) -> str:
         return f"users {self.start:,} to {self.stop:,} of {self.path}"
 
-    def rows(self) -> Csr:
-        """Return the rows, mapped from the folder.
+    def interactions(self) -> Interactions:
+        """Return the interactions of these users, mapped from the folder.
 
         Raises
         ------
@@ -66,55 +68,68 @@ class Shard:
             If the folder is not there, or is not the one that the shards were cut from.
         """
         try:
-            matrix = store.read(Path(self.path), verify=False).matrix
+            whole = Interactions.open(self.path)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{self} cannot be read on {socket.gethostname()} (process {os.getpid()}): {error}; the folder must be "
                 "at the same path on every worker, and stay there until the end"
             ) from error
-        if (*matrix.shape, matrix.nnz) != self.size:
+        if (*whole.shape, whole.nnz) != self.size:
             raise ValueError(
-                f"the folder has {(*matrix.shape, matrix.nnz)} users, items and interactions where {self.size} are "
+                f"the folder has {(*whole.shape, whole.nnz)} users, items and interactions where {self.size} are "
                 "expected: it was replaced meanwhile, or another folder is at this path on a worker; begin again"
             )
-        rows = matrix.rows(self.start, self.stop)
+        return whole._users_between(self.start, self.stop)
+
+    def rows(self) -> Csr:
+        """Return the same as a matrix of users who are numbered among all."""
+        rows = check_user_items("data", self.interactions())
         return replace(rows, users=np.arange(self.first_user, self.first_user + rows.shape[0], dtype=np.int64))
 
 
-def cut_into_shards(name: str, data: Any, entries: int) -> tuple[list[Shard], Ids | None]:
-    """Return the shards of folders of interactions, in order, and the ids of the items where they have some.
-
-    Each folder is cut into ranges of users with about the same number of interactions, about ``entries`` or fewer. The
-    borders depend on the row pointers alone, so that the result has the same bits whoever computes it.
-    """
+def folders_of(name: str, data: Any) -> tuple[dict[str, Csr], Ids | None]:
+    """Return the matrices of folders of interactions by their paths, and the ids of the items where they have some."""
     one = isinstance(data, (str, os.PathLike, Interactions))
-    folders: list[Any] = [data] if one else list(data) if isinstance(data, (list, tuple)) else []
-    if not folders:
+    given: list[Any] = [data] if one else list(data) if isinstance(data, (list, tuple)) else []
+    if not given:
         raise TypeError(
             f"`{name}` must be a folder of interactions, such as data.to_disk(path) writes, or a list of such folders, "
             f"got {data!r}"
         )
-    shards: list[Shard] = []
+    matrices: dict[str, Csr] = {}
     items: tuple[int, Ids | None] | None = None
-    users = 0
-    for folder in folders:
+    for folder in given:
         path = _path_of(name, folder)
         stored = store.read(path, verify=False)
-        matrix = stored.matrix
-        own = matrix.n_cols, stored.item_ids if stored.ids_given[1] else None
+        own = stored.matrix.n_cols, stored.item_ids if stored.ids_given[1] else None
         items = items or own
         if own[0] != items[0] or not same_ids(own[1], items[1]):
             raise ValueError(
                 f"`{name}` must be folders with the same items in the same order, but those of {path} are not those of "
                 "the first one: write it again from data.with_items(item_ids)"
             )
-        if matrix.nnz == 0:
+        if str(path) in matrices:
+            raise ValueError(f"`{name}` must name each folder once, got {path} twice: its users would count twice")
+        if stored.matrix.nnz == 0:
             raise ValueError(f"`{name}` must be folders with interactions, got none in {path}; leave it out")
-        size = (*matrix.shape, matrix.nnz)
-        shards += [Shard(str(path), start, stop, users + start, size) for start, stop in _borders(matrix, entries)]
-        users += matrix.shape[0]
+        matrices[str(path)] = stored.matrix
     assert items is not None
-    return shards, items[1]
+    return matrices, items[1]
+
+
+def cut_into_shards(matrices: dict[str, Csr], entries: int) -> list[Shard]:
+    """Return the shards of folders, in order.
+
+    Each folder is cut into ranges of users with about the same number of interactions, about ``entries`` or fewer. The
+    borders depend on the row pointers alone, so that the result has the same bits whoever computes it.
+    """
+    shards: list[Shard] = []
+    users = 0
+    for path, matrix in matrices.items():
+        size = (*matrix.shape, matrix.nnz)
+        shards += [Shard(path, start, stop, users + start, size) for start, stop in _borders(matrix, entries)]
+        users += matrix.shape[0]
+    return shards
 
 
 def _path_of(name: str, folder: Any) -> Path:
@@ -151,6 +166,31 @@ def on_shard(work: Callable[..., Any], num_threads: int | None, shard: Shard, st
         return work(shard, get_backend("cpu", num_threads), *owned(state))
     except NAMED_ERRORS as error:
         raise type(error)(f"{shard}: {error}") from error
+
+
+def over_shards(work: Callable[..., Any], engine: Any, num_threads: Any, shards: list[Shard], *state: Any) -> list[Any]:
+    """Return ``work(shard, backend, *state)`` of each shard."""
+    return engine_of(engine).map(partial(on_shard, work, threads_of(engine, num_threads)), shards, state)
+
+
+def threads_of(engine: Any, num_threads: Any) -> int | None:
+    """Return the number of threads of the work on one shard, None for all."""
+    here = isinstance(engine, str)
+    return (None if here else 1) if num_threads is None else check_int("num_threads", num_threads, 1)
+
+
+class Fitted:
+    """A fitted model that travels."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def here(self, backend: Backend) -> Any:
+        """Return the model with arrays that are this process's own, to be used with the threads of a backend."""
+        model = copy.copy(self._model)
+        model.__dict__.update({name: owned(value) for name, value in vars(model).items() if name.endswith("_")})
+        model.num_threads = backend.host.num_threads
+        return model
 
 
 def part_of_shard(shard: Shard, backend: Backend, part: Callable[..., Any], *state: Any) -> Any:

@@ -94,10 +94,10 @@ def evaluate(
     discounts = () if popularity_discount is None else (popularity_discount,)
     if not rerankers:
         candidates_of(n_candidates, 1, MAX_ITEMS, False)
-        task = walk(model, train, test, k, definition, _Task, discounts)
-        return task.report(overlap_notes(task.train, task.test))
+        task = walk(model, train, test, k, definition, Measures, discounts)
+        return task.report(overlap_notes(count_overlap(task.train, task.test)))
     pair = walk(model, train, test, k, definition, partial(_Pair, n_candidates), discounts, rerankers)
-    return pair.report(overlap_notes(pair.train, pair.test), rerankers)
+    return pair.report(overlap_notes(count_overlap(pair.train, pair.test)), rerankers)
 
 
 def evaluate_ranking(
@@ -162,7 +162,7 @@ def evaluate_ranking(
     cutoffs = check_options(k, definition, min(seen.n_cols, _list_length(item_ids)))
     test = identity.aligned("test", test, "train", train)
     row_ids = identity.own_ids(train, identity.USERS)
-    task = _Task(get_backend(device, num_threads).host, seen, test, cutoffs, definition, row_ids)
+    task = Measures(get_backend(device, num_threads).host, seen, test, cutoffs, definition, row_ids)
     lists = _check_lists(item_ids, seen.shape, cutoffs[-1])
     with_seen = 0
     for start in range(0, len(task.users), BLOCK_LISTS):
@@ -175,7 +175,7 @@ def evaluate_ranking(
     return task.report(notes)
 
 
-class _Task(Task):
+class Measures(Task):
     """The figures of a report as they come in."""
 
     def __init__(self, *given: Any) -> None:
@@ -218,7 +218,7 @@ class _Pair(Task):
     def __init__(self, n_candidates: int | None, *given: Any) -> None:
         super().__init__(*given)
         self.n_candidates = candidates_of(n_candidates, self.cutoffs[-1], self.train.n_cols, True)
-        self._tasks = _Task(*given), _Task(*given)
+        self._tasks = Measures(*given), Measures(*given)
 
     def list_lengths(self) -> IdArray:
         lengths: IdArray = np.maximum(self._tasks[0].list_lengths(), np.int32(self.n_candidates))
@@ -248,10 +248,14 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
     return int((backend.ranking_metrics(ids, items, (length,), "standard")[:, column] > 0).sum())
 
 
-def overlap_notes(train: Csr, test: Csr) -> list[str]:
-    overlap = 0
-    for rows in row_blocks(train.indptr + test.indptr, BLOCK_ENTRIES):
-        overlap += _pattern(train.rows(*rows)).multiply(_pattern(test.rows(*rows))).nnz
+def count_overlap(train: Csr, test: Csr) -> int:
+    """Return the number of test interactions that are also training interactions."""
+    blocks = row_blocks(train.indptr + test.indptr, BLOCK_ENTRIES)
+    return sum(_pattern(train.rows(*rows)).multiply(_pattern(test.rows(*rows))).nnz for rows in blocks)
+
+
+def overlap_notes(overlap: int) -> list[str]:
+    """Return the note on so many test interactions that are also training interactions."""
     return [f"{overlap:,} test interactions are also in `train`; they count as missed"] if overlap else []
 
 

@@ -1,0 +1,228 @@
+"""Lists and their evaluation over shards: each is made where its users are."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import check_bool, check_int, kind
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.protocol import Backend
+from fastautorec._extras import require
+from fastautorec._files import replace_file
+from fastautorec.data import Interactions
+from fastautorec.distributed._engines import Engine
+from fastautorec.distributed._shards import SHARD_ENTRIES, Fitted, Shard, cut_into_shards, folders_of, over_shards
+from fastautorec.evaluation import Report
+from fastautorec.evaluation._evaluate import DEFAULT_K, Measures, count_overlap, overlap_notes
+from fastautorec.evaluation._ranks import Ranks
+from fastautorec.evaluation._walk import walk
+from fastautorec.models._recommender import Recommender
+
+
+def recommend(
+    model: Recommender,
+    data: Any,
+    output: str | PathLike[str],
+    N: int = 10,
+    *,
+    filter_already_liked_items: bool = True,
+    engine: Engine | Any = "local",
+    shard_entries: int = SHARD_ENTRIES,
+    num_threads: int | None = None,
+) -> list[Path]:
+    """Write the best items for all users as Parquet files, one for each shard, where the shard is.
+
+    The lists are those of ``model.recommend_table``: columns user, item, rank and score, with ids where the data have
+    some.
+
+    Parameters
+    ----------
+    model : fitted recommender
+    data : path, Interactions or list of them
+        Histories, as in `fit`.
+    output : path
+        A folder that all workers see, which is made. A file in it appears in one step, and once it is complete.
+    N : int
+        Length of the lists, at most the number of items.
+    filter_already_liked_items : bool
+        Leave out the items that the user has.
+    engine, shard_entries, num_threads
+        As in `fit`.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the users.
+
+    Raises
+    ------
+    FileExistsError
+        If ``output`` is there and is not an empty folder.
+    NotFittedError, TypeError, ValueError, FileNotFoundError
+        As in `fit` and ``recommend_table``.
+    ImportError
+        Without pyarrow.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import fastautorec as far
+    >>> from fastautorec import distributed
+    >>> with TemporaryDirectory() as folder:
+    ...     far.datasets.load_example().to_disk(folder + "/packages")
+    ...     model = distributed.fit(far.NCEAutoRec(factors=16), folder + "/packages")
+    ...     files = distributed.recommend(model, folder + "/packages", folder + "/lists", N=5)
+    >>> [file.name for file in files]
+    ['part-00000.parquet']
+    """
+    require("pyarrow.parquet", "recommend", "data")
+    _require_fitted(model)
+    n_top = check_int("N", N, 1, model.n_items_)
+    filtering = check_bool("filter_already_liked_items", filter_already_liked_items)
+    shards = cut_into_shards(folders_of("data", data)[0], check_int("shard_entries", shard_entries, 1))
+    folder = Path(output).absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"`output` must be a new or an empty folder, got {folder}; name another, or remove it")
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"part-{number:05d}.parquet" for number in range(len(shards))]
+    named = dict(zip(shards, files, strict=True))
+    over_shards(_write_lists, engine, num_threads, shards, Fitted(model), named, n_top, filtering)
+    return files
+
+
+def _write_lists(
+    shard: Shard, backend: Backend, fitted: Fitted, files: dict[Shard, Path], n_top: int, filtering: bool
+) -> None:
+    """Write the lists of a shard; a second time gives the same file."""
+    data = shard.interactions()
+    table = fitted.here(backend).recommend_table(data, n_top, filter_already_liked_items=filtering).to_arrow()
+    write = require("pyarrow.parquet", "recommend", "data").write_table
+    replace_file(files[shard], lambda file: write(table, file))
+
+
+def evaluate(
+    model: Recommender,
+    train: Any,
+    test: Any,
+    k: int | tuple[int, ...] = DEFAULT_K,
+    definition: str = "standard",
+    *,
+    engine: Engine | Any = "local",
+    shard_entries: int = SHARD_ENTRIES,
+    num_threads: int | None = None,
+) -> Report:
+    """Evaluate a model as ``fastautorec.evaluate`` does, shard by shard: the same report, for every user.
+
+    Parameters
+    ----------
+    model : fitted recommender
+    train, test : path, Interactions or list of them
+        Folders with the same users in the same rows: test folder i holds what the users of training folder i chose
+        later.
+    k, definition
+        As in ``fastautorec.evaluate``.
+    engine, shard_entries, num_threads
+        As in `fit`; shards are cut from ``train``.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError, FileNotFoundError
+        As in `fit` and ``fastautorec.evaluate``.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import fastautorec as far
+    >>> from fastautorec import distributed
+    >>> train, test = far.split(far.datasets.load_example(), (0.8, 0.2), by="random")
+    >>> with TemporaryDirectory() as folder:
+    ...     train.to_disk(folder + "/train")
+    ...     test.to_disk(folder + "/test")
+    ...     model = distributed.fit(far.NCEAutoRec(factors=16), folder + "/train")
+    ...     report = distributed.evaluate(model, folder + "/train", folder + "/test")
+    >>> report["NDCG"].mean == far.evaluate(model, train, test)["NDCG"].mean
+    True
+    """
+    _require_fitted(model)
+    matrices, tests = folders_of("train", train)[0], folders_of("test", test)[0]
+    shapes, others = ([matrix.shape for matrix in some.values()] for some in (matrices, tests))
+    if shapes != others:
+        raise ValueError(
+            f"`test` must have a folder for each one of `train`, with the same users and items in the same rows and "
+            f"columns, but these have {shapes} users and items and `test` has {others}"
+        )
+    pairs = dict(zip(matrices, tests, strict=True))
+    shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
+    parts = over_shards(_measured, engine, num_threads, shards, Fitted(model), pairs, k, definition)
+    return _joined(shards, [Part(*part) for part in parts])
+
+
+class Part(NamedTuple):
+    """What a report needs of some users: figures of each and never averages, so that the whole has the same bits."""
+
+    users: int
+    without_train: int
+    item_popularity: npt.NDArray[np.int64]
+    overlap: int = 0
+    report: Report | None = None  # None where nobody has items in both
+
+
+def _measured(
+    shard: Shard, backend: Backend, fitted: Fitted, pairs: dict[str, str], k: Any, definition: str
+) -> tuple[Any, ...]:
+    """Return the `Part` of a shard."""
+    train = shard.interactions()
+    test = Interactions.open(pairs[shard.path])._users_between(shard.start, shard.stop)
+    given, later = check_user_items("train", train), check_user_items("test", test)
+    has_train = given.row_lengths() > 0
+    part = Part(len(has_train), int((~has_train).sum()), backend.count_items(given))
+    if not (has_train & (later.row_lengths() > 0)).any():
+        return part
+    task = walk(fitted.here(backend), train, test, k, definition, Measures)
+    return part._replace(overlap=count_overlap(task.train, task.test), report=task.report([]))
+
+
+def _joined(shards: list[Shard], parts: list[Part]) -> Report:
+    """Return the report on the users of all shards."""
+    kept = [(shard.first_user, part.report) for shard, part in zip(shards, parts, strict=True) if part.report]
+    if not kept:
+        raise ValueError("`train` and `test` must have a user with items in both, got none in any shard")
+    reports = [report for _, report in kept]
+    first, ranks = reports[0], [report.ranks for report in reports]
+
+    def whole(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate(arrays)
+
+    return Report(
+        {name: whole([report[name].per_user for report in reports]) for name in first},
+        Ranks(
+            np.concatenate(([0], np.cumsum(whole([one.n_test_items for one in ranks])))),
+            whole([one.items for one in ranks]),
+            whole([one.ranks for one in ranks]),
+            whole([one.lengths for one in ranks]),
+        ),
+        whole([report.heads for report in reports]),
+        definition=first.definition,
+        k=first.k,
+        users=whole([report.users + start for start, report in kept]),
+        item_popularity=np.sum([part.item_popularity for part in parts], axis=0),
+        history_lengths=whole([report.history_lengths for report in reports]),
+        n_rows=sum(part.users for part in parts),
+        n_without_train=sum(part.without_train for part in parts),
+        notes=overlap_notes(sum(part.overlap for part in parts)),
+    )
+
+
+def _require_fitted(model: Any) -> None:
+    if not isinstance(model, Recommender):
+        raise TypeError(f"`model` must be a fitted recommender of fastautorec, got {kind(model)}")
+    model._require_fitted()
