@@ -1,0 +1,136 @@
+"""Fit a few models on an engine, in a process of its own, and print digests of what comes out.
+
+    python engine_script.py dask|ray|spark FOLDER WORKERS [--kill]
+
+Run by the tests in a network namespace that has nothing but its loopback, where one can be made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastautorec as far
+from fastautorec import distributed
+
+ENTRIES = 1500
+
+
+def models() -> list[Any]:
+    """Return unfitted models that together need every kind of sum."""
+    return [far.NCEAutoRec(16), far.NCEAutoRec(16, activation="tanh"), far.PureSVD(8), far.EASE(10), far.Popularity()]
+
+
+def digest(model: Any) -> str:
+    """Return the first characters of a hash of the fitted arrays."""
+    names = [name for name in model._arrays if getattr(model, name, None) is not None]
+    arrays = [np.ascontiguousarray(getattr(model, name)).tobytes() for name in names]
+    return hashlib.sha256(b"".join(arrays)).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def dask(workers: int) -> Iterator[tuple[Any, Any]]:
+    from distributed import Client, LocalCluster
+
+    options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    with LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
+        yield client, lambda: list(client.run(os.getpid).values())
+
+
+@contextlib.contextmanager
+def ray(workers: int) -> Iterator[tuple[Any, Any]]:
+    import ray as module
+
+    module.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        yield module, _children_called("ray::")
+    finally:
+        module.shutdown()
+
+
+@contextlib.contextmanager
+def spark(workers: int) -> Iterator[tuple[Any, Any]]:
+    from pyspark.sql import SparkSession
+
+    here = {"spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+    builder = SparkSession.builder.master(f"local[{workers},4]")
+    for name, value in (here | {"spark.ui.showConsoleProgress": "false"}).items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session, _children_called("pyspark.daemon", oldest=False)
+    finally:
+        session.stop()
+
+
+def _children_called(text: str, oldest: bool = True) -> Any:
+    """Return a function that finds the processes below this one whose command lines hold a text."""
+
+    def find() -> list[int]:
+        parents, found = {}, []
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if text in (folder / "cmdline").read_text():
+                    found.append(int(folder.name))
+        below = [pid for pid in found if _is_below(pid, parents)]
+        return below if oldest else [pid for pid in below if parents[pid] in below]  # workers of a daemon
+
+    return find
+
+
+def _is_below(pid: int, parents: dict[int, int]) -> bool:
+    while pid > 1 and pid != os.getpid():
+        pid = parents.get(pid, 0)
+    return pid == os.getpid()
+
+
+def kill_one(find: Any, after: float, killed: list[int]) -> None:
+    """Kill one of the workers after so many seconds, once there are some."""
+    time.sleep(after)
+    for _ in range(200):
+        for pid in find():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                return
+        time.sleep(0.01)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("engine", choices=("dask", "ray", "spark"))
+    parser.add_argument("folder")
+    parser.add_argument("workers", type=int)
+    parser.add_argument("--kill", type=float, nargs="*", default=[], help="seconds until a worker is killed, one a fit")
+    args = parser.parse_args()
+    start = {"dask": dask, "ray": ray, "spark": spark}[args.engine]
+    with start(args.workers) as (engine, workers):
+        for model in models():
+            print(digest(distributed.fit(model, args.folder, engine=engine, shard_entries=ENTRIES)), flush=True)
+        for after in args.kill:
+            killed: list[int] = []
+            # the list of workers is asked for by another thread, which Dask's client allows only before the fit
+            pids = workers() if args.engine == "dask" else None
+            find = (lambda pids=pids: pids) if pids else workers
+            thread = threading.Thread(target=kill_one, args=(find, after, killed))
+            thread.start()
+            model = distributed.fit(models()[0], args.folder, engine=engine, shard_entries=ENTRIES)
+            thread.join()
+            print(digest(model), "killed" if killed else "nobody", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
