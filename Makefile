@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native test-grid test-all test-faults coverage test-gpu lint bench bench-compare bench-gpu cuda-version clean
+.PHONY: help demo test test-native test-grid test-all test-cluster test-faults coverage test-gpu lint bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,6 +21,7 @@ help:
 	@echo "make test       native and Python tests: a part of every grid, within 4 minutes of processor time"
 	@echo "make test-grid  the rest: whole grids, and every model on the emulated CUDA device"
 	@echo "make test-all   both"
+	@echo "make test-cluster  fits over shards on Dask, Ray and Spark (which needs Java)"
 	@echo "make coverage   all tests, and which lines of Python and C++ they reach (minutes)"
 	@echo "make test-faults SECONDS=600 SEED=1    kills, damaged files, full disks, signals: for as long as asked"
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
@@ -72,6 +73,10 @@ test-grid: $(VENV)/dev
 	$(BIN)/python -m pytest -m "grid and not gpu"
 
 test-all: test test-grid
+
+test-cluster: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet "distributed>=2024.1" "ray>=2.9" "pyspark>=3.5"
+	$(BIN)/python -m pytest tests/distributed
 
 # An environment of its own, whose native core counts its lines; that makes it slow, and so does counting in Python.
 coverage:

@@ -54,7 +54,7 @@ def ray(workers: int) -> Iterator[tuple[Any, Any]]:
 
     module.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
-        yield module, _children_called("ray::")
+        yield module, _children_called("ray::IDLE", "ray::fastautorec", "ray::join")
     finally:
         module.shutdown()
 
@@ -70,23 +70,24 @@ def spark(workers: int) -> Iterator[tuple[Any, Any]]:
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     try:
-        yield session, _children_called("pyspark.daemon", oldest=False)
+        yield session, _children_called(daemon="pyspark.daemon")
     finally:
         session.stop()
 
 
-def _children_called(text: str, oldest: bool = True) -> Any:
-    """Return a function that finds the processes below this one whose command lines hold a text."""
+def _children_called(*starts: str, daemon: str = "") -> Any:
+    """Return a function that finds the workers below this process by their command lines."""
 
     def find() -> list[int]:
         parents, found = {}, []
         for folder in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
                 parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                if text in (folder / "cmdline").read_text():
+                line = (folder / "cmdline").read_text()
+                if daemon in line if daemon else line.startswith(starts):
                     found.append(int(folder.name))
         below = [pid for pid in found if _is_below(pid, parents)]
-        return below if oldest else [pid for pid in below if parents[pid] in below]  # workers of a daemon
+        return [pid for pid in below if parents[pid] in below] if daemon else below
 
     return find
 
@@ -95,6 +96,12 @@ def _is_below(pid: int, parents: dict[int, int]) -> bool:
     while pid > 1 and pid != os.getpid():
         pid = parents.get(pid, 0)
     return pid == os.getpid()
+
+
+def say(line: str) -> None:
+    """Write a line that whoever reads it sees at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def kill_one(find: Any, after: float, killed: list[int]) -> None:
@@ -119,7 +126,7 @@ def main() -> None:
     start = {"dask": dask, "ray": ray, "spark": spark}[args.engine]
     with start(args.workers) as (engine, workers):
         for model in models():
-            print(digest(distributed.fit(model, args.folder, engine=engine, shard_entries=ENTRIES)), flush=True)
+            say(digest(distributed.fit(model, args.folder, engine=engine, shard_entries=ENTRIES)))
         for after in args.kill:
             killed: list[int] = []
             # the list of workers is asked for by another thread, which Dask's client allows only before the fit
@@ -129,8 +136,8 @@ def main() -> None:
             thread.start()
             model = distributed.fit(models()[0], args.folder, engine=engine, shard_entries=ENTRIES)
             thread.join()
-            print(digest(model), "killed" if killed else "nobody", flush=True)
+            say(f"{digest(model)} {'killed' if killed else 'nobody'}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

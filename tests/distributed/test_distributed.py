@@ -171,7 +171,8 @@ def test_joining_changes_no_part() -> None:
     engines.join(second, second)
     assert second[0].tolist() == [1, 1]
     given = odd(np.arange(5.0))
-    assert not (given.flags.aligned or given.flags.writeable)
+    assert not given.flags.aligned
+    assert not given.flags.writeable
     own = owned((given, [given]))[1][0]
     assert own.flags.aligned
     assert own.flags.writeable

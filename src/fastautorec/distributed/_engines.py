@@ -75,8 +75,9 @@ class Dask:
         )
         for left in reversed(range(TRIES)):
             try:
-                # by content, a second pass with equal arguments would get the results of the first, lost or not
-                (shared,) = self._client.scatter([state], broadcast=True, hash=False)
+                # A hash of the content would give a second pass the key of the first one, whose data may be lost. The
+                # workers hand the state on among themselves: a broadcast would wait for one that was just killed.
+                (shared,) = self._client.scatter([state], hash=False)
                 name = _name_of(work)
                 return finish(
                     [self._client.submit(work, shard, shared, key=_key(name), pure=False) for shard in shards]
