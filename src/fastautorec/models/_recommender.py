@@ -101,9 +101,8 @@ class Recommender(Serving, Updating, Stored):
         Its ``fitted_params_`` are the parameters as they are now. A generator among the parameters is copied there, but
         used up in the work itself, as its owner expects.
         """
-        worker = copy.copy(self)
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            del worker.__dict__[name]
+        worker = type(self).__new__(type(self))
+        worker.__dict__.update((name, value) for name, value in vars(self).items() if not name.endswith("_"))
         worker.fitted_params_ = copy.deepcopy(self.get_params())
         worker._indexes = None
         return worker
