@@ -138,7 +138,7 @@ def subtract_product(a: Floats, b: Floats, out: Floats) -> None:
 
 
 def _gemm(a: Floats, b: Floats, transposed: bytes, out: Floats, alpha: float, beta: float) -> None:
-    """Write alpha a op(b) + beta out to ``out``: NumPy adds to no array, and SciPy's wrapper to no tile of one."""
+    """Write alpha a op(b) + beta out to ``out``: NumPy cannot add to an array, nor SciPy's wrapper to a part of one."""
     real = ctypes.c_float if out.dtype == np.float32 else ctypes.c_double
     rows, columns, inner = out.shape[0], out.shape[1], a.shape[1]
     sizes = [ctypes.byref(ctypes.c_int(size)) for size in (columns, rows, inner)]

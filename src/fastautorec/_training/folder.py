@@ -32,7 +32,7 @@ MARK = 16  # digits of a checksum that are in the head of its array
 
 
 class MappedTexts:
-    """Texts of a mapped file, which are read when they are asked for; until then it has the manners of their array."""
+    """Texts of a mapped file, read when they are asked for; until then it acts as their array."""
 
     ndim = 1
     dtype = np.dtype(np.str_)

@@ -1,4 +1,4 @@
-"""The search on a path: the setting by which the held-out interactions of judging users are found best."""
+"""The search on a path: which setting finds the held-out interactions of some users, the judges, best."""
 
 from __future__ import annotations
 

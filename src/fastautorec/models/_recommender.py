@@ -36,8 +36,8 @@ _log = logging.getLogger("fastautorec")
 class Recommender(Serving, Updating, Stored):
     """Base of all models: parameters as in scikit-learn, words as in ``implicit``, histories in place of user ids.
 
-    The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an
-    ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its arrays in ``_fit``.
+    The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass is a
+    dataclass whose fields are the arguments; it checks them in ``_check_params`` and computes its arrays in ``_fit``.
     """
 
     history_: list[dict[str, Any]]

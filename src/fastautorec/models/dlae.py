@@ -28,7 +28,7 @@ class DLAE(Recommender):
         s_i = (1 + κ pop_i / p̄)^(−½), F = D^(−a) R diag(s), T = D^(−t) R, A = D^(−½) R diag(s) / σ₁, C = I + c AᵀA,
 
     it is B = diag(s) C Fᵀ (λI + F C Fᵀ)⁻¹ T diag(pop)^(−γ), λ = ρ × the mean of ‖F_u‖². C is the prior covariance of a
-    column of B: items that people take together have like weights. κ mixes dropout of the input (κ → ∞) with a ridge
+    column of B: items that people take together have similar weights. κ mixes dropout of the input (κ → ∞) with a ridge
     penalty (κ = 0). With a = t = c = γ = 0 it is DLAE and, with a zero diagonal, EDLAE; with κ = 0 too, ridge
     regression and EASE.
 
@@ -46,9 +46,9 @@ class DLAE(Recommender):
     input_weight, target_weight : float
         a and t: how much less the users with many interactions count.
     popularity_discount : float
-        γ; `recommend` takes another one.
+        γ; `recommend` may be given another one.
     diagonal : {"free", "zero"}
-        Whether an item may speak for itself. It cannot where it is listed: `recommend` leaves out the history.
+        Whether an item of the history adds to its own score. `recommend` leaves such items out of the lists.
     device, num_threads
         As in `NCEAutoRec`.
 

@@ -44,9 +44,9 @@ class DLAECV(DLAE):
     """`DLAE` whose parameters are chosen from grids, on held-out interactions.
 
     From two starting points, the setting that is published as DLAE and one with all that goes beyond it, the search
-    goes along one grid after the other for as long as a neighbour is better, until none is. Some users judge, drawn
-    once; every discount is tried with each solution, which costs little. Where no validation data are given, the last
-    tenth of each history (by time where there are times, else at random; half of it where nobody has ten interactions)
+    goes along one grid after the other for as long as a neighbour is better, until none is. Some users, drawn once,
+    judge; every discount is tried with each solution, which costs little. Where no validation data are given, the last
+    tenth of each history (by time where there are times, else at random; half of it where no user has ten interactions)
     is held out, and the best setting is fitted once more to all interactions.
 
     Parameters

@@ -159,7 +159,7 @@ class _Systems:
 
 
 def _inverse(system: Floats, penalty: float, num_threads: int, doubtful: float = np.inf) -> Floats | None:
-    """Return (G + λI)⁻¹ in the place of G, or None where its precision does not do.
+    """Return (G + λI)⁻¹ in the place of G, or None where its precision is not enough.
 
     (G + λI)_jj (G + λI)⁻¹_jj says how much of an item the others tell (its variance inflation factor), and so how many
     digits the inverse has lost; ``doubtful`` is the largest one allowed.
