@@ -145,13 +145,13 @@ def test_writers_in_threads_leave_nothing(way: str, path: Path, monkeypatch: pyt
 def test_a_folder_that_another_writer_is_removing_is_no_obstacle(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     is_named, others = store._is_named, [faults.store(2)]
 
-    def replaced(folder: int) -> bool:
+    def replaced(folder: int, kind: store.Kind) -> bool:
         if others:
             path.rename(path.parent / "aside")
             for name in names(path.parent / "aside"):
                 (path.parent / "aside" / name).unlink()
             others.pop().to_disk(path)
-        return is_named(folder)
+        return is_named(folder, kind)
 
     monkeypatch.setattr(store, "_is_named", replaced)
     faults.store(1).to_disk(path, overwrite=True)

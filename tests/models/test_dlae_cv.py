@@ -60,9 +60,10 @@ def test_the_choice_does_not_depend_on_threads() -> None:
     np.testing.assert_array_equal(one.item_weights_, more.item_weights_)
 
 
-def test_few_judge_and_any_metric() -> None:
-    some = far.DLAECV(**SMALL, judges=20, metric="Recall@5").fit(*PARTS)
-    everybody = far.DLAECV(**SMALL, metric="Recall@5").fit(*PARTS)
+@pytest.mark.parametrize("metric", ["Recall@5", "MRR@5"])
+def test_few_judge_and_any_metric(metric: str) -> None:
+    some = far.DLAECV(**SMALL, judges=20, metric=metric).fit(*PARTS)
+    everybody = far.DLAECV(**SMALL, metric=metric).fit(*PARTS)
     assert some.cv_results_[0]["standard_error"] > 2 * everybody.cv_results_[0]["standard_error"]
 
 

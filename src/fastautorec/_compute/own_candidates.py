@@ -63,7 +63,7 @@ def _blocks(candidates: Csr) -> list[tuple[int, int]]:
 
 
 def _all_but(wanted: Csr, history: Csr | None, items: npt.NDArray[Any]) -> Csr:
-    """Return for each user all places among ``items``, but for those of wanted items that the history has not."""
+    """Return for each user all places among ``items``, except those of wanted items that are not in the history."""
     listed = np.zeros((wanted.shape[0], len(items)), bool)
     for matrix, value in ((wanted, True), (history, False)):
         if matrix is not None:

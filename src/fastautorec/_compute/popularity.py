@@ -13,17 +13,17 @@ from fastautorec._compute.top_lists import DotScorer
 
 
 class Knowing(Protocol):
-    """What a model knows of everybody."""
+    """A model that has counted the users of each item."""
 
     item_counts_: npt.NDArray[np.int64] | None
     n_users_: int
 
 
 def strangers(model: Knowing, history: Csr, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return those of ``rows``, whose best score is 0, with a history that holds no item that anybody had in ``fit``.
+    """Return those of ``rows`` whose history has no item with users in ``fit``; the best score of all ``rows`` is 0.
 
-    The model gave them a score of 0 for every item, which says nothing, and the items by number would look chosen. A
-    model that has an answer of its own for them, from biases say, gives other scores and keeps its word.
+    All of their scores are 0, so a list of items in the order of their numbers would only look like a choice. A model
+    with an answer of its own for them, for example from biases, gives other scores, and its lists stay.
     """
     counts = getattr(model, "item_counts_", None)
     if counts is None:  # they are not in the files of earlier versions
@@ -35,9 +35,9 @@ def strangers(model: Knowing, history: Csr, rows: npt.NDArray[np.int64]) -> npt.
 
 
 def popularity_scorer(model: Knowing, backend: Backend) -> DotScorer:
-    """Return the scorer of what is known of everybody: the share of the users who have an item.
+    """Return the scorer of popularity: the share of the users who have an item.
 
-    It is the least-squares prediction of an interaction of somebody of whom nothing is known.
+    It is the least-squares prediction for a user of whom nothing is known.
     """
     assert model.item_counts_ is not None
     shares = (model.item_counts_ / max(model.n_users_, 1)).astype(np.float32)[:, None]
@@ -45,7 +45,7 @@ def popularity_scorer(model: Knowing, backend: Backend) -> DotScorer:
 
 
 def constant_scorer(scores: FloatArray) -> DotScorer:
-    """Return the scorer that gives everybody the same scores (n, 1)."""
+    """Return the scorer that gives all users the same scores (n, 1)."""
 
     def ones(backend: Backend, history: Csr) -> FloatArray:
         column = backend.empty(history.shape[0], 1)

@@ -138,18 +138,16 @@ def subtract_product(a: Floats, b: Floats, out: Floats) -> None:
 
 
 def _gemm(a: Floats, b: Floats, transposed: bytes, out: Floats, alpha: float, beta: float) -> None:
-    """Write alpha a op(b) + beta out to ``out``: NumPy adds to no array, and SciPy's wrapper to no tile of one."""
+    """Write alpha a op(b) + beta out to ``out``: NumPy cannot add to an array, nor SciPy's wrapper to a part of one."""
     real = ctypes.c_float if out.dtype == np.float32 else ctypes.c_double
     rows, columns, inner = out.shape[0], out.shape[1], a.shape[1]
     sizes = [ctypes.byref(ctypes.c_int(size)) for size in (columns, rows, inner)]
-    b_, a_, out_ = ((ctypes.c_void_p(x.ctypes.data), _stride(x)) for x in (b, a, out))
+    b_, a_, out_ = (
+        (ctypes.c_void_p(x.ctypes.data), ctypes.byref(ctypes.c_int(x.strides[0] // x.itemsize))) for x in (b, a, out)
+    )
     scale, keep = ctypes.byref(real(alpha)), ctypes.byref(real(beta))
     # Its matrices are stored by columns, so it is asked for outᵀ = op(b)ᵀ aᵀ.
     _GEMM[out.dtype](transposed, b"N", *sizes, scale, *b_, *a_, keep, *out_)
-
-
-def _stride(array: Floats) -> Any:
-    return ctypes.byref(ctypes.c_int(array.strides[0] // array.itemsize))
 
 
 def _function(name: str) -> Any:

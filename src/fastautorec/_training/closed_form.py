@@ -165,7 +165,7 @@ def _times_triangle(backend: Backend, block: FloatArray, transform: FloatArray) 
 def _whiten(matrix: Float64Array, noise: float, precisions: Sequence[type] = (np.float64,)) -> npt.NDArray[Any]:
     """Return T with Tᵀ matrix T = I in the first precision that has one.
 
-    In none of them the matrix is rank deficient: then the eigenvectors tell which directions are left, and columns for
+    If none has one, the matrix is rank deficient: then the eigenvectors tell which directions are left, and columns for
     those below the relative ``noise`` are zero.
     """
     for precision in precisions:
@@ -365,5 +365,5 @@ def ridge_part(
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:
-    """Return the number of users in a tile of hidden units, whose interactions must not be many either."""
+    """Return the number of users in a tile of hidden units, which limits their interactions too."""
     return max(1024, min(TILE_BYTES // (4 * max(width, 1)), BLOCK_ENTRIES * m // max(nnz, 1)))

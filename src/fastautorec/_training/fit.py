@@ -186,7 +186,7 @@ class AutoencoderFit:
         sign: int = 1,
         metric: Callable[[Fitted], float] = lambda fitted: math.nan,
     ) -> None:
-        """Take what to fit, and what is known of the users before, who lose those of the run where ``sign`` is -1."""
+        """Take what to fit, and the counts of earlier users, from which ``sign`` -1 takes those of the run away."""
         self._run, self._objective, self._options, self.seeds, self._metric = run, objective, options, seeds, metric
         users = np.flatnonzero(run.train.row_lengths())
         self.users, self.skipped = len(users), run.train.shape[0] - len(users)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ MARK = 16  # digits of a checksum that are in the head of its array
 
 
 class MappedTexts:
-    """Texts of a mapped file, which are read when they are asked for; until then it has the manners of their array."""
+    """Texts of a mapped file, read when they are asked for; until then it acts as their array."""
 
     ndim = 1
     dtype = np.dtype(np.str_)
@@ -60,7 +59,7 @@ class MappedTexts:
                 if len(found) != len(self):
                     raise ValueError(f"it holds {len(found)} texts where {len(self)} are expected")
             except ValueError as error:
-                raise _damaged(self._path, f"array {self._name!r}: {error}") from error
+                raise archive.damaged(self._path, f"array {self._name!r}: {error}") from error
             self._texts = found
         return self._texts
 
@@ -84,7 +83,7 @@ def write(path: Path, header: dict[str, Any], arrays: archive.Arrays) -> None:
     target = Path(os.path.realpath(path))
 
     def require_room() -> None:
-        fix = store.obstacle_of(target, "a model", _is_file, _is_ours) if os.path.lexists(target) else None
+        fix = store.obstacle_of(target, KIND) if os.path.lexists(target) else None
         if fix is not None:
             raise FileExistsError(f"`path`={str(path)!r} exists already; {fix}")
 
@@ -123,13 +122,6 @@ def _is_file(name: str) -> bool:
     return name == HEADER or name.endswith(".npy")
 
 
-def _is_ours(folder: int) -> bool:
-    try:
-        return bool(store.read_header(folder, MAX_HEADER).get("format") == FORMAT)
-    except (FileNotFoundError, ValueError, RecursionError):
-        return False
-
-
 def _checksum(header: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
@@ -153,9 +145,7 @@ def read(path: Path, mmap: bool, verify: bool) -> tuple[dict[str, Any], Arrays]:
     OSError, ModelFileError
         As `fastautorec.load`.
     """
-    return store.opened(
-        path, lambda folder: _read(path, folder, mmap, verify), store.Words(_damaged, _foreign, _missing)
-    )
+    return store.opened(path, lambda folder: _read(path, folder, mmap, verify), KIND)
 
 
 def _read(path: Path, folder: int, mmap: bool, verify: bool) -> tuple[dict[str, Any], Arrays]:
@@ -167,7 +157,7 @@ def _read(path: Path, folder: int, mmap: bool, verify: bool) -> tuple[dict[str, 
     except (ModelFileError, OSError, MemoryError):  # the last two may pass, and the folder be good
         raise
     except Exception as error:  # whatever NumPy may raise on damaged files
-        raise _damaged(path, error) from error
+        raise archive.damaged(path, error) from error
     return header, arrays
 
 
@@ -187,29 +177,19 @@ def _array(
 
 
 def _read_header(path: Path, folder: int) -> dict[str, Any]:
-    try:
-        header = store.read_header(folder, MAX_HEADER)
-    except FileNotFoundError:
-        if _folders.is_at(folder, path) and not any(map(_is_file, os.listdir(folder))):
-            raise _foreign(path) from None
-        raise  # it was replaced, or only this file is missing
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from error
-    if header.get("format") != FORMAT:
-        raise _foreign(path)
+    header = store.read_header(path, folder, KIND)
     archive.check_version(path, header)
     if header.pop("checksum", None) != _checksum(header) or not isinstance(header.get("arrays"), dict):
-        raise _damaged(path, f"{HEADER} does not match its checksum")
+        raise archive.damaged(path, f"{HEADER} does not match its checksum")
     return header
 
 
-_damaged: Callable[[Path, object], ModelFileError] = archive.damaged
-
-
-def _foreign(path: Path) -> ModelFileError:
-    return archive.foreign(path, archive.FOLDER)
-
-
-def _missing(path: Path, left: Sequence[Path]) -> FileNotFoundError:
-    hint = f", where a writer was stopped; what it has left is complete: rename {' or '.join(map(str, left))}"
-    return FileNotFoundError(f"no model file at {path}{hint if left else ''}")
+KIND = store.Kind(
+    "a model",
+    "model file",
+    FORMAT,
+    MAX_HEADER,
+    _is_file,
+    archive.damaged,
+    lambda path: archive.foreign(path, archive.FOLDER),
+)

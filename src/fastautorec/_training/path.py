@@ -29,7 +29,8 @@ from fastautorec._training.closed_form import (
 )
 from fastautorec._training.fit import powers
 from fastautorec._training.losses import SquaredError
-from fastautorec._training.run import SELECTION_LENGTH, FitRun
+from fastautorec._training.run import FitRun, with_length
+from fastautorec.evaluation import evaluate_ranking
 
 EVEN = 0.5  # the dropout rate q of which q / (1 − q) is 1
 BLOCK_ITEMS = 1 << 12
@@ -161,9 +162,7 @@ class Judges:
         held_out = run.validation.row_lengths()[users]
         users = users[np.argsort(-held_out, kind="stable")]  # R-Precision has lists as long as a user's held-out items
         self._known, self._wanted = (LazyRows.picked(rows, users) for rows in (run.known.to_host(), run.validation))
-        family, at, cutoff = metric.partition("@")
-        self._length = min(int(cutoff) if cutoff else SELECTION_LENGTH, run.train.n_cols)
-        self._column = metric_names((self._length,), "standard").index(f"{family}@{self._length}" if at else metric)
+        self._length, self._metric = with_length(metric, run.train.n_cols)
         self._places = np.full(len(users), self._length)
         if metric == "R-Precision":
             self._places = np.maximum(self._places, run.validation.row_lengths()[users])
@@ -177,11 +176,19 @@ class Judges:
 
         def take(start: int, stop: int, ids: IdArray, _: FloatArray) -> None:
             lists, wanted = backend.to_host(ids).reshape(count, stop - start, -1), self._wanted.rows(start, stop)
-            measuring = backend.host.with_threads(1)
             for number in range(count):
-                metrics = measuring.ranking_metrics(lists[number], wanted, (self._length,), "standard")
-                values[number, start:stop] = metrics[:, self._column]
+                values[number, start:stop] = self._values(lists[number], wanted, slice(start, stop))
 
         scorer = path.scorer(setting, len(self.users))
         top_lists(backend, scorer, self._known, lambda start, _: int(self._places[start]), self._known, take, factors)
         return values
+
+    def _values(self, lists: IdArray, wanted: Csr, users: slice) -> Float64Array:
+        """Return the metric of each list: from the operation where that has it, else from a report."""
+        names = metric_names((self._length,), "standard")
+        if self._metric in names:
+            measuring = self._backend.host.with_threads(1)
+            return measuring.ranking_metrics(lists, wanted, (self._length,), "standard")[:, names.index(self._metric)]
+        known = self._known.rows(users.start, users.stop).to_scipy()
+        report = evaluate_ranking(lists, known, wanted.to_scipy(), k=(self._length,), num_threads=1)
+        return np.nan_to_num(report.metric(self._metric).per_user, nan=1.0)  # AUC of users who lack no other item

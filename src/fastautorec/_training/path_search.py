@@ -1,4 +1,4 @@
-"""The search on a path: the setting by which the held-out interactions of judging users are found best."""
+"""The search on a path: which setting finds the held-out interactions of some users, the judges, best."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fastautorec._training.losses import SquaredError
 from fastautorec._training.path import Judges, RidgePath, Setting
 from fastautorec._training.run import FitRun
 from fastautorec.data._splits import hold_out
+from fastautorec.evaluation._metric import Z
 
 HELD_OUT = 0.1  # of a history: the others are nearly as long as those that the model will be used on
 FIRST_JUDGES, ALL_JUDGES = 1000, 4000
@@ -25,7 +26,6 @@ FIRST_RANK = 1000  # of the first path
 LITTLE = 0.015  # share of the metric that a larger rank must have gained for a still larger one to be tried
 EMBEDDING_RANK = 300  # of the paths that choose among embedding targets
 STEP = 0.001  # share of the metric that a step must gain: less is chance with so few judges, and takes time
-Z = 1.96  # of a 95 % interval
 
 Point = dict[str, Any]
 Grids = dict[str, tuple[Any, ...]]

@@ -200,10 +200,15 @@ def validation_metric(model: Any, fitted: dict[str, Any], run: FitRun, metric: s
 
 def held_out_metric(model: Any, train: Any, held_out: Any, metric: str) -> float:
     """Return a metric ("standard" definition) of a fitted model; lists of 50 where its name has no length."""
+    length, name = with_length(metric, model.n_items_)
+    return float(evaluate(model, train, held_out, k=(length,)).metric(name).mean)
+
+
+def with_length(metric: str, n_items: int) -> tuple[int, str]:
+    """Return the length of the lists that a metric is about, at most ``n_items``, and its name at that length."""
     family, at, cutoff = metric.partition("@")
-    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, model.n_items_)
-    report = evaluate(model, train, held_out, k=(length,))
-    return float(report.metric(f"{family}@{length}" if at else metric).mean)
+    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, n_items)
+    return length, f"{family}@{length}" if at else metric
 
 
 # --- bars -------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def not_learned(reason: str) -> ValueError:
 
 
 def counts_without(counts: Counts, gone: Counts, users: int, users_gone: int) -> tuple[Counts, int]:
-    """Return the users of each item and of all when some are gone; raise ValueError where they were never there."""
+    """Return the number of users of each item, and of all, without some; raise ValueError if they were never there."""
     left = counts - gone
     if (left < 0).any():
         item = int(np.argmax(left < 0))

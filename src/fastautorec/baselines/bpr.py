@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from fastautorec.models._memory_plan import Plan
 FOLD_IN_PENALTY = 1e-3  # penalty relative to the mean square of the inputs
 
 
+@dataclass(repr=False, eq=False)
 class BPR(ImplicitModel):
     r"""Bayesian personalised ranking of one-class feedback, by stochastic gradient descent.
 
@@ -97,35 +99,22 @@ class BPR(ImplicitModel):
         "history_users_": "int64 h",
     }
 
-    user_factors_: FloatArray
-    item_factors_: FloatArray
-    fold_in_: FloatArray
-    history_keys_: npt.NDArray[np.uint64]
-    history_users_: npt.NDArray[np.int64]
+    user_factors_: ClassVar[FloatArray]
+    item_factors_: ClassVar[FloatArray]
+    fold_in_: ClassVar[FloatArray]
+    history_keys_: ClassVar[npt.NDArray[np.uint64]]
+    history_users_: ClassVar[npt.NDArray[np.int64]]
 
-    def __init__(
-        self,
-        factors: int = 100,
-        learning_rate: float = 0.05,
-        regularization: float = 0.02,
-        popularity: float = 1.0,
-        epochs: int | Sequence[int] = 100,
-        patience: int = 10,
-        metric: str = "NDCG",
-        random_state: int | np.random.Generator = 0,
-        device: str = "auto",
-        num_threads: int | None = None,
-    ) -> None:
-        self.factors = factors
-        self.learning_rate = learning_rate
-        self.regularization = regularization
-        self.popularity = popularity
-        self.epochs = epochs
-        self.patience = patience
-        self.metric = metric
-        self.random_state = random_state
-        self.device = device
-        self.num_threads = num_threads
+    factors: int = 100
+    learning_rate: float = 0.05
+    regularization: float = 0.02
+    popularity: float = 1.0
+    epochs: int | Sequence[int] = 100
+    patience: int = 10
+    metric: str = "NDCG"
+    random_state: int | np.random.Generator = 0
+    device: str = "auto"
+    num_threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,7 @@ VANISHED = 1e-4  # the first singular value where the penalty has left nothing; 
 FOLD_IN_BYTES = 4 << 20  # bytes of the systems that a thread solves at once: as much as the outer caches hold
 
 
+@dataclass(repr=False, eq=False)
 class WRMF(ImplicitModel):
     r"""Weighted regularised matrix factorisation of one-class feedback (implicit ALS).
 
@@ -90,29 +92,17 @@ class WRMF(ImplicitModel):
 
     _arrays: ClassVar[dict[str, str]] = {"item_factors_": "float32 n k"}
 
-    item_factors_: FloatArray
+    item_factors_: ClassVar[FloatArray]
 
-    def __init__(
-        self,
-        factors: int = 100,
-        alpha: float = 4.0,
-        regularization: float = 50.0,
-        epochs: int | Sequence[int] = 20,
-        patience: int = 3,
-        metric: str = "NDCG",
-        random_state: int | np.random.Generator = 0,
-        device: str = "auto",
-        num_threads: int | None = None,
-    ) -> None:
-        self.factors = factors
-        self.alpha = alpha
-        self.regularization = regularization
-        self.epochs = epochs
-        self.patience = patience
-        self.metric = metric
-        self.random_state = random_state
-        self.device = device
-        self.num_threads = num_threads
+    factors: int = 100
+    alpha: float = 4.0
+    regularization: float = 50.0
+    epochs: int | Sequence[int] = 20
+    patience: int = 3
+    metric: str = "NDCG"
+    random_state: int | np.random.Generator = 0
+    device: str = "auto"
+    num_threads: int | None = None
 
     def embed(self, user_items: UserItems) -> FloatArray:
         """Return the vectors of histories.

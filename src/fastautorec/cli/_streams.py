@@ -15,7 +15,7 @@ _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL if hasattr(select, "po
 
 
 def say(text: str) -> None:
-    """Print a line about progress or trouble, if anybody can hear it; results alone go to standard output."""
+    """Print a line about progress or trouble to standard error, if it is open; only results go to standard output."""
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
 
@@ -45,7 +45,7 @@ def check_output() -> None:
 
 
 def silence_output() -> None:
-    """Let the reader of our pipe go without a word, at exit too, when Python flushes what is left."""
+    """End without a message where the reader of a pipe has gone, also at exit, when Python flushes what is left."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         _to_nowhere(sys.stdout.fileno())
 

@@ -1,4 +1,4 @@
-"""Alignment of ready-made splits: the same users and items everywhere, and a word of what is left out."""
+"""Alignment of ready-made splits: the same users and items everywhere, and a warning of what is left out."""
 
 from __future__ import annotations
 

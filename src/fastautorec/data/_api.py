@@ -30,8 +30,8 @@ def read_ratings(
 ) -> Interactions:
     r"""Read a rating file.
 
-    What the file is made of is told from the file where that is clear; where it is not, the file is refused with the
-    words to say. What was taken, and which columns were not, is printed.
+    The layout is found from the file itself where it is clear; where it is not, the file is refused, and the message
+    has the arguments to pass. What was taken, and which columns were not, is printed.
 
     Without ``threshold`` every row counts as positive: also a rating of 1 star, a dislike or a rating of 0.
 
@@ -102,7 +102,7 @@ def read_ratings(
         If there is no such file.
     RatingsFileError
         For an empty or unreadable file, a malformed line (the message gives file, line number and line), or one of
-        which the columns, the separator or the header are not clear (the message gives the words to say).
+        which the columns, the separator or the header are not clear (the message has the arguments to pass).
     TypeError, ValueError
         For an unknown format, a column that is not there, ``threshold`` with a file that has no ratings, or a
         ``threshold`` or ``items`` that leaves nothing.

@@ -24,7 +24,7 @@ def check_headings(names: Sequence[str], roles: Roles, rows: evidence.Rows | Non
     Raises
     ------
     UnclearColumnsError
-        With the words to say.
+        With the arguments to pass.
     """
     even = None if rows is None else [row for row in rows[: evidence.LOOK] if len(row) == len(names)]
     for role in ("user", "item"):

@@ -117,8 +117,8 @@ class Interactions(OnDisk, Frames):
         """Build from a table with one row per interaction or rating.
 
         Where ``user`` or ``item`` is not given, the columns that are not given are looked for by name, as by
-        `read_ratings`, and what was taken is printed; where that is not clear, the table is refused with the words to
-        say.
+        `read_ratings`, and what was taken is printed; where that is not clear, the table is refused, and the message
+        has the arguments to pass.
 
         Parameters
         ----------

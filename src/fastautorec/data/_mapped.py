@@ -1,4 +1,4 @@
-"""The matrix of a folder, checked as it is read: what the operations would follow out of their arrays is refused."""
+"""The matrix of a folder, checked as it is read: ids and pointers that lead out of its arrays are refused."""
 
 from __future__ import annotations
 

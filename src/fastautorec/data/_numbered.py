@@ -173,7 +173,7 @@ class Numbered:
         KeyError
             For an id that is not in the data.
         TypeError, ValueError
-            For what is no id or number, a number that is none of a row or column, or one that is given twice.
+            For what is no id or number, a number that no row or column has, or one that is given twice.
 
         Examples
         --------
@@ -217,8 +217,8 @@ class Numbered:
     def filter(self, min_items: int = 1, min_users: int = 1, *, verbose: bool = True) -> Self:
         """Return the interactions of users with enough items and of items with enough users (the k-core) [1]_.
 
-        What is left out takes others below the limits, so it goes on until all that is left fulfils both. That is the
-        largest part of the data that does, whatever the order of looking.
+        Leaving some out takes others below the limits, so this is repeated until all that are left fulfil both. The
+        result is the largest such part of the data, whatever the order.
 
         Parameters
         ----------

@@ -50,7 +50,7 @@ def check_positions(rows: Rows, position: Mapping[str, int], separator: str) -> 
     Raises
     ------
     UnclearColumnsError
-        With the words to say.
+        With the arguments to pass.
     """
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
     n_fields = len(even[0])

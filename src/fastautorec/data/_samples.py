@@ -105,8 +105,8 @@ class Samples:
 def known_and_hidden(user_items: Any, y: Any = None) -> tuple[Any, Any]:
     """Return what is known of users and what is to be found.
 
-    Of samples it is all the others, and they themselves; where ``y`` is given, both are; else a random half of each
-    history, always the same and the smaller one, is hidden.
+    For samples, these are all others and the samples themselves; where ``y`` is given, ``user_items`` and ``y``; else
+    the smaller half of each history is hidden, at random but always the same.
     """
     if y is not None:
         return user_items, y

@@ -41,8 +41,8 @@ def split(
 
     With "time" and "random", a user's interactions are put in order and cut at the cumulative ratios of their number,
     rounded up: with the default ratios and 5 interactions, 3 to train, 1 to validate, 1 to test. Every user with
-    history has some in the first part. Short histories leave later parts nothing: a part that is empty for all users is
-    told by a warning, with the number of interactions that the ratios need.
+    history has some in the first part. Short histories have nothing in later parts; a warning tells of a part that is
+    empty for all users, and how many interactions the ratios need.
 
     With "last", each user's last interactions are held out (leave-last-out) [1]_. With "date", all users are cut at the
     same time, as in service: nothing in the first part is later than anything in the second [2]_.
@@ -151,9 +151,9 @@ def rolling(
 ) -> Iterator[tuple[Interactions, Interactions]]:
     """Yield training and test data for windows of time that follow each other up to the last interaction.
 
-    Each window is tested with all that happened before it as training data, as a service would be that fits anew at the
-    beginning of each period: a window holds what is later than its beginning and not later than its end, and the end of
-    the last one is the last timestamp.
+    Each window is tested with all earlier data as training data, like a service that fits anew at the beginning of each
+    period: a window holds what is later than its beginning and not later than its end, and the end of the last one is
+    the last timestamp.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def _refuse_empty(by: str, part: Parts, n_parts: int, csr: Csr) -> None:
 
 
 class _Known:
-    """Who and what the parts before a later one have; it tells what the later one has besides, or leaves that out."""
+    """Users and items of the earlier parts; it tells what a later part has besides, or leaves that out."""
 
     def __init__(self, csr: Csr, unknown: str, silent: bool = False) -> None:
         self._csr, self._unknown, self._silent = csr, unknown, silent

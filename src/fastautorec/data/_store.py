@@ -113,26 +113,18 @@ def read(path: Path, verify: bool) -> Stored:
 
     All files are those of one folder, also where another process replaces it meanwhile: then it is read again.
     """
-    return opened(path, lambda folder: _read(path, folder, verify), Words(_damaged, _foreign, _missing))
+    return opened(path, lambda folder: _read(path, folder, verify), INTERACTIONS)
 
 
 def obstacle(path: Path) -> str | None:
     """Return why what is at a path may not be replaced, or None: all that would be lost are files of interactions."""
-    return obstacle_of(path, "interactions", FILES.__contains__, lambda folder: _is_named(folder) or _is_marked(folder))
+    return obstacle_of(path, INTERACTIONS, _is_marked)
 
 
-def obstacle_of(path: Path, what: str, is_file: Callable[[str], bool], is_ours: Callable[[int], bool]) -> str | None:
-    """Return why what is at a path may not be replaced by a folder of the same kind, or None.
+def obstacle_of(path: Path, kind: Kind, is_marked: Callable[[int], bool] = lambda _: False) -> str | None:
+    """Return why what is at a path may not be replaced by a folder of a kind, or None.
 
-    Parameters
-    ----------
-    path : Path
-    what : str
-        What such a folder holds, for messages.
-    is_file : callable
-        Whether a name is one of a file that such a folder has.
-    is_ours : callable
-        Whether a folder, of which it gets a handle, is known to be of this kind.
+    ``is_marked`` tells from the handle of a folder whether it is of this kind where its header does not say so.
     """
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -145,22 +137,22 @@ def obstacle_of(path: Path, what: str, is_file: Callable[[str], bool], is_ours: 
             return "it is the current folder, which would be removed: change to another first, with os.chdir('..')"
         with os.scandir(folder) as entries:
             there = list(entries)
-        foreign = sorted(e.name for e in there if not is_file(e.name) or e.is_dir(follow_symlinks=False))
+        foreign = sorted(e.name for e in there if not kind.is_file(e.name) or e.is_dir(follow_symlinks=False))
         if foreign:
-            return f"it holds {foreign[0]!r}, which is no file of {what}: move that elsewhere, or name another"
-        if not there or is_ours(folder):
+            return f"it holds {foreign[0]!r}, which is no file of {kind.what}: move that elsewhere, or name another"
+        if not there or _is_named(folder, kind) or is_marked(folder):
             return None
         if not _folders.is_at(folder, path):  # another writer has replaced it, and is removing its files
-            return obstacle_of(path, what, is_file, is_ours)
-        return f"neither its {HEADER} nor an array in it says that it holds {what}: remove it, or name another"
+            return obstacle_of(path, kind, is_marked)
+        return f"neither its {HEADER} nor an array in it says that it holds {kind.what}: remove it, or name another"
     finally:
         os.close(folder)
 
 
-def _is_named(folder: int) -> bool:
-    """Return whether the header says that a folder is one of interactions."""
+def _is_named(folder: int, kind: Kind) -> bool:
+    """Return whether the header says that a folder is of a kind."""
     try:
-        return bool(read_header(folder).get("format") == FORMAT)
+        return bool(_header(folder, kind).get("format") == kind.format)
     except (FileNotFoundError, ValueError, RecursionError):  # damage, which another version mends
         return False
 
@@ -177,19 +169,23 @@ def _is_marked(folder: int) -> bool:
     return False
 
 
-class Words(NamedTuple):
-    """Errors for a folder that cannot be read, one that is of another kind, and one that is not there."""
+class Kind(NamedTuple):
+    """What folders of one kind have in common, and errors for those that cannot be read or are of another kind."""
 
+    what: str  # "a model": what such a folder holds
+    name: str  # "model file": what is missing where there is none
+    format: str
+    most: int  # bytes of the header
+    is_file: Callable[[str], bool]  # whether a name is one of a file that such a folder has
     damaged: Callable[[Path, object], Exception]
     foreign: Callable[[Path], Exception]
-    missing: Callable[[Path, Sequence[Path]], Exception]
 
 
-def opened(path: Path, look: Callable[[int], T], words: Words) -> T:
+def opened(path: Path, look: Callable[[int], T], kind: Kind) -> T:
     """Return what ``look`` makes of a folder's handle; again, if the folder was replaced and removed meanwhile."""
     was_there = False
     for _ in range(_folders.TRIES):
-        folder = _open_folder(path, words)
+        folder = _open_folder(path, kind)
         was_there = folder is not None
         if folder is None:
             time.sleep(PAUSE)
@@ -198,7 +194,7 @@ def opened(path: Path, look: Callable[[int], T], words: Words) -> T:
             return look(folder)
         except FileNotFoundError as error:
             if _folders.is_at(folder, path):
-                raise words.damaged(path, f"{error.filename} is missing") from error
+                raise kind.damaged(path, f"{error.filename} is missing") from error
         except OSError as error:
             if not isinstance(error.filename, str) or error.errno is None:
                 raise
@@ -207,11 +203,12 @@ def opened(path: Path, look: Callable[[int], T], words: Words) -> T:
             os.close(folder)
     if was_there:
         raise OSError(f"{path} was replaced whenever it was opened, {_folders.TRIES} times; open it when that ends")
-    raise words.missing(path, _folders.abandoned_beside(_target(path), HEADER))
+    raise _missing(path, kind, _folders.abandoned_beside(_target(path), HEADER))
 
 
 def _read(path: Path, folder: int, verify: bool) -> Stored:
-    header = _read_header(path, folder)
+    header = read_header(path, folder, INTERACTIONS)
+    _check_version(path, header)
     try:
         (m, n), nnz, described = header["shape"], header["nnz"], header["arrays"]
         arrays = {
@@ -270,25 +267,25 @@ def map_array(folder: int, name: str, described: dict[str, Any], token: str | No
     return array
 
 
-def _open_folder(path: Path, words: Words) -> int | None:
+def _open_folder(path: Path, kind: Kind) -> int | None:
     """Return a handle of a folder, or None if a writer may be about to give one this name."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         if _folders.versions_beside(_target(path), HEADER) or path.exists():
             return None
-        raise words.missing(path, ()) from None
+        raise _missing(path, kind, ()) from None
     except NotADirectoryError:
-        raise (words.foreign(path) if path.exists() else words.missing(path, ())) from None
+        raise (kind.foreign(path) if path.exists() else _missing(path, kind, ())) from None
 
 
 def _target(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _missing(path: Path, left: Sequence[Path]) -> FileNotFoundError:
+def _missing(path: Path, kind: Kind, left: Sequence[Path]) -> FileNotFoundError:
     hint = f", where a writer was stopped; what it has left is complete: rename {' or '.join(map(str, left))}"
-    return FileNotFoundError(f"no interactions at {path}{hint if left else ''}")
+    return FileNotFoundError(f"no {kind.name} at {path}{hint if left else ''}")
 
 
 def _foreign(path: Path) -> InteractionsFileError:
@@ -308,34 +305,30 @@ def _open_in(folder: int, name: str) -> IO[bytes]:
     raise ValueError(f"{name} is a folder; move it elsewhere" if stat.S_ISDIR(mode) else f"{name} is no regular file")
 
 
-def read_header(folder: int, most: int = MAX_HEADER) -> dict[str, Any]:
-    """Return what the header of a folder says, which has at most so many bytes.
-
-    Raises
-    ------
-    ValueError, RecursionError
-        If it is damaged.
-    FileNotFoundError
-        If there is none.
-    """
+def _header(folder: int, kind: Kind) -> dict[str, Any]:
     with _open_in(folder, HEADER) as file:
-        content = file.read(most + 1)
-    _require(len(content) <= most, f"{HEADER} is too long")
+        content = file.read(kind.most + 1)
+    _require(len(content) <= kind.most, f"{HEADER} is too long")
     header = json.loads(content.decode("utf-8"))
     return header if isinstance(header, dict) else {}
 
 
-def _read_header(path: Path, folder: int) -> dict[str, Any]:
+def read_header(path: Path, folder: int, kind: Kind) -> dict[str, Any]:
+    """Return what the header of a folder of a kind says."""
     try:
-        header = read_header(folder)
+        header = _header(folder, kind)
     except FileNotFoundError:
-        if _folders.is_at(folder, path) and not FILES.intersection(os.listdir(folder)):
-            raise _foreign(path) from None
+        if _folders.is_at(folder, path) and not any(map(kind.is_file, os.listdir(folder))):
+            raise kind.foreign(path) from None
         raise  # it was replaced, or only this file is missing
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from error
-    if header.get("format") != FORMAT:
-        raise _foreign(path)
+        raise kind.damaged(path, error) from error
+    if header.get("format") != kind.format:
+        raise kind.foreign(path)
+    return header
+
+
+def _check_version(path: Path, header: dict[str, Any]) -> None:
     version = header.get("format_version")
     if not isinstance(version, int) or version < 1:
         raise _damaged(path, f"format version {version!r}")
@@ -344,7 +337,6 @@ def _read_header(path: Path, folder: int) -> dict[str, Any]:
             f"{path} has format {version}, written by fastautorec {header.get('library_version')}, but this version "
             f"({__version__}) reads formats up to {FORMAT_VERSION}; update fastautorec"
         )
-    return header
 
 
 def _verify(matrix: Csr, arrays: dict[str, Array], described: dict[str, Any]) -> None:
@@ -376,3 +368,6 @@ def _damaged(path: Path, reason: object) -> InteractionsFileError:
         f"{path} is not a readable folder of interactions ({reason}); it may be truncated or damaged: write it again "
         "with overwrite=True"
     )
+
+
+INTERACTIONS = Kind("interactions", "interactions", FORMAT, MAX_HEADER, FILES.__contains__, _damaged, _foreign)

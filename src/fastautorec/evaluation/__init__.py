@@ -43,8 +43,8 @@ ILD@K          mean over pairs of the list of 1 − cosine of their training    
 =============  =================================================================  ==================================
 
 Heads are kept to 100 places. ``Report.coverage`` and ``Report.gini`` are those of ten; ``popularity_distribution`` has
-them for any K. A list that is shorter than K counts as long as it is. AUC takes a list for one of items that the user
-does not have yet: where a note says that lists or test items are otherwise, it is approximate.
+them for any K. A list that is shorter than K counts with its own length. AUC assumes that the items of a list are new
+to the user: where a note says that they are not, it is approximate.
 
 ``popularity_tradeoff`` turns the popularity discount of a fitted model and measures what that costs and gives;
 ``evaluate(..., rerank=)`` does so for ``fastautorec.rerank``, in the ``receipt`` of its report.

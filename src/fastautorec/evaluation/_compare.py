@@ -98,7 +98,7 @@ class Comparison(Printed, Mapping[str, Difference]):
         """Return in a line what came out: of the NDCG or, where it was not compared, of the first metric.
 
         A model is called better where the p-value that is adjusted for all metrics is below 0.05, or higher where the
-        metric is none of accuracy; the difference is that from the other model, with its 95 % interval.
+        metric is not one of accuracy; the difference is that from the other model, with its 95 % interval.
         """
         d = self._differences.get("NDCG") or next(iter(self.values()))
         first, second = self.names

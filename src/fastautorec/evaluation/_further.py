@@ -28,7 +28,7 @@ def hit(report: Report, k: int) -> RealArray:
 
 
 def auc(report: Report, k: int) -> RealArray:
-    """Return the area under the ROC curve of each user, straight on after place k; NaN where nothing can be wrong.
+    """Return the area under the ROC curve of each user, a straight line after place k; NaN where no pair can be wrong.
 
     An item that is not among the first k places stands in the middle of those that are not.
     """

@@ -39,7 +39,7 @@ class PopularityDistribution(Printed):
     gini : ndarray (n_models,), float64
         Gini coefficient of ``listed`` over all items: 0 where all are recommended equally often, near 1 where few are.
     coverage : ndarray (n_models,), float64
-        Share of the items that are recommended to anybody.
+        Share of the items that are recommended to some user.
     chosen_mean, chosen_median, chosen_gini : float
         The same of the test items, each counted as often as it was chosen.
     """

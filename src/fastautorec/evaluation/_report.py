@@ -63,7 +63,7 @@ class Report(Printed, Mapping[str, Metric]):
     history_lengths : ndarray (n_users,), int64
         Number of training items of each user.
     receipt : Receipt or None
-        Of re-ranked lists: what that has cost and given.
+        For re-ranked lists: what re-ranking has cost and given.
     """
 
     def __init__(
@@ -229,8 +229,8 @@ class Report(Printed, Mapping[str, Metric]):
         """Return how different the first k recommendations of a user are: the mean distance of two of them.
 
         The distance of items i and j is 1 − |Uᵢ ∩ Uⱼ| / √(|Uᵢ| |Uⱼ|), one minus the cosine of their columns of the
-        training data, where U are the users of an item; 1 where an item has none. It says the same of every model, as
-        no model has a part in it. Nothing is scored, but a report does not keep the training data.
+        training data, where U are the users of an item; 1 where an item has none. It means the same for every model,
+        since it depends on none. Nothing is scored, but a report does not keep the training data.
 
         Parameters
         ----------

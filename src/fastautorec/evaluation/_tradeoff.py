@@ -56,7 +56,7 @@ class PopularityTradeoff(Printed):
     coverage : ndarray (n_discounts,), float64
         Share of all items that are in the head of at least one list.
     gini : ndarray (n_discounts,), float64
-        Gini coefficient of how often items are in the heads: 0 where all are so equally often.
+        Gini coefficient of how often items are in the heads: 0 where all are there equally often.
     popularity : tuple of Metric
         Mean number of training users of the items in the head of a user's list.
     n_users : int

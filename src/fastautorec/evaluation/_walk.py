@@ -116,7 +116,7 @@ def walk(
         identity.check_items("test", test, item_ids)
     task = make_task(backend.host, own, test, cutoffs, definition, identity.own_ids(train, identity.USERS))
 
-    # Users with many test items need long lists for R-Precision; side by side, they don't lengthen everybody's.
+    # Users with many test items need long lists for R-Precision; next to each other, they don't lengthen all lists.
     order = np.argsort(-task.n_test_items, kind="stable")
     rows, lengths = task.users[order], task.list_lengths()[order]
     vectors: Callable[[], FloatArray] = lambda: backend.to_host(model._item_vectors())  # noqa: E731
@@ -154,7 +154,7 @@ def walk(
                 task.measure(order[whose], ids, test, num_threads=1)
 
         top_lists(backend, scorer, history, n_top, history, take, factors)
-        return np.unique(np.concatenate(silent))  # blocks that memory gave out for come twice
+        return np.unique(np.concatenate(silent))  # blocks for which memory ran out come twice
 
     with backend.active():
         silent = measure(model._list_scorer(), np.arange(len(rows)), factors)

@@ -1,4 +1,4 @@
-"""A splitter and a scorer in the manner of scikit-learn, which itself is not needed for them."""
+"""A splitter and a scorer for scikit-learn, which need no scikit-learn themselves."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class UserKFold:
 class Scorer:
     """A metric of `evaluate` for ``scoring=``: the mean over the users, larger is better.
 
-    Of `Samples` those that were held out are to be found, and all others are the histories; of a matrix, whose rows are
-    users, a random half of each history is hidden, as in a model's ``score``.
+    Held-out `Samples` are to be found from all others, which are the histories; of a matrix, whose rows are users, a
+    random half of each history is hidden, as in a model's ``score``.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def alike_users(model: Answering, backend: Backend, history: Csr, data: Csr, n_t
         own, values = _lists(backend, among, there, min(n_top, len(nowhere)), None)
         own[own >= 0] += start
         rows, scores = joined(backend.host, [(rows, scores), (own, values)], n_top)
-    silent = (history.row_lengths() == 0) | (scores[:, 0] == 0)  # a vector of zeros has the cosine 0 with everybody
+    silent = (history.row_lengths() == 0) | (scores[:, 0] == 0)  # a vector of zeros has the cosine 0 with all others
     rows[silent], scores[silent] = -1, np.nan
     return rows, scores
 

@@ -77,8 +77,8 @@ class Answering(ABC):
 
         New users need no retraining.
 
-        A history in which there is nothing to go by, empty or of items that had no user in ``fit``, gets the most
-        popular items, unless the model has an answer of its own for it, from biases say.
+        A history that says nothing, because it is empty or its items had no users in ``fit``, gets the most popular
+        items, unless the model has an answer of its own for it, for example from biases.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class Answering(ABC):
             refitted with γ, to float32 rounding, as long as validation data would choose the same penalty and epochs.
             `fastautorec.evaluation.popularity_tradeoff` measures what it costs.
         rerank : re-ranker or sequence of them, optional
-            What chooses and orders the N items among the best ones, one after the other: see ``fastautorec.rerank``.
+            They choose and order the N items among the best ones, one after the other: see ``fastautorec.rerank``.
         n_candidates : int, optional
             How many of the best items they choose among, at least N; by default 100, or 2 N where that is more.
 
@@ -191,7 +191,7 @@ class Answering(ABC):
         Returns
         -------
         float32 (q, n) or (q, len(items))
-            A history in which there is nothing to go by gets the items' popularity, as in ``recommend``.
+            A history that says nothing gets the items' popularity, as in ``recommend``.
         """
         model = self._as_fitted()
         history, backend = model._check_history(user_items), model._backend()

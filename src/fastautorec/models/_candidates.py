@@ -32,7 +32,7 @@ def allowed_items(items: Any, filter_items: Any, n: int) -> npt.NDArray[np.bool_
 
 
 def own_candidates(own: Csr, filter_items: Any, n_rows: int) -> Csr:
-    """Return the items that may be listed for each of so many histories, without those that nobody may get."""
+    """Return the items that may be listed for each of so many histories, without those that no user may get."""
     if own.shape[0] != n_rows:
         raise ValueError(
             f"`items` must have the candidates of each of the {n_rows:,} histories in a row of its own, got "

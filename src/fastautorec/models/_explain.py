@@ -33,8 +33,8 @@ class Explaining(Answering):
         Where scores are linear in the history (identity activation, `EASE`, `DLAE`, `RP3beta`, `ItemKNN`, `PureSVD`,
         `NCEPLRec`), they are taken apart exactly: the contributions of all items of the history and ``base``, which is
         due to none of them (an intercept, a bias), add up to the score. For other models a contribution is what the
-        score loses when the history has no longer this item, computed anew without it; such contributions don't add up,
-        and ``base`` is the score of an empty history.
+        score loses when this item is left out of the history, which is then encoded anew; such contributions don't add
+        up, and ``base`` is the score of an empty history.
 
         Parameters
         ----------

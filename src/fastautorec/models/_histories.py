@@ -54,7 +54,7 @@ def histories_of(data: Any, users: Any, items: Items, name: str = "data") -> His
     Raises
     ------
     TypeError
-        If they are nothing of what `recommend_table` takes, or ids are of another type than the model's.
+        If they have none of the forms that `recommend_table` takes, or ids are of another type than the model's.
     ValueError
         If a user is not in the data or named twice, or an id is none.
     """

@@ -63,7 +63,7 @@ class Items(NamedTuple):
         TypeError
             For texts where the model has integers or numbers, and the other way round.
         ValueError
-            For a number that is none of an item.
+            For a number that no item has.
         """
         if not labels:
             return np.empty(0, np.int64)

@@ -45,9 +45,9 @@ class NamedAnswers(Explaining):
     ) -> RecommendationTable:
         """Return the best items for users by name, as a table (user, item, rank, score).
 
-        It is `recommend` for people: ids in and ids out, the lists the same. `recommend` stays beside it for matrices
-        and loops, where arrays of one shape, with -1 for "none", are the shorter way; one method that returned either,
-        by an option, would have two results to check for.
+        It is `recommend` with ids in place of numbers, and gives the same lists. `recommend` is the shorter way for
+        matrices and loops: it gives arrays of one shape, with -1 for "none". One method with an option would have two
+        results to check for.
 
         Ids are those of the data of ``fit``; a model of a bare matrix has the numbers of its columns in their place. An
         integer is an id wherever there are ids of users or items, and a number where there are none.
@@ -72,13 +72,13 @@ class NamedAnswers(Explaining):
             forms of ``data``, and a matrix in a row for each user of the table, in its order. A user without any has no
             row in the table.
         cold_users : {"popular", "drop", "raise"}
-            What users get of whose history nothing is known, because it is empty, or the model does not know its items:
-            popular items, no list, or an error.
+            What users get whose history is empty, or has no item that the model knows: popular items, no list, or an
+            error.
         popularity_discount : float, optional
             γ in place of the one that the model was fitted with, as in `recommend`.
         because : int
-            Name so many items of the user's history that speak for each item, most first, in a column ``because`` of
-            lists: those whose contribution to the score, by `explain`, is above 0.
+            How many items of the user's history to name as reasons for each item, in a column ``because`` of lists:
+            those with the largest contributions to the score above 0, by `explain`.
         rerank, n_candidates
             As in `recommend`.
 
@@ -244,9 +244,10 @@ class NamedAnswers(Explaining):
     def similar_users(self, history: Any, data: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
         """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
 
-        A user's vector are the hidden units, those of ``embed``: what the model keeps of a history, without what is due
-        to an item, its popularity say, for this would make all users alike. `EASE` has none, and takes the scores of
-        all items. A user without items, or with a vector of zeros, is no neighbour of any and has none.
+        A user's vector has the hidden units, as from ``embed``: what the model keeps of a history. What is due to an
+        item, such as its popularity, is not in it, since that would make all users alike. `EASE` has none, and takes
+        the scores of all items. A user without items, or with a vector of zeros, is no neighbour of others and has
+        none.
 
         Parameters
         ----------
@@ -307,9 +308,9 @@ def _rows_of(chosen: Any, rows: npt.NDArray[np.int64]) -> Any:
 
 def _spread(found: npt.NDArray[Any], places: npt.NDArray[np.int64], n: int, nothing: float) -> npt.NDArray[Any]:
     """Return what was found for some of n users at their places, and nothing elsewhere."""
-    everybody = np.full((n, *found.shape[1:]), nothing, found.dtype)
-    everybody[places] = found
-    return everybody
+    spread = np.full((n, *found.shape[1:]), nothing, found.dtype)
+    spread[places] = found
+    return spread
 
 
 def _cold(model: NamedAnswers, matrix: Csr) -> npt.NDArray[np.bool_]:

@@ -36,8 +36,8 @@ _log = logging.getLogger("fastautorec")
 class Recommender(Serving, Updating, Stored):
     """Base of all models: parameters as in scikit-learn, words as in ``implicit``, histories in place of user ids.
 
-    The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an
-    ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its arrays in ``_fit``.
+    The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass is a
+    dataclass whose fields are the arguments; it checks them in ``_check_params`` and computes its arrays in ``_fit``.
     """
 
     history_: list[dict[str, Any]]
@@ -102,9 +102,8 @@ class Recommender(Serving, Updating, Stored):
         Its ``fitted_params_`` are the parameters as they are now. A generator among the parameters is copied there, but
         used up in the work itself, as its owner expects.
         """
-        worker = copy.copy(self)
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            del worker.__dict__[name]
+        worker = type(self).__new__(type(self))
+        worker.__dict__.update((name, value) for name, value in vars(self).items() if not name.endswith("_"))
         worker.fitted_params_ = copy.deepcopy(self.get_params())
         worker._indexes = None
         return worker

@@ -150,8 +150,8 @@ class RecommendationTable(NamedLists):
     were asked for has fewer rows; a user for whom no item is left has none. ``len``, iteration (named tuples of
     Python's own values) and ``table["item"]`` work on rows.
 
-    It is a table and no array, as names have no number for "none", and of no one data frame library, as none is needed
-    by this one: columns are NumPy arrays, and ``to_pandas``, ``to_polars`` and ``to_arrow`` hand them on.
+    It is no array, since names have no number for "none", and no data frame, since this library needs none: columns are
+    NumPy arrays, and ``to_pandas``, ``to_polars`` and ``to_arrow`` hand them on.
 
     Attributes
     ----------
@@ -161,8 +161,8 @@ class RecommendationTable(NamedLists):
     users : array (q,)
         The users who were asked for, also those who have no row.
     cold_users : array
-        Those of whose history nothing is known. What they got, unless they were dropped, are the most popular items, or
-        what a model with biases tells everybody.
+        Those of whose history nothing is known. Unless they were dropped, they got the most popular items, or what a
+        model with biases gives to all.
     unknown_items : list
         Distinct ids in the histories that the model does not know.
 

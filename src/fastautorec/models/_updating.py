@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Updating(Answering):
     """Fitted models, some of which keep sums over users that can be added to and subtracted from.
 
-    A model that can says so by ``_sums``, types and shapes of its sums as in ``_arrays``, and ``_updated``; any other
-    has the reason why not.
+    Such a model has ``_sums``, the types and shapes of its sums as in ``_arrays``, and ``_updated``; any other has the
+    reason in ``_not_updated``.
     """
 
     _sums: ClassVar[dict[str, str]] = {}
@@ -61,13 +61,13 @@ class Updating(Answering):
         return self._update(user_items, 1)
 
     def forget(self, user_items: Any, rows: Any = None) -> Self:
-        """Take users out exactly, as where they ask to be deleted: as if they had not been there, see `partial_fit`.
+        """Take users out exactly, for example because they ask for it: as if they had never been there.
 
         A model holds sums over users and no user, so it cannot look up who is to be forgotten: the histories have to be
-        those that it learned from. What is noticed is that an item has fewer users in the model than here, that there
-        are fewer users, or that a sum of squares becomes negative; other histories than those that were learned may
-        pass. The encoder stays, of which the users were a part; where it must not, ``fit`` again. Items that nobody has
-        any more become as unknown as those that nobody ever had.
+        those that it learned from. An error tells that an item has fewer users in the model than here, that there are
+        fewer users, or that a sum of squares would be negative; other wrong histories may pass. The encoder stays,
+        though the users had a part in it; where it must not, ``fit`` again. Items without users become as unknown as
+        those that never had any.
 
         Parameters
         ----------
@@ -75,8 +75,8 @@ class Updating(Answering):
             Histories that the model has learned from.
         rows : int array (q,), optional
             The row that each user had in ``fit``, or, after a `partial_fit`, the number of rows before plus the row
-            there. It is needed where sums hold random masks of the users, which are those exact solutions with
-            ``dropout`` and another activation than "identity".
+            there. It is needed where the sums hold random masks of the users: in exact solutions with ``dropout`` and
+            an activation other than "identity".
 
         Returns
         -------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastautorec._checks import check_choice, check_penalties, check_real
@@ -18,6 +19,7 @@ from fastautorec.models._recommender import Recommender
 DIAGONALS = ("free", "zero")
 
 
+@dataclass(repr=False, eq=False)
 class DLAE(Recommender):
     """Denoising linear autoencoder of full rank: scores x B, one closed form that holds DLAE, EDLAE, EASE and ridge.
 
@@ -26,7 +28,7 @@ class DLAE(Recommender):
         s_i = (1 + κ pop_i / p̄)^(−½), F = D^(−a) R diag(s), T = D^(−t) R, A = D^(−½) R diag(s) / σ₁, C = I + c AᵀA,
 
     it is B = diag(s) C Fᵀ (λI + F C Fᵀ)⁻¹ T diag(pop)^(−γ), λ = ρ × the mean of ‖F_u‖². C is the prior covariance of a
-    column of B: items that people take together have like weights. κ mixes dropout of the input (κ → ∞) with a ridge
+    column of B: items that people take together have similar weights. κ mixes dropout of the input (κ → ∞) with a ridge
     penalty (κ = 0). With a = t = c = γ = 0 it is DLAE and, with a zero diagonal, EDLAE; with κ = 0 too, ridge
     regression and EASE.
 
@@ -44,9 +46,9 @@ class DLAE(Recommender):
     input_weight, target_weight : float
         a and t: how much less the users with many interactions count.
     popularity_discount : float
-        γ; `recommend` takes another one.
+        γ; `recommend` may be given another one.
     diagonal : {"free", "zero"}
-        Whether an item may speak for itself. It cannot where it is listed: `recommend` leaves out the history.
+        Whether an item of the history adds to its own score. `recommend` leaves such items out of the lists.
     device, num_threads
         As in `NCEAutoRec`.
 
@@ -70,30 +72,18 @@ class DLAE(Recommender):
 
     _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
 
-    item_weights_: FloatArray
-    regularization_: float
+    item_weights_: ClassVar[FloatArray]
+    regularization_: ClassVar[float]
 
-    def __init__(
-        self,
-        regularization: float | Sequence[float] = 32.0,
-        denoising: float = 3.0,
-        prior: float = 30.0,
-        input_weight: float = 0.25,
-        target_weight: float = 0.25,
-        popularity_discount: float = 0.15,
-        diagonal: str = "free",
-        device: str = "auto",
-        num_threads: int | None = None,
-    ) -> None:
-        self.regularization = regularization
-        self.denoising = denoising
-        self.prior = prior
-        self.input_weight = input_weight
-        self.target_weight = target_weight
-        self.popularity_discount = popularity_discount
-        self.diagonal = diagonal
-        self.device = device
-        self.num_threads = num_threads
+    regularization: float | Sequence[float] = 32.0
+    denoising: float = 3.0
+    prior: float = 30.0
+    input_weight: float = 0.25
+    target_weight: float = 0.25
+    popularity_discount: float = 0.15
+    diagonal: str = "free"
+    device: str = "auto"
+    num_threads: int | None = None
 
     def _check_params(self) -> None:
         check_penalties(self.regularization, above=True)

@@ -12,10 +12,11 @@ from fastautorec._checks import check_int, check_metric, check_random_state, che
 from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
-from fastautorec._training.run import SELECTION_LENGTH, FitRun
+from fastautorec._training.run import FitRun, with_length
 from fastautorec.data import Interactions, split
 from fastautorec.data._splits import cut_points, who_has_enough
 from fastautorec.evaluation import evaluate_ranking
+from fastautorec.evaluation._metric import Z
 from fastautorec.models._memory_plan import Plan, require_memory
 from fastautorec.models.dlae import DLAE
 
@@ -44,9 +45,9 @@ class DLAECV(DLAE):
     """`DLAE` whose parameters are chosen from grids, on held-out interactions.
 
     From two starting points, the setting that is published as DLAE and one with all that goes beyond it, the search
-    goes along one grid after the other for as long as a neighbour is better, until none is. Some users judge, drawn
-    once; every discount is tried with each solution, which costs little. Where no validation data are given, the last
-    tenth of each history (by time where there are times, else at random; half of it where nobody has ten interactions)
+    goes along one grid after the other for as long as a neighbour is better, until none is. Some users, drawn once,
+    judge; every discount is tried with each solution, which costs little. Where no validation data are given, the last
+    tenth of each history (by time where there are times, else at random; half of it where no user has ten interactions)
     is held out, and the best setting is fitted once more to all interactions.
 
     Parameters
@@ -206,9 +207,7 @@ class _Search:
         self._rows = self._known.to_scipy()
         self._scores = np.empty(self._rows.shape, np.float32)
         self._scaled = np.empty(self._rows.shape, np.float32)
-        family, at, cutoff = model.metric.partition("@")
-        self._length = min(int(cutoff) if cutoff else SELECTION_LENGTH, known.n_cols)
-        self._name = f"{family}@{self._length}" if at else model.metric
+        self._length, self._name = with_length(model.metric, known.n_cols)
         self._discounts = [powers(run.item_counts, -value) for value in grids["popularity_discount"]]
         self._tried: dict[tuple[float, ...], float] = {}
         self._system: tuple[Shape, FullRank] | None = None
@@ -258,9 +257,9 @@ class _Search:
             np.multiply(self._scores, discount, out=self._scaled)
             ids, _ = self._run.backend.host.top_items(self._scaled, self._length, self._known)
             report = evaluate_ranking(ids, self._known.to_scipy(), self._held_out.to_scipy(), k=(self._length,))
-            metric = report[self._name]
+            metric = report.metric(self._name)
             row = {**setting, "popularity_discount": value, "metric": float(metric.mean)}
-            self.results.append({**row, "standard_error": float(metric.half_width) / 1.96})
+            self.results.append({**row, "standard_error": float(metric.half_width) / Z})
             self._run.record("search", 0, None, **row)
             best = max(best, float(metric.mean))
         return best

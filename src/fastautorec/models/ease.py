@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,7 @@ UPDATE_ROWS = 256  # users that are taken into its inverse at a time
 Float64Array = npt.NDArray[np.float64]
 
 
+@dataclass(repr=False, eq=False)
 class EASE(Recommender):
     """Embarrassingly shallow autoencoder: scores x B with B = argmin ‖R − RB‖² + λ‖B‖², diag B = 0.
 
@@ -69,20 +71,13 @@ class EASE(Recommender):
     _arrays: ClassVar[dict[str, str]] = {"item_weights_": "float32 n n"}
     _sums: ClassVar[dict[str, str]] = {"inverse": "float64 n n"}
 
-    item_weights_: FloatArray
-    regularization_: float
+    item_weights_: ClassVar[FloatArray]
+    regularization_: ClassVar[float]
 
-    def __init__(
-        self,
-        regularization: float | Sequence[float] = 500.0,
-        device: str = "auto",
-        num_threads: int | None = None,
-        updatable: bool = False,
-    ) -> None:
-        self.regularization = regularization
-        self.device = device
-        self.num_threads = num_threads
-        self.updatable = updatable
+    regularization: float | Sequence[float] = 500.0
+    device: str = "auto"
+    num_threads: int | None = None
+    updatable: bool = False
 
     def _check_params(self) -> None:
         check_penalties(self.regularization, above=True)
@@ -171,7 +166,7 @@ def pairs_part(backend: Backend, rows: Csr, step: Callable[[str], None], dtype: 
 
 
 def _inverse(system: Floats, penalty: float, num_threads: int, doubtful: float = np.inf) -> Floats | None:
-    """Return (G + λI)⁻¹ in the place of G, or None where its precision does not do.
+    """Return (G + λI)⁻¹ in the place of G, or None where its precision is not enough.
 
     (G + λI)_jj (G + λI)⁻¹_jj says how much of an item the others tell (its variance inflation factor), and so how many
     digits the inverse has lost; ``doubtful`` is the largest one allowed.

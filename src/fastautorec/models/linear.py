@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ PURE_SVD_FACTORS, NCE_PLREC_FACTORS = Default(20), Default(100)
 PURE_SVD_PASSES = 8  # the vectors are the whole model, and there are few: more passes let them converge
 
 
+@dataclass(repr=False, eq=False)
 class Popularity(Recommender):
     """Recommends to everyone the items that most users have: the baseline that a model must beat.
 
@@ -57,11 +59,10 @@ class Popularity(Recommender):
     _unexplained: ClassVar[str] = "everybody gets the same scores, whatever the history"
     _users_alike: ClassVar[str] = "to it all users are the same"
 
-    popularity_: FloatArray
+    popularity_: ClassVar[FloatArray]
 
-    def __init__(self, device: str = "auto", num_threads: int | None = None) -> None:
-        self.device = device
-        self.num_threads = num_threads
+    device: str = "auto"
+    num_threads: int | None = None
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         run.step("counting")
@@ -152,6 +153,7 @@ def linear_encoder(weight: FloatArray) -> Encoder:
     return Encoder(weight, None, "identity", normalize=None, intercept=None)
 
 
+@dataclass(repr=False, eq=False)
 class PureSVD(LinearModel):
     """Truncated SVD of the interactions: scores are x V Vᵀ, the projection of a history on the leading directions.
 
@@ -175,17 +177,10 @@ class PureSVD(LinearModel):
     _from_sums: ClassVar[bool] = True
     _not_updated: ClassVar[str] = "its singular vectors are those of all users together"
 
-    def __init__(
-        self,
-        factors: int = PURE_SVD_FACTORS,
-        random_state: int | np.random.Generator = 0,
-        device: str = "auto",
-        num_threads: int | None = None,
-    ) -> None:
-        self.factors = factors
-        self.random_state = random_state
-        self.device = device
-        self.num_threads = num_threads
+    factors: int = PURE_SVD_FACTORS
+    random_state: int | np.random.Generator = 0
+    device: str = "auto"
+    num_threads: int | None = None
 
     def _check_params(self) -> None:
         check_int("factors", self.factors, 1)
@@ -197,6 +192,7 @@ class PureSVD(LinearModel):
         return {"encoder_": vectors, "encoder_bias_": None, "decoder_": vectors}
 
 
+@dataclass(repr=False, eq=False)
 class NCEPLRec(LinearModel):
     """Projected linear recommendation with the NCE embedding, the linear ancestor of NCE-AutoRec.
 
@@ -225,30 +221,19 @@ class NCEPLRec(LinearModel):
     >>> model = far.NCEPLRec(factors=50).fit(far.datasets.load_example())
     """
 
-    def __init__(
-        self,
-        factors: int = NCE_PLREC_FACTORS,
-        beta: float = 1.1,
-        numerator: str = "users",
-        regularization: float | Sequence[float] = 0.1,
-        random_state: int | np.random.Generator = 0,
-        device: str = "auto",
-        num_threads: int | None = None,
-        updatable: bool = False,
-    ) -> None:
-        self.factors = factors
-        self.beta = beta
-        self.numerator = numerator
-        self.regularization = regularization
-        self.random_state = random_state
-        self.device = device
-        self.num_threads = num_threads
-        self.updatable = updatable
+    factors: int = NCE_PLREC_FACTORS
+    beta: float = 1.1
+    numerator: str = "users"
+    regularization: float | Sequence[float] = 0.1
+    random_state: int | np.random.Generator = 0
+    device: str = "auto"
+    num_threads: int | None = None
+    updatable: bool = False
 
     _from_sums: ClassVar[bool] = True
     _sums: ClassVar[dict[str, str]] = RIDGE_SUMS
 
-    regularization_: float
+    regularization_: ClassVar[float]
 
     def _check_params(self) -> None:
         check_int("factors", self.factors, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -112,6 +113,7 @@ class NeighbourModel(Recommender):
         return self._fit_backend().host.num_threads
 
 
+@dataclass(repr=False, eq=False)
 class RP3beta(NeighbourModel):
     """Three random steps from a user, to an item, its users and their items, with popular ends held back.
 
@@ -140,19 +142,11 @@ class RP3beta(NeighbourModel):
     >>> model = far.RP3beta(beta=0.4).fit(far.datasets.load_example())
     """
 
-    def __init__(
-        self,
-        K: int = 100,
-        alpha: float = 1.0,
-        beta: float = 0.6,
-        device: str = "auto",
-        num_threads: int | None = None,
-    ) -> None:
-        self.K = K
-        self.alpha = alpha
-        self.beta = beta
-        self.device = device
-        self.num_threads = num_threads
+    K: int = 100
+    alpha: float = 1.0
+    beta: float = 0.6
+    device: str = "auto"
+    num_threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -164,6 +158,7 @@ class RP3beta(NeighbourModel):
         return lengths**-self.alpha, popularity**-self.alpha, popularity**-self.beta
 
 
+@dataclass(repr=False, eq=False)
 class ItemKNN(NeighbourModel):
     """Items by the similarity of their users, of which the K largest of each item count.
 
@@ -195,21 +190,12 @@ class ItemKNN(NeighbourModel):
     >>> model = far.ItemKNN(K=50, similarity="bm25").fit(far.datasets.load_example())
     """
 
-    def __init__(
-        self,
-        K: int = 100,
-        similarity: str = "cosine",
-        K1: float = 1.2,
-        B: float = 0.75,
-        device: str = "auto",
-        num_threads: int | None = None,
-    ) -> None:
-        self.K = K
-        self.similarity = similarity
-        self.K1 = K1
-        self.B = B
-        self.device = device
-        self.num_threads = num_threads
+    K: int = 100
+    similarity: str = "cosine"
+    K1: float = 1.2
+    B: float = 0.75
+    device: str = "auto"
+    num_threads: int | None = None
 
     def _check_params(self) -> None:
         super()._check_params()

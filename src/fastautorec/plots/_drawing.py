@@ -106,7 +106,7 @@ def legend(figure: Any, *axes: Any, columns: int, inside: bool) -> None:
 
 
 def line(i: int, marker: bool = True) -> dict[str, Any]:
-    """Return how line i looks: by colour, dashes and marker, so that no one of them has to be seen."""
+    """Return how line i looks: by colour, dashes and marker, any one of which is enough."""
     style = {"color": COLORS[i % len(COLORS)], "linestyle": DASHES[i % len(DASHES)], "linewidth": 1.6}
     return style | ({"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5} if marker else {})
 

@@ -24,7 +24,7 @@ def path(model: NCEAutoRecCV, path: str | PathLike[str] | None = None, *, title:
 
     A point is the best setting with that value among those that the first judges measured, with a band of the 95 %
     interval of its metric; the dashed line is at the value that was chosen in the end. Differences between two settings
-    are much better known than the metrics, for the same users judged both.
+    are much better known than the metrics, because the same users judged both.
 
     Parameters
     ----------

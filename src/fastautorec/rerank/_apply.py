@@ -20,7 +20,7 @@ Places = npt.NDArray[np.integer]
 
 BLOCK_PLACES = 1 << 16  # candidates that are re-ranked together
 BLOCK_USERS = 1 << 16  # whose candidates, many more than their lists, are kept at the same time
-FEWEST = 100  # candidates of a list where nobody says how many
+FEWEST = 100  # candidates of a list where the call does not say how many
 TIMES = 2  # as many as places that are wanted, where that is more
 
 

@@ -42,7 +42,7 @@ class PooledReport(Mapping[str, Metric]):
     Notes
     -----
     A user's value is the mean over the folds in which the user was evaluated, and means and intervals are over users.
-    The values of one user in several folds are no independent observations: an interval over all of them would be too
+    The values of one user in several folds are not independent observations: an interval over all of them would be too
     narrow.
     """
 
@@ -106,7 +106,7 @@ class CrossValidation(Mapping[str, PooledReport]):
         Raises
         ------
         ValueError
-            For a name of no model, or none where there are not two models.
+            For a name that no model has, or no name where there are not two models.
         """
         names = list(self)
         if model is None and other is None and len(names) == 2:

@@ -83,7 +83,7 @@ def _mend(path: Path) -> None:
 
 
 class _Order:
-    """Notices where a whole line is missing: what it would have made is spoken of later on.
+    """Notices where a whole line is missing: later lines name what it would have made.
 
     Optuna skips a line about a study or a trial that it does not know, and a search would go on with what is left.
     """

@@ -63,7 +63,7 @@ DEFAULTS: dict[str, Space] = {
 
 
 def default_space(model: Recommender, n_vectors: int) -> Space:
-    """Return what is tried for a model where the user says nothing: not what they have set in the model.
+    """Return what is tried where the user gives no space; parameters that are set in the model are not.
 
     There are no more factors than the data have singular vectors.
     """
@@ -114,7 +114,7 @@ def check_parameters(model: Recommender) -> None:
 
 
 def check_kinds(kinds: dict[str, Any], model: Recommender) -> None:
-    """Raise ValueError if a parameter cannot be of the kind that is tried: no trial could come to anything."""
+    """Raise ValueError if a parameter cannot be of the kind that is tried: no trial could succeed."""
     for name, kind in kinds.items():
         choices = getattr(kind, "choices", None) or [getattr(kind, "low", None)]
         for choice in choices:
@@ -127,7 +127,7 @@ def check_kinds(kinds: dict[str, Any], model: Recommender) -> None:
 
 
 def count_points(kinds: dict[str, Any]) -> int | None:
-    """Return how many points a space has, or None where there is no end of them."""
+    """Return how many points a space has, or None where there is no limit."""
     counts = [_count(kind) for kind in kinds.values()]
     return None if None in counts else math.prod(count for count in counts if count is not None)
 

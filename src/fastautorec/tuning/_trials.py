@@ -1,4 +1,4 @@
-"""Studies and trials of Optuna: what is asked of them, and their figures as plain values."""
+"""Studies and trials of Optuna, and their figures as plain values."""
 
 from __future__ import annotations
 
