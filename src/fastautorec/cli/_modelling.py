@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastautorec.baselines import WRMF
 from fastautorec.cli._streams import say
 from fastautorec.data import Interactions
 from fastautorec.models import (
@@ -38,6 +39,7 @@ MODELS: dict[str, type[Recommender]] = {
     "rp3beta": RP3beta,
     "item-knn": ItemKNN,
     "popularity": Popularity,
+    "wrmf": WRMF,
 }
 
 

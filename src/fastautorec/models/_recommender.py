@@ -8,7 +8,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class Recommender(Serving, Updating, Stored):
     The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass has an
     ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its arrays in ``_fit``.
     """
+
+    _takes_weights: ClassVar[bool] = False  # whether those of interactions change what is fitted
 
     history_: list[dict[str, Any]]
     threshold_: float | None  # the rating from which on the command line counted one as positive
@@ -158,6 +160,8 @@ class Recommender(Serving, Updating, Stored):
             train = backend.inputs.user_items("user_items", user_items, fitting=True)
             held_out = None if validation is None else worker._held_out(backend, user_items, train, validation)
             with ProgressBar(title, check_bool("show_progress", show_progress)) as progress:
+                if worker._takes_weights:
+                    options["weights"] = getattr(user_items, "weights", None)
                 run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
                 worker._adapt_to(singular_vectors(train))
                 users = int(np.count_nonzero(train.row_lengths()))
