@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec._printed import html_table, html_text, table_lines
 from fastautorec.data._frames import Frames
+from fastautorec.data._texts import is_text
 from fastautorec.models._labels import Array, Labels
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class NamedLists(Frames):
 
     def _named_columns(self) -> dict[str, Array]:
         return {name: self[name] for name in self.columns}
+
+    def _lists_of_texts(self) -> dict[str, bool]:
+        texts = self._item_ids is not None and is_text(self._item_ids)
+        return {} if self._reasons is None else {"because": texts}
 
     def _head(self) -> list[list[str]]:
         """Return the heading and the first rows as texts."""
