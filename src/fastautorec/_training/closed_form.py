@@ -20,7 +20,7 @@ from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.host import interruptible
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.symmetric import invert_spd
+from fastautorec._compute.symmetric import DOUBTFUL, inverse_or_none
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun
@@ -38,7 +38,6 @@ PANEL = 256  # columns of a product with a triangle
 DROPOUT_MASKS = 4
 SCALE_USERS = 512
 SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
-WELL_CONDITIONED = 1e5  # condition by Frobenius norms; up to here float32 gave decoders right to 1e-5 on four data sets
 
 
 # --- truncated SVD --------------------------------------------------------------------------------------------------
@@ -297,7 +296,7 @@ class RidgeHead:
         return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
 
     def inverse(self, backend: Backend, regularization: float, intercept_penalty: float) -> npt.NDArray[Any]:
-        """Return (H₁ᵀH₁ + noise + penalties)⁻¹ (k + 1, k + 1), float32 where the system is well conditioned."""
+        """Return (H₁ᵀH₁ + noise + penalties)⁻¹ (k + 1, k + 1), float32 where that is precise enough."""
         k = len(self.noise)
         system = self.gram.copy()
         penalty, last_penalty = self.penalties(regularization, intercept_penalty)
@@ -305,17 +304,18 @@ class RidgeHead:
         system[np.arange(k), np.arange(k)] += penalty
         if len(system) > k:
             system[k, k] += last_penalty
-        with single_threaded_blas:
-            try:
-                size = linalg.norm(system)
-                inverse = invert_spd(system, backend.host.num_threads)
-                condition = size * linalg.norm(inverse)
-            except (linalg.LinAlgError, ValueError) as error:  # ValueError: something is not finite
-                raise ValueError(
-                    f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
-                    "for example 0.01"
-                ) from error
-            return inverse.astype(np.float32) if condition < WELL_CONDITIONED else inverse
+        threads = backend.host.num_threads
+        with np.errstate(over="ignore"):  # what float32 cannot hold is left to float64
+            single = system.astype(np.float32)
+        inverse = inverse_or_none(single, threads, DOUBTFUL)
+        if inverse is None:
+            inverse = inverse_or_none(system, threads)
+        if inverse is None:
+            raise ValueError(
+                f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
+                "for example 0.01"
+            )
+        return inverse
 
 
 def accumulate_ridge(
