@@ -68,4 +68,4 @@ def error_of(capsys, *argv):
     assert "Traceback" not in err
     last = err.splitlines()[-1]
     assert last.startswith("fastautorec: error: ")
-    return last
+    return last.removeprefix("fastautorec: error: ")

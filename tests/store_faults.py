@@ -14,6 +14,7 @@ import fastautorec as far
 
 USERS, ITEMS = 40, 30
 KINDS = 3  # of stores that take turns at one path
+TESTS = Path(__file__).parent
 
 _WRITER = """
 import sys, time
@@ -49,10 +50,30 @@ def kinds_in(data: far.Interactions) -> set[int]:
     return ids if np.array_equal(data.user_items.indices, expected.indices) else ids | {-1}
 
 
+def kinds(path: Path) -> set[int]:
+    """Return of which kinds the parts of stored data are, their checksums compared."""
+    return kinds_in(far.Interactions.open(path, verify=True))
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write(path: Path, data: far.Interactions) -> None:
+    """Replace what is stored at a path, block by block."""
+    far.Interactions.write(path, [data], overwrite=True)
+
+
+def to_disk(path: Path, data: far.Interactions) -> None:
+    """Replace what is stored at a path, in one call."""
+    data.to_disk(path, overwrite=True)
+
+
 def start_writer(path: Path, first: int, seconds: float, way: str = "exchange") -> subprocess.Popen[bytes]:
     """Start a process that writes one kind after the other to a path."""
     program = [sys.executable, "-c", _WRITER, str(path), str(first), way, str(seconds)]
-    return subprocess.Popen(program, cwd=Path(__file__).parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(program, cwd=TESTS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def open_while_written(path: Path, opens: int, writers: int = 2, way: str = "exchange") -> Counter[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -150,6 +150,24 @@ def check_cutoffs(k: object) -> tuple[int, ...]:
         raise ValueError("`k` must name at least one list length, got none; for example k=(5, 10)")
     checked = {value if isinstance(value, Default) else check_int("k", value, 1, MAX_ITEMS) for value in values}
     return tuple(sorted(checked))
+
+
+def check_penalties(value: object, may_choose: bool = True, above: bool = False) -> list[float]:
+    """Return ``regularization`` as a list of one or more numbers >= 0, each once; more need something to choose by.
+
+    ``above`` asks for numbers > 0.
+    """
+    values = [value] if isinstance(value, Real) else value
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
+    if len(values) == 0:
+        raise ValueError("`regularization` must hold at least one value, got none")
+    if len(values) > 1 and not may_choose:
+        raise ValueError(
+            f"`regularization` holds {len(values)} values to choose from, which needs held-out interactions; "
+            "pass fit(user_items, validation=...) or a single value"
+        )
+    return list(dict.fromkeys(check_real("regularization", v, 0, above=above) for v in values))
 
 
 def _interval(minimum: int, maximum: int | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from few_books import error_of
 
 import fastautorec as far
 from fastautorec.cli import main
@@ -43,14 +44,6 @@ def model(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> Pat
 def rows_of(capsys: pytest.CaptureFixture[str], *argv: object) -> list[dict[str, str]]:
     assert main([str(word) for word in argv]) == 0
     return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-
-
-def error_of(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
-    assert main([str(word) for word in argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "Traceback" not in err
-    return err.splitlines()[-1].removeprefix("fastautorec: error: ")
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

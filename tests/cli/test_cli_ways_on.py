@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from few_books import error_of
 
 import fastautorec as far
 from fastautorec.cli import _options as options
 from fastautorec.cli import main
 from fastautorec.experiments._reading import read_experiment
-
-
-def error_of(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    assert main([str(word) for word in words]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    last: str = err.splitlines()[-1]
-    assert last.startswith("fastautorec: error: ")
-    return last.removeprefix("fastautorec: error: ")
 
 
 @pytest.fixture

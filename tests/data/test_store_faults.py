@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import store_faults as faults
+from store_faults import names
 
 import fastautorec as far
 from fastautorec.data import _folders
@@ -27,21 +28,11 @@ from fastautorec.exceptions import InteractionsFileError
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tried there only")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    faults.store(0).to_disk(tmp_path / "data")
-    return tmp_path / "data"
-
-
 @pytest.fixture(params=["exchange", "plain"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "plain":
         monkeypatch.setattr(_folders, "exchange", lambda first, second: False)
     return str(request.param)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 # --- replaced -------------------------------------------------------------------------------------------------------

@@ -13,36 +13,14 @@ from typing import Any
 
 import pytest
 import store_faults as faults
+from store_faults import TESTS, kinds, names, to_disk, write
 
 import fastautorec as far
 from fastautorec.data import _store as store
 from fastautorec.exceptions import InteractionsFileError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tried there only")
-HERE = Path(__file__).parents[1]
 NOBODY = 65534
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    faults.store(0).to_disk(tmp_path / "data")
-    return tmp_path / "data"
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def kinds(path: Path) -> set[int]:
-    return faults.kinds_in(far.Interactions.open(path, verify=True))
-
-
-def write(path: Path, data: far.Interactions) -> None:
-    far.Interactions.write(path, [data], overwrite=True)
-
-
-def to_disk(path: Path, data: far.Interactions) -> None:
-    data.to_disk(path, overwrite=True)
 
 
 # --- what is no part of a store stays -------------------------------------------------------------------------------
@@ -202,7 +180,7 @@ def as_nobody(program: str, folder: Path) -> str:
     head = "import os, sys\nfrom pathlib import Path\nimport fastautorec as far\nfrom store_faults import store\n"
     drop = f"data = [store(number) for number in range(3)]\nif os.geteuid() == 0:\n    os.setuid({NOBODY})\n"
     command = [sys.executable, "-c", head + drop + program, str(folder)]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

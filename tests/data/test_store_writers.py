@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import store_faults as faults
+from store_faults import TESTS, kinds, names, to_disk, write
 
 import fastautorec as far
 from fastautorec.data import _folders
@@ -24,30 +25,6 @@ from fastautorec.data import _store as store
 from fastautorec.data._store_writer import Writer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tried there only")
-HERE = Path(__file__).parents[1]
-NOBODY = 65534
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    faults.store(0).to_disk(tmp_path / "data")
-    return tmp_path / "data"
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def kinds(path: Path) -> set[int]:
-    return faults.kinds_in(far.Interactions.open(path, verify=True))
-
-
-def write(path: Path, data: far.Interactions) -> None:
-    far.Interactions.write(path, [data], overwrite=True)
-
-
-def to_disk(path: Path, data: far.Interactions) -> None:
-    data.to_disk(path, overwrite=True)
 
 
 # --- while another process writes -----------------------------------------------------------------------------------
@@ -245,7 +222,7 @@ far.Interactions.open(sys.argv[1] + "/data", verify=True)
 print("written")
 """
     command = [sys.executable, "-c", program, str(tmp_path)]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "written\n", done.stderr
     assert kinds(tmp_path / "data") == {0}
     assert names(tmp_path) == ["data"]

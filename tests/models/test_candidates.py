@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from cuda_emulation import EmulatedCsr, EmulatedDevice
 from lanes import marked
-from named_data import ITEMS, MATRIX, USERS, lists_of, named
+from named_data import ITEMS, MATRIX, USERS, lists_of
 from scipy import sparse
 
 import fastautorec as far
@@ -105,11 +105,6 @@ def test_unusable_candidates(items: Any, options: Any, error: type[Exception], w
 
 
 # --- by name ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=[True, False], ids=["texts", "integers"])
-def data(request: pytest.FixtureRequest) -> far.Interactions:
-    return named(request.param)
 
 
 def own_of(data: far.Interactions) -> far.Interactions:

@@ -18,11 +18,6 @@ import fastautorec as far
 from fastautorec.models import _table
 
 
-@pytest.fixture(params=[True, False], ids=["texts", "integers"])
-def data(request: pytest.FixtureRequest) -> far.Interactions:
-    return named(request.param)
-
-
 @pytest.fixture
 def model(data: far.Interactions) -> far.EASE:
     return far.EASE().fit(data)

@@ -9,7 +9,7 @@ import pytest
 from cuda_emulation import EmulatedCsr, EmulatedDevice
 from devices import host
 from lanes import marked
-from named_data import ITEMS, MATRIX, USERS, named
+from named_data import ITEMS, MATRIX, USERS
 from scipy import sparse
 
 import fastautorec as far
@@ -69,11 +69,6 @@ def test_similar_items_among_some(name: str, device: str) -> None:
             model.similar_items(4, N=3, **wrong)
     with pytest.raises(ValueError, match=r"`items` must hold item ids in \[0, 30\), got 30"):
         model.similar_items(4, items=[30])
-
-
-@pytest.fixture(params=[True, False], ids=["texts", "integers"])
-def data(request: pytest.FixtureRequest) -> far.Interactions:
-    return named(request.param)
 
 
 def test_similar_table_has_the_lists_of_similar_items(data: far.Interactions) -> None:

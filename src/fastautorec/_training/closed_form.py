@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from fastautorec._checks import check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.host import interruptible
@@ -264,32 +262,6 @@ class RidgeHead:
         own = regularization * np.sqrt(self.mean_degree) * (size if size > 0 else 1.0) / k
         return float(own), intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
 
-    def choose(
-        self,
-        run: FitRun,
-        head: str,
-        penalties: list[float],
-        intercept_penalty: float,
-        fitted: Callable[[FloatArray], dict[str, Any]],
-        metric: Callable[[dict[str, Any]], float],
-    ) -> tuple[float, FloatArray]:
-        """Return the penalty of best validation metric, or the only one, with its solution; record each of them.
-
-        ``fitted`` returns the attributes of a model with a solution, and ``metric`` judges them.
-        """
-        if run.validation is None:
-            run.record(head, regularization=penalties[0])
-            return penalties[0], self.solve(run.backend, penalties[0], intercept_penalty)
-        best: tuple[float, FloatArray, float] | None = None
-        for penalty in penalties:
-            solution = self.solve(run.backend, penalty, intercept_penalty)
-            value = metric(fitted(solution))
-            run.record(head, regularization=penalty, metric=value)
-            if best is None or value > best[2]:
-                best = penalty, solution, value
-        assert best is not None
-        return best[:2]
-
     def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
         inverse = self.inverse(backend, regularization, intercept_penalty)
@@ -374,24 +346,6 @@ def accumulate_ridge(
         weighted = encoder.weight * backend.to_device(deviations)[:, None]
         noise = backend.cross_product(weighted, weighted)
     return RidgeHead(total, cross, noise, user_items.nnz / user_items.shape[0])
-
-
-def check_penalties(value: object, may_choose: bool = True, above: bool = False) -> list[float]:
-    """Return ``regularization`` as a list of one or more numbers >= 0, each once; more need something to choose by.
-
-    ``above`` asks for numbers > 0.
-    """
-    values = [value] if isinstance(value, Real) else value
-    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
-        raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
-    if len(values) == 0:
-        raise ValueError("`regularization` must hold at least one value, got none")
-    if len(values) > 1 and not may_choose:
-        raise ValueError(
-            f"`regularization` holds {len(values)} values to choose from, which needs held-out interactions; "
-            "pass fit(user_items, validation=...) or a single value"
-        )
-    return list(dict.fromkeys(check_real("regularization", v, 0, above=above) for v in values))
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:

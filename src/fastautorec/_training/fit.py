@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._checks import check_penalties
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._training.closed_form import (
     Encoder,
     RidgeHead,
     accumulate_ridge,
-    check_penalties,
     contiguous,
     svd_encoder,
     typical_size,
@@ -279,8 +279,9 @@ class AutoencoderFit:
         if report and options.updatable:
             self.sums = ridge_sums(ridge, run.train, self.seeds.masks, run.backend)
         if report:
-            penalty, solution = ridge.choose(
-                run, head, self.penalties, options.intercept_penalty, partial(self.fitted, head), self._metric
+            solve = partial(ridge.solve, run.backend, intercept_penalty=options.intercept_penalty)
+            penalty, solution = run.choose(
+                head, self.penalties, solve, lambda solution: self._metric(self.fitted(head, solution))
             )
             self.penalties[:] = [penalty]  # checkpoints hold the same list
         else:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ from fastautorec._training.checkpoint import Checkpoint
 from fastautorec.evaluation import evaluate
 
 SELECTION_LENGTH = 50  # length of the lists whose NDCG or R-Precision chooses
+
+Solution = TypeVar("Solution")
 
 _log = logging.getLogger("fastautorec")
 
@@ -149,6 +151,24 @@ class FitRun:
         answers = [callback(entry) is True for callback in self._callbacks]
         self._started = time.perf_counter()
         return any(answers)
+
+    def choose(
+        self,
+        head: str,
+        penalties: list[float],
+        solve: Callable[[float], Solution],
+        metric: Callable[[Solution], float],
+    ) -> tuple[float, Solution]:
+        """Return the penalty of best validation metric, or the only one, with its solution; record each of them."""
+        best: tuple[float, Solution, float] | None = None
+        for penalty in penalties:
+            solution = solve(penalty)
+            value = None if self.validation is None else metric(solution)
+            self.record(head, regularization=penalty, metric=value)
+            if best is None or (value is not None and value > best[2]):
+                best = penalty, solution, value or 0.0
+        assert best is not None
+        return best[:2]
 
     def mark_restored(self, phase: str, epoch: int) -> None:
         """Mark the record of the state that a phase ended with."""

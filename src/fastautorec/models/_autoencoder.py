@@ -21,6 +21,7 @@ from fastautorec._checks import (
     check_choice,
     check_int,
     check_metric,
+    check_penalties,
     check_random_state,
     check_rate,
     check_real,
@@ -31,7 +32,7 @@ from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import ACTIVATIONS, Backend, FloatArray
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._training import checkpoint as _checkpoint
-from fastautorec._training.closed_form import Encoder, check_penalties
+from fastautorec._training.closed_form import Encoder
 from fastautorec._training.epochs import MODES, SCHEDULES, Options
 from fastautorec._training.fit import Objective, fit_autoencoder, go_on, update_exactly
 from fastautorec._training.run import FitRun, ProgressBar, Seeds, validation_metric

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from fastautorec._checks import check_choice, check_real
+from fastautorec._checks import check_choice, check_penalties, check_real
 from fastautorec._compute.protocol import FloatArray
-from fastautorec._training.closed_form import check_penalties
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape, by_items
 from fastautorec._training.run import FitRun, validation_metric
@@ -112,17 +111,13 @@ class DLAE(Recommender):
         run.step("system")
         system = self._system(run, keep=len(penalties) > 1)
         discount = powers(run.item_counts, -self.popularity_discount)
-        best: tuple[dict[str, Any], float] | None = None
-        for penalty in penalties:
+
+        def solved(penalty: float) -> dict[str, Any]:
             run.step("inverse")
             weights = system.solve(penalty).weights(discount)
-            fitted = {"item_weights_": run.backend.to_device(weights), "regularization_": penalty}
-            value = None if run.validation is None else validation_metric(self, fitted, run)
-            run.record("prediction", regularization=penalty, metric=value)
-            if best is None or (value is not None and value > best[1]):
-                best = fitted, value or 0.0
-        assert best is not None
-        return best[0]
+            return {"item_weights_": run.backend.to_device(weights), "regularization_": penalty}
+
+        return run.choose("prediction", penalties, solved, lambda fitted: validation_metric(self, fitted, run))[1]
 
     def _system(self, run: FitRun, *, keep: bool) -> FullRank:
         shape = Shape(self.denoising, self.prior, self.input_weight, self.target_weight)

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from fastautorec._checks import check_bool
+from fastautorec._checks import check_bool, check_penalties
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import FloatArray
 from fastautorec._compute.symmetric import DOUBTFUL, Floats, inverse_or_none, sparse_product
-from fastautorec._training.closed_form import check_penalties
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.updates import SLACK, not_learned
 from fastautorec.models._contributions import ItemItemParts
@@ -89,18 +88,14 @@ class EASE(Recommender):
     def _fit(self, run: FitRun) -> dict[str, Any]:
         penalties = check_penalties(self.regularization, run.validation is not None, above=True)
         systems = _Systems(run, keep=len(penalties) > 1, double=self.updatable)
-        best: tuple[dict[str, Any], float] | None = None
-        for penalty in penalties:
+
+        def solved(penalty: float) -> dict[str, Any]:
             run.step("inverse")
             weights, inverse = systems.solve(penalty)
-            fitted = {"item_weights_": run.backend.to_device(weights), "regularization_": penalty}
-            fitted["sums_"] = {"inverse": inverse} if self.updatable else None
-            value = None if run.validation is None else validation_metric(self, fitted, run)
-            run.record("prediction", regularization=penalty, metric=value)
-            if best is None or (value is not None and value > best[1]):
-                best = fitted, value or 0.0
-        assert best is not None
-        return best[0]
+            sums = {"inverse": inverse} if self.updatable else None
+            return {"item_weights_": run.backend.to_device(weights), "regularization_": penalty, "sums_": sums}
+
+        return run.choose("prediction", penalties, solved, lambda fitted: validation_metric(self, fitted, run))[1]
 
     def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
         assert self.sums_ is not None

@@ -9,12 +9,21 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import Default, adapted, check_bool, check_choice, check_int, check_random_state, check_real
+from fastautorec._checks import (
+    Default,
+    adapted,
+    check_bool,
+    check_choice,
+    check_int,
+    check_penalties,
+    check_random_state,
+    check_real,
+)
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import NUMERATORS, Backend, FloatArray
 from fastautorec._compute.top_lists import DotScorer, constant_scorer
-from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, check_penalties, svd_encoder
+from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.updates import RIDGE_SUMS, ridge_sums, updated_ridge
@@ -252,13 +261,11 @@ class NCEPLRec(LinearModel):
         run.record("embedding")
         fitted: dict[str, Any] = {"encoder_": weight, "encoder_bias_": None}
         ridge = accumulate_ridge(run.backend, run.train, linear_encoder(weight), 0.0, 0, run.step)
-        penalty, decoder = ridge.choose(
-            run,
+        penalty, decoder = run.choose(
             "prediction",
             check_penalties(self.regularization, run.validation is not None),
-            0.0,
-            lambda decoder: fitted | {"decoder_": decoder},
-            partial(validation_metric, self, run=run),
+            partial(ridge.solve, run.backend, intercept_penalty=0.0),
+            lambda decoder: validation_metric(self, fitted | {"decoder_": decoder}, run),
         )
         sums = ridge_sums(ridge, run.train, 0, run.backend) if self.updatable else None
         return fitted | {"decoder_": decoder, "regularization_": penalty, "sums_": sums}

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._checks import check_bool, check_int, check_metric, check_random_state, check_real
+from fastautorec._checks import check_bool, check_int, check_metric, check_penalties, check_random_state, check_real
 from fastautorec._compute.csr import singular_vectors
 from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._extras import require
 from fastautorec._training import checkpoint as _checkpoint
-from fastautorec._training.closed_form import check_penalties
 from fastautorec._training.run import held_out_metric, open_bar
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import DivergedError
