@@ -20,6 +20,7 @@ from fastautorec._compute.host import interruptible
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.symmetric import DOUBTFUL, inverse_or_none
 from fastautorec._compute.top_lists import DotScorer
+from fastautorec._training.item_sums import items_are_cheaper, sums_by_items
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun
 
@@ -114,7 +115,7 @@ def _subspace(run: FitRun, target: SquaredError, width: int, rng: np.random.Gene
         block = _well_conditioned(backend, target.gram_product(backend, run.train, block))
     run.step(f"embedding {passes}/{passes}")
     product = target.gram_product(backend, run.train, block)
-    projected = backend.cross_product(block, product)
+    projected = backend.cross_product(block, product, symmetric=True)
     with single_threaded_blas:
         transform = _whiten((projected + projected.T) / 2, ROUNDING * 10)
     return _times_triangle(backend, product, transform.astype(np.float32))
@@ -204,9 +205,19 @@ class Encoder:
         """Columns of H₁."""
         return int(self.weight.shape[1]) + (self.intercept is not None)
 
+    @property
+    def input_power(self) -> float:
+        """The power of a history's length that its row of X is divided by."""
+        return 0.0 if self.normalize is None else 0.5
+
+    @property
+    def intercept_power(self) -> float | None:
+        """The power of a history's length that its g is divided by; None without an intercept."""
+        return None if self.intercept is None else 0.5 if self.intercept == "history" else 0.0
+
     def inputs(self, history: Csr) -> Csr:
         """Return X of binary histories."""
-        return history if self.normalize is None else history.weighted(None, 0.5)
+        return history.weighted(None, self.input_power) if self.input_power else history
 
     def hidden(self, backend: Backend, inputs: Csr, out: FloatArray | None = None) -> FloatArray:
         """Return H₁ (q, width) of already normalised inputs."""
@@ -214,8 +225,8 @@ class Encoder:
         if out is None:
             out = backend.empty(inputs.shape[0], self.width)
         backend.encode(inputs, self.weight, self.bias, self.activation, out=out[:, :k])
-        if self.intercept is not None:
-            inputs.length_powers(0.5 if self.intercept == "history" else 0, out[:, k])
+        if self.intercept_power is not None:
+            inputs.length_powers(self.intercept_power, out[:, k])
         return out
 
     def units(self, backend: Backend, history: Csr) -> FloatArray:
@@ -306,13 +317,19 @@ def accumulate_ridge(
     """
     exact = encoder.activation == "identity" or dropout == 0
     masks = 1 if exact else DROPOUT_MASKS
-    k, width = encoder.weight.shape[1], encoder.width
+    (m, n), nnz, k, width = user_items.shape, user_items.nnz, encoder.weight.shape[1], encoder.width
+    tile = tile_users(width, m, nnz) * backend.tile_factor
+    linear = encoder.activation == "identity" and (encoder.bias is None or not encoder.bias.any())
+    if linear and items_are_cheaper(m, n, nnz, k):
+        step("prediction")
+        powers = encoder.input_power, encoder.intercept_power
+        total, cross, squares = sums_by_items(backend, user_items, encoder.weight, *powers, target, tile)
+        return RidgeHead(total, cross, _noise(backend, encoder, squares, dropout), nnz / m)
     total = np.zeros((width, width))
-    cross = backend.empty(user_items.n_cols, width)
+    cross = backend.empty(n, width)
     cross.fill(0)
-    squares = np.zeros(user_items.n_cols)
-    m, buffer = user_items.shape[0], None
-    tile = tile_users(width, m, user_items.nnz) * backend.tile_factor
+    squares = np.zeros(n)
+    buffer = None
     tiles = -(-m // tile)
 
     def products(rows: Csr, mask: int, hidden: FloatArray) -> tuple[Float64Array, Float64Array | int]:
@@ -340,12 +357,17 @@ def accumulate_ridge(
             squares += more_squares
             start = stop
     cross /= masks
-    noise = np.zeros((k, k))
-    if exact and dropout:
-        deviations = np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)
-        weighted = encoder.weight * backend.to_device(deviations)[:, None]
-        noise = backend.cross_product(weighted, weighted)
-    return RidgeHead(total, cross, noise, user_items.nnz / user_items.shape[0])
+    noise = _noise(backend, encoder, squares, dropout if exact else 0.0)
+    return RidgeHead(total, cross, noise, nnz / m)
+
+
+def _noise(backend: Backend, encoder: Encoder, squares: Float64Array, dropout: float) -> Float64Array:
+    """Return q / (1 − q) Wᵀ diag(XᵀX) W (k, k) for the column squares of X."""
+    if not dropout:
+        return np.zeros((encoder.weight.shape[1],) * 2)
+    deviations = np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)
+    weighted = encoder.weight * backend.to_device(deviations)[:, None]
+    return backend.cross_product(weighted, weighted)
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:
