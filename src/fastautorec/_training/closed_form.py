@@ -264,14 +264,11 @@ class RidgeHead:
     def penalties(self, regularization: float, intercept_penalty: float = 0.0) -> tuple[float, float]:
         """Return λ and λ₀ of penalties that are relative to the data, so that a value means the same on every set.
 
-        λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
-        Units that are all 0 have nothing to be relative to, for example where every user has every item:
-        then 1 stands for their size, and any λ > 0 gives them decoders of 0.
+        λ is that of `relative_penalty`, and λ₀ = ``intercept_penalty`` × Σ g_i².
         """
         k = len(self.noise)
-        size = np.trace(self.gram[:k, :k])
-        own = regularization * np.sqrt(self.mean_degree) * (size if size > 0 else 1.0) / k
-        return float(own), intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
+        own = relative_penalty(regularization, self.mean_degree, np.diag(self.gram)[:k])
+        return own, intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
 
     def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
@@ -287,18 +284,39 @@ class RidgeHead:
         system[np.arange(k), np.arange(k)] += penalty
         if len(system) > k:
             system[k, k] += last_penalty
-        threads = backend.host.num_threads
+        return inverse_of_system(system.astype, regularization, backend.host.num_threads)
+
+
+def relative_penalty(regularization: float, mean_degree: float, squares: Float64Array) -> float:
+    """Return λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k, for the diagonal of HᵀH (k,).
+
+    Units that are all 0 have nothing to be relative to, for example where every user has every item: then 1 stands for
+    their size, and any λ > 0 gives them decoders of 0.
+    """
+    size = float(squares.sum())
+    return regularization * math.sqrt(mean_degree) * (size if size > 0 else 1.0) / len(squares)
+
+
+def inverse_of_system(
+    system: Callable[[type], npt.NDArray[Any]], regularization: float, num_threads: int
+) -> npt.NDArray[Any]:
+    """Return the inverse of a linear system, which is made in the type asked for: float32 where that will do.
+
+    Raises
+    ------
+    ValueError
+        If the system is singular in double precision.
+    """
+    for precision, doubtful in ((np.float32, DOUBTFUL), (np.float64, np.inf)):
         with np.errstate(over="ignore"):  # what float32 cannot hold is left to float64
-            single = system.astype(np.float32)
-        inverse = inverse_or_none(single, threads, DOUBTFUL)
-        if inverse is None:
-            inverse = inverse_or_none(system, threads)
-        if inverse is None:
-            raise ValueError(
-                f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
-                "for example 0.01"
-            )
-        return inverse
+            made = system(precision)
+        inverse = inverse_or_none(made, num_threads, doubtful)
+        if inverse is not None:
+            return inverse
+    raise ValueError(
+        f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
+        "for example 0.01"
+    )
 
 
 def accumulate_ridge(
