@@ -312,7 +312,7 @@ def test_single_precision_is_enough(train: sparse.csr_matrix, monkeypatch: pytes
     from fastautorec._training import closed_form as _exact
 
     single = far.NCEAutoRec(factors=20).fit(train)
-    monkeypatch.setattr(_exact, "WELL_CONDITIONED", 0.0)
+    monkeypatch.setattr(_exact, "DOUBTFUL", 0.0)
     double = far.NCEAutoRec(factors=20).fit(train)
     assert not np.array_equal(single.decoder_, double.decoder_)
     np.testing.assert_allclose(single.decoder_, double.decoder_, rtol=0, atol=1e-5 * np.abs(double.decoder_).max())

@@ -201,13 +201,13 @@ class HostArrays:
         run_blocks(multiply, len(a), BLOCK_ROWS, self.num_threads)
         return out
 
-    def cross_product(self, a: Floats, b: Floats) -> npt.NDArray[np.float64]:
+    def cross_product(self, a: Floats, b: Floats, symmetric: bool = False) -> npt.NDArray[np.float64]:
         """Return aᵀb (k, l) as float64; products of blocks of rows are added up in float64, in the order of the rows.
 
         With ``b`` the same array as ``a``, only half of the symmetric result is computed.
         """
         if min(a.shape[1], b.shape[1]) > GRAM_COLUMNS:
-            return wide_cross_product(a, b, self.num_threads)
+            return wide_cross_product(a, b, self.num_threads, symmetric or b is a)
         total = np.zeros((a.shape[1], b.shape[1]))
         blocks = -(-len(a) // GRAM_ROWS)
         together = max(1, min(GRAM_BLOCKS, GRAM_BYTES // max(total.nbytes, 1)))
@@ -260,13 +260,13 @@ def matmul(a: Floats, b: Floats, out: Floats, num_threads: int) -> Floats:
     return out
 
 
-def wide_cross_product(a: Floats, b: Floats, num_threads: int) -> npt.NDArray[np.float64]:
+def wide_cross_product(a: Floats, b: Floats, num_threads: int, symmetric: bool) -> npt.NDArray[np.float64]:
     """Return aᵀb as float64, as `HostArrays.cross_product` does, but with a tile of the result as a piece of work."""
     total = np.zeros((a.shape[1], b.shape[1]))
     tiles = [
         (slice(i, i + GRAM_COLUMNS), slice(j, j + GRAM_COLUMNS))
         for i in range(0, len(total), GRAM_COLUMNS)
-        for j in range(0, i + 1 if b is a else total.shape[1], GRAM_COLUMNS)
+        for j in range(0, i + 1 if symmetric else total.shape[1], GRAM_COLUMNS)
     ]
 
     def multiply(number: int, _: int) -> None:
@@ -275,7 +275,7 @@ def wide_cross_product(a: Floats, b: Floats, num_threads: int) -> npt.NDArray[np
         for start in range(0, len(a), GRAM_ROWS):
             rows = slice(start, start + GRAM_ROWS)
             tile += a[rows, left].T @ b[rows, right]
-        if b is a and left != right:
+        if symmetric and left != right:
             total[right, left] = tile.T
 
     run_blocks(multiply, len(tiles), 1, num_threads)

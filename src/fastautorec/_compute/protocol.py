@@ -142,8 +142,13 @@ class Arrays(Protocol):
         Lists of all users by the first row come first. None where there is no kernel that reads the scores once.
         """
 
-    def cross_product(self, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Return aᵀb (k, l), summed in double precision, as a NumPy array."""
+    def cross_product(
+        self, a: npt.NDArray[Any], b: npt.NDArray[Any], symmetric: bool = False
+    ) -> npt.NDArray[np.float64]:
+        """Return aᵀb (k, l), summed in double precision, as a NumPy array.
+
+        ``symmetric`` says that it is, but for rounding: then half of it may be computed.
+        """
 
     def activation_backward(self, hidden: FloatArray, grad: FloatArray, activation: str) -> FloatArray:
         """Multiply ``grad`` by act′ at the points of activations ``hidden``, and return its column sums (1, k)."""

@@ -18,8 +18,9 @@ from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.host import interruptible
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.symmetric import invert_spd
+from fastautorec._compute.symmetric import DOUBTFUL, inverse_or_none
 from fastautorec._compute.top_lists import DotScorer
+from fastautorec._training.item_sums import items_are_cheaper, sums_by_items
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.run import FitRun
 
@@ -36,7 +37,6 @@ PANEL = 256  # columns of a product with a triangle
 DROPOUT_MASKS = 4
 SCALE_USERS = 512
 SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
-WELL_CONDITIONED = 1e5  # condition by Frobenius norms; up to here float32 gave decoders right to 1e-5 on four data sets
 
 
 # --- truncated SVD --------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def _subspace(run: FitRun, target: SquaredError, width: int, rng: np.random.Gene
         block = _well_conditioned(backend, run.total(gram_part, target, block))
     run.step(f"embedding {passes}/{passes}")
     product = run.total(gram_part, target, block)
-    projected = backend.cross_product(block, product)
+    projected = backend.cross_product(block, product, symmetric=True)
     with single_threaded_blas:
         transform = _whiten((projected + projected.T) / 2, ROUNDING * 10)
     return _times_triangle(backend, product, transform.astype(np.float32))
@@ -212,9 +212,19 @@ class Encoder:
         """Columns of H₁."""
         return int(self.weight.shape[1]) + (self.intercept is not None)
 
+    @property
+    def input_power(self) -> float:
+        """The power of a history's length that its row of X is divided by."""
+        return 0.0 if self.normalize is None else 0.5
+
+    @property
+    def intercept_power(self) -> float | None:
+        """The power of a history's length that its g is divided by; None without an intercept."""
+        return None if self.intercept is None else 0.5 if self.intercept == "history" else 0.0
+
     def inputs(self, history: Csr) -> Csr:
         """Return X of binary histories."""
-        return history if self.normalize is None else history.weighted(None, 0.5)
+        return history.weighted(None, self.input_power) if self.input_power else history
 
     def hidden(self, backend: Backend, inputs: Csr, out: FloatArray | None = None) -> FloatArray:
         """Return H₁ (q, width) of already normalised inputs."""
@@ -222,8 +232,8 @@ class Encoder:
         if out is None:
             out = backend.empty(inputs.shape[0], self.width)
         backend.encode(inputs, self.weight, self.bias, self.activation, out=out[:, :k])
-        if self.intercept is not None:
-            inputs.length_powers(0.5 if self.intercept == "history" else 0, out[:, k])
+        if self.intercept_power is not None:
+            inputs.length_powers(self.intercept_power, out[:, k])
         return out
 
     def units(self, backend: Backend, history: Csr) -> FloatArray:
@@ -261,14 +271,11 @@ class RidgeHead:
     def penalties(self, regularization: float, intercept_penalty: float = 0.0) -> tuple[float, float]:
         """Return λ and λ₀ of penalties that are relative to the data, so that a value means the same on every set.
 
-        λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k and λ₀ = ``intercept_penalty`` × Σ g_i².
-        Units that are all 0 have nothing to be relative to, for example where every user has every item:
-        then 1 stands for their size, and any λ > 0 gives them decoders of 0.
+        λ is that of `relative_penalty`, and λ₀ = ``intercept_penalty`` × Σ g_i².
         """
         k = len(self.noise)
-        size = np.trace(self.gram[:k, :k])
-        own = regularization * np.sqrt(self.mean_degree) * (size if size > 0 else 1.0) / k
-        return float(own), intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
+        own = relative_penalty(regularization, self.mean_degree, np.diag(self.gram)[:k])
+        return own, intercept_penalty * float(self.gram[k, k]) if len(self.gram) > k else 0.0
 
     def solve(self, backend: Backend, regularization: float, intercept_penalty: float) -> FloatArray:
         """Return D₁ (n, k + 1), the minimiser of Σ‖t_i − D₁h_i‖² + λ‖D‖² + λ₀‖c‖² with relative penalties."""
@@ -276,7 +283,7 @@ class RidgeHead:
         return backend.matmul(self.cross, inverse, np.empty_like(self.cross))
 
     def inverse(self, backend: Backend, regularization: float, intercept_penalty: float) -> npt.NDArray[Any]:
-        """Return (H₁ᵀH₁ + noise + penalties)⁻¹ (k + 1, k + 1), float32 where the system is well conditioned."""
+        """Return (H₁ᵀH₁ + noise + penalties)⁻¹ (k + 1, k + 1), float32 where that is precise enough."""
         k = len(self.noise)
         system = self.gram.copy()
         penalty, last_penalty = self.penalties(regularization, intercept_penalty)
@@ -284,17 +291,39 @@ class RidgeHead:
         system[np.arange(k), np.arange(k)] += penalty
         if len(system) > k:
             system[k, k] += last_penalty
-        with single_threaded_blas:
-            try:
-                size = linalg.norm(system)
-                inverse = invert_spd(system, backend.host.num_threads)
-                condition = size * linalg.norm(inverse)
-            except (linalg.LinAlgError, ValueError) as error:  # ValueError: something is not finite
-                raise ValueError(
-                    f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
-                    "for example 0.01"
-                ) from error
-            return inverse.astype(np.float32) if condition < WELL_CONDITIONED else inverse
+        return inverse_of_system(system.astype, regularization, backend.host.num_threads)
+
+
+def relative_penalty(regularization: float, mean_degree: float, squares: Float64Array) -> float:
+    """Return λ = ``regularization`` × √(interactions per user) × tr(HᵀH) / k, for the diagonal of HᵀH (k,).
+
+    Units that are all 0 have nothing to be relative to, for example where every user has every item: then 1 stands for
+    their size, and any λ > 0 gives them decoders of 0.
+    """
+    size = float(squares.sum())
+    return regularization * math.sqrt(mean_degree) * (size if size > 0 else 1.0) / len(squares)
+
+
+def inverse_of_system(
+    system: Callable[[type], npt.NDArray[Any]], regularization: float, num_threads: int
+) -> npt.NDArray[Any]:
+    """Return the inverse of a linear system, which is made in the type asked for: float32 where that will do.
+
+    Raises
+    ------
+    ValueError
+        If the system is singular in double precision.
+    """
+    for precision, doubtful in ((np.float32, DOUBTFUL), (np.float64, np.inf)):
+        with np.errstate(over="ignore"):  # what float32 cannot hold is left to float64
+            made = system(precision)
+        inverse = inverse_or_none(made, num_threads, doubtful)
+        if inverse is not None:
+            return inverse
+    raise ValueError(
+        f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
+        "for example 0.01"
+    )
 
 
 def accumulate_ridge(
@@ -308,7 +337,7 @@ def accumulate_ridge(
     total, cross, squares = run.total(ridge_part, encoder, dropout, seed, target)
     k = encoder.weight.shape[1]
     noise = np.zeros((k, k))
-    if squares.any():
+    if dropout and squares.any():
         deviations = np.sqrt(squares * (dropout / (1 - dropout))).astype(np.float32)
         weighted = encoder.weight * run.backend.to_device(deviations)[:, None]
         noise = run.backend.cross_product(weighted, weighted)
@@ -327,13 +356,18 @@ def ridge_part(
     """Return H₁ᵀH₁, TᵀH₁ and, where the expectation over masks is exact, Σ x² of each item, of some users."""
     exact = encoder.activation == "identity" or dropout == 0
     masks = 1 if exact else DROPOUT_MASKS
-    width = encoder.width
+    (m, n), nnz, k, width = user_items.shape, user_items.nnz, encoder.weight.shape[1], encoder.width
+    tile = tile_users(width, m, nnz) * backend.tile_factor
+    linear = encoder.activation == "identity" and (encoder.bias is None or not encoder.bias.any())
+    if linear and items_are_cheaper(m, n, nnz, k):
+        step("prediction")
+        powers = encoder.input_power, encoder.intercept_power
+        return sums_by_items(backend, user_items, encoder.weight, *powers, target, tile)
     total = np.zeros((width, width))
-    cross = backend.empty(user_items.n_cols, width)
+    cross = backend.empty(n, width)
     cross.fill(0)
-    squares = np.zeros(user_items.n_cols)
-    m, buffer = user_items.shape[0], None
-    tile = tile_users(width, m, user_items.nnz) * backend.tile_factor
+    squares = np.zeros(n)
+    buffer = None
     tiles = -(-m // tile)
 
     def products(rows: Csr, mask: int, hidden: FloatArray) -> tuple[Float64Array, Float64Array | int]:

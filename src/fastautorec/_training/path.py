@@ -21,8 +21,9 @@ from fastautorec._compute.top_lists import DotScorer, top_lists
 from fastautorec._training.closed_form import (
     Encoder,
     Float64Array,
-    RidgeHead,
     accumulate_ridge,
+    inverse_of_system,
+    relative_penalty,
     right_singular_vectors,
     typical_size,
     usual_passes,
@@ -34,6 +35,7 @@ from fastautorec.evaluation import evaluate_ranking
 
 EVEN = 0.5  # the dropout rate q of which q / (1 − q) is 1
 BLOCK_ITEMS = 1 << 12
+NOTHING = 1e-30  # squares of scales below it would leave the range of float32, and count as this
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class RidgePath:
         K.
     encoder : Encoder
         With the singular vectors V (n, K) as weights.
-    gram, noise : float64 (K + 1, K + 1) and (K, K)
-        HᵀH with the border of the intercept, and Vᵀ diag(XᵀX) V. Without an intercept there is no border.
+    gram, noise : float32 (K + 1, K + 1)
+        HᵀH and Vᵀ diag(XᵀX) V, both with the border of the intercept in front. Without an intercept there is no border.
     cross : float32 (n, K + 1)
         RᵀH with the intercept's column in front, so that the columns of any rank follow each other.
     """
@@ -77,7 +79,10 @@ class RidgePath:
         self._spectrum = singular / (singular[0] or 1.0)
         self.encoder = Encoder(vectors, None, "identity", normalize, intercept)
         sums = accumulate_ridge(run, self.encoder, EVEN, 0)
-        self.gram, self.noise, self.cross, self._mean_degree = sums.gram, sums.noise, sums.cross, sums.mean_degree
+        self.cross, self._mean_degree = sums.cross, sums.mean_degree
+        self._bordered = int(intercept is not None)
+        self.gram = np.roll(sums.gram.astype(np.float32), self._bordered, (0, 1))
+        self.noise = np.pad(sums.noise.astype(np.float32), (self._bordered, 0))
         if intercept is not None:
             for start in range(0, len(self.cross), BLOCK_ITEMS):
                 block = self.cross[start : start + BLOCK_ITEMS]
@@ -88,68 +93,70 @@ class RidgePath:
 
         With a spectrum power of 1 such a fit has both up to a rotation.
         """
-        backend, r, scales = self._run.backend, setting.factors, self._scales(setting)
-        inverse = self._inverse(setting)
-        transform = self._in_order_of_cross(scales[:, None] * inverse, setting, axis=0)
-        decoder = backend.empty(len(self.cross), len(inverse))
-        backend.matmul(self._cross_of(setting), transform.astype(inverse.dtype), decoder)
-        weight = self.encoder.weight[:, :r] * backend.to_device(scales[:r].astype(np.float32))
-        own = Encoder(weight, None, "identity", self.encoder.normalize, self.encoder.intercept)
-        size = np.float32(typical_size(backend, own, self._run.train))
+        backend, r, scales, own = self._run.backend, setting.factors, self._scales(setting), self._columns(setting)
+        middle = self._middle(setting)
+        factors = np.ones(len(middle))
+        np.divide(1, scales, out=factors[-r:], where=scales > 0)
+        decoder = backend.empty(len(self.cross), len(middle))
+        backend.matmul(self.cross[:, own], (middle * factors).astype(middle.dtype), decoder)
+        decoder = np.roll(decoder, r - len(middle), axis=1)
+        weight = self.encoder.weight[:, :r] * backend.to_device(scales.astype(np.float32))
+        encoder = Encoder(weight, None, "identity", self.encoder.normalize, self.encoder.intercept)
+        size = np.float32(typical_size(backend, encoder, self._run.train))
         decoder[:, :r] *= size
         weight /= size
         return weight, decoder
 
     def scorer(self, setting: Setting, users: int) -> DotScorer:
         """Return the scorer H M Cᵀ of so many users, no discount in it: M goes to the smaller one of H and C."""
-        scales, cross = self._scales(setting), self._cross_of(setting)
-        inverse = self._inverse(setting)
-        middle = self._in_order_of_cross(scales[:, None] * inverse * scales, setting, axis=1).astype(inverse.dtype)
+        middle, cross = self._middle(setting), self.cross[:, self._columns(setting)]
+        r, width, encoder = setting.factors, len(middle), self.encoder
 
         def hidden(backend: Backend, history: Csr) -> FloatArray:
-            units = self.encoder.hidden(backend, self.encoder.inputs(history))
-            if setting.intercept_penalty is None:
-                return units[:, : setting.factors]
-            return units.take(backend.to_device(self._columns(setting)), axis=1)  # rows stay contiguous
+            inputs, units = encoder.inputs(history), backend.empty(history.shape[0], width)
+            backend.encode(inputs, encoder.weight[:, :r], out=units[:, width - r :])
+            if width > r:
+                inputs.length_powers(encoder.intercept_power or 0.0, units[:, 0])
+            return units
 
         def projected(backend: Backend, history: Csr) -> FloatArray:
             units = hidden(backend, history)
-            return backend.matmul(units, middle, backend.empty(len(units), len(middle)))
+            return backend.matmul(units, middle, backend.empty(len(units), width))
 
         if users <= len(cross):
             return DotScorer(projected, cross)
         backend = self._run.backend
-        return DotScorer(hidden, backend.matmul(cross, middle.T.copy(), backend.empty(len(cross), len(middle))))
+        return DotScorer(hidden, backend.matmul(cross, middle, backend.empty(len(cross), width)))
 
-    def _inverse(self, setting: Setting) -> npt.NDArray[Any]:
-        """Return the inverse of a setting's linear system for W = V scales, (w, w)."""
-        r, columns, scales = setting.factors, self._columns(setting), self._scales(setting)
-        gram = self.gram[np.ix_(columns, columns)]
-        noise = self.noise[:r, :r] * (setting.dropout / (1 - setting.dropout))
-        for sums, own in ((gram, scales), (noise, scales[:r])):  # in place: fresh memory costs more than products
-            np.multiply(sums, own[:, None], out=sums)
-            np.multiply(sums, own, out=sums)
-        head = RidgeHead(gram, self.cross, noise, self._mean_degree)
-        return head.inverse(self._run.backend, setting.regularization, setting.intercept_penalty or 0.0)
+    def _middle(self, setting: Setting) -> npt.NDArray[Any]:
+        """Return M = S (S A S + Λ)⁻¹ S of a setting, (w, w), for what its scales S multiply, A, and its penalties Λ.
 
-    def _columns(self, setting: Setting) -> npt.NDArray[np.int64]:
-        """Return the columns of H that a setting has, (w,): that of the intercept is the last one."""
-        own = np.arange(setting.factors)
-        return own if setting.intercept_penalty is None else np.append(own, self.rank)
+        It is (A + S⁻¹ΛS⁻¹)⁻¹: the scales of the units change the diagonal alone.
+        """
+        own, scales = self._columns(setting), self._scales(setting)
+        gram, noise, rate = self.gram[own, own], self.noise[own, own], setting.dropout / (1 - setting.dropout)
+        penalties, squares = np.zeros(len(gram)), np.maximum(scales * scales, NOTHING)
+        units = np.diag(gram)[-setting.factors :].astype(np.float64) * squares
+        penalties[-setting.factors :] = relative_penalty(setting.regularization, self._mean_degree, units) / squares
+        if setting.intercept_penalty is not None:
+            penalties[0] = setting.intercept_penalty * float(gram[0, 0])
 
-    def _cross_of(self, setting: Setting) -> FloatArray:
+        def system(precision: type) -> npt.NDArray[Any]:
+            made: npt.NDArray[Any] = np.multiply(noise, precision(rate), dtype=precision)
+            made += gram
+            np.einsum("jj->j", made)[...] += penalties.astype(precision)
+            return made
+
+        return inverse_of_system(system, setting.regularization, self._run.backend.host.num_threads)
+
+    def _columns(self, setting: Setting) -> slice:
         """Return the columns of C that a setting has: that of the intercept is the first one."""
-        bordered = int(len(self.gram) > self.rank)
-        return self.cross[:, bordered * (setting.intercept_penalty is None) : setting.factors + bordered]
-
-    def _in_order_of_cross(self, matrix: Float64Array, setting: Setting, axis: int) -> Float64Array:
-        return matrix if setting.intercept_penalty is None else np.roll(matrix, 1, axis)
+        return slice(self._bordered * (setting.intercept_penalty is None), setting.factors + self._bordered)
 
     def _scales(self, setting: Setting) -> Float64Array:
-        """Return what each column of H is multiplied by: σᵖ relative to the largest, and 1 for the intercept, (w,)."""
+        """Return what each unit is multiplied by, σᵖ relative to the largest, (r,)."""
         spectrum, least = self._spectrum[: setting.factors], np.finfo(np.float32).tiny
-        scales = np.where(spectrum > 0, np.maximum(spectrum, least) ** setting.spectrum_power, 0)
-        return scales if setting.intercept_penalty is None else np.append(scales, 1.0)
+        return np.where(spectrum > 0, np.maximum(spectrum, least) ** setting.spectrum_power, 0)
 
 
 class Judges:

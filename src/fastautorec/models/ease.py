@@ -15,7 +15,7 @@ from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._compute.symmetric import Floats, invert_spd, sparse_product
+from fastautorec._compute.symmetric import DOUBTFUL, Floats, inverse_or_none, sparse_product
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.updates import SLACK, not_learned
 from fastautorec.models._contributions import ItemItemParts
@@ -23,7 +23,6 @@ from fastautorec.models._item_item import ItemItemScorer
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
 
-DOUBTFUL = 100.0  # (G + λI)_jj (G + λI)⁻¹_jj: below it float32 gave weights right to 3e-5, on three data sets
 EXACT_COUNTS = 1 << 24  # the integers that float32 holds
 SMALL = 256  # items, whose inverse takes no time in float64 either
 SCALED_ROWS = 128
@@ -141,11 +140,14 @@ class _Systems:
         """Return B (n, n) and (G + λI)⁻¹: one float32 array, or float64 where float32 loses too many digits."""
         if self._single:
             system = self._counts(np.float32) if self._kept is None else self._kept.copy()
-            inverse = _inverse(system, penalty, self._threads, DOUBTFUL)
+            np.einsum("jj->j", system)[...] += penalty
+            inverse = inverse_or_none(system, self._threads, DOUBTFUL)
             del system
             if inverse is not None:
                 return _weights(inverse, self._threads), inverse
-        inverse = _inverse(self._counts(np.float64), penalty, self._threads)
+        system = self._counts(np.float64)
+        np.einsum("jj->j", system)[...] += penalty
+        inverse = inverse_or_none(system, self._threads)
         if inverse is None:
             raise ValueError(
                 f"`regularization` is too small for these data, {penalty:g}: the item-item matrix cannot "
@@ -163,22 +165,6 @@ def pairs_part(backend: Backend, rows: Csr, step: Callable[[str], None], dtype: 
     matrix = rows.to_scipy()
     n = matrix.shape[1]
     return sparse_product(matrix.T.tocsr(), matrix, np.empty((n, n), dtype), backend.host.num_threads)
-
-
-def _inverse(system: Floats, penalty: float, num_threads: int, doubtful: float = np.inf) -> Floats | None:
-    """Return (G + λI)⁻¹ in the place of G, or None where its precision is not enough.
-
-    (G + λI)_jj (G + λI)⁻¹_jj says how much of an item the others tell (its variance inflation factor), and so how many
-    digits the inverse has lost; ``doubtful`` is the largest one allowed.
-    """
-    diagonal = np.einsum("jj->j", system)
-    diagonal += penalty
-    before = diagonal.copy()
-    try:
-        inverse = invert_spd(system, num_threads)
-    except np.linalg.LinAlgError:
-        return None
-    return inverse if (before * diagonal).max() <= doubtful else None
 
 
 def _weights(inverse: Floats, num_threads: int) -> FloatArray:

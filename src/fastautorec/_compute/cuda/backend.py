@@ -111,7 +111,7 @@ class CudaBackend:
     def scaled_top_items(self, *_: Any, **__: Any) -> None:
         return None
 
-    def cross_product(self, a: Array, b: Array) -> npt.NDArray[np.float64]:
+    def cross_product(self, a: Array, b: Array, symmetric: bool = False) -> npt.NDArray[np.float64]:
         return self.to_host(dense.cross_product(self.device, a, b))
 
     activation_backward = _on_device(heads.activation_backward)
