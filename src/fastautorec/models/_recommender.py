@@ -125,7 +125,8 @@ class Recommender(Serving, Updating, Stored):
             Binary training interactions. Stored zeros are dropped; the same interaction stored twice counts once.
         validation : Interactions or scipy sparse (m, n), optional
             Held-out interactions of the same users, for choosing and for the metric in ``history_``. Where both have
-            ids, rows and columns are brought to the order of ``user_items``.
+            ids, rows and columns are brought to the order of ``user_items``. Without them `NCEAutoRecCV` and `DLAECV`
+            hold out a part themselves.
         callbacks : sequence of callable
             Each is called with every new record of ``history_``.
         show_progress : bool
@@ -158,7 +159,8 @@ class Recommender(Serving, Updating, Stored):
             train = backend.inputs.user_items("user_items", user_items, fitting=True)
             held_out = None if validation is None else worker._held_out(backend, user_items, train, validation)
             with ProgressBar(title, check_bool("show_progress", show_progress)) as progress:
-                run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
+                times = getattr(user_items, "timestamps", None)
+                run = FitRun(backend, train, held_out, tuple(callbacks), progress, timestamps=times, **options)
                 worker._adapt_to(singular_vectors(train))
                 users = int(np.count_nonzero(train.row_lengths()))
                 fitted = {"item_counts_": run.item_counts, "n_users_": users, "sums_": None} | worker._fit(run)
@@ -253,3 +255,9 @@ class Recommender(Serving, Updating, Stored):
             estimator_type=None, target_tags=TargetTags(required=False),
             input_tags=InputTags(two_d_array=False, sparse=True),
         )  # fmt: skip
+
+
+def without_choice(state: dict[str, Any]) -> dict[str, Any]:
+    """Return those fitted attributes of a model with a search that the model it has chosen has too."""
+    own = ("best_params_", "best_score_", "cv_results_")
+    return {name: value for name, value in state.items() if (name[-1] == "_" and name not in own) or name == "_mapped"}
