@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from contract import ModelContract, train  # noqa: F401
 from scipy import sparse
 
 import fastautorec as far
+from fastautorec._compute.inputs import check_user_items
+from fastautorec.data._splits import held_out
+from fastautorec.data._splitting import take_entries
 
 SMALL = {"regularization": [2.0, 64.0], "prior": [0.0, 30.0], "denoising": 1.0, "input_weight": 0.25}
 PARTS = far.split(far.datasets.synthetic(200, 80, 5000, random_state=1), (0.8, 0.2), by="random")
@@ -49,9 +53,22 @@ def test_holds_out_and_fits_everything() -> None:
     np.testing.assert_array_equal(model.item_weights_, far.DLAE(**model.best_params_).fit(whole).item_weights_)
     times = np.arange(whole.nnz, dtype=np.float64)
     dated = far.Interactions(whole, timestamps=times)
-    known, held_out = far.split(dated, (0.9, 0.1), by="time")
+    latest = held_out(check_user_items("data", dated), times, np.random.default_rng(0))
+    known, held = (take_entries(dated, check_user_items("data", dated), part) for part in (~latest, latest))
     by_time = far.DLAECV(**SMALL).fit(dated)
-    assert by_time.best_score_ == far.DLAECV(**SMALL).fit(known, validation=held_out).best_score_ != model.best_score_
+    assert by_time.best_score_ == far.DLAECV(**SMALL).fit(known, validation=held).best_score_ != model.best_score_
+
+
+def test_gives_the_plain_model(tmp_path: Path) -> None:
+    model = far.DLAECV(**SMALL, diagonal="zero").fit(*PARTS)
+    model.save(tmp_path / "m.npz")
+    for one in (model, far.load(tmp_path / "m.npz")):
+        plain = one.to_estimator()
+        assert type(plain) is far.DLAE
+        assert plain.get_params() == far.DLAE(**model.best_params_, diagonal="zero").get_params()
+        np.testing.assert_array_equal(plain.predict(PARTS[0]), model.predict(PARTS[0]))
+    with pytest.raises(far.NotFittedError):
+        far.DLAECV().to_estimator()
 
 
 def test_the_choice_does_not_depend_on_threads() -> None:
@@ -91,9 +108,7 @@ def test_repeated_values_count_once() -> None:
 
 
 def test_histories_too_short_to_hold_anything_out() -> None:
-    with pytest.raises(
-        ValueError, match=r"can be held out: .* 2 or more .* 0 of 12 have so many; .* validation=\.\.\."
-    ):
+    with pytest.raises(ValueError, match=r"2 or more interactions, .* got none among 12 users; .* validation=\.\.\."):
         far.DLAECV().fit(sparse.identity(12, np.float32, "csr"))
 
 

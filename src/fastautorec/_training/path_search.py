@@ -11,15 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from fastautorec._compute.csr import Csr
 from fastautorec._training.closed_form import Float64Array
 from fastautorec._training.losses import SquaredError
 from fastautorec._training.path import Judges, RidgePath, Setting
 from fastautorec._training.run import FitRun
-from fastautorec.data._splits import hold_out
 from fastautorec.evaluation._metric import Z
 
-HELD_OUT = 0.1  # of a history: the others are nearly as long as those that the model will be used on
 FIRST_JUDGES, ALL_JUDGES = 1000, 4000
 CONTENDERS = 3  # settings that all judges measure
 FIRST_RANK = 1000  # of the first path
@@ -50,31 +47,6 @@ class Judged:
         """The standard error of the mean; NaN for one judge."""
         count = len(self.values)
         return float(self.values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
-
-
-def split_history(run: FitRun, rng: np.random.Generator) -> FitRun:
-    """Return a run on the same data of which a part of each history is held out: the latest, or at random.
-
-    Raises
-    ------
-    ValueError
-        If no user has two interactions.
-    """
-    known = run.known.to_host()
-    order_by = rng.integers(2**32, size=known.nnz, dtype=np.uint32) if run.timestamps is None else run.timestamps
-    own = known.rebased()
-    held = hold_out(own.indptr, HELD_OUT, order_by, rng)
-    if not held.any():
-        raise ValueError(
-            f"`user_items` must hold a user with 2 or more interactions, of which one can be held out, got none among "
-            f"{np.count_nonzero(known.row_lengths())} users; pass fit(user_items, validation=...)"
-        )
-
-    def part(kept: Any) -> Csr:
-        ends = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[own.indptr]
-        return Csr(ends, own.indices[kept], None, own.n_cols)
-
-    return run.on(part(~held), part(held))
 
 
 def climb(start: Point, grids: Grids, value: Callable[[Point], float]) -> Point:

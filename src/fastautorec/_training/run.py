@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.checkpoint import Checkpoint
+from fastautorec.data._splits import held_out
 from fastautorec.evaluation import evaluate
 
 SELECTION_LENGTH = 50  # length of the lists whose NDCG or R-Precision chooses
@@ -185,6 +186,32 @@ class FitRun:
             if (entry["phase"], entry["epoch"]) == (phase, epoch) and "metric" in entry:
                 entry["restored"] = True
                 return
+
+
+# --- a part that is held out ------------------------------------------------------------------------------------------
+
+
+def split_history(run: FitRun, rng: np.random.Generator) -> FitRun:
+    """Return a run on the same data of which a part of each history is held out: the latest, or at random.
+
+    Raises
+    ------
+    ValueError
+        If no user has two interactions.
+    """
+    own = run.known.to_host().rebased()
+    held = held_out(own, run.timestamps, rng)
+    if not held.any():
+        raise ValueError(
+            f"`user_items` must hold a user with 2 or more interactions, of which one can be held out, got none among "
+            f"{np.count_nonzero(own.row_lengths())} users; pass fit(user_items, validation=...)"
+        )
+
+    def part(kept: Any) -> Csr:
+        ends = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[own.indptr]
+        return Csr(ends, own.indices[kept], None, own.n_cols)
+
+    return run.on(part(~held), part(held))
 
 
 # --- a metric on interactions that were held out ---------------------------------------------------------------------

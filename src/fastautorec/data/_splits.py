@@ -18,6 +18,7 @@ Cuts = Callable[[IntArray], IntArray]  # where rows of these lengths are cut, (p
 
 BLOCK = 1 << 22  # stored entries sorted at a time
 LEFT_OUT = -1  # in no part
+HELD_OUT = 0.1  # of each history, to choose by
 
 
 def check_ratios(ratios: Any) -> tuple[float, ...]:
@@ -153,6 +154,15 @@ def hold_out(
         local = indptr[first : last + 1] - indptr[first]
         held[entries] = _assign_block(local, cut[None, first:last], order_by[entries])
     return held
+
+
+def held_out(csr: Csr, timestamps: npt.NDArray[Any] | None, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Return which stored entries choices are judged by, bool (nnz,): of each row a tenth, the latest or at random.
+
+    What is left is nearly as long as the histories that the model will be used on: the best setting depends on that.
+    """
+    order_by = rng.integers(2**32, size=csr.nnz, dtype=np.uint32) if timestamps is None else timestamps
+    return hold_out(csr.rebased().indptr, HELD_OUT, order_by, rng)
 
 
 def _assign_block(indptr: IntArray, cuts: IntArray, order_by: npt.NDArray[Any]) -> Parts:

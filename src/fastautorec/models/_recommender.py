@@ -127,7 +127,8 @@ class Recommender(Serving, Updating, Stored):
             Binary training interactions. Stored zeros are dropped; the same interaction stored twice counts once.
         validation : Interactions or scipy sparse (m, n), optional
             Held-out interactions of the same users, for choosing and for the metric in ``history_``. Where both have
-            ids, rows and columns are brought to the order of ``user_items``.
+            ids, rows and columns are brought to the order of ``user_items``. Without them `NCEAutoRecCV` and `DLAECV`
+            hold out a part themselves.
         callbacks : sequence of callable
             Each is called with every new record of ``history_``.
         show_progress : bool
@@ -162,7 +163,8 @@ class Recommender(Serving, Updating, Stored):
             with ProgressBar(title, check_bool("show_progress", show_progress)) as progress:
                 if worker._takes_weights:
                     options["weights"] = getattr(user_items, "weights", None)
-                run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
+                times = getattr(user_items, "timestamps", None)
+                run = FitRun(backend, train, held_out, tuple(callbacks), progress, timestamps=times, **options)
                 self._take(worker, run, worker._ids_of(user_items))
         shape = (*train.shape, train.nnz)
         _log.info(
@@ -265,3 +267,9 @@ class Recommender(Serving, Updating, Stored):
             estimator_type=None, target_tags=TargetTags(required=False),
             input_tags=InputTags(two_d_array=False, sparse=True),
         )  # fmt: skip
+
+
+def without_choice(state: dict[str, Any]) -> dict[str, Any]:
+    """Return those fitted attributes of a model with a search that the model it has chosen has too."""
+    own = ("best_params_", "best_score_", "cv_results_")
+    return {name: value for name, value in state.items() if (name[-1] == "_" and name not in own) or name == "_mapped"}

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastautorec._checks import check_int, check_metric, check_random_state, check_real
-from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
-from fastautorec._training.run import FitRun, with_length
-from fastautorec.data import Interactions, split
-from fastautorec.data._splits import cut_points, who_has_enough
+from fastautorec._training.run import FitRun, split_history, with_length
 from fastautorec.evaluation import evaluate_ranking
 from fastautorec.evaluation._metric import Z
 from fastautorec.models._memory_plan import Plan, require_memory
+from fastautorec.models._recommender import without_choice
 from fastautorec.models.dlae import DLAE
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Setting = dict[str, float]
 
@@ -37,7 +32,6 @@ STARTS: tuple[Setting, ...] = (  # what the search begins with, or what is next 
     {"regularization": 32, "denoising": 3, "prior": 30, "input_weight": 0.25, "target_weight": 0.25},
     {"regularization": 8, "denoising": 1, "prior": 0, "input_weight": 0, "target_weight": 0},
 )
-HELD_OUT = ((0.9, 0.1), (0.5, 0.5))  # of a history; what is known is nearly as long as what the model will meet
 SCORE_BYTES = 256 << 20  # of the scores of all judging users
 
 
@@ -45,10 +39,9 @@ class DLAECV(DLAE):
     """`DLAE` whose parameters are chosen from grids, on held-out interactions.
 
     From two starting points, the setting that is published as DLAE and one with all that goes beyond it, the search
-    goes along one grid after the other for as long as a neighbour is better, until none is. Some users, drawn once,
-    judge; every discount is tried with each solution, which costs little. Where no validation data are given, the last
-    tenth of each history (by time where there are times, else at random; half of it where no user has ten interactions)
-    is held out, and the best setting is fitted once more to all interactions.
+    goes along one grid after the other for as long as a neighbour is better, until none is. Some users judge, drawn
+    once; every discount is tried with each solution, which costs little. Where no validation data are given, a tenth of
+    each history is held out as in `NCEAutoRecCV`, and the best setting is fitted once more to all interactions.
 
     Parameters
     ----------
@@ -118,35 +111,21 @@ class DLAECV(DLAE):
         self.device = device
         self.num_threads = num_threads
 
-    def _run_fit(self, user_items: UserItems, validation: UserItems | None, *given: Any, **options: Any) -> Self:
-        if validation is not None:
-            return super()._run_fit(user_items, validation, *given, **options)
-        worker = self._at_work()
-        worker._check_params()
-        known, held_out = worker._parts(user_items)
-        super(DLAECV, worker)._run_fit(known, held_out, *given, **options)
-        final = worker._plain(worker.best_params_).fit(user_items, None, *given)
-        fitted = {name: value for name, value in vars(final).items() if name.endswith("_")}
-        chosen = {name: getattr(worker, name) for name in ("best_params_", "best_score_", "cv_results_")}
-        fitted |= chosen | {"fitted_params_": worker.fitted_params_, "history_": worker.history_ + final.history_}
-        self.__dict__.update(fitted)
-        return self
+    def to_estimator(self) -> DLAE:
+        """Return the fitted `DLAE` with the parameters that were chosen.
 
-    def _parts(self, user_items: Any) -> tuple[Any, Any]:
-        """Return what the search knows, and what is held out for it."""
-        checked = check_user_items("user_items", user_items, fitting=True)
-        lengths = checked.row_lengths()
-        possible = [ratios for ratios in HELD_OUT if (cut_points(lengths, ratios)[0] < lengths).any()]
-        if not possible:
-            raise ValueError(
-                "`user_items` must hold histories of which something can be held out: "
-                f"{who_has_enough(lengths, HELD_OUT[-1])}; pass fit(user_items, validation=...)"
-            )
-        by = "random" if getattr(user_items, "timestamps", None) is None else "time"
-        seed = int(check_random_state(self.random_state).integers(2**63))
-        data = user_items if isinstance(user_items, Interactions) else checked.to_scipy()
-        known, held_out = split(data, possible[0], by=by, random_state=seed)
-        return known, held_out
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        self._require_fitted()
+        state, params = vars(self), self.fitted_params_
+        others = {name: params[name] for name in ("diagonal", "device")}
+        plain = DLAE(**state["best_params_"], **others, num_threads=self.num_threads)
+        plain.__dict__.update(without_choice(state))
+        plain.fitted_params_ = plain.get_params()
+        return plain
 
     def _grids(self) -> dict[str, list[float]]:
         return {name: _grid(name, getattr(self, name)) for name in GRIDS}
@@ -167,7 +146,8 @@ class DLAECV(DLAE):
         for value in grids["popularity_discount"]:
             check_discount(run.item_counts, value)
         require_memory(self._plan(*run.train.shape, run.train.nnz))
-        search = _Search(self, run, grids)
+        rng = check_random_state(self.random_state)
+        search = _Search(self, split_history(run, rng) if run.validation is None else run, grids, rng)
         search.from_starts()
         search.forget()
         best = max(search.results, key=lambda row: row["metric"])  # the first of equals
@@ -196,13 +176,13 @@ class DLAECV(DLAE):
 class _Search:
     """Coordinate descent over the grids; ``results`` has a row for each setting, in the order of the search."""
 
-    def __init__(self, model: DLAECV, run: FitRun, grids: dict[str, list[float]]) -> None:
+    def __init__(self, model: DLAECV, run: FitRun, grids: dict[str, list[float]], rng: np.random.Generator) -> None:
         assert run.validation is not None
         self._model, self._run, self._grids = model, run, grids
         known, held_out = run.known.to_host(), run.validation
         judging = np.flatnonzero((known.row_lengths() > 0) & (held_out.row_lengths() > 0))
         most = _n_judges(model.judges, len(judging), known.n_cols)
-        chosen = np.sort(check_random_state(model.random_state).permutation(judging)[:most])
+        chosen = np.sort(rng.permutation(judging)[:most])
         self._known, self._held_out = known.take_rows(chosen), held_out.take_rows(chosen)
         self._rows = self._known.to_scipy()
         self._scores = np.empty(self._rows.shape, np.float32)

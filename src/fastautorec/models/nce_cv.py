@@ -28,19 +28,18 @@ from fastautorec._compute.protocol import NUMERATORS, FloatArray
 from fastautorec._compute.top_lists import Scorer
 from fastautorec._training.losses import SquaredError, weighted_error
 from fastautorec._training.path import Setting
-from fastautorec._training.path_search import Grids, PathSearch, Point, split_history
-from fastautorec._training.run import FitRun
+from fastautorec._training.path_search import Grids, PathSearch, Point
+from fastautorec._training.run import FitRun, split_history
 from fastautorec.models._autoencoder import INTERCEPTS, Autoencoder
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, plan_of_path
-from fastautorec.models._recommender import Recommender
+from fastautorec.models._recommender import Recommender, without_choice
 from fastautorec.models.nce import TARGETS, NCEAutoRec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 FACTORS = tuple(map(Default, (100, 200, 300, 500, 1000, 2000)))
-OWN = ("best_params_", "best_score_", "cv_results_")  # fitted attributes that the plain model has not
 
 Numbers = float | Sequence[float]
 Words = str | Sequence[str]
@@ -94,9 +93,10 @@ class NCEAutoRecCV(Recommender):
 
     Notes
     -----
-    Without validation data a tenth of each history is held out, the latest where there are timestamps: what is left is
-    nearly as long as what the model will be used on, since the best setting depends on the length. Histories of less
-    than ten interactions hold out one as often as their length says. Then the model is fitted on everything.
+    Without validation data ``fit`` holds out a tenth of each history, the latest where there are timestamps, chooses by
+    it, and fits the model on everything. What is left for the search is nearly as long as what the model will be used
+    on, since the best setting depends on the length. Histories of less than ten interactions hold out one as often as
+    their length says; `fit` refuses data in which no user has two.
 
     Examples
     --------
@@ -147,8 +147,7 @@ class NCEAutoRecCV(Recommender):
         state = vars(self)
         plain = self._plain(state["fitted_params_"], state["best_params_"])
         plain.num_threads = self.num_threads
-        fitted = (name for name in state if (name.endswith("_") and name not in OWN) or name == "_mapped")
-        plain.__dict__.update((name, state[name]) for name in fitted)
+        plain.__dict__.update(without_choice(state))
         plain.fitted_params_ = plain.get_params()
         return plain
 
@@ -157,9 +156,6 @@ class NCEAutoRecCV(Recommender):
         return self.to_estimator().embed(user_items)
 
     # --- the fit ------------------------------------------------------------------------------------------------------
-
-    def _run_fit(self, user_items: Any, *given: Any, **options: Any) -> Self:
-        return super()._run_fit(user_items, *given, timestamps=getattr(user_items, "timestamps", None), **options)
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = copy.deepcopy(check_random_state(self.random_state))
