@@ -34,7 +34,7 @@ SPARE_ROUNDINGS = 32  # of the bound itself
 TINY = 1e-35  # more than everything that can underflow
 
 Lists = tuple[IdArray, FloatArray]
-Codes = tuple[npt.NDArray[np.uint8], FloatArray]
+Codes = tuple[npt.NDArray[np.uint8], FloatArray, FloatArray, IdArray]
 Borders = npt.NDArray[np.int64]
 NONE: IdArray = np.empty(0, np.int32)
 OWN_ORDER: Borders = np.empty(0, np.int64)  # of sums in products of few rows
@@ -98,7 +98,12 @@ class ItemIndex:
     def _encoded(self, num_threads: int) -> Codes | None:
         n, k = self.decoder.shape
         groups, width = -(-n // GROUP), -(-k // TOGETHER) * TOGETHER
-        codes = np.empty((groups, width * GROUP), np.uint8), np.empty((3, groups * GROUP), np.float32)
+        codes = (
+            np.empty((groups, width * GROUP), np.uint8),
+            np.empty((3, groups * GROUP), np.float32),
+            np.empty(groups, np.float32),
+            np.empty((2, n), np.int32),
+        )
         if not _core.encode_items(self.decoder, *codes, num_threads):
             self._unusable = True
             return None
