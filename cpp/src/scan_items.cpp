@@ -16,40 +16,11 @@ namespace {
 constexpr std::int64_t kGroupsPerTask = 64;
 constexpr std::int64_t kTogether = 32;         // vectors whose bounds are found at once, where these fit
 constexpr std::int64_t kBounds = 1 << 22;      // into so many floats
-constexpr std::int64_t kChains = 8;            // side by side: each waits for its own last sum
 constexpr std::int64_t kMoreSeeds = 16;        // beside twice the length of the lists
 constexpr std::int64_t kFewLeft = 4;           // times as many items as that may be scored at once
 constexpr std::int64_t kHeadShare = 16;        // of the items are looked at first
 constexpr std::int64_t kBytesAlone = 2 << 20;  // of codes are read sooner than a second thread is awake
-constexpr std::int64_t kFewShare = 6;          // of the items may be left on average, where memory sets the pace
-constexpr std::int64_t kManyShare = 32;        // and where BLAS would be at its full speed
-
-// A compiler that makes vectors of these chains spends more on putting them together than they save.
-#if defined(__GNUC__) && !defined(__clang__)
-#define FASTAUTOREC_SCALAR __attribute__((optimize("O3", "no-tree-vectorize")))
-#else
-#define FASTAUTOREC_SCALAR
-#endif
-
-FASTAUTOREC_SCALAR FASTAUTOREC_CLONES void chains(const float* a, const float* const* rows, std::int64_t first,
-                                                  std::int64_t last, float* sums) {
-    const float *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3], *r4 = rows[4], *r5 = rows[5], *r6 = rows[6],
-                *r7 = rows[7];
-    float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
-    for (std::int64_t c = first; c < last; ++c) {
-        const float value = a[c];
-        s0 = __builtin_fmaf(value, r0[c], s0);
-        s1 = __builtin_fmaf(value, r1[c], s1);
-        s2 = __builtin_fmaf(value, r2[c], s2);
-        s3 = __builtin_fmaf(value, r3[c], s3);
-        s4 = __builtin_fmaf(value, r4[c], s4);
-        s5 = __builtin_fmaf(value, r5[c], s5);
-        s6 = __builtin_fmaf(value, r6[c], s6);
-        s7 = __builtin_fmaf(value, r7[c], s7);
-    }
-    const float all[kChains] = {s0, s1, s2, s3, s4, s5, s6, s7};
-    for (int r = 0; r < kChains; ++r) sums[r] = first == 0 ? all[r] : sums[r] + all[r];
-}
+constexpr std::int64_t kMostShare = 8;         // of the items may be scored on average
 
 // What all vectors are asked about, and how many more items may still be scored.
 struct Search {
@@ -151,22 +122,6 @@ class Finder {
 
 }  // namespace
 
-void chain_products(const float* a, ConstMatrix b, const std::int32_t* listed, std::int64_t count,
-                    VectorView<const std::int64_t> borders, float* out) {
-    float sums[kChains];
-    for (std::int64_t j = 0; j < count; j += kChains) {
-        const float* rows[kChains];
-        for (std::int64_t r = 0; r < kChains; ++r) {
-            rows[r] = b.row(listed[std::min(j + r, count - 1)]);
-            if (j + r + kChains < count) fetch(b.row(listed[j + r + kChains]), b.cols);
-        }
-        std::int64_t first = 0;
-        for (std::int64_t border = 0; border < borders.size; first = borders.data[border++])
-            chains(a, rows, first, borders.data[border], sums);
-        std::copy_n(sums, std::min(kChains, count - j), out + j);
-    }
-}
-
 bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrView* exclude,
                 VectorView<const std::int32_t> masked, VectorView<const std::int64_t> borders,
                 MatrixView<std::int32_t> ids, Matrix best, int num_threads) {
@@ -179,7 +134,7 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
     std::vector<std::int32_t> never;
     for (std::int64_t m = 0; m < masked.size; ++m)
         never.push_back(static_cast<std::int32_t>(codes.place_of(masked.data[m])));
-    Search search{b, codes, exclude, never, borders, n_top, {a.rows * n / (borders.size ? kManyShare : kFewShare)}};
+    Search search{b, codes, exclude, never, borders, n_top, {a.rows * n / kMostShare}};
     const std::int64_t together = std::min({kTogether, std::max<std::int64_t>(8, kBounds / (n + 1)), a.rows});
     const std::int64_t head = std::min(groups, std::max(kGroupsPerTask, groups / kHeadShare));
     const ScratchMatrix memory(together, groups * kLanes);

@@ -184,11 +184,13 @@ TEST(scanned_lists_are_those_of_all_products) {
 }
 
 TEST(chains_are_summed_in_order) {
-    const Dense a = testing::random_dense(1, 37, 8), b = testing::random_dense(20, 37, 9);
+    const Dense a = testing::random_dense(1, 37, 8), b = testing::random_dense(61, 37, 9);
     const std::vector<std::int64_t> borders = {10, 26, 37};
-    const std::vector<std::int32_t> listed = {19, 0, 7, 7, 3, 11, 2, 5, 1};
+    std::vector<std::int32_t> listed = {19, 0, 7, 7, 3, 11, 2, 5, 1};
+    for (std::int32_t j = 0; j < 61; ++j) listed.push_back(j);
     std::vector<float> out(listed.size());
-    chain_products(a.view().row(0), b.view(), listed.data(), 9, {borders.data(), 3}, out.data());
+    chain_products(a.view().row(0), b.view(), listed.data(), static_cast<std::int64_t>(listed.size()),
+                   {borders.data(), 3}, out.data());
     for (std::size_t j = 0; j < listed.size(); ++j) {
         float total = 0.0f;
         std::int64_t first = 0;
