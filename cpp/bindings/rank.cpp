@@ -36,23 +36,25 @@ void register_rank(py::module_& module) {
 
     module.def(
         "encode_items",
-        [](const py::array& rows, const py::array& codes, const py::array& facts, int num_threads) {
+        [](const py::array& rows, const py::array& codes, const py::array& facts, const py::array& longest,
+           const py::array& order, int num_threads) {
             const auto r = matrix_view<const float>(rows);
-            const auto c = matrix_view<std::uint8_t>(codes, true);
-            const auto f = matrix_view<float>(facts, true);
+            const NewItemCodes out{matrix_view<std::uint8_t>(codes, true), matrix_view<float>(facts, true),
+                                   vector_view<float>(longest, true), matrix_view<std::int32_t>(order, true)};
             const GilRelease release;
-            return encode_items(r, c, f, num_threads);
+            return encode_items(r, out, num_threads);
         },
-        "rows"_a, "codes"_a, "facts"_a, "num_threads"_a);
+        "rows"_a, "codes"_a, "facts"_a, "longest"_a, "order"_a, "num_threads"_a);
 
     module.def(
         "scan_items",
         [](const py::array& a, const py::array& b, const py::array& codes, const py::array& facts,
-           const py::object& exclude, const py::array& masked, const py::array& borders, const py::array& ids,
-           const py::array& best, int num_threads) {
+           const py::array& longest, const py::array& order, const py::object& exclude, const py::array& masked,
+           const py::array& borders, const py::array& ids, const py::array& best, int num_threads) {
             const auto left = matrix_view<const float>(a);
             const auto right = matrix_view<const float>(b);
-            const ItemCodes coded{matrix_view<const std::uint8_t>(codes), matrix_view<const float>(facts)};
+            const ItemCodes coded{matrix_view<const std::uint8_t>(codes), matrix_view<const float>(facts),
+                                  vector_view<const float>(longest), matrix_view<const std::int32_t>(order)};
             const auto left_out = pattern_view(exclude);
             const auto never = vector_view<const std::int32_t>(masked);
             const auto ends = vector_view<const std::int64_t>(borders);
@@ -64,7 +66,8 @@ void register_rank(py::module_& module) {
             return scan_items(left, right, coded, left_out.indptr ? &left_out : nullptr, never, ends, i, t,
                               num_threads);
         },
-        "a"_a, "b"_a, "codes"_a, "facts"_a, "exclude"_a, "masked"_a, "borders"_a, "ids"_a, "best"_a, "num_threads"_a);
+        "a"_a, "b"_a, "codes"_a, "facts"_a, "longest"_a, "order"_a, "exclude"_a, "masked"_a, "borders"_a, "ids"_a,
+        "best"_a, "num_threads"_a);
 
     module.def(
         "chain_products",

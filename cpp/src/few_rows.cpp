@@ -84,8 +84,7 @@ FASTAUTOREC_CLONES void multiply_rows(const Left& a, ConstMatrix b, std::int64_t
 FASTAUTOREC_CLONES void multiply_listed(const Left& a, ConstMatrix b, const std::int32_t* listed, std::int64_t count,
                                         float* out) {
     for (std::int64_t j = 0; j < count; ++j) {
-        if (j + kListedAhead < count)
-            for (std::int64_t c = 0; c < a.size(); c += kLanes) __builtin_prefetch(b.row(listed[j + kListedAhead]) + c);
+        if (j + kListedAhead < count) fetch(b.row(listed[j + kListedAhead]), a.size());
         if (a.size() < kLanes)
             out[j] = dot(a.row(0), b.row(listed[j]), a.size());
         else

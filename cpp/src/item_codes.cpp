@@ -5,17 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "fastautorec/check.hpp"
 #include "fastautorec/parallel.hpp"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#if !defined(__clang__)  // GCC 12 warns of the undefined registers in its own header
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#define FASTAUTOREC_VNNI 1
-#endif
 
 namespace fastautorec {
 namespace {
@@ -24,12 +14,32 @@ constexpr int kMost = 127;
 constexpr std::int64_t kGroupsPerTask = 64;
 constexpr float kLargest = 1e15f;    // norms: products of two stay far from the end of float32
 constexpr float kSmallest = 1e-30f;  // steps: smaller ones would lose digits
-constexpr float kTiny = 1e-35f;      // more than everything that underflows in a product or its bound
+constexpr double kLost = 1e-19;      // more than the norm of values whose squares underflow
+constexpr double kLostSteps = 1e-9;  // more than that of rests, in steps, which underflow
 constexpr double kUp = 1.0 + 1e-6;   // more than a rounding to float32
 constexpr double kUnit = 1.01 / (1 << 24);
 constexpr int kMoreRoundings = 32;  // of the bound itself
+constexpr int kShift = 15;          // the upper bits of a float32, by which rows are put in order
+constexpr std::int64_t kAhead = 3;  // rows from one to the prefetch of another
+constexpr int kSums = 16;           // side by side, for registers
 
-// The largest magnitude; NaN where one value is that, whose bits are above those of all numbers.
+// Relative; sums of so many positive values, and their roots, are off by less.
+double slack_of(std::int64_t size) { return static_cast<double>(size + kMoreRoundings) * kUnit; }
+
+FASTAUTOREC_CLONES float square_of(const float* values, std::int64_t size) {
+    float sums[2 * kSums]{}, sum = 0.0f;
+    std::int64_t i = 0;
+    for (; i + 2 * kSums <= size; i += 2 * kSums)
+        for (int lane = 0; lane < 2 * kSums; ++lane) sums[lane] += values[i + lane] * values[i + lane];
+    for (; i < size; ++i) sum += values[i] * values[i];
+    for (const float more : sums) sum += more;
+    return sum;
+}
+
+// The norm, rounded up; NaN or more than kLargest where the values are not usable.
+double norm_of(float square, std::int64_t size) { return std::sqrt(square) * (1.0 + slack_of(size)) * kUp + kLost; }
+
+// The largest magnitude, found in integers, which compilers make vectors of.
 FASTAUTOREC_CLONES float largest_of(const float* values, std::int64_t size) {
     std::int32_t most = 0;
     for (std::int64_t i = 0; i < size; ++i) {
@@ -42,197 +52,131 @@ FASTAUTOREC_CLONES float largest_of(const float* values, std::int64_t size) {
     return largest;
 }
 
-// Integers c within 127, so that step * c is near to the values: the sum of their squares, and that of what is left.
-FASTAUTOREC_CLONES void encode_by(float step, const float* values, std::int64_t size, std::int8_t* codes,
-                                  double* coded_square, double* rest_square) {
-    constexpr int kSums = 8;             // side by side, for registers
+// Integers c within 127, so that step * c is near to the values: the sum of their squares, and that of what is left, in
+// steps.
+FASTAUTOREC_CLONES void encode_by(float step, float inverse, const float* values, std::int64_t size, std::int8_t* codes,
+                                  float* coded_square, float* rest_square) {
     constexpr float kRounder = 3 << 22;  // added and taken off again, it leaves the nearest integer
-    const float inverse = step > 0.0f ? 1.0f / step : 0.0f;
-    const double exact_step = step;
-    std::int32_t coded = 0;
-    double rests[kSums]{};
-    const auto encode_one = [&](std::int64_t i, double& rest) {
-        const float rounded = (values[i] * inverse + kRounder) - kRounder;
-        const auto code = static_cast<std::int32_t>(std::min(std::max(rounded, -127.0f), 127.0f));
-        const double left = static_cast<double>(values[i]) - exact_step * code;
-        coded += code * code;
-        rest += left * left;
-        codes[i] = static_cast<std::int8_t>(code);
+    float coded[kSums]{}, rests[kSums]{};
+    const auto encode_one = [&](std::int64_t i, int lane) {
+        const float code = (values[i] * inverse + kRounder) - kRounder;
+        const float left = __builtin_fmaf(-step, code, values[i]) * inverse;
+        coded[lane] += code * code;
+        rests[lane] += left * left;
+        codes[i] = static_cast<std::int8_t>(static_cast<std::int32_t>(code));
     };
     std::int64_t i = 0;
     for (; i + kSums <= size; i += kSums)
-        for (int lane = 0; lane < kSums; ++lane) encode_one(i + lane, rests[lane]);
-    for (; i < size; ++i) encode_one(i, rests[0]);
-    *coded_square = coded;
-    *rest_square = 0.0;
-    for (const double rest : rests) *rest_square += rest;
-}
-
-// The step, 0 where all values are tiny, the codes, and the norms of step * codes and of what is left.
-float encode(const float* values, std::int64_t size, float largest, std::int8_t* codes, double* coded_norm,
-             double* rest_norm) {
-    const float step = largest / kMost < kSmallest ? 0.0f : largest / kMost;
-    double coded, rest;
-    encode_by(step, values, size, codes, &coded, &rest);
-    *coded_norm = step * std::sqrt(coded) * kUp;
-    *rest_norm = std::sqrt(rest) * kUp;
-    return step;
-}
-
-FASTAUTOREC_INLINE void store_bounds(const std::int32_t* sums, const Question& question, const ItemCodes& items,
-                                     std::int64_t place, float* out) {
-    const float *steps = items.facts.row(0) + place, *coded = items.facts.row(1) + place,
-                *rests = items.facts.row(2) + place;
-    for (int lane = 0; lane < kLanes; ++lane)
-        out[lane] = question.step * steps[lane] * static_cast<float>(sums[lane] - question.offset) +
-                    question.alpha * coded[lane] + question.beta * rests[lane] + kTiny;
-}
-
-// One group of rows with one vector.
-FASTAUTOREC_CLONES void bound_group(const Question& question, const ItemCodes& items, std::int64_t group, float* out) {
-    const std::uint8_t* codes = items.codes.row(group);
-    std::int32_t sums[kLanes]{};
-    for (std::int64_t c = 0; c < items.width(); c += kCodedTogether, codes += kCodedTogether * kLanes) {
-        const std::int8_t* own = question.codes.data() + c;
-        for (int lane = 0; lane < kLanes; ++lane) {
-            const std::uint8_t* its = codes + kCodedTogether * lane;
-            sums[lane] += its[0] * own[0] + its[1] * own[1] + its[2] * own[2] + its[3] * own[3];
-        }
-    }
-    store_bounds(sums, question, items, group * kLanes, out);
-}
-
-#ifdef FASTAUTOREC_VNNI
-#define FASTAUTOREC_TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
-
-// kGroups groups of rows with kVectors vectors, all sums in registers.
-template <int kVectors, int kGroups>
-FASTAUTOREC_TARGET_VNNI void bound_block(const Question* questions, const ItemCodes& items, std::int64_t group,
-                                         float* const* out) {
-    const std::int64_t step = kCodedTogether * kLanes, end = items.codes.cols;
-    const std::uint8_t* rows[kGroups];
-    const std::int8_t* own[kVectors];
-    __m512i sums[kVectors][kGroups];
-    for (int g = 0; g < kGroups; ++g) rows[g] = items.codes.row(group + g);
-    for (int v = 0; v < kVectors; ++v) {
-        own[v] = questions[v].codes.data();
-        for (int g = 0; g < kGroups; ++g) sums[v][g] = _mm512_setzero_si512();
-    }
-    for (std::int64_t c = 0; c < end; c += step) {
-        __m512i codes[kGroups];
-        for (int g = 0; g < kGroups; ++g) codes[g] = _mm512_loadu_si512(rows[g] + c);
-        for (int v = 0; v < kVectors; ++v) {
-            std::int32_t four;
-            std::memcpy(&four, own[v] + c / kLanes, sizeof four);
-            const __m512i spread = _mm512_set1_epi32(four);
-            for (int g = 0; g < kGroups; ++g) sums[v][g] = _mm512_dpbusd_epi32(sums[v][g], codes[g], spread);
-        }
-    }
-    for (int g = 0; g < kGroups; ++g) {
-        const std::int64_t place = (group + g) * kLanes;
-        const __m512 steps = _mm512_loadu_ps(items.facts.row(0) + place),
-                     coded = _mm512_loadu_ps(items.facts.row(1) + place),
-                     rests = _mm512_loadu_ps(items.facts.row(2) + place);
-        for (int v = 0; v < kVectors; ++v) {
-            const Question& q = questions[v];
-            const __m512 products = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums[v][g], _mm512_set1_epi32(q.offset)));
-            __m512 bound =
-                _mm512_fmadd_ps(_mm512_mul_ps(steps, _mm512_set1_ps(q.step)), products, _mm512_set1_ps(kTiny));
-            bound = _mm512_fmadd_ps(coded, _mm512_set1_ps(q.alpha), bound);
-            bound = _mm512_fmadd_ps(rests, _mm512_set1_ps(q.beta), bound);
-            _mm512_storeu_ps(out[v] + g * kLanes, bound);
-        }
+        for (int lane = 0; lane < kSums; ++lane) encode_one(i + lane, lane);
+    for (; i < size; ++i) encode_one(i, 0);
+    *coded_square = *rest_square = 0.0f;
+    for (int lane = 0; lane < kSums; ++lane) {
+        *coded_square += coded[lane];
+        *rest_square += rests[lane];
     }
 }
 
-template <int kVectors, int kGroups>
-FASTAUTOREC_TARGET_VNNI void bound_run(const Question* questions, const ItemCodes& items, std::int64_t first,
-                                       std::int64_t last, Matrix bounds, std::int64_t row) {
-    float* out[kVectors];
-    std::int64_t g = first;
-    for (; g < last; g += g + kGroups <= last ? kGroups : 1) {
-        for (int v = 0; v < kVectors; ++v) out[v] = bounds.row(row + v) + (g - first) * kLanes;
-        if (g + kGroups <= last)
-            bound_block<kVectors, kGroups>(questions, items, g, out);
-        else
-            bound_block<kVectors, 1>(questions, items, g, out);
+struct Encoded {
+    float step;  // 0 where all values are tiny
+    double coded_norm, rest_norm;
+};
+
+Encoded encode(const float* values, std::int64_t size, std::int8_t* codes) {
+    const float largest = largest_of(values, size), step = largest / kMost;
+    if (step < kSmallest) {
+        std::fill_n(codes, size, std::int8_t{0});
+        return {0.0f, 0.0, std::sqrt(static_cast<double>(size)) * largest};
     }
+    float coded, rest;
+    encode_by(step, 1.0f / step, values, size, codes, &coded, &rest);
+    return {step, step * std::sqrt(coded) * (1.0 + slack_of(size)),
+            step * (std::sqrt(rest) * (1.0 + slack_of(size)) + kLostSteps)};
 }
 
-bool has_vnni() {
-    static const bool has = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    return has;
+// Writes the ids and places of rows by descending squares, as far as their upper bits tell these apart, then ascending.
+void put_in_order(const std::vector<float>& squares, MatrixView<std::int32_t> order) {
+    constexpr std::uint32_t kKeys = 1u << (32 - kShift - 1);  // no sign
+    std::vector<std::int32_t> next(kKeys + 1);
+    const auto key_of = [](float square) {
+        std::uint32_t bits;
+        std::memcpy(&bits, &square, sizeof bits);
+        return kKeys - 1 - (bits >> kShift);
+    };
+    for (const float square : squares) ++next[key_of(square) + 1];
+    for (std::uint32_t key = 0; key < kKeys; ++key) next[key + 1] += next[key];
+    for (std::size_t i = 0; i < squares.size(); ++i) {
+        const std::int32_t place = next[key_of(squares[i])]++;
+        order.row(0)[place] = static_cast<std::int32_t>(i);
+        order.row(1)[i] = place;
+    }
 }
-#endif
 
 }  // namespace
 
 std::int64_t coded_width(std::int64_t k) { return (k + kCodedTogether - 1) / kCodedTogether * kCodedTogether; }
 
-bool encode_items(ConstMatrix rows, MatrixView<std::uint8_t> codes, Matrix facts, int num_threads) {
-    const std::int64_t width = coded_width(rows.cols), groups = (rows.rows + kLanes - 1) / kLanes;
-    require(codes.rows == groups && codes.cols == width * kLanes && facts.rows == 3 && facts.cols == groups * kLanes,
-            "encode_items: shapes do not match");
+bool encode_items(ConstMatrix rows, const NewItemCodes& out, int num_threads) {
+    require_codes_of(out, rows.rows, rows.cols);
     require(rows.cols <= kLongestCoded, "encode_items: rows are too long");
+    const std::int64_t n = rows.rows, k = rows.cols, width = out.width(), groups = out.groups();
+    const std::int64_t tasks = (groups + kGroupsPerTask - 1) / kGroupsPerTask, rows_per_task = kGroupsPerTask * kLanes;
+    std::vector<float> squares(static_cast<std::size_t>(n));
     std::atomic<bool> usable{true};
-    parallel_for((groups + kGroupsPerTask - 1) / kGroupsPerTask, num_threads, [&](std::int64_t t) {
+    parallel_for(tasks, num_threads, [&](std::int64_t t) {
+        for (std::int64_t i = t * rows_per_task; i < std::min(n, (t + 1) * rows_per_task); ++i) {
+            const float square = squares[static_cast<std::size_t>(i)] = square_of(rows.row(i), k);
+            if (!(norm_of(square, k) <= kLargest)) usable = false;
+        }
+    });
+    if (!usable) return false;
+    put_in_order(squares, out.order);
+    parallel_for(tasks, num_threads, [&](std::int64_t t) {
         std::vector<std::int8_t> own(static_cast<std::size_t>(width));
         const std::int64_t stop = std::min(groups, (t + 1) * kGroupsPerTask);
-        for (std::int64_t place = t * kGroupsPerTask * kLanes; place < stop * kLanes; ++place) {
-            std::fill(own.begin(), own.end(), std::int8_t{0});
-            double coded = 0.0, rest = 0.0;
-            float step = 0.0f;
-            if (place < rows.rows) {
-                const float largest = largest_of(rows.row(place), rows.cols);
-                if (!(largest <= kLargest)) usable = false;
-                if (!usable) return;
-                step = encode(rows.row(place), rows.cols, largest, own.data(), &coded, &rest);
+        for (std::int64_t place = t * rows_per_task; place < stop * kLanes; ++place) {
+            Encoded row{};
+            if (place + kAhead < n) fetch(rows.row(out.row_at(place + kAhead)), k);
+            if (place < n) {
+                row = encode(rows.row(out.row_at(place)), k, own.data());
+            } else {
+                std::fill(own.begin(), own.end(), std::int8_t{0});
             }
-            std::uint8_t* its = codes.row(place / kLanes) + place % kLanes * kCodedTogether;
+            std::uint8_t* its = out.codes.row(place / kLanes) + place % kLanes * kCodedTogether;
             for (std::int64_t c = 0; c < width; c += kCodedTogether) {
                 std::uint32_t four;
                 std::memcpy(&four, own.data() + c, sizeof four);
                 four ^= 0x80808080u;  // adds 128 to each
                 std::memcpy(its + c * kLanes, &four, sizeof four);
             }
-            facts.row(0)[place] = step;
-            facts.row(1)[place] = static_cast<float>(coded * kUp);
-            facts.row(2)[place] = static_cast<float>(rest * kUp);
+            out.facts.row(0)[place] = row.step;
+            out.facts.row(1)[place] = static_cast<float>(row.coded_norm * kUp);
+            out.facts.row(2)[place] = static_cast<float>(row.rest_norm * kUp);
         }
     });
-    return usable;
+    float longest = 0.0f;
+    for (std::int64_t place = n - 1; place >= 0; --place) {
+        longest = std::max(longest, squares[static_cast<std::size_t>(out.row_at(place))]);
+        if (place % kLanes == 0) out.longest.data[place / kLanes] = static_cast<float>(norm_of(longest, k) * kUp);
+    }
+    return true;
 }
 
 Question::Question(const float* vector, std::int64_t size, std::int64_t width)
-    : usable(true), codes(static_cast<std::size_t>(width)), offset(0), step(0.0f), alpha(0.0f), beta(0.0f) {
-    const float largest = largest_of(vector, size);
-    usable = largest <= kLargest;
+    : usable(false), codes(static_cast<std::size_t>(width)), offset(0), step(0.0f), alpha(0.0f), beta(0.0f) {
+    const double norm = norm_of(square_of(vector, size), size), slack = slack_of(size);
+    usable = norm <= kLargest;
     if (!usable) return;
-    double coded = 0.0, rest = 0.0, square = 0.0;
-    step = encode(vector, size, largest, codes.data(), &coded, &rest);
-    for (std::int64_t c = 0; c < size; ++c) {
-        offset += 128 * codes[static_cast<std::size_t>(c)];
-        square += static_cast<double>(vector[c]) * vector[c];
-    }
-    const double norm = std::sqrt(square) * kUp, slack = static_cast<double>(size + kMoreRoundings) * kUnit;
-    alpha = static_cast<float>((rest * (1.0 + slack) + (norm + rest) * slack) * kUp);
+    const Encoded own = encode(vector, size, codes.data());
+    step = own.step;
+    for (const std::int8_t code : codes) offset += 128 * code;
+    alpha = static_cast<float>((own.rest_norm * (1.0 + slack) + (norm + own.rest_norm) * slack) * kUp);
     beta = static_cast<float>(norm * (1.0 + slack) * kUp);
 }
 
-void bound_products(const Question* questions, std::int64_t count, const ItemCodes& items, std::int64_t first,
-                    std::int64_t last, Matrix bounds) {
-    std::int64_t v = 0;
-#ifdef FASTAUTOREC_VNNI
-    if (has_vnni()) {
-        for (; v + 8 <= count; v += 8) bound_run<8, 2>(questions + v, items, first, last, bounds, v);
-        for (; v + 4 <= count; v += 4) bound_run<4, 4>(questions + v, items, first, last, bounds, v);
-        for (; v < count; ++v) bound_run<1, 8>(questions + v, items, first, last, bounds, v);
-    }
-#endif
-    for (; v < count; ++v)
-        for (std::int64_t g = first; g < last; ++g)
-            bound_group(questions[v], items, g, bounds.row(v) + (g - first) * kLanes);
+std::int64_t Question::groups_from(float floor, const ItemCodes& items) const {
+    const auto reaches = [&](float length) { return length * beta + kTiny >= floor; };
+    return std::partition_point(items.longest.data, items.longest.data + items.longest.size, reaches) -
+           items.longest.data;
 }
 
 }  // namespace fastautorec

@@ -117,9 +117,9 @@ RowSelector::RowSelector(std::int64_t width, std::int64_t n_top)
     : vectors_((width + kLanes - 1) / kLanes),
       n_top_(n_top),
       depth_(std::max<std::int64_t>(1, vectors_ * kLanes / (8 * std::max<std::int64_t>(n_top, 1) + kLanes))),
-      maxima_(static_cast<std::size_t>((vectors_ / depth_ + 1) * kLanes)),
-      lanes_(maxima_.size() + 1),
-      found_(static_cast<std::size_t>(vectors_ * kLanes + 1)) {}
+      maxima_((vectors_ / depth_ + 1) * kLanes),
+      lanes_((vectors_ / depth_ + 1) * kLanes + 1),
+      found_(vectors_ * kLanes + 1) {}
 
 void RowSelector::look_at(const float* row) {
     row_ = row;
@@ -127,7 +127,8 @@ void RowSelector::look_at(const float* row) {
 }
 
 std::int64_t RowSelector::find(float floor) {
-    return candidates_from(row_, vectors_, depth_, maxima_.data(), floor, lanes_.data(), found_.data());
+    return candidates_from(row_, vectors_, depth_, maxima_.data(), floor, lanes_.as<std::int32_t>(),
+                           found_.as<std::int32_t>());
 }
 
 float RowSelector::floor() const {

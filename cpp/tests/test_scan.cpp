@@ -19,6 +19,8 @@ struct Coded {
     std::int64_t groups, width;
     std::vector<std::uint8_t> codes;
     Dense facts;
+    std::vector<float> longest;
+    std::vector<std::int32_t> order;
     bool usable;
 
     explicit Coded(const Dense& rows, int threads = 1)
@@ -26,10 +28,21 @@ struct Coded {
           width(coded_width(rows.cols)),
           codes(static_cast<std::size_t>(groups * width * kLanes)),
           facts(3, groups * kLanes),
-          usable(encode_items(rows.view(), {codes.data(), groups, width * kLanes, width * kLanes}, facts.view(),
-                              threads)) {}
+          longest(static_cast<std::size_t>(groups)),
+          order(static_cast<std::size_t>(2 * rows.rows)),
+          usable(encode_items(rows.view(), parts<NewItemCodes>(*this), threads)) {}
 
-    ItemCodes view() const { return {{codes.data(), groups, width * kLanes, width * kLanes}, facts.view()}; }
+    ItemCodes view() const { return parts<ItemCodes>(*this); }
+
+   private:
+    template <class Codes, class Of>
+    static Codes parts(Of& of) {
+        const std::int64_t n = static_cast<std::int64_t>(of.order.size()) / 2;
+        return {{of.codes.data(), of.groups, of.width * kLanes, of.width * kLanes},
+                of.facts.view(),
+                {of.longest.data(), of.groups},
+                {of.order.data(), 2, n, n}};
+    }
 };
 
 // Values whose products and sums need rounding, and that have exact codes: every row is a power of two times integers.
@@ -42,10 +55,23 @@ Dense whole_numbers(std::int64_t rows, std::int64_t k, unsigned seed) {
     return out;
 }
 
+// Of the products of each row of a and of b, in the order of b.
+Dense bounds_of(const std::vector<Question>& questions, const Dense& b, const Coded& coded) {
+    const auto q = static_cast<std::int64_t>(questions.size());
+    Dense placed(q, coded.groups * kLanes), bounds(q, b.rows);
+    std::vector<Bounds> asked;
+    for (std::int64_t i = 0; i < q; ++i)
+        asked.push_back({&questions[static_cast<std::size_t>(i)], placed.view().row(i)});
+    bound_products(asked.data(), q, coded.view(), 0, coded.groups);
+    for (std::int64_t i = 0; i < q; ++i)
+        for (std::int64_t j = 0; j < b.rows; ++j) bounds.at(i, j) = placed.at(i, coded.view().place_of(j));
+    return bounds;
+}
+
 std::int64_t products_above(const std::vector<Question>& questions, const Dense& a, const Dense& b,
                             const Coded& coded) {
-    Dense bounds(a.rows, coded.groups * kLanes), products(a.rows, b.rows);
-    bound_products(questions.data(), a.rows, coded.view(), 0, coded.groups, bounds.view());
+    const Dense bounds = bounds_of(questions, b, coded);
+    Dense products(a.rows, b.rows);
     multiply_few_rows(a.view(), b.view(), products.view(), 1);
     std::int64_t above = 0;
     for (std::int64_t i = 0; i < a.rows; ++i)
@@ -81,11 +107,48 @@ TEST(no_product_is_above_its_bound_and_some_would_be_without_room_for_roundings)
     CHECK(above > 0);
 }
 
+TEST(a_scan_ends_after_all_rows_that_are_long_enough_and_would_end_too_early_without_room_for_roundings) {
+    std::int64_t missed = 0;
+    for (const std::int64_t k : {16, 61, 300}) {
+        Dense spread = testing::random_dense(400, k, 12);
+        for (std::int64_t j = 0; j < spread.rows; ++j)
+            for (std::int64_t c = 0; c < k; ++c) spread.at(j, c) *= std::exp2(static_cast<float>(j * 7 % 40) / 8.0f);
+        const Dense& b = spread;
+        Coded coded(b);
+        Dense products(b.rows, b.rows);  // of a row with itself, Cauchy and Schwarz are equal
+        multiply_few_rows(b.view(), b.view(), products.view(), 1);
+        auto questions = questions_of(b, coded);
+        const auto too_early = [&] {
+            std::int64_t count = 0;
+            for (std::int64_t j = 0; j < b.rows; ++j)
+                count += questions[static_cast<std::size_t>(j)].groups_from(products.at(j, j), coded.view()) <=
+                         coded.view().place_of(j) / kLanes;
+            return count;
+        };
+        CHECK(too_early() == 0);
+        CHECK(questions[0].groups_from(1e3f * products.at(0, 0), coded.view()) < coded.groups);
+        CHECK(questions[0].groups_from(-1.0f, coded.view()) == coded.groups);
+        std::fill(coded.longest.begin(), coded.longest.end(), 0.0f);
+        for (std::int64_t j = 0; j < b.rows; ++j) {
+            double square = 0.0;
+            for (std::int64_t c = 0; c < k; ++c) square += static_cast<double>(b.at(j, c)) * b.at(j, c);
+            const auto norm = static_cast<float>(std::sqrt(square));
+            questions[static_cast<std::size_t>(j)].beta = norm;
+            for (std::int64_t g = 0; g <= coded.view().place_of(j) / kLanes; ++g) {
+                float& longest = coded.longest[static_cast<std::size_t>(g)];
+                longest = std::max(longest, norm);
+            }
+        }
+        missed += too_early();
+    }
+    CHECK(missed > 0);
+}
+
 TEST(bounds_are_near_to_the_products) {
     const Dense a = testing::random_dense(9, 200, 3), b = testing::random_dense(500, 200, 4);
     const Coded coded(b);
-    Dense bounds(a.rows, coded.groups * kLanes), products(a.rows, b.rows);
-    bound_products(questions_of(a, coded).data(), a.rows, coded.view(), 0, coded.groups, bounds.view());
+    const Dense bounds = bounds_of(questions_of(a, coded), b, coded);
+    Dense products(a.rows, b.rows);
     multiply_few_rows(a.view(), b.view(), products.view(), 1);
     for (std::int64_t i = 0; i < a.rows; ++i) {
         for (std::int64_t j = 0; j < b.rows; ++j) {
@@ -121,11 +184,13 @@ TEST(scanned_lists_are_those_of_all_products) {
 }
 
 TEST(chains_are_summed_in_order) {
-    const Dense a = testing::random_dense(1, 37, 8), b = testing::random_dense(20, 37, 9);
+    const Dense a = testing::random_dense(1, 37, 8), b = testing::random_dense(61, 37, 9);
     const std::vector<std::int64_t> borders = {10, 26, 37};
-    const std::vector<std::int32_t> listed = {19, 0, 7, 7, 3, 11, 2, 5, 1};
+    std::vector<std::int32_t> listed = {19, 0, 7, 7, 3, 11, 2, 5, 1};
+    for (std::int32_t j = 0; j < 61; ++j) listed.push_back(j);
     std::vector<float> out(listed.size());
-    chain_products(a.view().row(0), b.view(), listed.data(), 9, {borders.data(), 3}, out.data());
+    chain_products(a.view().row(0), b.view(), listed.data(), static_cast<std::int64_t>(listed.size()),
+                   {borders.data(), 3}, out.data());
     for (std::size_t j = 0; j < listed.size(); ++j) {
         float total = 0.0f;
         std::int64_t first = 0;

@@ -13,12 +13,16 @@ _Ids = npt.NDArray[np.int32]
 _Longs = npt.NDArray[np.int64]
 
 def multiply_few_rows(a: _Floats, b: _Floats, out: _Floats, num_threads: int) -> None: ...
-def encode_items(rows: _Floats, codes: npt.NDArray[np.uint8], facts: _Floats, num_threads: int) -> bool: ...
+def encode_items(
+    rows: _Floats, codes: npt.NDArray[np.uint8], facts: _Floats, longest: _Floats, order: _Ids, num_threads: int
+) -> bool: ...
 def scan_items(
     a: _Floats,
     b: _Floats,
     codes: npt.NDArray[np.uint8],
     facts: _Floats,
+    longest: _Floats,
+    order: _Ids,
     exclude: Csr | None,
     masked: _Ids,
     borders: _Longs,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "fastautorec/check.hpp"
 #include "fastautorec/simd.hpp"
 #include "fastautorec/views.hpp"
 
@@ -16,23 +17,50 @@ namespace fastautorec {
 
 inline constexpr std::int64_t kCodedTogether = 4;       // values of a row that lie side by side
 inline constexpr std::int64_t kLongestCoded = 1 << 16;  // values of a row, so that sums fit in 32 bits
+inline constexpr float kTiny = 1e-35f;                  // more than all that underflows in a product or its bound
 
-// `codes` (groups of 16 rows, 16 * width): the values 4 c..4 c + 3 of all rows of a group follow each other, each q +
-// 128. `facts` (3, 16 * groups): s, |s q| and |e|, the norms rounded up. Rows beyond the last have zeros.
-struct ItemCodes {
-    MatrixView<const std::uint8_t> codes;
-    ConstMatrix facts;
+// Rows lie in descending order of their norms, as far as 16 bits tell these apart, so that a scan can end where all
+// that is left is too short. `codes` (groups of 16 rows, 16 * width): the values 4 c..4 c + 3 of all rows of a group
+// follow each other, each q + 128. `facts` (3, 16 * groups): s, |s q| and |e|, the norms rounded up. Places beyond the
+// last row have zeros. `longest` (groups): no row of a group or of a later one has a larger norm. `order` (2, n): the
+// row at each place, and the place of each row.
+template <class Byte, class Float, class Int>
+struct ItemCodesOf {
+    MatrixView<Byte> codes;
+    MatrixView<Float> facts;
+    VectorView<Float> longest;
+    MatrixView<Int> order;
+
+    std::int64_t groups() const { return codes.rows; }
     std::int64_t width() const { return codes.cols / kLanes; }
+    std::int64_t rows() const { return order.cols; }
+    std::int64_t row_at(std::int64_t place) const { return order.row(0)[place]; }
+    std::int64_t place_of(std::int64_t row) const { return order.row(1)[row]; }
 };
+using ItemCodes = ItemCodesOf<const std::uint8_t, const float, const std::int32_t>;
+using NewItemCodes = ItemCodesOf<std::uint8_t, float, std::int32_t>;
 
 std::int64_t coded_width(std::int64_t k);
 
+// Throws where the arrays have not the shapes for (n, k) rows.
+template <class Codes>
+void require_codes_of(const Codes& items, std::int64_t n, std::int64_t k) {
+    const std::int64_t groups = (n + kLanes - 1) / kLanes;
+    require(items.codes.rows == groups && items.codes.cols == coded_width(k) * kLanes && items.facts.rows == 3 &&
+                items.facts.cols == groups * kLanes && items.longest.size == groups && items.order.rows == 2 &&
+                items.order.cols == n,
+            "the codes have not the shapes for these rows");
+}
+
 // False where values are not finite, or so large that a bound could overflow.
-bool encode_items(ConstMatrix rows, MatrixView<std::uint8_t> codes, Matrix facts, int num_threads);
+bool encode_items(ConstMatrix rows, const NewItemCodes& out, int num_threads);
 
 // What bounds the products with one vector.
 struct Question {
     Question(const float* vector, std::int64_t size, std::int64_t width);
+
+    // How many groups have rows whose products may reach the floor, by their norms.
+    std::int64_t groups_from(float floor, const ItemCodes& items) const;
 
     bool usable;  // false: not finite, or too large
     std::vector<std::int8_t> codes;
@@ -40,8 +68,14 @@ struct Question {
     float step, alpha, beta;
 };
 
-// bounds[i][j] >= the float32 dot product of vector i and row j for the rows of groups first..last, j from 0 on.
-void bound_products(const Question* questions, std::int64_t count, const ItemCodes& items, std::int64_t first,
-                    std::int64_t last, Matrix bounds);
+// Where the bounds of a question go.
+struct Bounds {
+    const Question* question;
+    float* of;  // place
+};
+
+// of[place] >= the float32 dot product of the vector and the row at that place, for those of groups first..last.
+void bound_products(const Bounds* asked, std::int64_t count, const ItemCodes& items, std::int64_t first,
+                    std::int64_t last);
 
 }  // namespace fastautorec

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "fastautorec/scratch.hpp"
 #include "fastautorec/simd.hpp"
 #include "fastautorec/views.hpp"
 
@@ -56,13 +57,12 @@ class RowSelector {
 
     // Writes the positions of the scores >= floor, ascending within a group; returns their number.
     std::int64_t find(float floor);
-    const std::int32_t* found() const { return found_.data(); }
+    const std::int32_t* found() const { return found_.as<std::int32_t>(); }
 
    private:
     const float* row_ = nullptr;
     std::int64_t vectors_, n_top_, depth_;
-    std::vector<float> maxima_;
-    std::vector<std::int32_t> lanes_, found_;
+    Scratch maxima_, lanes_, found_;
 };
 
 // Makes minus infinity of those of the items first..first + width that row u holds.

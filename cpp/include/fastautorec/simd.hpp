@@ -34,6 +34,11 @@ FASTAUTOREC_INLINE HalfVec& half(float* p) { return *reinterpret_cast<HalfVec*>(
 FASTAUTOREC_INLINE const HalfVec& half(const float* p) { return *reinterpret_cast<const HalfVec*>(p); }
 FASTAUTOREC_INLINE const QuarterVec& quarter(const float* p) { return *reinterpret_cast<const QuarterVec*>(p); }
 
+// Asks for a row before it is needed.
+FASTAUTOREC_INLINE void fetch(const float* row, std::int64_t size) {
+    for (std::int64_t c = 0; c < size; c += kLanes) __builtin_prefetch(row + c);
+}
+
 const char* simd_level();  // "x86-64-v4", "x86-64-v3" or "baseline": what the loader picks on this machine
 
 }  // namespace fastautorec

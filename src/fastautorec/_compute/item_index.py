@@ -26,7 +26,7 @@ PAYS_FROM = 1024  # users: scores of all items for them take ten times as long a
 ORDERS_COST = 8192  # users: and so many, ten times as long as finding the order of sums in tiles of all items
 FAILURES = 3  # from which on the successes must be 16 times as many
 SEEDS = 16  # beside two for each place of a list, items that are scored first
-SHARES = {True: 6, False: 32}  # of the items are scored at most on average, for few users and for many
+MOST_SHARE = 8  # of the items are scored at most on average
 TASKS_OF_A_THREAD = 4  # at least: with fewer blocks, threads share out the items
 POOL = 65_521  # random values for the order of sums: a prime, so that no two rows are equal
 UNIT = 2.0**-24  # relative rounding error of float32
@@ -34,7 +34,7 @@ SPARE_ROUNDINGS = 32  # of the bound itself
 TINY = 1e-35  # more than everything that can underflow
 
 Lists = tuple[IdArray, FloatArray]
-Codes = tuple[npt.NDArray[np.uint8], FloatArray]
+Codes = tuple[npt.NDArray[np.uint8], FloatArray, FloatArray, IdArray]
 Borders = npt.NDArray[np.int64]
 NONE: IdArray = np.empty(0, np.int32)
 OWN_ORDER: Borders = np.empty(0, np.int64)  # of sums in products of few rows
@@ -98,7 +98,12 @@ class ItemIndex:
     def _encoded(self, num_threads: int) -> Codes | None:
         n, k = self.decoder.shape
         groups, width = -(-n // GROUP), -(-k // TOGETHER) * TOGETHER
-        codes = np.empty((groups, width * GROUP), np.uint8), np.empty((3, groups * GROUP), np.float32)
+        codes = (
+            np.empty((groups, width * GROUP), np.uint8),
+            np.empty((3, groups * GROUP), np.float32),
+            np.empty(groups, np.float32),
+            np.empty((2, n), np.int32),
+        )
         if not _core.encode_items(self.decoder, *codes, num_threads):
             self._unusable = True
             return None
@@ -211,7 +216,7 @@ class Scan:
     def lists(self, hidden: FloatArray, exclude: Csr | None, n_top: int, num_threads: int) -> Lists | None:
         """Return the lists of users, or None where these need scores of all items."""
         few, n = len(hidden) <= self._few, len(self._index.decoder)
-        if SHARES[few] * 2 * (2 * n_top + SEEDS) > n:
+        if MOST_SHARE * 2 * (2 * n_top + SEEDS) > n:
             return None
         borders: Borders | None = OWN_ORDER
         if not few:
