@@ -35,6 +35,7 @@ ROOMS = (
     *("_printed", "_checks", "exceptions", "_version"),
 )
 HEAVY = {"cupy", "cupyx", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow", "sklearn", "torch"}
+HEAVY |= {"faiss", "hnswlib", "onnx", "onnxruntime", "usearch"}
 OPERATIONS = sorted(
     {name for name in vars(Backend) if inspect.isfunction(getattr(Backend, name)) and name[0] != "_"} - {"with_threads"}
 )
