@@ -166,6 +166,14 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", far.baselines.__all__)
+def test_models_of_other_libraries_have_no_graph(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"{name} has no ONNX graph: its scores come neither from an encoder and a last"
+    ):
+        getattr(far.baselines, name)()._layers()
+
+
 @with_onnx
 def test_files_of_more_than_two_gibibytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_onnx, "LARGEST", 60 * 60 * 4 - 1)

@@ -64,8 +64,8 @@ class Exporting(Answering):
 
         Notes
         -----
-        A history becomes a row of n zeros and ones in the graph, and all its scores exist at once: 8 n bytes for each
-        history of a batch, or more. A model with an item-item matrix takes 4 n² bytes in the file.
+        A history becomes a row of n zeros and ones in the graph, and all its scores exist at once. A model with an
+        item-item matrix takes 4 n² bytes in the file.
 
         Examples
         --------
