@@ -38,6 +38,7 @@ from fastautorec.models import (
 )
 from fastautorec.models._ranker import Ranker
 from fastautorec.models._table import RecommendationTable, SimilarityTable
+from fastautorec.models._vectors import ItemVectors
 from fastautorec.tuning._cross_validate import CrossValidation, cross_validate
 from fastautorec.tuning._result import TuningResult
 from fastautorec.tuning._tune import tune
@@ -55,6 +56,7 @@ __all__ = [
     "Interactions",
     "InteractionsFileError",
     "ItemKNN",
+    "ItemVectors",
     "ModelFileError",
     "NCEAutoRec",
     "NCEAutoRecCV",

@@ -11,6 +11,7 @@ from fastautorec import baselines, models
 from fastautorec._checks import check_bool
 from fastautorec._training import archive as _model_file
 from fastautorec._training import folder as _folder
+from fastautorec._training import tensors as _tensors
 from fastautorec.exceptions import ModelFileError
 from fastautorec.models import Recommender
 from fastautorec.models._stored import SUMS
@@ -95,7 +96,7 @@ def _read(path: Path, mmap: bool, verify: bool) -> tuple[dict[str, Any], dict[st
             f"`mmap` must be False for {path}, which is a file; what can be mapped is a folder, written with "
             "model.save(path, format='folder')"
         )
-    return _model_file.read(path)
+    return _tensors.read(path) if _tensors.is_one(path) else _model_file.read(path)
 
 
 def _now(name: str, array: Any, mmap: bool) -> Any:

@@ -35,8 +35,8 @@ ROOMS = (
     *("_extras", "_printed", "_checks", "exceptions", "_version"),
 )
 HEAVY = {
-    *("cupy", "cupyx", "dask", "distributed", "implicit", "matplotlib", "optuna", "polars", "pandas", "pyarrow"),
-    *("pyspark", "ray", "sklearn", "torch"),
+    *("cupy", "cupyx", "dask", "distributed", "faiss", "hnswlib", "implicit", "matplotlib", "onnx", "onnxruntime"),
+    *("optuna", "polars", "pandas", "pyarrow", "pyspark", "ray", "sklearn", "torch", "usearch"),
 }
 OPERATIONS = sorted(
     {name for name in vars(Backend) if inspect.isfunction(getattr(Backend, name)) and name[0] != "_"} - {"with_threads"}

@@ -92,6 +92,11 @@ def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise  # a disk that cannot be read, say: the file may be good
             raise damaged(path, error, kind) from error
+    return header, checked(path, header, arrays, kind)
+
+
+def checked(path: Path, header: dict[str, Any], arrays: Arrays, kind: str) -> Arrays:
+    """Return arrays as they were before they were written, or raise ModelFileError where a checksum says otherwise."""
     for name, array in arrays.items():
         if array is not None and digest_of(array) != header["arrays"][name]:
             raise damaged(path, f"array {name!r} does not match its checksum", kind)
@@ -103,7 +108,7 @@ def read(path: Path, kind: str = MODEL) -> tuple[dict[str, Any], Arrays]:
                 arrays[name] = texts.as_text(array)
     except (TypeError, ValueError) as error:
         raise damaged(path, f"array {name!r}: {error}", kind) from error
-    return header, arrays
+    return arrays
 
 
 def _open(path: Path, kind: str) -> IO[bytes]:

@@ -38,6 +38,7 @@ from fastautorec._training.fit import Objective, fit_autoencoder, go_on, update_
 from fastautorec._training.run import FitRun, ProgressBar, Seeds, validation_metric
 from fastautorec._training.updates import RIDGE_SUMS
 from fastautorec.models._contributions import EncoderParts
+from fastautorec.models._layers import Layers
 from fastautorec.models._memory_plan import Plan, plan_of_training
 from fastautorec.models._recommender import Recommender
 
@@ -310,6 +311,9 @@ class Autoencoder(Recommender):
 
     def _scorer(self) -> DotScorer:
         return self._encoder().scorer(self.decoder_)
+
+    def _layers(self) -> Layers:
+        return Layers(self._encoder(), self.decoder_.T)
 
     def _contributions(self) -> EncoderParts:
         return EncoderParts(self._encoder(), self.decoder_)

@@ -22,6 +22,7 @@ from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.data import _identity as identity
 from fastautorec.data._sizes import size_of
 from fastautorec.data._splits import who_has_enough
+from fastautorec.models._export import Exporting
 from fastautorec.models._memory_plan import Plan
 from fastautorec.models._ranker import Serving
 from fastautorec.models._stored import Stored
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("fastautorec")
 
 
-class Recommender(Serving, Updating, Stored):
+class Recommender(Serving, Exporting, Updating, Stored):
     """Base of all models: parameters as in scikit-learn, words as in ``implicit``, histories in place of user ids.
 
     The arguments of the constructor are attributes, and changing one changes the next ``fit`` only. A subclass is a

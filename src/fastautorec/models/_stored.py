@@ -14,13 +14,14 @@ from fastautorec._checks import check_choice
 from fastautorec._compute import get_backend
 from fastautorec._training import archive as _model_file
 from fastautorec._training import folder as _folder
+from fastautorec._training import tensors as _tensors
 from fastautorec.data._sizes import size_of
 from fastautorec.models._answers import Answering
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-FORMATS = ("npz", "folder")
+FORMATS = ("npz", "folder", "safetensors")
 SUMS = "sums."  # before the names of sums in files
 
 
@@ -46,10 +47,11 @@ class Stored(Answering):
         Parameters
         ----------
         path : path
-        format : {"npz", "folder"}
+        format : {"npz", "folder", "safetensors"}
             One file, or a folder with an .npy file for each array and a JSON header, which ``load(path, mmap=True)``
             maps: then many processes share one copy. A folder is replaced only where it holds a model. Processes that
-            have mapped the former one keep it.
+            have mapped the former one keep it. The third is one file that programs in other languages read; texts, such
+            as names of items, are packed in it.
 
         Raises
         ------
@@ -74,7 +76,7 @@ class Stored(Answering):
         """
         self._require_fitted()
         check_choice("format", format, FORMATS)
-        if format == FORMATS[0] and Path(path).is_dir():
+        if format != "folder" and Path(path).is_dir():
             fix = "`path` is a folder; name a file, or pass format='folder'"
             raise IsADirectoryError(errno.EISDIR, fix, str(path))
         names, backend = self._stored_arrays(), self._backend()
@@ -85,8 +87,7 @@ class Stored(Answering):
         header = {"model": type(self).__name__, "params": params, "fitted": fitted}
         with backend.active():
             arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host) | sums
-        write = _folder.write if format == "folder" else _model_file.write
-        write(Path(path), header, arrays)
+        {"npz": _model_file, "folder": _folder, "safetensors": _tensors}[format].write(Path(path), header, arrays)
 
     if not TYPE_CHECKING:  # where it would make every attribute known
 

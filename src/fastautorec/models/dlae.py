@@ -13,6 +13,7 @@ from fastautorec._training.full_rank import FullRank, Shape, by_items
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec.models._contributions import ItemItemParts
 from fastautorec.models._item_item import ItemItemScorer
+from fastautorec.models._layers import Layers
 from fastautorec.models._memory_plan import Plan, device_parts, require_memory
 from fastautorec.models._recommender import Recommender
 
@@ -115,6 +116,9 @@ class DLAE(Recommender):
 
     def _scorer(self) -> ItemItemScorer:
         return ItemItemScorer(self.item_weights_)
+
+    def _layers(self) -> Layers:
+        return Layers(None, self.item_weights_)
 
     def _contributions(self) -> ItemItemParts:
         return ItemItemParts(self.item_weights_)

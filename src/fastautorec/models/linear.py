@@ -30,6 +30,7 @@ from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.updates import RIDGE_SUMS, ridge_sums, updated_ridge
 from fastautorec.models._contributions import EncoderParts
+from fastautorec.models._layers import Layers
 from fastautorec.models._memory_plan import Plan, device_parts, plan_of_exact
 from fastautorec.models._recommender import Recommender
 
@@ -79,6 +80,10 @@ class Popularity(Recommender):
 
     def _scorer(self) -> DotScorer:
         return constant_scorer(self.popularity_)
+
+    def _layers(self) -> Layers:
+        nothing = Encoder(self._item_vectors()[:, :0], None, "identity", normalize=None, intercept="constant")
+        return Layers(nothing, self.popularity_.T)
 
     def _item_vectors(self) -> FloatArray:
         nothing: FloatArray = self.popularity_ * np.float32(0)
@@ -134,6 +139,9 @@ class LinearModel(Recommender):
 
     def _scorer(self) -> DotScorer:
         return linear_encoder(self.encoder_).scorer(self.decoder_)
+
+    def _layers(self) -> Layers:
+        return Layers(linear_encoder(self.encoder_), self.decoder_.T)
 
     def _contributions(self) -> EncoderParts:
         return EncoderParts(linear_encoder(self.encoder_), self.decoder_)

@@ -17,6 +17,7 @@ from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._training.run import FitRun
 from fastautorec.models._contributions import Parts, padded
+from fastautorec.models._layers import Layers
 from fastautorec.models._memory_plan import Plan, device_parts
 from fastautorec.models._recommender import Recommender
 
@@ -92,6 +93,9 @@ class NeighbourModel(Recommender):
 
     def _scorer(self) -> _SparseScorer:
         return _SparseScorer(self._matrix(), self._backend().to_host)
+
+    def _layers(self) -> Layers:
+        return Layers(None, self._item_vectors())
 
     def _contributions(self) -> _SparseParts:
         return _SparseParts(self._matrix())

@@ -1,0 +1,36 @@
+"""What an exported model computes with: the arrays of an encoder and a last layer, in host memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastautorec._compute.protocol import Backend, FloatArray
+from fastautorec._training.closed_form import Encoder
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Scores H₁ L of histories, with H₁ of an encoder, or x L where there is none.
+
+    Attributes
+    ----------
+    encoder : Encoder or None
+    last : float32 (k + 1, n), (k, n) or, without an encoder, (n, n)
+    """
+
+    encoder: Encoder | None
+    last: FloatArray
+
+    def on_host(self, backend: Backend, factors: FloatArray | None) -> Layers:
+        """Return the layers in host memory, whose scores are multiplied by a factor for each item, (n,)."""
+        last = np.array(backend.to_host(self.last), np.float32, order="C")
+        if factors is not None:
+            last *= backend.to_host(factors)
+        own = self.encoder
+        if own is None:
+            return Layers(None, last)
+        bias = None if own.bias is None else backend.to_host(own.bias)
+        weight = np.ascontiguousarray(backend.to_host(own.weight))
+        return Layers(Encoder(weight, bias, own.activation, own.normalize, own.intercept), last)
