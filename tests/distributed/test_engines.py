@@ -15,7 +15,7 @@ from engine_script import ENTRIES, digest, models
 import fastautorec as far
 from fastautorec import distributed
 
-SCRIPT = Path(__file__).with_name("engine_script.py")
+SCRIPT = Path(__file__).parents[1] / "engine_script.py"
 PACKAGES = {"dask": "distributed", "ray": "ray", "spark": "pyspark"}
 LOOPBACK = 'ip link set lo up && exec "$@"'
 

@@ -45,7 +45,13 @@ def dask(workers: int) -> Iterator[tuple[Any, Any]]:
 
     options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
     with LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
-        yield client, lambda: list(client.run(os.getpid).values())
+
+        def pids() -> list[int]:
+            client.wait_for_workers(workers)  # a nanny starts another one in the place of one that was killed
+            time.sleep(0.5)  # and does not if that is killed before it has settled
+            return list(client.run(os.getpid).values())
+
+        yield client, pids
 
 
 @contextlib.contextmanager
