@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -71,7 +71,7 @@ def climb(start: Point, grids: Grids, value: Callable[[Point], float]) -> Point:
             return point
 
 
-def nearest(values: tuple[Any, ...], wanted: float | None) -> Any:
+def nearest(values: Sequence[Any], wanted: float | None) -> Any:
     """Return the value of a grid that is nearest to a number."""
     numbers = [value for value in values if value is not None]
     return min(numbers, key=lambda value: abs(value - wanted)) if numbers else None

@@ -48,15 +48,12 @@ class BPR(ImplicitModel):
         γ: 1 stands for uniformly drawn items l, 0 leaves the scores as they were trained.
     epochs : int or sequence of one int
         At most so many passes; each draws as many pairs as there are interactions.
-    patience : int
-        With validation data, training ends when so many epochs in a row were not better than the best one, whose state
-        is kept.
-    metric : str
-        What validation data decide by: a metric of ``evaluate``, such as "NDCG" (lists of 50), "Recall@20".
+    patience, metric
+        As in `WRMF`.
     random_state : int or numpy.random.Generator
         Seed of initial vectors and of the pairs.
-    device : {"auto", "cpu"}
-        Where to compute.
+    device
+        As in `WRMF`.
     num_threads : int, optional
         Threads of everything but the training itself, which has only one, so that the result is always the same.
 

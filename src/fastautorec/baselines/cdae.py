@@ -28,24 +28,8 @@ from fastautorec.baselines._torch import (
 LOSSES = ("logistic", "squared")
 
 
-class FittedCDAE(UserModel):
-    """Fitted attributes, apart from the parameters that a dataclass collects."""
-
-    _arrays: ClassVar[dict[str, str]] = {
-        "encoder_": "float32 n k",
-        "encoder_bias_": "float32 k",
-        "user_factors_": "float32 m k",
-        "decoder_": "float32 n k+",
-    }
-
-    encoder_: FloatArray
-    encoder_bias_: FloatArray
-    user_factors_: FloatArray
-    decoder_: FloatArray
-
-
 @dataclass(repr=False, eq=False)
-class CDAE(FittedCDAE):
+class CDAE(UserModel):
     r"""Collaborative denoising autoencoder: hidden units see a corrupted history and who the user is.
 
     .. math:: h_i = \text{act}(\tilde x_i W + b + p_i), \quad z_i = D h_i + c, \quad
@@ -124,6 +108,18 @@ class CDAE(FittedCDAE):
     >>> ids.shape  # doctest: +SKIP
     (300, 3)
     """
+
+    _arrays: ClassVar[dict[str, str]] = {
+        "encoder_": "float32 n k",
+        "encoder_bias_": "float32 k",
+        "user_factors_": "float32 m k",
+        "decoder_": "float32 n k+",
+    }
+
+    encoder_: ClassVar[FloatArray]
+    encoder_bias_: ClassVar[FloatArray]
+    user_factors_: ClassVar[FloatArray]
+    decoder_: ClassVar[FloatArray]
 
     factors: int = 200
     _: KW_ONLY

@@ -18,18 +18,8 @@ from fastautorec.baselines._torch import Arrays, Tensors, UserModel
 TINY = 1e-10  # added to the root of AdaGrad
 
 
-class FittedCML(UserModel):
-    """Fitted attributes, apart from the parameters that a dataclass collects."""
-
-    _arrays: ClassVar[dict[str, str]] = {"user_factors_": "float32 m k", "item_factors_": "float32 n k"}
-    _unexplained: ClassVar[str] = "its scores come from the point of a training user, not from the items of a history"
-
-    user_factors_: FloatArray
-    item_factors_: FloatArray
-
-
 @dataclass(repr=False, eq=False)
-class CML(FittedCML):
+class CML(UserModel):
     r"""Collaborative metric learning: users and items are points, and a user's items are nearer than the others.
 
     .. math:: \min_{U, V} \; \frac{1}{|B|} \sum_{(i,j) \in B} w_{ij}
@@ -92,6 +82,12 @@ class CML(FittedCML):
     >>> ids.shape  # doctest: +SKIP
     (300, 3)
     """
+
+    _arrays: ClassVar[dict[str, str]] = {"user_factors_": "float32 m k", "item_factors_": "float32 n k"}
+    _unexplained: ClassVar[str] = "its scores come from the point of a training user, not from the items of a history"
+
+    user_factors_: ClassVar[FloatArray]
+    item_factors_: ClassVar[FloatArray]
 
     factors: int = 100
     _: KW_ONLY

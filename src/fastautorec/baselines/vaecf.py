@@ -28,26 +28,8 @@ from fastautorec.baselines._torch import (
 )
 
 
-class FittedVAECF(TorchModel):
-    """Fitted attributes, apart from the parameters that a dataclass collects."""
-
-    _arrays: ClassVar[dict[str, str]] = {
-        "encoder_": "float32 n h",
-        "encoder_bias_": "float32 h",
-        "mean_": "float32 k h+",
-        "decoder_hidden_": "float32 h k+",
-        "decoder_": "float32 n h+",
-    }
-
-    encoder_: FloatArray
-    encoder_bias_: FloatArray
-    mean_: FloatArray
-    decoder_hidden_: FloatArray
-    decoder_: FloatArray
-
-
 @dataclass(repr=False, eq=False)
-class VAECF(FittedVAECF):
+class VAECF(TorchModel):
     r"""Variational autoencoder with multinomial likelihood (Mult-VAE).
 
     .. math:: \max \; \frac{1}{|B|} \sum_{i \in B} \Big( \sum_j r_{ij} \log \text{softmax}_j(z_i)
@@ -113,6 +95,20 @@ class VAECF(FittedVAECF):
     >>> model.embed(few[:2]).shape  # doctest: +SKIP
     (2, 8)
     """
+
+    _arrays: ClassVar[dict[str, str]] = {
+        "encoder_": "float32 n h",
+        "encoder_bias_": "float32 h",
+        "mean_": "float32 k h+",
+        "decoder_hidden_": "float32 h k+",
+        "decoder_": "float32 n h+",
+    }
+
+    encoder_: ClassVar[FloatArray]
+    encoder_bias_: ClassVar[FloatArray]
+    mean_: ClassVar[FloatArray]
+    decoder_hidden_: ClassVar[FloatArray]
+    decoder_: ClassVar[FloatArray]
 
     factors: int = 200
     _: KW_ONLY

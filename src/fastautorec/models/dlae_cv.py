@@ -11,6 +11,7 @@ import numpy as np
 from fastautorec._checks import check_int, check_metric, check_random_state, check_real
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
+from fastautorec._training.path_search import nearest
 from fastautorec._training.run import FitRun, split_history, with_length
 from fastautorec.evaluation import evaluate_ranking
 from fastautorec.evaluation._metric import Z
@@ -196,7 +197,7 @@ class _Search:
     def from_starts(self) -> None:
         """Go from each start to where no neighbour is better."""
         for start in STARTS:
-            self._descend({name: _nearest(self._grids[name], value) for name, value in start.items()})
+            self._descend({name: nearest(self._grids[name], value) for name, value in start.items()})
 
     def forget(self) -> None:
         """Give up the memory of the last system."""
@@ -255,10 +256,6 @@ def _grid(name: str, values: object) -> list[float]:
     if len(given) == 0:
         raise ValueError(f"`{name}` must hold at least one value, got none; leave it out for the default grid")
     return sorted({check_real(name, value) for value in given})
-
-
-def _nearest(values: list[float], wanted: float) -> float:
-    return min(values, key=lambda value: abs(value - wanted))
 
 
 def _shape(setting: Setting) -> Shape:
