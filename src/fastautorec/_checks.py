@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -94,6 +94,20 @@ def check_choice(name: str, value: object, choices: Collection[str | None]) -> N
     """Raise unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_grid(name: str, given: object, check: Callable[[str, Any], Any], what: str = "number") -> list[Any]:
+    """Return the values of a parameter to choose from, checked and in their order; one value is a grid of one.
+
+    A value that is there several times counts once: it would be tried again to the same end.
+    """
+    single = (Real, np.bool_) if what == "number" else (Real, np.bool_, str)
+    values = [given] if isinstance(given, single) else given
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        raise TypeError(f"`{name}` must be a {what} or a sequence of {what}s, got {kind(given)}")
+    if len(values) == 0:
+        raise ValueError(f"`{name}` must hold at least one value, got none; leave it out for what is the default")
+    return list(dict.fromkeys(check(name, value) for value in values))
 
 
 def check_bool(name: str, value: object) -> bool:

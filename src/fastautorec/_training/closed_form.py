@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from fastautorec._checks import check_real
+from fastautorec._checks import check_grid, check_real
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
 from fastautorec._compute.host import interruptible
@@ -381,17 +381,13 @@ def check_penalties(value: object, may_choose: bool = True, above: bool = False)
 
     ``above`` asks for numbers > 0.
     """
-    values = [value] if isinstance(value, Real) else value
-    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
-        raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
-    if len(values) == 0:
-        raise ValueError("`regularization` must hold at least one value, got none")
+    values: list[float] = check_grid("regularization", value, partial(check_real, minimum=0, above=above))
     if len(values) > 1 and not may_choose:
         raise ValueError(
             f"`regularization` holds {len(values)} values to choose from, which needs held-out interactions; "
             "pass fit(user_items, validation=...) or a single value"
         )
-    return list(dict.fromkeys(check_real("regularization", v, 0, above=above) for v in values))
+    return values
 
 
 def tile_users(width: int, m: int, nnz: int) -> int:
