@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from itertools import product
 from numbers import Integral, Real
 from typing import Any
@@ -96,6 +97,20 @@ def check_choice(name: str, value: object, choices: Collection[str | None]) -> N
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
+def check_grid(name: str, given: object, check: Callable[[str, Any], Any], what: str = "number") -> list[Any]:
+    """Return the values of a parameter to choose from, checked and in their order; one value is a grid of one.
+
+    A value that is there several times counts once: it would be tried again to the same end.
+    """
+    single = (Real, np.bool_) if what == "number" else (Real, np.bool_, str)
+    values = [given] if isinstance(given, single) else given
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        raise TypeError(f"`{name}` must be a {what} or a sequence of {what}s, got {kind(given)}")
+    if len(values) == 0:
+        raise ValueError(f"`{name}` must hold at least one value, got none; leave it out for what is the default")
+    return list(dict.fromkeys(check(name, value) for value in values))
+
+
 def check_bool(name: str, value: object) -> bool:
     """Return ``value`` as a bool."""
     if not isinstance(value, (bool, np.bool_)):
@@ -157,17 +172,13 @@ def check_penalties(value: object, may_choose: bool = True, above: bool = False)
 
     ``above`` asks for numbers > 0.
     """
-    values = [value] if isinstance(value, Real) else value
-    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
-        raise TypeError(f"`regularization` must be a number or a sequence of numbers, got {type(value).__name__}")
-    if len(values) == 0:
-        raise ValueError("`regularization` must hold at least one value, got none")
+    values: list[float] = check_grid("regularization", value, partial(check_real, minimum=0, above=above))
     if len(values) > 1 and not may_choose:
         raise ValueError(
             f"`regularization` holds {len(values)} values to choose from, which needs held-out interactions; "
             "pass fit(user_items, validation=...) or a single value"
         )
-    return list(dict.fromkeys(check_real("regularization", v, 0, above=above) for v in values))
+    return values
 
 
 def _interval(minimum: int, maximum: int | None) -> str:

@@ -84,6 +84,12 @@ def test_few_judge_and_any_metric(metric: str) -> None:
     assert some.cv_results_[0]["standard_error"] > 2 * everybody.cv_results_[0]["standard_error"]
 
 
+def test_values_that_come_twice_count_once() -> None:
+    twice = {"regularization": [64, 2.0, 64.0], "prior": (30, 0, 0), "denoising": [1.0, 1]}
+    models = [far.DLAECV(**{**SMALL, **grids}).fit(*PARTS) for grids in ({}, twice)]
+    assert models[0].cv_results_ == models[1].cv_results_
+
+
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [

@@ -116,7 +116,6 @@ def test_the_latest_are_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
 BAD = {
     "empty": ({"dropout": ()}, "`dropout` must hold at least one value, got none"),
     "NaN": ({"regularization": (0.1, float("nan"))}, "`regularization` must be finite, got nan"),
-    "repeated": ({"spectrum_power": (1, 1.0)}, r"`spectrum_power` must hold each value once, got \[1.0, 1.0\]"),
     "negative": ({"intercept_penalty": (-1.0,)}, "`intercept_penalty` must be >= 0"),
     "too many factors": ({"factors": (8, 61)}, "`factors` holds 61, but the data have at most 60 singular vectors"),
     "activation": ({"activation": "relu"}, "`activation` must be 'identity'.*far.tune"),
@@ -133,6 +132,14 @@ def test_bad_grids(case: str) -> None:
     with pytest.raises(ValueError, match=words):
         model.set_params(**params).fit(DATA)
     np.testing.assert_array_equal(model.predict(DATA), before)
+
+
+def test_values_that_come_twice_count_once() -> None:
+    once = {"spectrum_power": (0.5, 1.0), "beta": (0.8, 1.0), "target": ("power", "nce")}
+    twice = {"spectrum_power": (1, 0.5, 1.0, 0.5), "beta": [1, 0.8, 1], "target": ("nce", "power", "nce")}
+    models = [make(**grids).fit(DATA) for grids in (once, twice)]
+    assert models[0].cv_results_ == models[1].cv_results_
+    assert models[0].best_params_ == models[1].best_params_
 
 
 @pytest.mark.parametrize("params", [{"factors": 2.5}, {"factors": {4, 8}}, {"beta": "1"}, {"fit_intercept": 1}])

@@ -29,8 +29,8 @@ popularity_discount : float
     γ: scores are multiplied by pop^(−γ); 0 leaves them as they are.
 regularization : float or sequence of float
     In exact solutions, strength of λ relative to the data: λ = ``regularization`` · √(nnz/m) · tr(HᵀH)/k. Of several
-    values, the best ``metric`` on ``validation`` wins (``regularization_``). Training goes on with the λ of an exact
-    start in the heads.
+    values, each of which counts once, the best ``metric`` on ``validation`` wins (``regularization_``). Training goes
+    on with the λ of an exact start in the heads.
 optimizer : {"adam", "adamw", "sgd"}
     As in `torch.optim`.
 learning_rate : float

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from fastautorec._checks import check_int, check_metric, check_random_state, check_real
+from fastautorec._checks import check_grid, check_int, check_metric, check_random_state, check_real
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
 from fastautorec._training.path_search import nearest
@@ -47,8 +46,8 @@ class DLAECV(DLAE):
     Parameters
     ----------
     regularization, denoising, prior, input_weight, target_weight, popularity_discount : float or sequence, optional
-        Values to try for the parameters of `DLAE`; a single one fixes it. By default ρ = ¼ … 512 by factors of two,
-        κ = 0, 0.03 … 100, c = 0, 3 … 300, a and t = 0, ¼, ½, and γ = 0, 0.05 … 0.3.
+        Values to try for the parameters of `DLAE`, each of which counts once; a single one fixes it. By default ρ = ¼ …
+        512 by factors of two, κ = 0, 0.03 … 100, c = 0, 3 … 300, a and t = 0, ¼, ½, and γ = 0, 0.05 … 0.3.
     diagonal : {"free", "zero"}
         As in `DLAE`.
     judges : int
@@ -247,15 +246,8 @@ class _Search:
 
 
 def _grid(name: str, values: object) -> list[float]:
-    """Return ascending values to try, each once."""
-    if values is None:
-        return GRIDS[name]
-    given = [values] if isinstance(values, Real) else values
-    if isinstance(given, str) or not isinstance(given, (Sequence, np.ndarray)):
-        raise TypeError(f"`{name}` must be a number or a sequence of numbers, got {type(values).__name__}")
-    if len(given) == 0:
-        raise ValueError(f"`{name}` must hold at least one value, got none; leave it out for the default grid")
-    return sorted({check_real(name, value) for value in given})
+    """Return ascending values to try."""
+    return GRIDS[name] if values is None else sorted(check_grid(name, values, check_real))
 
 
 def _shape(setting: Setting) -> Shape:

@@ -6,7 +6,6 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,13 +14,13 @@ from fastautorec._checks import (
     Default,
     check_bool,
     check_choice,
+    check_grid,
     check_int,
     check_metric,
     check_random_state,
     check_rate,
     check_real,
     fitting,
-    kind,
 )
 from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.protocol import NUMERATORS, FloatArray
@@ -57,8 +56,9 @@ class NCEAutoRecCV(Recommender):
     Parameters
     ----------
     factors, spectrum_power, dropout, regularization, intercept_penalty, popularity_discount : number or sequence
-        Grids of the parameters of `NCEAutoRec` of these names; a single value fixes one. Of the default grid of
-        ``factors`` those are left that the data have singular vectors for.
+        Grids of the parameters of `NCEAutoRec` of these names, here and below in any order, a value that comes twice
+        counting once; a single value fixes one. Of the default grid of ``factors`` those are left that the data have
+        singular vectors for.
     fit_intercept : bool or sequence of bool
         Whether each item has a bias, which ``intercept_penalty`` is about.
     beta, user_weight : number or sequence of number
@@ -269,15 +269,7 @@ class NCEAutoRecCV(Recommender):
 
 def _grid(name: str, given: Any, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
     """Return the values of a grid, ascending."""
-    values = [given] if isinstance(given, (str, Real, np.bool_)) else given
-    if not isinstance(values, (Sequence, np.ndarray)):
-        raise TypeError(f"`{name}` must be a value or a sequence of values to choose from, got {kind(given)}")
-    if len(values) == 0:
-        raise ValueError(f"`{name}` must hold at least one value, got none")
-    checked = [check(name, value) for value in values]
-    if len(set(checked)) < len(checked):
-        raise ValueError(f"`{name}` must hold each value once, got {checked}")
-    return tuple(sorted(checked))
+    return tuple(sorted(check_grid(name, given, check, "value")))
 
 
 def _factors(name: str, value: Any) -> int:
