@@ -1,37 +1,47 @@
 #include <algorithm>
 #include <limits>
-#include <vector>
 
 #include "fastautorec/check.hpp"
 #include "fastautorec/parallel.hpp"
 #include "fastautorec/rank_ops.hpp"
-#include "fastautorec/simd.hpp"
+#include "fastautorec/row_selector.hpp"
+#include "fastautorec/scratch.hpp"
 
 namespace fastautorec {
 namespace {
 
 constexpr std::int64_t kRowsPerTask = 16;
+constexpr int kTogether = 2;         // users whose maxima are found in one sweep
+constexpr std::int64_t kGroups = 4;  // of lanes in one word
 constexpr int kBisections = 16;
-constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr int kKeys = 8;                                        // of a vector
+constexpr std::int64_t kRanked = 160;                           // up to so many keys are ranked by comparing pairs
+constexpr float kLeast = std::numeric_limits<float>::lowest();  // minus infinity is never listed
 
-struct Listed {
-    float score;
-    std::int32_t id;
+typedef std::uint64_t Keys __attribute__((vector_size(kKeys * sizeof(std::uint64_t)), aligned(8), may_alias));
+typedef std::uint8_t Bytes __attribute__((vector_size(kLanes)));
+typedef std::uint64_t Halves __attribute__((vector_size(kLanes)));
 
-    bool operator<(const Listed& other) const { return score > other.score || (score == other.score && id < other.id); }
-};
+FASTAUTOREC_INLINE Keys& keys_at(std::uint64_t* p) { return *reinterpret_cast<Keys*>(p); }
+FASTAUTOREC_INLINE const Keys& keys_at(const std::uint64_t* p) { return *reinterpret_cast<const Keys*>(p); }
 
-// maxima[g * kLanes + lane] of the products in groups of `depth` consecutive vectors; NaN loses every comparison.
-FASTAUTOREC_CLONES void product_maxima(const float* scores, const float* factors, std::int64_t vectors,
-                                       std::int64_t depth, float* maxima) {
-    for (std::int64_t start = 0; start < vectors; start += depth, maxima += kLanes) {
+constexpr std::int64_t padded(std::int64_t keys) { return (keys + kKeys - 1) / kKeys * kKeys; }
+
+// maxima[g * kLanes + lane] of the products in groups of `depth` consecutive vectors, for two rows of scores by the
+// same factors: these come from a farther cache than the rows. NaN loses every comparison.
+FASTAUTOREC_CLONES void product_maxima(const float* one, const float* other, const float* factors, std::int64_t vectors,
+                                       std::int64_t depth, float* maxima, float* other_maxima) {
+    for (std::int64_t start = 0; start < vectors; start += depth, maxima += kLanes, other_maxima += kLanes) {
         const std::int64_t stop = start + depth < vectors ? start + depth : vectors;
-        Vec best = Vec{} + kNever;
+        Vec best = Vec{} + kNever, other_best = best;
         for (std::int64_t v = start; v < stop; ++v) {
-            const Vec product = vec(scores + v * kLanes) * vec(factors + v * kLanes);
+            const Vec factor = vec(factors + v * kLanes);
+            const Vec product = vec(one + v * kLanes) * factor, other_product = vec(other + v * kLanes) * factor;
             best = product > best ? product : best;
+            other_best = other_product > other_best ? other_product : other_best;
         }
         vec(maxima) = best;
+        vec(other_maxima) = other_best;
     }
 }
 
@@ -41,114 +51,180 @@ FASTAUTOREC_CLONES std::int64_t count_from(const float* values, std::int64_t siz
     return count;
 }
 
-// Writes the positions of the products >= floor among every `step`-th from `start` on, without a branch for any of
+// The smallest and the largest of the values that are above minus infinity.
+FASTAUTOREC_CLONES void extent(const float* values, std::int64_t size, float* low, float* high) {
+    Vec least = Vec{} - kNever, most = Vec{} + kNever;
+    for (std::int64_t i = 0; i < size; i += kLanes) {
+        const Vec own = vec(values + i);
+        const Vec there = own > kNever ? own : Vec{} - kNever;
+        most = own > most ? own : most;
+        least = there < least ? there : least;
+    }
+    *low = least[0];
+    *high = most[0];
+    for (int lane = 1; lane < kLanes; ++lane) {
+        *low = least[lane] < *low ? least[lane] : *low;
+        *high = most[lane] > *high ? most[lane] : *high;
+    }
+}
+
+// Bit l is set where value l reaches the floor.
+FASTAUTOREC_INLINE std::uint64_t lanes_from(const float* values, float floor) {
+    constexpr Bytes kOwn = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    constexpr std::uint64_t kOnes = 0x0101010101010101u;  // their product's highest byte is the sum of all bytes
+    const auto own = reinterpret_cast<Halves>(__builtin_convertvector(vec(values) >= floor, Bytes) & kOwn);
+    return own[0] * kOnes >> 56 | own[1] * kOnes >> 56 << 8;
+}
+
+// Writes the positions of the products >= floor among every kLanes-th from `start` on, without a branch for any of
 // them; returns the place after the last.
 FASTAUTOREC_INLINE std::int32_t* positions_from(const float* scores, const float* factors, std::int64_t start,
-                                                std::int64_t stop, std::int64_t step, float floor,
-                                                std::int32_t* found) {
-    for (std::int64_t i = start; i < stop; i += step) {
+                                                std::int64_t stop, float floor, std::int32_t* found) {
+    for (std::int64_t i = start; i < stop; i += kLanes) {
         *found = static_cast<std::int32_t>(i);
         found += scores[i] * factors[i] >= floor;
     }
     return found;
 }
 
-// Writes the positions of the products >= floor, looking only at lanes of groups whose maximum reaches it, and at the
-// items behind the last whole vector; returns their number.
-FASTAUTOREC_CLONES std::int64_t candidates_from(const float* scores, const float* factors, std::int64_t width,
+// Writes the positions of the products >= floor, looking only at lanes of groups whose maximum reaches it; returns
+// their number. The lanes of four groups are one word.
+FASTAUTOREC_CLONES std::int64_t candidates_from(const float* scores, const float* factors, std::int64_t vectors,
                                                 std::int64_t depth, const float* maxima, float floor,
-                                                std::int32_t* lanes, std::int32_t* found) {
-    const std::int64_t vectors = width / kLanes, size = (vectors + depth - 1) / depth * kLanes;
-    std::int32_t* end = lanes;
-    for (std::int64_t lane = 0; lane < size; ++lane) {
-        *end = static_cast<std::int32_t>(lane);
-        end += maxima[lane] >= floor;
-    }
+                                                std::int32_t* found) {
+    const std::int64_t n_groups = (vectors + depth - 1) / depth;
     std::int32_t* last = found;
-    for (const std::int32_t* lane = lanes; lane < end; ++lane) {
-        const std::int64_t start = *lane / kLanes * depth;
-        const std::int64_t stop = start + depth < vectors ? start + depth : vectors;
-        last = positions_from(scores, factors, start * kLanes + *lane % kLanes, stop * kLanes, kLanes, floor, last);
+    for (std::int64_t begin = 0; begin < n_groups; begin += kGroups) {
+        std::uint64_t word = 0;
+        for (std::int64_t g = begin; g < begin + kGroups && g < n_groups; ++g)
+            word |= lanes_from(maxima + g * kLanes, floor) << (g - begin) * kLanes;
+        for (; word; word &= word - 1) {
+            const std::int64_t bit = __builtin_ctzll(word), start = (begin + bit / kLanes) * depth;
+            const std::int64_t stop = start + depth < vectors ? start + depth : vectors;
+            last = positions_from(scores, factors, start * kLanes + bit % kLanes, stop * kLanes, floor, last);
+        }
     }
-    last = positions_from(scores, factors, vectors * kLanes, width, 1, floor, last);
     return last - found;
 }
 
-// Lists of one user by several rows of factors. The scores are loaded once; the products are never stored: one sweep
+FASTAUTOREC_CLONES void keys_of(const float* scores, const float* factors, const std::int32_t* found, std::int64_t size,
+                                std::int32_t first, std::uint64_t* keys) {
+    for (std::int64_t c = 0; c < size; ++c) keys[c] = to_key(scores[found[c]] * factors[found[c]], first + found[c]);
+}
+
+// ranks[i] += how many of `others` are before key i; keys and ranks are whole vectors.
+FASTAUTOREC_INLINE void add_preceding(const std::uint64_t* keys, std::int64_t size, const std::uint64_t* others,
+                                      std::int64_t n_others, std::uint64_t* ranks) {
+    for (std::int64_t i = 0; i < size; i += kKeys) {
+        const Keys own = keys_at(keys + i);
+        Keys rank = keys_at(ranks + i);
+        for (std::int64_t j = 0; j < n_others; ++j) rank -= reinterpret_cast<Keys>(Keys{} + others[j] < own);
+        keys_at(ranks + i) = rank;
+    }
+}
+
+// Merges fresh keys into a list of n_old ascending ones; merged[n_old + n_fresh] is written. Where every key goes is
+// counted, not found by branches that nobody can foretell.
+FASTAUTOREC_CLONES void merge_keys(const std::uint64_t* old, std::int64_t n_old, const std::uint64_t* fresh,
+                                   std::int64_t n_fresh, std::uint64_t* ranks, std::uint64_t* merged) {
+    for (std::int64_t i = 0; i < n_old; ++i) ranks[i] = static_cast<std::uint64_t>(i);
+    add_preceding(old, n_old, fresh, n_fresh, ranks);
+    for (std::int64_t i = 0; i < n_old; ++i) merged[ranks[i]] = old[i];
+    for (std::int64_t i = 0; i < n_fresh; ++i) ranks[i] = 0;
+    add_preceding(fresh, n_fresh, old, n_old, ranks);
+    add_preceding(fresh, n_fresh, fresh, n_fresh, ranks);
+    for (std::int64_t i = 0; i < n_fresh; ++i) merged[ranks[i]] = fresh[i];
+}
+
+FASTAUTOREC_CLONES void to_keys(const std::int32_t* ids, const float* scores, std::int64_t size, std::uint64_t* keys) {
+    for (std::int64_t l = 0; l < size; ++l) keys[l] = to_key(scores[l], ids[l]);
+}
+
+FASTAUTOREC_CLONES void from_keys(const std::uint64_t* keys, std::int64_t size, std::int32_t* ids, float* scores) {
+    for (std::int64_t l = 0; l < size; ++l) {
+        ids[l] = id_of(keys[l]);
+        scores[l] = score_of(keys[l]);
+    }
+}
+
+// Lists of a few users by several rows of factors. The scores are loaded once; the products are never stored: one sweep
 // finds their maxima, from which follows how large one of the best must be, and few groups hold one that is so large.
 class Lists {
    public:
     Lists(std::int64_t width, std::int64_t n_top)
         : width_(width),
           n_top_(n_top),
-          vectors_(width / kLanes),
-          depth_(std::max<std::int64_t>(1, width / (8 * n_top + kLanes))),
+          vectors_((width + kLanes - 1) / kLanes),
+          depth_(std::max<std::int64_t>(1, width / (6 * n_top + kLanes))),
           n_maxima_((vectors_ + depth_ - 1) / depth_ * kLanes),
-          row_(static_cast<std::size_t>(width)),
-          maxima_(static_cast<std::size_t>(n_maxima_)),
-          lanes_(maxima_.size() + 1),
-          found_(row_.size() + 1) {}
-
-    void load(const float* scores, const CsrView* exclude, std::int64_t u, std::int64_t first) {
-        std::copy_n(scores, width_, row_.data());
-        if (!exclude) return;
-        const std::int32_t* end = exclude->indices + exclude->indptr[u + 1];
-        const std::int32_t* p = std::lower_bound(exclude->indices + exclude->indptr[u], end, first);
-        for (; p != end && *p < first + width_; ++p) row_[static_cast<std::size_t>(*p - first)] = kNever;
+          rows_(kTogether, vectors_ * kLanes),
+          maxima_(kTogether, n_maxima_),
+          found_(width + 1),
+          old_(2 * padded(n_top)),
+          fresh_(2 * padded(width)),
+          ranks_(2 * padded(std::max(width, n_top))),
+          merged_(2 * padded(n_top + width)) {
+        for (int slot = 0; slot < kTogether; ++slot) std::fill_n(rows_->row(slot), rows_->cols, kNever);
     }
 
-    // Merges the best products of the loaded row into a list.
-    void merge_into(const float* factors, std::int64_t first, std::int32_t* ids, float* best) {
-        product_maxima(row_.data(), factors, vectors_, depth_, maxima_.data());
-        const float floor = ids[n_top_ - 1] >= 0 ? best[n_top_ - 1] : row_floor();
-        const std::int64_t count =
-            candidates_from(row_.data(), factors, width_, depth_, maxima_.data(), floor, lanes_.data(), found_.data());
-        fresh_.clear();
-        for (std::int64_t c = 0; c < count; ++c) {
-            const std::int32_t place = found_[static_cast<std::size_t>(c)];
-            const float score = row_[static_cast<std::size_t>(place)] * factors[place] + 0.0f;  // no minus zero
-            if (score > kNever) fresh_.push_back({score, static_cast<std::int32_t>(first + place)});
+    void load(int slot, const float* scores, const CsrView* exclude, std::int64_t u, std::int64_t first) {
+        std::copy_n(scores, width_, rows_->row(slot));
+        if (exclude) leave_out(*exclude, u, first, width_, rows_->row(slot));
+    }
+
+    // Takes the factors that lists are made by until the next call.
+    void multiply_by(const float* factors) {
+        factors_ = factors;
+        product_maxima(rows_->row(0), rows_->row(1), factors, vectors_, depth_, maxima_->row(0), maxima_->row(1));
+    }
+
+    // Merges the best products of a loaded row into a list.
+    void merge_into(int slot, std::int64_t first, std::int32_t* ids, float* best) {
+        const float *row = rows_->row(slot), *maxima = maxima_->row(slot);
+        const bool full = ids[n_top_ - 1] >= 0;
+        const float floor = floor_of(maxima, full ? best[n_top_ - 1] : kNever);
+        auto* found = found_.as<std::int32_t>();
+        auto *old = old_.as<std::uint64_t>(), *fresh = fresh_.as<std::uint64_t>();
+        auto* merged = merged_.as<std::uint64_t>();
+        const std::int64_t n_fresh = candidates_from(row, factors_, vectors_, depth_, maxima, floor, found);
+        if (n_fresh == 0) return;
+        const std::int64_t n_old = full ? n_top_ : std::find(ids, ids + n_top_, -1) - ids, both = n_old + n_fresh;
+        to_keys(ids, best, n_old, old);
+        keys_of(row, factors_, found, n_fresh, static_cast<std::int32_t>(first), fresh);
+        if (both <= kRanked) {
+            merge_keys(old, n_old, fresh, n_fresh, ranks_.as<std::uint64_t>(), merged);
+        } else {
+            std::copy_n(fresh, n_fresh, std::copy_n(old, n_old, merged));
+            std::nth_element(merged, merged + std::min(both, n_top_), merged + both);
+            std::sort(merged, merged + std::min(both, n_top_));
         }
-        if (fresh_.empty()) return;
-        const auto kept =
-            fresh_.begin() + std::min<std::ptrdiff_t>(n_top_, std::distance(fresh_.begin(), fresh_.end()));
-        if (kept != fresh_.end()) std::nth_element(fresh_.begin(), kept, fresh_.end());
-        std::sort(fresh_.begin(), kept);
-        earlier_.clear();
-        for (std::int64_t l = 0; l < n_top_ && ids[l] >= 0; ++l) earlier_.push_back({best[l], ids[l]});
-        auto old = earlier_.begin();
-        auto next = fresh_.begin();
-        for (std::int64_t l = 0; l < n_top_ && (old != earlier_.end() || next != kept); ++l) {
-            const bool from_old = next == kept || (old != earlier_.end() && *old < *next);
-            const Listed chosen = from_old ? *old++ : *next++;
-            ids[l] = chosen.id;
-            best[l] = chosen.score;
-        }
+        from_keys(merged, std::min(both, n_top_), ids, best);
     }
 
    private:
-    // A value that at least n_top of the maxima reach, and hardly more than n_top where bisection gets there soon.
-    float row_floor() const {
-        if (n_maxima_ < n_top_) return kNever;
-        float low = -kNever, high = kNever;
-        for (const float value : maxima_) {
-            high = std::max(high, value);
-            if (value > kNever) low = std::min(low, value);
-        }
-        if (count_from(maxima_.data(), n_maxima_, low) < n_top_) return kNever;
+    // What the best n_top of this row and the list so far reach: `floor`, which the list does, or more where bisection
+    // gets to a value that hardly more than n_top of the maxima reach. Nothing at minus infinity is listed.
+    float floor_of(const float* maxima, float floor) const {
+        const std::int64_t enough = n_top_ + n_top_ / 8 + 1;
+        floor = std::max(floor, kLeast);
+        if (count_from(maxima, n_maxima_, floor) <= enough) return floor;
+        float low, high;
+        extent(maxima, n_maxima_, &low, &high);
+        low = std::max(low, floor);
+        if (count_from(maxima, n_maxima_, low) < n_top_) return floor;
         for (int step = 0; step < kBisections; ++step) {
             const float middle = 0.5f * low + 0.5f * high;
-            const std::int64_t reached = count_from(maxima_.data(), n_maxima_, middle);
+            const std::int64_t reached = count_from(maxima, n_maxima_, middle);
             (reached >= n_top_ ? low : high) = middle;
-            if (reached >= n_top_ && reached <= n_top_ + n_top_ / 8 + 1) break;
+            if (reached >= n_top_ && reached <= enough) break;
         }
         return low;
     }
 
     std::int64_t width_, n_top_, vectors_, depth_, n_maxima_;
-    std::vector<float> row_, maxima_;
-    std::vector<std::int32_t> lanes_, found_;
-    std::vector<Listed> fresh_, earlier_;
+    ScratchMatrix rows_, maxima_;
+    Scratch found_, old_, fresh_, ranks_, merged_;
+    const float* factors_ = nullptr;
 };
 
 }  // namespace
@@ -162,16 +238,25 @@ void scaled_top_items(ConstMatrix scores, ConstMatrix factors, const CsrView* ex
             "scaled_top_items: exclude must have the rows of scores and at least its columns");
     require(first_item >= 0 && first_item + scores.cols <= std::numeric_limits<std::int32_t>::max(),
             "scaled_top_items: item ids must fit in 32 bits");
+    // Whole vectors, and each in one cache line; what is behind the last item is never listed, whatever the factor.
+    const ScratchMatrix own(factors.rows, (factors.cols + kLanes - 1) / kLanes * kLanes);
+    for (std::int64_t g = 0; g < factors.rows; ++g)
+        std::fill(std::copy_n(factors.row(g), factors.cols, own->row(g)), own->row(g) + own->cols, 1.0f);
     const std::int64_t n_top = ids.cols, tasks = (scores.rows + kRowsPerTask - 1) / kRowsPerTask;
     if (n_top == 0) return;
     parallel_for(tasks, num_threads, [&](std::int64_t t) {
         Lists lists(scores.cols, n_top);
         const std::int64_t stop = std::min(scores.rows, (t + 1) * kRowsPerTask);
-        for (std::int64_t u = t * kRowsPerTask; u < stop; ++u) {
-            lists.load(scores.row(u), exclude, u, first_item);
+        for (std::int64_t u = t * kRowsPerTask; u < stop; u += kTogether) {
+            const int users = static_cast<int>(std::min<std::int64_t>(kTogether, stop - u));
+            for (int slot = 0; slot < users; ++slot)
+                lists.load(slot, scores.row(u + slot), exclude, u + slot, first_item);
             for (std::int64_t g = 0; g < factors.rows; ++g) {
-                const std::int64_t row = g * scores.rows + u;
-                lists.merge_into(factors.row(g), first_item, ids.row(row), best.row(row));
+                lists.multiply_by(own->row(g));
+                for (int slot = 0; slot < users; ++slot) {
+                    const std::int64_t row = g * scores.rows + u + slot;
+                    lists.merge_into(slot, first_item, ids.row(row), best.row(row));
+                }
             }
         }
     });

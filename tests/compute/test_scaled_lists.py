@@ -15,10 +15,11 @@ USERS = 37
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("n_top", [1, 5, 60])
-@pytest.mark.parametrize("widths", [(3,), (17, 5), (300, 257, 300), (2000, 1)])
+@pytest.mark.parametrize("widths", [(3,), (17, 5), (300, 257, 300), (2000, 1, 900)])
 def test_as_lists_of_the_products(widths: tuple[int, ...], n_top: int, threads: int) -> None:
     rng, n = np.random.default_rng(len(widths) + n_top), sum(widths)
     scores = np.round(rng.normal(size=(USERS, n)), 1).astype(np.float32)  # many are equal
+    scores[20:] += np.linspace(0, 4, n, dtype=np.float32)  # most of the best are in the last tile
     scores[rng.random(scores.shape) < 0.02] = np.nan
     scores[rng.random(scores.shape) < 0.02] = -np.inf
     scores[3] = -np.inf
