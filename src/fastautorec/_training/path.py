@@ -135,13 +135,13 @@ class RidgePath:
         own, scales = self._columns(setting), self._scales(setting)
         gram, noise, rate = self.gram[own, own], self.noise[own, own], setting.dropout / (1 - setting.dropout)
         penalties, squares = np.zeros(len(gram)), np.maximum(scales * scales, NOTHING)
-        units = np.diag(gram)[-setting.factors :] * squares
+        units = np.diag(gram)[-setting.factors :].astype(np.float64) * squares
         penalties[-setting.factors :] = relative_penalty(setting.regularization, self._mean_degree, units) / squares
         if setting.intercept_penalty is not None:
             penalties[0] = setting.intercept_penalty * float(gram[0, 0])
 
         def system(precision: type) -> npt.NDArray[Any]:
-            made = np.multiply(noise, precision(rate), dtype=precision)
+            made: npt.NDArray[Any] = np.multiply(noise, precision(rate), dtype=precision)
             made += gram
             np.einsum("jj->j", made)[...] += penalties.astype(precision)
             return made
