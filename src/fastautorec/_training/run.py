@@ -198,10 +198,19 @@ def validation_metric(model: Any, fitted: dict[str, Any], run: FitRun, metric: s
 
 def held_out_metric(model: Any, train: Any, held_out: Any, metric: str) -> float:
     """Return a metric ("standard" definition) of a fitted model; lists of 50 where its name has no length."""
+    name, length = lists_of(metric, model.n_items_)
+    return float(evaluate(model, train, held_out, k=(length,)).metric(name).mean)
+
+
+def lists_of(metric: str, n_items: int) -> tuple[str, int]:
+    """Return a metric's name for so many items, and the length of the lists that it needs.
+
+    >>> lists_of("NDCG", 1000), lists_of("Recall@20", 1000), lists_of("Recall@20", 7)
+    (('NDCG', 50), ('Recall@20', 20), ('Recall@7', 7))
+    """
     family, at, cutoff = metric.partition("@")
-    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, model.n_items_)
-    report = evaluate(model, train, held_out, k=(length,))
-    return float(report.metric(f"{family}@{length}" if at else metric).mean)
+    length = min(int(cutoff) if cutoff else SELECTION_LENGTH, n_items)
+    return (f"{family}@{length}" if at else metric), length
 
 
 # --- bars -------------------------------------------------------------------------------------------------------------
