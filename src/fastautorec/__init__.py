@@ -41,6 +41,8 @@ from fastautorec.models._table import RecommendationTable, SimilarityTable
 from fastautorec.models._vectors import ItemVectors
 from fastautorec.tuning._cross_validate import CrossValidation, cross_validate
 from fastautorec.tuning._result import TuningResult
+from fastautorec.tuning._select import select
+from fastautorec.tuning._selection import Selection
 from fastautorec.tuning._tune import tune
 
 _logging.getLogger("fastautorec").addHandler(_logging.NullHandler())  # what is logged is shown by who asks for it
@@ -70,6 +72,7 @@ __all__ = [
     "Ranker",
     "RatingsFileError",
     "RecommendationTable",
+    "Selection",
     "SimilarityTable",
     "TuningResult",
     "__version__",
@@ -89,6 +92,7 @@ __all__ = [
     "reference",
     "rerank",
     "rolling",
+    "select",
     "split",
     "split_users",
     "tune",

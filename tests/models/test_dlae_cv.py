@@ -108,6 +108,14 @@ def test_bad_grids(values: dict[str, Any], error: type[Exception], message: str)
         far.DLAECV(**values).fit(PARTS[0])
 
 
+def test_time_that_is_up_ends_the_search() -> None:
+    model = far.DLAECV(**SMALL, timeout=0).fit(*PARTS)
+    settings = {(row["regularization"], row["prior"]) for row in model.cv_results_}
+    assert len(settings) == 1
+    with pytest.raises(ValueError, match="`timeout` must be >= 0, got -1"):
+        far.DLAECV(timeout=-1).fit(*PARTS)
+
+
 def test_repeated_values_count_once() -> None:
     once, twice = (far.DLAECV(**{**SMALL, "prior": prior}).fit(*PARTS) for prior in ([0, 30], [30, 0, 30.0]))
     assert once.cv_results_ == twice.cv_results_

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +56,8 @@ class DLAECV(DLAE):
         Users who judge a setting, at most; fewer where their scores would take more than 256 MB.
     metric : str
         What is best: a metric of `evaluate` ("standard" definition), with lists of 50 where its name has no length.
+    timeout : float, optional
+        Seconds of the search after which no further setting is tried, and the best one so far is fitted.
     random_state : int or numpy.random.Generator
         Draws the users who judge, and what is held out.
     device, num_threads
@@ -94,6 +98,7 @@ class DLAECV(DLAE):
         diagonal: str = "free",
         judges: int = 2000,
         metric: str = "NDCG",
+        timeout: float | None = None,
         random_state: int | np.random.Generator = 0,
         device: str = "auto",
         num_threads: int | None = None,
@@ -107,6 +112,7 @@ class DLAECV(DLAE):
         self.diagonal = diagonal
         self.judges = judges
         self.metric = metric
+        self.timeout = timeout
         self.random_state = random_state
         self.device = device
         self.num_threads = num_threads
@@ -139,6 +145,8 @@ class DLAECV(DLAE):
                 self._plain({name: value})._check_params()
         check_int("judges", self.judges, 1)
         check_metric(self.metric)
+        if self.timeout is not None:
+            check_real("timeout", self.timeout, 0)
         check_random_state(self.random_state)
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
@@ -189,6 +197,7 @@ class _Search:
         self._scaled = np.empty(self._rows.shape, np.float32)
         self._length, self._name = with_length(model.metric, known.n_cols)
         self._discounts = [powers(run.item_counts, -value) for value in grids["popularity_discount"]]
+        self._deadline = math.inf if model.timeout is None else time.perf_counter() + model.timeout
         self._tried: dict[tuple[float, ...], float] = {}
         self._system: tuple[Shape, FullRank] | None = None
         self.results: list[dict[str, float]] = []
@@ -221,6 +230,8 @@ class _Search:
         """Return the metric of a setting with its best discount."""
         key = tuple(setting.values())
         if key not in self._tried:
+            if self._tried and time.perf_counter() > self._deadline:
+                return -math.inf
             self._tried[key] = self._try(setting)
         return self._tried[key]
 

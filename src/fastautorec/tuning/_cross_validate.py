@@ -204,7 +204,7 @@ def cross_validate(
     >>> result.compare()["NDCG"].difference > 0
     True
     """
-    named = _named(models)
+    named = named_models(models)
     check_cutoffs(k)
     check_choice("definition", definition, DEFINITIONS)
     splits, total = _folds(data, folds, random_state)
@@ -228,7 +228,8 @@ def cross_validate(
     return CrossValidation(reports)
 
 
-def _named(models: Any) -> dict[str, Recommender]:
+def named_models(models: Any) -> dict[str, Recommender]:
+    """Return models by name, which is their ``repr`` where a user gave none."""
     if isinstance(models, Mapping):
         named = dict(models)
     else:

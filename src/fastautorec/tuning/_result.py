@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
@@ -10,6 +11,7 @@ from fastautorec._compute.inputs import UserItems
 from fastautorec._extras import require
 from fastautorec._printed import Printed, Rows
 from fastautorec.models import Recommender
+from fastautorec.tuning._space import chooses_itself
 
 SHOWN = 10  # trials in the text
 FIGURES = ("trial", "state", "metric", "epochs", "seconds", "error")  # every row has them beside its parameters
@@ -58,13 +60,7 @@ class TuningResult(Printed):
         -------
         Recommender
         """
-        model = type(self.best_model)(**self.best_model.get_params())
-        if "regularization" in self.best_params:
-            model.set_params(regularization=self.best_params["regularization"])
-        epochs = getattr(self.best_model, "best_epochs_", None)
-        if epochs is not None and self.best_model.get_params()["epochs"] != 0:
-            model.set_params(epochs=[int(number) for number in epochs])
-        return model.fit(user_items, show_progress=show_progress)
+        return as_chosen(self.best_model).fit(user_items, show_progress=show_progress)
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row for each trial.
@@ -120,3 +116,15 @@ class TuningResult(Printed):
 
 def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def as_chosen(model: Recommender) -> Recommender:
+    """Return an unfitted model with the parameters that a fit with validation data has chosen, to fit to other data."""
+    plain: Recommender = model.to_estimator() if chooses_itself(model) else model  # type: ignore[attr-defined]
+    params = copy.deepcopy(plain.get_params())
+    if isinstance(params.get("regularization"), (list, tuple)):
+        params["regularization"] = plain.regularization_  # type: ignore[attr-defined]
+    epochs = getattr(plain, "best_epochs_", None)
+    if epochs is not None and params["epochs"] != 0:
+        params["epochs"] = [int(number) for number in epochs]
+    return type(plain)(**params)

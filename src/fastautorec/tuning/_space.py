@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastautorec._checks import check_random_state
-from fastautorec.models import NCEPLRec, Recommender
+from fastautorec.models import DLAE, NCEPLRec, Recommender
 from fastautorec.models._autoencoder import Autoencoder
+from fastautorec.models.dlae_cv import GRIDS
 
 Space = dict[str, Any]
 
@@ -46,6 +47,7 @@ DEFAULTS: dict[str, Space] = {
     "NCEPLRec": {"factors": FACTORS, "beta": BETAS, "regularization": PENALTIES},
     "PureSVD": {"factors": [10, 20, *FACTORS]},
     "EASE": {"regularization": (1.0, 1e4, "log")},
+    "DLAE": dict(GRIDS),
     "RP3beta": {"K": NEIGHBOURS, "alpha": (0.0, 2.0), "beta": (0.0, 1.0)},
     "ItemKNN": {"K": NEIGHBOURS, "similarity": ["cosine", "tfidf", "bm25"]},
     "WRMF": {"factors": FACTORS, "alpha": [1.0, 3.0, 10.0, 30.0, 100.0], "regularization": (1.0, 1e3, "log")},
@@ -67,26 +69,37 @@ def default_space(model: Recommender, n_vectors: int) -> Space:
 
     There are no more factors than the data have singular vectors.
     """
-    for cls in type(model).__mro__:
-        if cls.__name__ in DEFAULTS:
-            space = DEFAULTS[cls.__name__]
-            break
-    else:
+    space = open_space(model, n_vectors)
+    if space is None:
         raise ValueError(f"`space` must be given for {type(model).__name__}, which has no default space")
-    if cls.__name__ == "NCEAutoRec" and any(model._epochs_of_phases()):  # type: ignore[attr-defined]
+    if not space:
+        raise ValueError(f"`space` must be given: all that is searched by default is set in {model!r}")
+    return space
+
+
+def open_space(model: Recommender, n_vectors: int) -> Space | None:
+    """Return the default space without what is set in the model, or None where there is no such space."""
+    names = [cls.__name__ for cls in type(model).__mro__ if cls.__name__ in DEFAULTS]
+    if not names or chooses_itself(model):
+        return None
+    space = DEFAULTS[names[0]]
+    if names[0] == "NCEAutoRec" and any(model._epochs_of_phases()):  # type: ignore[attr-defined]
         space = {**space, **TRAINING, **TWO_HEADS}
     defaults = type(model)().get_params()
     left = {name: value for name, value in space.items() if getattr(model, name) == defaults[name]}
-    if not left:
-        raise ValueError(f"`space` must be given: all that is searched by default is set in {model!r}")
     if "factors" in left:
         left["factors"] = [k for k in left["factors"] if k <= n_vectors] or [n_vectors]
     return left
 
 
+def chooses_itself(model: Recommender) -> bool:
+    """Return whether the model searches for its parameters when it is fitted."""
+    return hasattr(model, "to_estimator")
+
+
 def chooses_penalty(model: Recommender) -> bool:
     """Return whether one fit of the model tries several values of ``regularization``."""
-    return isinstance(model, (Autoencoder, NCEPLRec))
+    return isinstance(model, (Autoencoder, DLAE, NCEPLRec))
 
 
 def check_space(space: object, model: Recommender, n_vectors: int) -> Space:
@@ -147,7 +160,7 @@ def _held(kind: Any, value: Any) -> list[Any]:
     """Return a value as the kind has it, or nothing if it hasn't."""
     if hasattr(kind, "choices"):
         return [choice for choice in kind.choices if choice == value][:1]
-    if not _is_number(value) or not kind.low <= value <= kind.high:
+    if not is_number(value) or not kind.low <= value <= kind.high:
         return []
     steps = 0.0 if kind.step is None else (value - kind.low) / kind.step
     return [type(kind.low)(value)] if math.isclose(steps, round(steps)) else []
@@ -185,7 +198,7 @@ def _distribution(name: str, value: Any, kinds: Any) -> Any:
         return value
     if isinstance(value, list):
         return kinds.CategoricalDistribution(check_choices(name, value))
-    if isinstance(value, tuple) and len(value) in (2, 3) and all(_is_number(end) for end in value[:2]):
+    if isinstance(value, tuple) and len(value) in (2, 3) and all(is_number(end) for end in value[:2]):
         low, high = (_plain(end) for end in value[:2])
         log = value[2:] == ("log",)
         if (len(value) == 2 or log) and low <= high and math.isfinite(high - low) and (low > 0 or not log):
@@ -212,7 +225,8 @@ def check_choices(name: str, choices: list[Any]) -> list[Any]:
     return list(dict.fromkeys(plain))  # 1 and 1.0 are one
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether a value is a real number, and no bool."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 

@@ -1,0 +1,280 @@
+"""Which model is best for the data at hand: `select`."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastautorec._checks import check_bool, check_metric, check_random_state, check_real
+from fastautorec._compute.csr import Csr, singular_vectors
+from fastautorec._compute.inputs import UserItems, check_user_items
+from fastautorec._training.path_search import Point, climb, nearest
+from fastautorec._training.run import held_out_metric, open_bar, with_length
+from fastautorec.data._splits import held_out
+from fastautorec.data._splitting import take_entries
+from fastautorec.evaluation import Report, evaluate
+from fastautorec.evaluation._compare import paired_difference
+from fastautorec.exceptions import BackendUnavailableError, DivergedError
+from fastautorec.models import DLAECV, EASE, ItemKNN, NCEAutoRecCV, Popularity, Recommender, RP3beta
+from fastautorec.models._memory_plan import require_memory
+from fastautorec.tuning._cross_validate import named_models
+from fastautorec.tuning._result import as_chosen
+from fastautorec.tuning._selection import Selection
+from fastautorec.tuning._space import check_parameters, chooses_itself, is_number, open_space
+
+_log = logging.getLogger("fastautorec")
+
+SEARCH_USERS = 4000  # who judge the searches, at most, and at most half of all
+POINTS = 13  # of a range, evenly spaced
+EASE_ITEMS, DLAE_SIDE = 20_000, 10_000  # from which on a search of theirs takes more than some ten minutes
+LEFT_OUT_FOR = (ValueError, ImportError, MemoryError, DivergedError, BackendUnavailableError)
+
+Parts = tuple[Any, Any, Any]
+Models = Recommender | Sequence[Recommender] | Mapping[str, Recommender]
+
+
+def select(
+    data: UserItems,
+    models: Models | None = None,
+    *,
+    metric: str = "NDCG",
+    timeout: float | None = None,
+    random_state: int | np.random.Generator = 0,
+    show_progress: bool = False,
+) -> Selection:
+    """Choose among models: each is tuned, all are compared on the same held-out data, and the best is fitted to all.
+
+    A tenth of each history is held out once, the latest interactions where there are timestamps. By that of some users,
+    drawn once, each candidate searches for its parameters; by that of the others the candidates are compared in pairs.
+    So no comparison is made with users who have chosen parameters, and what the models know of each user is nearly as
+    long as what they will be used on.
+
+    Models that choose their parameters themselves (`NCEAutoRecCV`, `DLAECV`) do so. For the others the search climbs
+    from the defaults to better neighbours in the default space of `tune`, a range as 13 values; parameters that are set
+    to something else than their default stay. Models without such a space are fitted as they are.
+
+    Parameters
+    ----------
+    data : Interactions or scipy sparse (m, n)
+    models : recommender, sequence of them, or dict of names and recommenders, optional
+        The candidates; they stay as they are. A sequence names them by their ``repr``. By default `Popularity`,
+        `ItemKNN`, `RP3beta`, `EASE`, `DLAECV` and `NCEAutoRecCV`; of these EASE is left out from 20,000 items on and
+        DLAECV where users and items are more than 10,000, for their time is cubic: name them to try them.
+    metric : str
+        What is maximised: a metric of `evaluate` ("standard" definition), such as "NDCG" (lists of 50) or "Recall@20".
+    timeout : float, optional
+        Seconds of a candidate's search after which no further setting of it is tried.
+    random_state : int or numpy.random.Generator
+        Seed of what is held out and of who searches. Models keep their own seeds.
+    show_progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Selection
+        ``print`` says what came out; ``.best_model`` is fitted to ``data``; ``.rows``, ``.to_frame()``, ``.plot()``.
+        A candidate that cannot be fitted, as for an error, too little memory or a package that is not installed, is a
+        row with the reason.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument or a parameter of a model that is not usable, fewer than 4 users of whom something can be held
+        out, or if no candidate could be fitted.
+
+    See Also
+    --------
+    fastautorec.cross_validate, fastautorec.tune
+
+    Notes
+    -----
+    The intervals are those of each pair alone, and the best one was picked by the same users: where several candidates
+    are close, which one is first is chance, and `Selection.in_words` names the one of them that took least time. The
+    choice is the same for any number of threads, unless ``timeout`` cuts a search.
+
+    Examples
+    --------
+    >>> import fastautorec as far
+    >>> few = far.datasets.synthetic(300, 100, 6000, random_state=0)
+    >>> found = far.select(few, [far.Popularity(), far.ItemKNN(similarity="tfidf"), far.EASE()])
+    >>> found.best
+    'EASE()'
+    >>> ids, scores = found.best_model.recommend(few[:5], N=3)
+    """
+    check_metric(metric)
+    if timeout is not None:
+        check_real("timeout", timeout, 0)
+    rng, show = check_random_state(random_state), check_bool("show_progress", show_progress)
+    csr = check_user_items("data", data, fitting=True)
+    reasons: dict[str, str] = {}
+    if models is None:
+        named = named_models([Popularity(), ItemKNN(), RP3beta(), EASE(), DLAECV(), NCEAutoRecCV()])
+        reasons = _too_large(named, *csr.shape)
+    else:
+        named = named_models(models)
+    for model in named.values():
+        check_parameters(model)
+    parts = _parts(data, csr, rng)
+    rows: list[dict[str, Any]] = []
+    chosen: dict[str, Recommender] = {}
+    reports: dict[str, Report] = {}
+    with open_bar(show, total=len(named) + 1, desc="select", unit=" models") as bar:
+        for name, model in named.items():
+            row: dict[str, Any] = {"model": name}
+            error = reasons.get(name)
+            if error is None:
+                try:
+                    chosen[name], reports[name], figures = _tried(
+                        model, parts, metric, timeout, partial(_tell, bar, name)
+                    )
+                    row |= {"state": "fitted", **figures, "error": None}
+                except LEFT_OUT_FOR as raised:
+                    error = " ".join(str(raised).split()) or type(raised).__name__
+            rows.append(row if error is None else {**row, "state": "left out", "error": error})
+            _log.info("select: %s", rows[-1])
+            bar.update()
+        rows = _ranked(rows, reports, metric)
+        best = rows[0]["model"]
+        bar.set_postfix_str(f"{best}, all data")
+        del parts  # before the memory for the fit is taken
+        model = as_chosen(chosen[best]).fit(data)
+        bar.update()
+    return Selection(best, model, metric, rows, chosen, reports)
+
+
+def _tell(bar: Any, name: str, setting: int) -> None:
+    bar.set_postfix_str(f"{name}, setting {setting}")
+
+
+def _too_large(named: Mapping[str, Recommender], m: int, n: int) -> dict[str, str]:
+    """Return why some of the default candidates are none for so many users and items."""
+    limits = {"EASE()": (n, EASE_ITEMS, "items"), "DLAECV()": (min(m, n), DLAE_SIDE, "of both users and items")}
+    return {
+        name: f"{limits[name][0]:,} {limits[name][2]}, and from {limits[name][1]:,} on its time, which is cubic, is "
+        "long; name it in `models` to try it"
+        for name in named
+        if name in limits and limits[name][0] > limits[name][1]
+    }
+
+
+def _parts(data: Any, csr: Csr, rng: np.random.Generator) -> Parts:
+    """Return what is known, and what is held out of the users who search and of those who compare."""
+    held = held_out(csr, getattr(data, "timestamps", None), rng)
+    user_of = np.repeat(np.arange(csr.shape[0]), csr.row_lengths())
+    users = rng.permutation(np.unique(user_of[held]))
+    if len(users) < 4:
+        raise ValueError(
+            f"`data` must have 4 users or more of whom a tenth of the history can be held out, got {len(users)} among "
+            f"{int(np.count_nonzero(csr.row_lengths()))} users; with so few, fit the models to the data and judge "
+            "them by other data with evaluate"
+        )
+    searches = np.zeros(csr.shape[0], bool)
+    searches[users[: min(SEARCH_USERS, len(users) // 2)]] = True
+    judges = held & searches[user_of]
+    known, searched, compared = (take_entries(data, csr, part) for part in (~held, judges, held & ~judges))
+    return known, searched, compared
+
+
+def _tried(
+    model: Recommender, parts: Parts, metric: str, timeout: float | None, tell: Callable[[int], None]
+) -> tuple[Recommender, Report, dict[str, Any]]:
+    """Return the unfitted model that the search has chosen, its report on those who compare, and figures for a row."""
+    known, searched, compared = parts
+    start, params = time.perf_counter(), copy.deepcopy(model.get_params())
+    given = {"metric": metric} if timeout is None else {"metric": metric, "timeout": timeout}
+    own = type(model)(**params | {name: value for name, value in given.items() if name in params})
+    deadline = math.inf if timeout is None else start + timeout
+    fitted, params, settings = _search(own, known, searched, metric, deadline, tell)
+    report = evaluate(fitted, known, compared, k=with_length(metric, known.shape[1])[0])
+    figures = {
+        "settings": settings, "seconds": time.perf_counter() - start, "bytes": fitted.plan(known).peak_bytes,
+        "params": params,
+    }  # fmt: skip
+    return as_chosen(fitted), report, figures
+
+
+def _search(
+    model: Recommender, known: Any, searched: Any, metric: str, deadline: float, tell: Callable[[int], None]
+) -> tuple[Recommender, Point, int]:
+    """Return the best model, fitted to what is known, what was chosen of its parameters, and how many were tried."""
+    space = open_space(model, singular_vectors(check_user_items("data", known))) or {}
+    grids = {name: _grid(values) for name, values in space.items()}
+    words = {name: values for name, values in grids.items() if not all(map(is_number, values))}
+    tried: dict[tuple[Any, ...], float] = {}
+    best: tuple[float, Recommender, Point] | None = None
+
+    def value(point: Point) -> float:
+        nonlocal best
+        key = tuple(point.values())
+        if key in tried:
+            return tried[key]
+        if tried and time.perf_counter() > deadline:
+            return -math.inf
+        tell(len(tried) + 1)
+        candidate = type(model)(**copy.deepcopy(model.get_params() | point))
+        require_memory(candidate.plan(known))
+        candidate.fit(known, validation=searched)
+        tried[key] = held_out_metric(candidate, known, searched, metric)
+        if best is None or tried[key] > best[0]:
+            best = tried[key], candidate, point
+        return tried[key]
+
+    point = {name: _start(values, getattr(model, name)) for name, values in grids.items()}
+    numbers = {name: values for name, values in grids.items() if name not in words}
+    for chosen in itertools.product(*words.values()):  # words have no neighbours
+        point = climb(point | dict(zip(words, chosen, strict=True)), numbers, value)
+    assert best is not None
+    _, fitted, params = best
+    if chooses_itself(fitted):
+        return fitted, dict(fitted.best_params_), len(fitted.cv_results_)  # type: ignore[attr-defined]
+    return fitted, params, len(tried)
+
+
+def _grid(values: Any) -> tuple[Any, ...]:
+    """Return what the search takes of a default space: choices as they are, and values of a range."""
+    if isinstance(values, list):
+        return tuple(values)
+    low, high, *log = values
+    return tuple(map(float, np.geomspace(low, high, POINTS) if log else np.linspace(low, high, POINTS)))
+
+
+def _start(values: tuple[Any, ...], own: Any) -> Any:
+    """Return the value of a grid that the search starts with: the model's own one, or the nearest number."""
+    if own in values:
+        return own
+    return nearest(values, own) if is_number(own) else values[0]
+
+
+def _ranked(rows: list[dict[str, Any]], reports: Mapping[str, Report], metric: str) -> list[dict[str, Any]]:
+    """Return the rows with their metrics, the best first, and those that were left out last.
+
+    Raises
+    ------
+    ValueError
+        If none was fitted.
+    """
+    if not reports:
+        raise ValueError(f"none of the {len(rows)} `models` could be fitted; {rows[0]['model']}: {rows[0]['error']}")
+    metrics = {name: report.metric(with_length(metric, report.k[-1])[1]) for name, report in reports.items()}
+    best = max(metrics.values(), key=lambda own: own.mean)  # the first of equals
+    if len(metrics) > 1 and all(own.mean == best.mean for own in metrics.values()):
+        warnings.warn(
+            f"{metric} is {best.mean:g}, the same for all {len(metrics)} models: it chose nothing; use another "
+            "`metric`, or more data",
+            stacklevel=3,
+        )
+    for row in rows:
+        if (own := metrics.get(row["model"])) is not None:
+            behind = paired_difference(own, best)
+            row |= {"metric": own.mean, "half_width": own.half_width}
+            row |= {"difference": behind.difference, "low": behind.low, "high": behind.high}
+    return sorted(rows, key=lambda row: -row.get("metric", -math.inf))
