@@ -16,6 +16,7 @@ from fastautorec._compute import get_backend, item_index
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.item_index import NONE, OWN_ORDER, ItemIndex, order_of_sums
 
+REQUESTS = item_index.LOST_SHARE * item_index.CODES_COST // item_index.FEW_COUNT  # until codes are made
 KINDS = ("normal", "spread norms", "few values", "duplicates", "denormal", "zeros", "one dimension", "outliers", "flat")
 
 
@@ -107,7 +108,7 @@ def test_where_values_are_not_usual_there_is_no_index():
         decoder[77, 3] = odd
         index = ItemIndex(decoder)
         assert index.lists(hidden, None, NONE, OWN_ORDER, 5, 1) is None
-        assert not index.pays(100_000, False, [600])
+        assert not index.pays(100_000, False)
         assert decoder.flags.writeable
         decoder[77, 3] = 0
         assert ItemIndex(decoder).lists(hidden * np.float32(odd), None, NONE, OWN_ORDER, 5, 1) is None
@@ -139,8 +140,7 @@ def index_of(model):
 @pytest.fixture
 def soon(monkeypatch):
     """Let the first lists have an index."""
-    monkeypatch.setattr(item_index, "PAYS_FROM", 0)
-    monkeypatch.setattr(item_index, "ORDERS_COST", 0)
+    monkeypatch.setattr(item_index, "LOST_SHARE", 0)
 
 
 @pytest.mark.usefixtures("soon")
@@ -159,7 +159,7 @@ def test_recommend_is_the_same_with_an_index(model, history, options, monkeypatc
 def test_an_index_comes_when_it_pays_and_goes_with_its_fit(history):
     data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
     model = far.NCEAutoRec(factors=20).fit(data)
-    for _ in range(item_index.PAYS_FROM // item_index.FEW_COUNT - 1):
+    for _ in range(REQUESTS - 1):
         model.recommend(history[0])
     first = index_of(model)
     assert first.nbytes == 0
@@ -219,14 +219,20 @@ def test_a_model_with_an_index_can_change_and_move(history, tmp_path):
 
 
 def test_an_index_waits_until_it_costs_little():
-    """Tiles of many users also need the order of their sums, each width once."""
-    few, many, narrow, wide = (ItemIndex(np.ones((1000, 16), np.float32)) for _ in range(4))
-    requests = item_index.PAYS_FROM // item_index.FEW_COUNT
-    assert [few.pays(1, True, [1000, 1000]) for _ in range(requests)] == [False] * (requests - 1) + [True]
-    all_items = item_index.PAYS_FROM + item_index.ORDERS_COST
-    assert [many.pays(users, False, [1000, 1000]) for users in (all_items - 1, 1)] == [False, True]
-    assert narrow.pays(item_index.PAYS_FROM + item_index.ORDERS_COST // 10, False, [100, 100])
-    assert not wide.pays(all_items, False, [1000, 500])
+    """Blocks of many users also need the order of their sums, each size of a block and each width once."""
+    few, many = (ItemIndex(np.ones((1000, 16), np.float32)) for _ in range(2))
+    assert [few.pays(1, True) for _ in range(REQUESTS)] == [False] * (REQUESTS - 1) + [True]
+    codes, order = (item_index.LOST_SHARE * cost for cost in (item_index.CODES_COST, 200 * item_index.ORDER_COST))
+    assert [many.pays(users, False) for users in (codes - 1, 1)] == [False, True]
+    many.pays(order - 1, False)
+    assert not many.order_pays(200, [1000, 1000])
+    many.pays(1, False)
+    assert not many.order_pays(200, [1000, 500])
+    assert many.order_pays(200, [1000, 1000])
+    assert not many.order_pays(10, [1000, 1000])
+    many.pays(10 * item_index.LOST_SHARE * item_index.ORDER_COST, False)
+    assert many.order_pays(100, [100, 100])
+    assert many.order_pays(200, [1000, 1000])
 
 
 @pytest.mark.usefixtures("soon")
