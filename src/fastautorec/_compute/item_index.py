@@ -41,6 +41,16 @@ NONE: IdArray = np.empty(0, np.int32)
 OWN_ORDER: Borders = np.empty(0, np.int64)  # of sums in products of few rows
 
 
+def coded_bytes(n: int, k: int) -> int:
+    """Return the bytes of the codes of n rows of k values."""
+    groups, width = _coded_shape(n, k)
+    return groups * (GROUP * (width + 3 * 4) + 4) + 2 * 4 * n
+
+
+def _coded_shape(n: int, k: int) -> tuple[int, int]:
+    return -(-n // GROUP), -(-k // TOGETHER) * TOGETHER
+
+
 class ItemIndex:
     """The codes of one decoder, made once enough lists were asked for; any thread may ask.
 
@@ -112,7 +122,7 @@ class ItemIndex:
 
     def _encoded(self, num_threads: int) -> Codes | None:
         n, k = self.decoder.shape
-        groups, width = -(-n // GROUP), -(-k // TOGETHER) * TOGETHER
+        groups, width = _coded_shape(n, k)
         codes = (
             np.empty((groups, width * GROUP), np.uint8),
             np.empty((3, groups * GROUP), np.float32),
