@@ -59,6 +59,8 @@ class Sizes:
         Of the model that they ask, and of the fits by size.
     requests : int
         How many come.
+    catalogue, catalogue_factors, catalogue_requests : (users, items, interactions), int, int
+        The same for very many items.
     copied, product : int
         Numbers that are copied, and rows of a matrix product, to see what the machine can do.
     shrink : int
@@ -76,6 +78,9 @@ class Sizes:
     newcomers: Shape = (20_000, 50_000, 2_000_000)
     factors: int = 200
     requests: int = 2_000
+    catalogue: Shape = (20_000, 1_000_000, 2_000_000)
+    catalogue_factors: int = 100
+    catalogue_requests: int = 200
     copied: int = 64 << 20
     product: int = 1024
     shrink: int = 1
@@ -86,7 +91,8 @@ class Sizes:
 OFFICIAL = Sizes()
 QUICK = Sizes(
     quick=True, units=16, batches=(100,), draws=50, draw_counts=(5, 50), sampled=(500, 100, 5_000),
-    newcomers=(400, 1_000, 20_000), factors=16, requests=20, copied=1 << 16, product=64, shrink=400, epochs=2,
+    newcomers=(400, 1_000, 20_000), factors=16, requests=20, catalogue=(400, 3_000, 20_000), catalogue_factors=16,
+    catalogue_requests=20, copied=1 << 16, product=64, shrink=400, epochs=2,
     seconds=1.0,
 )  # fmt: skip
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 import fastautorec as far
 from benchmarks._common import THREADS, gowalla
+from fastautorec._compute import item_index
 
 LISTED = 10
 CHECKED = 20  # requests
+ANSWERED = 150  # requests before those that are timed: by then a model has made what it answers from
 
 
 # --- all users --------------------------------------------------------------------------------------------------------
@@ -60,13 +62,17 @@ def test_recommend_all_by_implicit(everyone, measure):
 # --- one user at a time -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def service(sizes):
-    """Return a model, and the histories of users that it has not seen, one matrix each."""
-    users, items, count = sizes.newcomers
-    both = far.datasets.synthetic(users + sizes.requests, items, count, random_state=0)
-    model = far.NCEAutoRec(factors=sizes.factors).fit(both[:users])
-    return model, [both[u] for u in range(users, users + sizes.requests)]
+@pytest.fixture(scope="module", params=["newcomers", "catalogue"])
+def service(request, sizes):
+    """Return a model that has answered before, and the histories of users that it has not seen, one matrix each."""
+    many = request.param == "catalogue"
+    users, items, count = sizes.catalogue if many else sizes.newcomers
+    requests = sizes.catalogue_requests if many else sizes.requests
+    both = far.datasets.synthetic(users + requests, items, count, random_state=0)
+    model = far.NCEAutoRec(factors=sizes.catalogue_factors if many else sizes.factors).fit(both[:users])
+    for _ in range(ANSWERED):
+        model.recommend(both[0], N=LISTED)
+    return model, [both[u] for u in range(users, users + requests)]
 
 
 def one(model):
@@ -83,6 +89,20 @@ def test_recommend_one(service, measure):
         expected[history.nonzero()] = -np.inf
         assert_allclose(scores, -np.sort(-expected)[:, :LISTED], rtol=1e-4, atol=1e-5)
         assert not np.isin(ids, history.indices).any()
+
+
+def test_recommend_one_from_all_scores(service, measure, monkeypatch):
+    """Without the bound of `item_index`; the lists are the same to the bit."""
+    model, histories = service
+    found = [model.recommend(history, N=LISTED) for history in histories[:CHECKED]]
+    monkeypatch.setattr(item_index, "ENABLED", False)
+    measure.each(
+        lambda history: model.recommend(history, N=LISTED), histories, **one(model), column="recommend, all scores made"
+    )
+    for history, (ids, scores) in zip(histories, found, strict=False):
+        wanted_ids, wanted_scores = model.recommend(history, N=LISTED)
+        assert_array_equal(ids, wanted_ids)
+        assert_array_equal(scores, wanted_scores)
 
 
 def test_recommend_one_by_numpy(service, measure):

@@ -1,7 +1,10 @@
 """Lists from an index have the ids and bits of lists from all scores; no score exceeds its bound."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,6 +19,7 @@ from fastautorec._compute import get_backend, item_index
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.item_index import NONE, OWN_ORDER, ItemIndex, order_of_sums
 
+REQUESTS = item_index.LOST_SHARE * item_index.CODES_COST // item_index.FEW_COUNT  # until codes are made
 KINDS = ("normal", "spread norms", "few values", "duplicates", "denormal", "zeros", "one dimension", "outliers", "flat")
 
 
@@ -83,6 +87,25 @@ def test_lists_have_the_bits_of_those_of_all_scores(users, seed, monkeypatch):
     assert served  # how many depends on what was drawn: a bound that leaves too much gives up
 
 
+def test_lists_of_those_who_have_seen_much():
+    """All items, all but three, or all that are long; lists may be longer than what is left, and zeros have no sign."""
+    rng, n = np.random.default_rng(3), 900
+    decoder = matrix("spread norms", n, 20, rng)
+    decoder[400:500] = np.where(rng.random((100, 20)) < 0.5, np.float32(0), np.float32(-0.0))
+    hidden = rng.standard_normal((4, 20)).astype(np.float32)
+    by_norm = np.argsort(-np.linalg.norm(decoder, axis=1))
+    left = np.array([400, 401, 402])  # their scores are zeros
+    seen = [np.arange(n), np.delete(np.arange(n), left), np.sort(by_norm[:300]), np.sort(by_norm[:850])]
+    indptr = np.cumsum([0, *map(len, seen)])
+    exclude = Csr(indptr, np.concatenate(seen).astype(np.int32), None, n)
+    for n_top in (1, 10, 40):
+        wanted = bits(all_scores_lists(hidden, decoder, exclude, NONE, n_top))
+        assert bits(ItemIndex(decoder).lists(hidden, exclude, NONE, OWN_ORDER, n_top, 2)) == wanted
+    ids, scores = ItemIndex(decoder).lists(hidden, exclude, NONE, OWN_ORDER, 10, 1)
+    assert ids[:2, :4].tolist() == [[-1] * 4, [400, 401, 402, -1]]
+    assert not np.signbit(scores[1, :3]).any()
+
+
 @pytest.mark.parametrize("seed", keeping([0], range(8)))
 def test_no_score_exceeds_the_plain_bound(seed):
     """Whichever way it is summed; without room for roundings some would."""
@@ -107,7 +130,7 @@ def test_where_values_are_not_usual_there_is_no_index():
         decoder[77, 3] = odd
         index = ItemIndex(decoder)
         assert index.lists(hidden, None, NONE, OWN_ORDER, 5, 1) is None
-        assert not index.pays(100_000, False, [600])
+        assert not index.pays(100_000, False)
         assert decoder.flags.writeable
         decoder[77, 3] = 0
         assert ItemIndex(decoder).lists(hidden * np.float32(odd), None, NONE, OWN_ORDER, 5, 1) is None
@@ -139,8 +162,7 @@ def index_of(model):
 @pytest.fixture
 def soon(monkeypatch):
     """Let the first lists have an index."""
-    monkeypatch.setattr(item_index, "PAYS_FROM", 0)
-    monkeypatch.setattr(item_index, "ORDERS_COST", 0)
+    monkeypatch.setattr(item_index, "LOST_SHARE", 0)
 
 
 @pytest.mark.usefixtures("soon")
@@ -152,14 +174,14 @@ def test_recommend_is_the_same_with_an_index(model, history, options, monkeypatc
             model.num_threads = threads
             assert bits(model.recommend(rows, N=9, **options)) == bits(wanted)
     index = index_of(model)
-    assert index.nbytes > 0
+    assert index.nbytes == model.plan(history).later["codes of items, for lists"] > 0
     assert min(index._successes.values()) > 0
 
 
 def test_an_index_comes_when_it_pays_and_goes_with_its_fit(history):
     data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
     model = far.NCEAutoRec(factors=20).fit(data)
-    for _ in range(item_index.PAYS_FROM // item_index.FEW_COUNT - 1):
+    for _ in range(REQUESTS - 1):
         model.recommend(history[0])
     first = index_of(model)
     assert first.nbytes == 0
@@ -197,6 +219,35 @@ def test_threads_may_ask_for_an_index_at_once(model, history, monkeypatch):
     assert index_of(own).nbytes > 0
 
 
+FORKED = """
+import os
+import numpy as np
+import fastautorec as far
+from fastautorec._compute import item_index
+
+data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
+item_index.ENABLED = False
+model = far.NCEAutoRec(factors=20, num_threads=2).fit(data)
+wanted = [model.recommend(rows)[0].tolist() for rows in (data[0], data)]
+item_index.ENABLED, item_index.LOST_SHARE = True, 0
+for _ in range(2):  # the second child has the codes of its parent
+    child = os.fork()
+    if child == 0:
+        found = [model.recommend(rows)[0].tolist() for rows in (data[0], data)]
+        used = vars(model)["_indexes"]._last.nbytes > 0
+        os._exit(0 if used and found == wanted else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert model.recommend(data[0])[0].tolist() == wanted[0]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_the_same_lists():
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.usefixtures("soon")
 def test_a_model_with_an_index_can_change_and_move(history, tmp_path):
     """Its decoder is read-only then; nothing that changes a model writes to it."""
@@ -219,14 +270,20 @@ def test_a_model_with_an_index_can_change_and_move(history, tmp_path):
 
 
 def test_an_index_waits_until_it_costs_little():
-    """Tiles of many users also need the order of their sums, each width once."""
-    few, many, narrow, wide = (ItemIndex(np.ones((1000, 16), np.float32)) for _ in range(4))
-    requests = item_index.PAYS_FROM // item_index.FEW_COUNT
-    assert [few.pays(1, True, [1000, 1000]) for _ in range(requests)] == [False] * (requests - 1) + [True]
-    all_items = item_index.PAYS_FROM + item_index.ORDERS_COST
-    assert [many.pays(users, False, [1000, 1000]) for users in (all_items - 1, 1)] == [False, True]
-    assert narrow.pays(item_index.PAYS_FROM + item_index.ORDERS_COST // 10, False, [100, 100])
-    assert not wide.pays(all_items, False, [1000, 500])
+    """Blocks of many users also need the order of their sums, each size of a block and each width once."""
+    few, many = (ItemIndex(np.ones((1000, 16), np.float32)) for _ in range(2))
+    assert [few.pays(1, True) for _ in range(REQUESTS)] == [False] * (REQUESTS - 1) + [True]
+    codes, order = (item_index.LOST_SHARE * cost for cost in (item_index.CODES_COST, 200 * item_index.ORDER_COST))
+    assert [many.pays(users, False) for users in (codes - 1, 1)] == [False, True]
+    many.pays(order - 1, False)
+    assert not many.order_pays(200, [1000, 1000])
+    many.pays(1, False)
+    assert not many.order_pays(200, [1000, 500])
+    assert many.order_pays(200, [1000, 1000])
+    assert not many.order_pays(10, [1000, 1000])
+    many.pays(10 * item_index.LOST_SHARE * item_index.ORDER_COST, False)
+    assert many.order_pays(100, [100, 100])
+    assert many.order_pays(200, [1000, 1000])
 
 
 @pytest.mark.usefixtures("soon")

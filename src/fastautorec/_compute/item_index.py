@@ -22,8 +22,9 @@ GROUP, TOGETHER = 16, 4  # items whose codes lie together, and values of each of
 SHORTEST = 16  # rows that are worth coding
 MOST = 127  # of a code
 FEW_COUNT = 8  # times as much as one of many users does a user in a request for few gain
-PAYS_FROM = 1024  # users: scores of all items for them take ten times as long as making the codes
-ORDERS_COST = 8192  # users: and so many, ten times as long as finding the order of sums in tiles of all items
+LOST_SHARE = 10  # this part of the time of all scores may be lost on what is made first
+CODES_COST = 100  # users, whose scores of all items take as long as making the codes
+ORDER_COST = 3  # blocks of as many users, as finding the order of sums in one
 FAILURES = 3  # from which on the successes must be 16 times as many
 SEEDS = 16  # beside two for each place of a list, items that are scored first
 MOST_SHARE = 8  # of the items are scored at most on average
@@ -40,6 +41,16 @@ NONE: IdArray = np.empty(0, np.int32)
 OWN_ORDER: Borders = np.empty(0, np.int64)  # of sums in products of few rows
 
 
+def coded_bytes(n: int, k: int) -> int:
+    """Return the bytes of the codes of n rows of k values."""
+    groups, width = _coded_shape(n, k)
+    return groups * (GROUP * (width + 3 * 4) + 4) + 2 * 4 * n
+
+
+def _coded_shape(n: int, k: int) -> tuple[int, int]:
+    return -(-n // GROUP), -(-k // TOGETHER) * TOGETHER
+
+
 class ItemIndex:
     """The codes of one decoder, made once enough lists were asked for; any thread may ask.
 
@@ -53,26 +64,40 @@ class ItemIndex:
         self._codes: Codes | None = None
         self._unusable = False
         self._failures, self._successes = {True: 0, False: 0}, {True: 0, False: 0}
+        self._spent = CODES_COST  # users, as those who ask
+        self._ordered: set[int] = set()  # sizes of blocks
 
     @property
     def nbytes(self) -> int:
         """Bytes of the codes."""
         return 0 if self._codes is None else sum(array.nbytes for array in self._codes)
 
-    def pays(self, users: int, few: bool, widths: Collection[int]) -> bool:
+    def pays(self, users: int, few: bool) -> bool:
         """Note that lists for so many users are asked for; return whether the codes are worth having.
 
         They are, once making them takes at most a tenth of the time that scores of all items took so far and would take
-        now: so even where the bound turns out to save nothing, little is lost. ``widths``: of tiles, see `Scan`.
+        now: so even where the bound turns out to save nothing, little is lost.
         """
         self._asked += users * FEW_COUNT if few else users
-        orders = 0 if few else ORDERS_COST * sum(set(widths)) // len(self.decoder)
         return (
             ENABLED
             and not self._unusable
-            and self._asked >= PAYS_FROM + orders
+            and self._asked >= LOST_SHARE * self._spent
             and self._failures[few] < FAILURES + self._successes[few] // 16
         )
+
+    def order_pays(self, block: int, widths: Collection[int]) -> bool:
+        """Return whether finding the order of sums in blocks of so many users fits into the same tenth of the time.
+
+        ``widths``: of tiles, see `Scan`.
+        """
+        if block not in self._ordered:
+            spent = self._spent + ORDER_COST * block * sum(set(widths)) // len(self.decoder)
+            if self._asked < LOST_SHARE * spent:
+                return False
+            self._spent = spent
+            self._ordered.add(block)
+        return True
 
     def lists(
         self,
@@ -97,7 +122,7 @@ class ItemIndex:
 
     def _encoded(self, num_threads: int) -> Codes | None:
         n, k = self.decoder.shape
-        groups, width = -(-n // GROUP), -(-k // TOGETHER) * TOGETHER
+        groups, width = _coded_shape(n, k)
         codes = (
             np.empty((groups, width * GROUP), np.uint8),
             np.empty((3, groups * GROUP), np.float32),
@@ -142,21 +167,23 @@ def order_of_sums(users: int, width: int, k: int) -> Borders | None:
 
     OpenBLAS sums along the rows, in blocks whose sums it adds up in order; a scan that is to give its bits sums in the
     same way. Nobody promises that, so each shape is multiplied once, and the bits of both ways are compared for the
-    first and the last users and all items. Where they differ, scores of all items are made as ever.
+    first and the last users and all items, and for all users and some items. Where they differ, scores of all items are
+    made as ever.
     """
     values = np.resize(np.random.default_rng(0).standard_normal(POOL, np.float32), (users + width, k))
     a, b = values[:users], values[users:]
     product = matmul(a, b.T, np.empty((users, width), np.float32), 1)
-    rows = np.unique(np.r_[: min(users, 8), max(users - 8, 0) : users])
+    everybody, everything = np.arange(users), np.arange(width, dtype=np.int32)
+    ends = np.unique(np.r_[everybody[:2], everybody[-2:]])
+    some = np.unique(np.r_[everything[:16], everything[-16:]])
 
-    def equal(borders: Borders, items: IdArray) -> bool:
+    def equal(borders: Borders, rows: npt.NDArray[np.int64], items: IdArray) -> bool:
         out = np.empty((len(rows), len(items)), np.float32)
         _core.chain_products(a[rows], b, items, borders, out)
         return bool((out == product[np.ix_(rows, items)]).all())
 
-    first, everything = np.arange(min(width, 32), dtype=np.int32), np.arange(width, dtype=np.int32)
     for borders in _candidates(k):
-        if equal(borders, first) and equal(borders, everything):
+        if all(equal(borders, *part) for part in ((ends, some), (ends, everything), (everybody, some))):
             return borders
     return None
 
@@ -178,9 +205,16 @@ def _candidates(k: int) -> list[Borders]:
 class Scan:
     """Finds the lists of blocks of users by an index, with the bits of those from scores of all items."""
 
-    def __init__(self, index: ItemIndex, masked: IdArray, widths: list[int], few_users: int) -> None:
-        """Take the ids that no list may have, the widths of tiles of scores, and what `multiply_few_rows` is for."""
+    def __init__(
+        self, index: ItemIndex, masked: IdArray, users: int, block: int, widths: list[int], few_users: int
+    ) -> None:
+        """Take the ids that no list may have, all users and those of a block, and the widths of tiles of scores.
+
+        ``few_users``: what `multiply_few_rows` is for.
+        """
         self._index, self._masked, self._widths, self._few = index, masked, widths, few_users
+        sizes = {size for size in (block, users % block) if size > few_users}
+        self._blocks = {size for size in sizes if index.order_pays(size, widths)}
 
     def unanswered(
         self,
@@ -220,6 +254,8 @@ class Scan:
             return None
         borders: Borders | None = OWN_ORDER
         if not few:
+            if len(hidden) not in self._blocks:
+                return None
             first, last = (order_of_sums(len(hidden), width, hidden.shape[1]) for width in self._widths)
             borders = first if first is not None and last is not None and np.array_equal(first, last) else None
         if borders is None:

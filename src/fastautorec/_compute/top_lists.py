@@ -128,7 +128,7 @@ def top_lists(
     total = history.shape[0]
     users, items = tile_shape(backend.score_tiles, total, scorer.n_items)
     few = total <= FEW_USERS
-    scan = None if factors is not None else scan_of(backend, scorer, total, items)
+    scan = None if factors is not None else scan_of(backend, scorer, total, (users, items))
     selector = Selector(backend if few else backend.with_threads(1), scorer, factors)
 
     def group(begin: int, end: int) -> None:
@@ -185,17 +185,16 @@ def top_lists(
             begin = end
 
 
-def scan_of(backend: Backend, scorer: Scorer, users: int, items: int) -> Scan | None:
-    """Return what finds lists without all scores, for so many users and tiles of so many items, or None."""
+def scan_of(backend: Backend, scorer: Scorer, users: int, tile: tuple[int, int]) -> Scan | None:
+    """Return what finds lists without all scores, for so many users and tiles of a shape, or None."""
     masked, plain = NONE, scorer
     if isinstance(scorer, MaskedScorer):
         masked, plain = scorer.masked.astype(np.int32), scorer.scorer
     index, few = plain.index if isinstance(plain, DotScorer) else None, users <= FEW_USERS
-    n = scorer.n_items
-    widths = [min(items, n), n % items or items]
-    if index is None or not backend.scans_codes or not index.pays(users, few, widths):
+    if index is None or not backend.scans_codes or not index.pays(users, few):
         return None
-    return Scan(index, masked, widths, FEW_USERS)
+    n, (block, items) = scorer.n_items, tile
+    return Scan(index, masked, users, block, [min(items, n), n % items or items], FEW_USERS)
 
 
 def _on_device(backend: Backend, matrix: Csr | LazyRows, start: int, stop: int) -> Csr:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fastautorec._compute import resolve_num_threads
+from fastautorec._compute.item_index import coded_bytes
 from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES
 from fastautorec._compute.top_lists import tile_shape
 from fastautorec._printed import html_table, html_text
@@ -41,6 +42,8 @@ class Plan:
     device_parts : dict of str to int
         The same for the memory of a GPU with ``device="cuda"``. Interactions that do not fit beside the rest stay in
         host memory and come over in blocks, and tiles that do not fit are halved.
+    later : dict of str to int
+        Bytes that a fitted model takes later, once it has answered often enough: not at the peak of the fit.
 
     Examples
     --------
@@ -56,6 +59,7 @@ class Plan:
     parts: dict[str, int]
     tiles: dict[str, int] = field(default_factory=dict)
     device_parts: dict[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
 
     def with_ids(self, size: int) -> Plan:
         """Return the same plan with the bytes of ids."""
@@ -84,6 +88,7 @@ class Plan:
         """Return what a notebook shows."""
         rows = [["", "MB"], *([name, f"{size / 1e6:,.1f}"] for name, size in self.parts.items())]
         rows.append(["predicted peak", f"{self.peak_bytes / 1e6:,.1f}"])
+        rows += [[f"later: {name}", f"{size / 1e6:,.1f}"] for name, size in self.later.items()]
         shown = html_text(self._title()) + html_table(rows)
         if self.tiles:
             shown += html_table([["tile", "size"], *([name, f"{size:,}"] for name, size in self.tiles.items())])
@@ -97,6 +102,7 @@ class Plan:
         rows = [self._title()]
         rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self.parts.items()]
         rows += [f"  {'predicted peak':<40}{self.peak_bytes / 1e6:12,.1f} MB"]
+        rows += [f"  {'later: ' + name:<40}{size / 1e6:12,.1f} MB" for name, size in self.later.items()]
         rows += [f"  {name:<40}{size:12,}" for name, size in self.tiles.items()]
         if self.device_parts:
             rows += ["on a GPU (device='cuda')"]
@@ -173,7 +179,8 @@ def plan_of_exact(title: str, k: int, num_threads: int | None, m: int, n: int, n
         "a product in double precision": min(DEVICE_DOUBLE, 8 * max(m, n) * (k + 1)),
         "encoder, accumulators and decoder": 4 * n * (3 * k + 2),
     }
-    return Plan(title, (m, n), nnz, host_parts(m, n, num_threads) | peak, tiles, device)
+    codes = {"codes of items, for lists": coded_bytes(n, k + 1)}
+    return Plan(title, (m, n), nnz, host_parts(m, n, num_threads) | peak, tiles, device, codes)
 
 
 def plan_of_path(title: str, k: int, num_threads: int | None, m: int, n: int, nnz: int) -> Plan:

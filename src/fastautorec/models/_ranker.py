@@ -184,7 +184,7 @@ class _ListMaker:
         there = backend.put(history).rows(0, 1)
         exclude = self._left_out(history, there) if self._known_left_out else None
         prepared = self._scorer.prepare(backend, there)
-        scan = scan_of(backend, self._scorer, 1, self._tiles.step)
+        scan = scan_of(backend, self._scorer, 1, (1, self._tiles.step))
         best = scan.lists(prepared, exclude, self._n_top, backend.num_threads) if scan else None
         best = best or self._selector.best(prepared, exclude, slice(0, 1), self._tiles, self._n_top)
         ids, scores = (backend.to_host(array) for array in best)
