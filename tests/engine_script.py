@@ -45,13 +45,8 @@ def dask(workers: int) -> Iterator[tuple[Any, Any]]:
 
     options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
     with LocalCluster(n_workers=workers, **options) as cluster, Client(cluster) as client:
-
-        def pids() -> list[int]:
-            client.wait_for_workers(workers)  # a nanny starts another one in the place of one that was killed
-            time.sleep(0.5)  # and does not if that is killed before it has settled
-            return list(client.run(os.getpid).values())
-
-        yield client, pids
+        pids = list(client.run(os.getpid).values())  # the client may not be asked from another thread
+        yield client, lambda: pids
 
 
 @contextlib.contextmanager
@@ -130,19 +125,18 @@ def main() -> None:
     parser.add_argument("--kill", type=float, nargs="*", default=[], help="seconds until a worker is killed, one a fit")
     args = parser.parse_args()
     start = {"dask": dask, "ray": ray, "spark": spark}[args.engine]
-    with start(args.workers) as (engine, workers):
+    with start(args.workers) as running:
         for model in models():
-            say(digest(distributed.fit(model, args.folder, engine=engine, shard_entries=ENTRIES)))
+            say(digest(distributed.fit(model, args.folder, engine=running[0], shard_entries=ENTRIES)))
         for after in args.kill:
-            killed: list[int] = []
-            # the list of workers is asked for by another thread, which Dask's client allows only before the fit
-            pids = workers() if args.engine == "dask" else None
-            find = (lambda pids=pids: pids) if pids else workers
-            thread = threading.Thread(target=kill_one, args=(find, after, killed))
-            thread.start()
-            model = distributed.fit(models()[0], args.folder, engine=engine, shard_entries=ENTRIES)
-            thread.join()
-            say(f"{digest(model)} {'killed' if killed else 'nobody'}")
+            # Dask does not start another worker each time, so each killing has a cluster of its own
+            with start(args.workers) if args.engine == "dask" else contextlib.nullcontext(running) as (engine, workers):
+                killed: list[int] = []
+                thread = threading.Thread(target=kill_one, args=(workers, after, killed))
+                thread.start()
+                model = distributed.fit(models()[0], args.folder, engine=engine, shard_entries=ENTRIES)
+                thread.join()
+                say(f"{digest(model)} {'killed' if killed else 'nobody'}")
 
 
 if __name__ == "__main__":
