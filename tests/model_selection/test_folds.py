@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ NAMED = far.Interactions(DATA, [f"u{u}" for u in range(120)], [f"i{i}" for i in 
 
 
 def parts_of(samples: Samples, chosen: Any) -> sparse.csr_matrix:
-    """Return the matrix of some entries of the data, in their stored order."""
-    coo = DATA.tocoo()
-    return sparse.csr_matrix((coo.data[chosen], (coo.row[chosen], coo.col[chosen])), DATA.shape)
+    """Return the matrix of some samples, which are the entries of the data in a drawn order."""
+    coo, entries = DATA.tocoo(), samples._chosen[chosen]
+    return sparse.csr_matrix((coo.data[entries], (coo.row[entries], coo.col[entries])), DATA.shape)
 
 
 @pytest.mark.parametrize("data", [DATA, NAMED, DATA.tocsc()])
@@ -106,6 +107,27 @@ def test_cross_validation_and_searches_of_scikit_learn() -> None:
     )
     assert (several["test_recall"] > 0).all()
     assert (several["test_auc"] > 0.5).all()
+
+
+def test_folds_of_consecutive_samples_have_their_share_of_each_history() -> None:
+    samples, lengths = Samples(DATA), np.diff(DATA.indptr)
+    np.testing.assert_array_equal(np.sort(samples._chosen), np.arange(1500))
+    for start in range(0, 1500, 300):
+        held_out = samples[start : start + 300]._csr.row_lengths()
+        assert (np.abs(held_out - lengths / 5) < 2).all()
+    selection = pytest.importorskip("sklearn.model_selection")
+    plain = selection.cross_val_score(far.EASE(10), samples, cv=5, error_score="raise")
+    dealt = selection.cross_val_score(far.EASE(10), samples, cv=UserKFold(5), error_score="raise")
+    assert plain.mean() == pytest.approx(dealt.mean(), abs=0.03)
+
+
+def test_users_without_a_history_are_not_what_a_score_is_of() -> None:
+    samples = Samples(DATA)
+    half = np.flatnonzero(samples._users() < 60)
+    model = far.PureSVD(4).fit(samples[np.setdiff1d(np.arange(1500), half)])
+    for score in (model.score, partial(Scorer("MRR@5"), model)):
+        with pytest.raises(ValueError, match=r"60 of the 60 users to test on have no other .*cv=UserKFold"):
+            score(samples[half])
 
 
 def test_they_go_to_other_processes() -> None:

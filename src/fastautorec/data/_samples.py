@@ -26,6 +26,9 @@ class Samples:
     so that models are tested on what was held out of histories that they know, as by `split`. A model's ``fit`` takes a
     part as it takes Interactions, and ``score`` recommends from all that is not in it.
 
+    They come in an order in which any run of consecutive ones has its share of every history. So ``cv=5``, which takes
+    folds as samples come, holds out a part of each history too.
+
     Parameters
     ----------
     data : Interactions or scipy sparse (m, n)
@@ -57,7 +60,7 @@ class Samples:
             for axis in (identity.USERS, identity.ITEMS)
         )
         self._ids_given = (self.user_ids is not None, self.item_ids is not None)
-        self._chosen = np.arange(self._whole.nnz)
+        self._chosen = _spread(self._whole.row_lengths())
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -102,6 +105,21 @@ class Samples:
         return f"<Samples: {len(self):,} of {self._whole.nnz:,} interactions of {m:,} users and {n:,} items>"
 
 
+def turns(users: IntArray, generator: np.random.Generator) -> IntArray:
+    """Return the place of each interaction in a drawn order of its user's, int64, for the users of interactions."""
+    order = np.lexsort((generator.random(len(users)), users))
+    in_turn = np.empty(len(users), np.int64)
+    in_turn[order] = np.arange(len(users)) - np.searchsorted(users[order], users[order])
+    return in_turn
+
+
+def _spread(lengths: IntArray) -> IntArray:
+    """Return the numbers of all interactions in an order that spreads those of each user evenly, always the same."""
+    generator, users = np.random.default_rng(0), np.repeat(np.arange(len(lengths)), lengths)
+    places = (turns(users, generator) + generator.random(len(lengths))[users]) / lengths[users]
+    return np.argsort(places, kind="stable")
+
+
 def known_and_hidden(user_items: Any, y: Any = None) -> tuple[Any, Any]:
     """Return what is known of users and what is to be found.
 
@@ -111,6 +129,14 @@ def known_and_hidden(user_items: Any, y: Any = None) -> tuple[Any, Any]:
     if y is not None:
         return user_items, y
     if isinstance(user_items, Samples):
-        return user_items._rest(), user_items
+        known = user_items._rest()
+        tested = user_items._csr.row_lengths() > 0
+        without = int((known._csr.row_lengths()[tested] == 0).sum())
+        if 2 * without > tested.sum():
+            raise ValueError(
+                f"{without:,} of the {int(tested.sum()):,} users to test on have no other interactions, so that there "
+                "is nothing to recommend from; hold out a part of each history, with cv=UserKFold(...)"
+            )
+        return known, user_items
     known, hidden = split(user_items, HIDDEN_HALF, by="random")
     return known, hidden

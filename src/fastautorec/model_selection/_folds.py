@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastautorec._checks import check_int, check_metric, check_random_state, kind
 from fastautorec._training.run import held_out_metric
-from fastautorec.data._samples import Samples, known_and_hidden
+from fastautorec.data._samples import Samples, known_and_hidden, turns
 
 IntArray = npt.NDArray[np.int64]
 
@@ -67,9 +67,7 @@ class UserKFold:
             raise ValueError(
                 f"`n_splits`={self.n_splits} is more than the {len(users)} interactions of `X`; take fewer"
             )
-        order = np.lexsort((generator.random(len(users)), users))
-        in_turn = np.empty(len(users), np.int64)
-        in_turn[order] = np.arange(len(users)) - np.searchsorted(users[order], users[order])
+        in_turn = turns(users, generator)
         first = generator.integers(self.n_splits, size=int(users.max(initial=-1)) + 1)
         fold = (in_turn + first[users]) % self.n_splits
         for number in range(self.n_splits):
