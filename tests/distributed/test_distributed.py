@@ -205,6 +205,10 @@ def test_reports_are_those_of_one_machine(engine: Any, definition: str, tmp_path
     for name in ("users", "heads", "item_popularity", "history_lengths", "n_test_items"):
         np.testing.assert_array_equal(getattr(report, name), getattr(expected, name), err_msg=name)
     assert str(report.at(5)) == str(expected.at(5))
+    knowing = far.NCEAutoRec(8).fit(far.Interactions(sparse.csr_matrix(train.user_items + test.user_items > 0)))
+    knowing.item_ids_ = model.item_ids_
+    told = distributed.evaluate(knowing, tmp_path / "train", tmp_path / "test", 5, engine=engine, shard_entries=ENTRIES)
+    assert told.notes == far.evaluate(knowing, train, test, 5).notes
 
 
 def test_lists_are_those_of_one_machine(folder: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from item_model import ItemModel
 from scipy import sparse, stats
 
+import fastautorec as far
 from fastautorec.data import Interactions
 from fastautorec.evaluation import compare, evaluate, evaluate_ranking
 from fastautorec.evaluation._compare import holm
@@ -307,3 +308,22 @@ def test_the_same_gain_for_everybody_is_certain():
     d = compare(good, bad)["NDCG"]
     assert (d.difference, d.low, d.high, d.p_value) == (1, 1, 1, 0)
     assert np.isnan(compare(good, bad).popularity.p_value)
+
+
+def test_a_model_that_knows_the_test_data_is_told() -> None:
+    """Counts of users and items tell of a fit to all data, in whatever order items are."""
+    data = far.Interactions(far.datasets.synthetic(200, 50, 2400, random_state=0), item_ids=np.arange(50)[::-1] + 7)
+    train, validation, test = far.split(data, by="random")
+    moved = [part.with_items(np.roll(data.item_ids, 3)) for part in (train, test)]
+    words = "it knows what it is tested on; fit it to `train`"
+    for model in (far.NCEAutoRec(8).fit(data), far.Popularity().fit(train + test)):
+        for parts in ((train, test), moved):
+            assert words in far.evaluate(model, *parts, k=5).notes[-1]
+        assert words in str(far.evaluation.popularity_tradeoff(far.NCEAutoRec(8).fit(data), train, test, [0, 1]))
+    assert words in far.evaluate(far.NCEAutoRec(8).fit(train + validation), train, validation, k=5).notes[-1]
+    for model, parts in (
+        (far.NCEAutoRec(8).fit(train), (train, test)),
+        (far.NCEAutoRec(8).fit(train + validation), (train + validation, test)),
+        (far.NCEAutoRec(8).fit(data.user_items[:90]), (train.user_items[90:], test.user_items[90:])),
+    ):
+        assert far.evaluate(model, *parts, k=5).notes == ()

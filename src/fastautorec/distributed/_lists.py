@@ -18,9 +18,16 @@ from fastautorec.data import Interactions
 from fastautorec.distributed._engines import Engine
 from fastautorec.distributed._shards import SHARD_ENTRIES, Fitted, Shard, cut_into_shards, folders_of, over_shards
 from fastautorec.evaluation import Report
-from fastautorec.evaluation._evaluate import DEFAULT_K, Measures, count_overlap, overlap_notes
+from fastautorec.evaluation._evaluate import (
+    DEFAULT_K,
+    Measures,
+    count_overlap,
+    learned_notes,
+    overlap_notes,
+    train_and_test,
+)
 from fastautorec.evaluation._ranks import Ranks
-from fastautorec.evaluation._walk import walk
+from fastautorec.evaluation._walk import Learned, walk
 from fastautorec.models._recommender import Recommender
 
 
@@ -172,7 +179,9 @@ class Part(NamedTuple):
     users: int
     without_train: int
     item_popularity: npt.NDArray[np.int64]
+    both: tuple[npt.NDArray[np.int64], int]
     overlap: int = 0
+    learned: Learned | None = None
     report: Report | None = None  # None where nobody has items in both
 
 
@@ -184,11 +193,12 @@ def _measured(
     test = Interactions.open(pairs[shard.path])._users_between(shard.start, shard.stop)
     given, later = check_user_items("train", train), check_user_items("test", test)
     has_train = given.row_lengths() > 0
-    part = Part(len(has_train), int((~has_train).sum()), backend.count_items(given))
+    part = Part(len(has_train), int((~has_train).sum()), backend.count_items(given), train_and_test(given, later))
     if not (has_train & (later.row_lengths() > 0)).any():
         return part
     task = walk(fitted.here(backend), train, test, k, definition, Measures)
-    return part._replace(overlap=count_overlap(task.train, task.test), report=task.report([]))
+    overlap = count_overlap(task.train, task.test)
+    return part._replace(overlap=overlap, learned=task.learned, report=task.report([]))
 
 
 def _joined(shards: list[Shard], parts: list[Part]) -> Report:
@@ -197,6 +207,9 @@ def _joined(shards: list[Shard], parts: list[Part]) -> Report:
     if not kept:
         raise ValueError("`train` and `test` must have a user with items in both, got none in any shard")
     reports = [report for _, report in kept]
+    learned = next(part.learned for part in parts if part.report)
+    both = np.sum([part.both[0] for part in parts], axis=0)
+    users = sum(part.both[1] for part in parts)
     first, ranks = reports[0], [report.ranks for report in reports]
 
     def whole(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -218,7 +231,7 @@ def _joined(shards: list[Shard], parts: list[Part]) -> Report:
         history_lengths=whole([report.history_lengths for report in reports]),
         n_rows=sum(part.users for part in parts),
         n_without_train=sum(part.without_train for part in parts),
-        notes=overlap_notes(sum(part.overlap for part in parts)),
+        notes=[*overlap_notes(sum(part.overlap for part in parts)), *learned_notes(learned, both, users)],
     )
 
 

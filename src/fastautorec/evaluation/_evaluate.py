@@ -19,7 +19,7 @@ from fastautorec.data import _identity as identity
 from fastautorec.evaluation._ranks import RankRecorder, counted_places
 from fastautorec.evaluation._receipt import Receipt
 from fastautorec.evaluation._report import Report
-from fastautorec.evaluation._walk import Model, Task, check_options, walk
+from fastautorec.evaluation._walk import Learned, Model, Task, check_options, walk
 from fastautorec.rerank import Reranker
 from fastautorec.rerank._apply import candidates_of, check_rerankers
 
@@ -45,8 +45,8 @@ def evaluate(
     """Recommend for every user of ``train``, training items left out, and compare with ``test``.
 
     Scores exist only tile by tile. Users whose histories say nothing to the model get popular items, as in
-    ``recommend``. Test items that the user also has in ``train`` count as missed, with a note in the
-    report.
+    ``recommend``. Notes in the report tell of test items that the user also has in ``train``, which count as missed,
+    and of a model that was fitted to the test data too.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def evaluate(
     if not rerankers:
         candidates_of(n_candidates, 1, MAX_ITEMS, False)
         task = walk(model, train, test, k, definition, Measures, discounts)
-        return task.report(overlap_notes(count_overlap(task.train, task.test)))
+        return task.report(notes_on(task))
     pair = walk(model, train, test, k, definition, partial(_Pair, n_candidates), discounts, rerankers)
-    return pair.report(overlap_notes(count_overlap(pair.train, pair.test)), rerankers)
+    return pair.report(notes_on(pair), rerankers)
 
 
 def evaluate_ranking(
@@ -246,6 +246,28 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
     length = max(ids.shape[1], 1)
     column = metric_names((length,), "standard").index(f"Recall@{length}")
     return int((backend.ranking_metrics(ids, items, (length,), "standard")[:, column] > 0).sum())
+
+
+def notes_on(task: Task) -> list[str]:
+    """Return what to know before trusting the figures of a model."""
+    both, users = train_and_test(task.train, task.test)
+    return [*overlap_notes(count_overlap(task.train, task.test)), *learned_notes(task.learned, both, users)]
+
+
+def train_and_test(train: Csr, test: Csr) -> tuple[npt.NDArray[np.int64], int]:
+    """Return the users of each item in both together, int64 (n,), and the number of users."""
+    counts = sum(np.bincount(part.rebased().indices, minlength=part.n_cols) for part in (train, test))
+    return np.asarray(counts, np.int64), int(np.count_nonzero(train.row_lengths() + test.row_lengths()))
+
+
+def learned_notes(learned: Learned | None, counts: npt.NDArray[np.int64], users: int) -> list[str]:
+    """Return the note on a model that was fitted to the test interactions too, as its counts of items tell."""
+    if learned is None or not learned.has(counts, users):
+        return []
+    return [
+        "the model was fitted to as many users and interactions as `train` and `test` have together: it knows what it "
+        "is tested on; fit it to `train`"
+    ]
 
 
 def count_overlap(train: Csr, test: Csr) -> int:

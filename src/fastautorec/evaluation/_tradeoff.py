@@ -18,7 +18,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import IdArray
 from fastautorec._printed import Printed, Rows
-from fastautorec.evaluation._evaluate import DEFAULT_K, count_overlap, overlap_notes
+from fastautorec.evaluation._evaluate import DEFAULT_K, notes_on
 from fastautorec.evaluation._further import gini
 from fastautorec.evaluation._many_reports import RealArray, to_frame
 from fastautorec.evaluation._metric import Metric, half_width
@@ -217,7 +217,7 @@ def popularity_tradeoff(
         gini=np.array([gini(counts) for counts in task.listed]),
         popularity=popularity,
         n_users=len(task.users),
-        notes=tuple(overlap_notes(count_overlap(task.train, task.test))),
+        notes=tuple(notes_on(task)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -30,11 +31,26 @@ class Model(Knowing, Protocol):
     def _factors(self, backend: Backend, discounts: Sequence[float]) -> FloatArray: ...
     def _item_vectors(self) -> FloatArray: ...
 
+    n_users_: int
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a model was fitted to: the users of each item, int64 (n,) by the columns of ``train``, and all users."""
+
+    counts: npt.NDArray[np.int64]
+    users: int
+
+    def has(self, counts: npt.NDArray[np.int64], users: int) -> bool:
+        """Return whether so many users, and so many of each item, are all among what the model was fitted to."""
+        return self.users == users and bool((self.counts >= counts).all())
+
 
 class Task:
     """Who is evaluated against what; a subclass takes the lists."""
 
     n_candidates = 0  # of the best items of a user are re-ranked
+    learned: Learned | None = None  # what the model was fitted to
 
     def __init__(
         self,
@@ -116,11 +132,12 @@ def walk(
         identity.check_items("test", test, item_ids)
     task = make_task(backend.host, own, test, cutoffs, definition, identity.own_ids(train, identity.USERS))
 
+    task.learned = _learned(model, columns, own.n_cols)
+
     # Users with many test items need long lists for R-Precision; next to each other, they don't lengthen all lists.
     order = np.argsort(-task.n_test_items, kind="stable")
     rows, lengths = task.users[order], task.list_lengths()[order]
-    vectors: Callable[[], FloatArray] = lambda: backend.to_host(model._item_vectors())  # noqa: E731
-    reranking = Reranking(rerankers, seen.n_cols, vectors)
+    reranking = Reranking(rerankers, seen.n_cols, lambda: backend.to_host(model._item_vectors()))
 
     def measure(
         scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None, popular: bool = False
@@ -161,6 +178,17 @@ def walk(
         if len(silent):
             measure(popularity_scorer(model, backend), silent, popular=True)
     return task
+
+
+def _learned(model: Model, columns: IdArray | None, n_items: int) -> Learned | None:
+    """Return what a model was fitted to, with the items in the order of ``columns``."""
+    counts = getattr(model, "item_counts_", None)
+    if counts is None:  # a file of an early version
+        return None
+    if columns is not None:
+        there = columns >= 0
+        counts = np.bincount(columns[there], counts[there], n_items)
+    return Learned(counts, model.n_users_)
 
 
 def _below(plain: IdArray, others: IdArray) -> IdArray:
