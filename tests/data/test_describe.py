@@ -83,7 +83,8 @@ def test_other_formats(write):
     lines = read_ratings(write("1:\n30,4,2005-09-06\n")).describe().lines()
     assert lines == [
         "ratings.txt: netflix: user → user, item → item, rating → rating, timestamp → timestamp",
-        "1 users, 1 items, 1 interactions, 2005-09-06 to 2005-09-06",
+        "1 users, 1 items, 1 interactions, 2005-09-06 to 2005-09-06; ratings of 4 are not used: without a threshold "
+        "every row counts",
     ]
     text = read_ratings(write("1,2,3,400\n1,3,3,500\n")).describe().lines()
     assert text[0].endswith("column 0 → user, column 1 → item, column 2 → rating, column 3 → timestamp (by position)")

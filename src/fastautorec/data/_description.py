@@ -69,6 +69,20 @@ class Source:
     repeated: int = 0
     ratings: dict[float, int] | None = None
 
+    def take_ratings(self, ratings: Any, threshold: float | None, n_rows: int) -> int:
+        """Note what is left out for ratings, or that all count; return how many of so many rows are left."""
+        if ratings is None or not len(ratings):
+            return n_rows
+        if threshold is None:
+            low, high = float(ratings.min()), float(ratings.max())
+            span = f"from {low:g} to {high:g}" if low < high else f"of {low:g}"
+            self.notes.append(f"ratings {span} are not used: without a threshold every row counts")
+            return n_rows
+        with np.errstate(over="ignore"):  # narrow ratings may not reach the threshold
+            left = int(np.count_nonzero(ratings >= threshold))
+        self.dropped.append((n_rows - left, f"ratings below {threshold:g}"))
+        return left
+
 
 class Description:
     """The facts about interactions; ``str`` gives all of them, ``lines`` the two that matter most.

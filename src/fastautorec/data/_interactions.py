@@ -184,11 +184,7 @@ class Interactions(OnDisk, Frames):
         data = cls._from_columns(found.users, found.items, found.ratings, found.times, threshold, found.weights)
         if found.source is not None:
             data._source = found.source
-            n_rows = len(found.users[1])
-            if threshold is not None and found.ratings is not None:
-                low = n_rows - int(np.count_nonzero(found.ratings >= threshold))
-                found.source.dropped.append((low, f"ratings below {threshold:g}"))
-                n_rows -= low
+            n_rows = found.source.take_ratings(found.ratings, threshold, len(found.users[1]))
             found.source.repeated = n_rows - data.nnz
             if verbose:
                 sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))

@@ -39,9 +39,7 @@ def load(
             raise ValueError(f"`threshold` needs ratings, but {path} {_how_to_rate(source)}")
         with np.errstate(over="ignore"):  # narrow ratings may not reach the threshold
             counted = np.asarray(found.rating >= check_real("threshold", threshold))
-        low = n_rows - int(np.count_nonzero(counted))
-        source.dropped.append((low, f"ratings below {threshold:g}"))
-        n_rows -= low
+    n_rows = source.take_ratings(found.rating, threshold, n_rows)
     if count_ratings and found.rating is not None:
         values, counts = np.unique(found.rating, return_counts=True)
         source.ratings = dict(zip(values.tolist(), counts.tolist(), strict=True))

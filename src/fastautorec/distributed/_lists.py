@@ -193,7 +193,9 @@ def _measured(
     test = Interactions.open(pairs[shard.path])._users_between(shard.start, shard.stop)
     given, later = check_user_items("train", train), check_user_items("test", test)
     has_train = given.row_lengths() > 0
-    part = Part(len(has_train), int((~has_train).sum()), backend.count_items(given), train_and_test(given, later))
+    part = Part(
+        len(has_train), int((~has_train).sum()), backend.count_items(given), train_and_test(backend, given, later)
+    )
     if not (has_train & (later.row_lengths() > 0)).any():
         return part
     task = walk(fitted.here(backend), train, test, k, definition, Measures)

@@ -250,14 +250,14 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
 
 def notes_on(task: Task) -> list[str]:
     """Return what to know before trusting the figures of a model."""
-    both, users = train_and_test(task.train, task.test)
+    both, users = train_and_test(task.backend, task.train, task.test)
     return [*overlap_notes(count_overlap(task.train, task.test)), *learned_notes(task.learned, both, users)]
 
 
-def train_and_test(train: Csr, test: Csr) -> tuple[npt.NDArray[np.int64], int]:
+def train_and_test(backend: Backend, train: Csr, test: Csr) -> tuple[npt.NDArray[np.int64], int]:
     """Return the users of each item in both together, int64 (n,), and the number of users."""
-    counts = sum(np.bincount(part.rebased().indices, minlength=part.n_cols) for part in (train, test))
-    return np.asarray(counts, np.int64), int(np.count_nonzero(train.row_lengths() + test.row_lengths()))
+    counts = backend.count_items(train) + backend.count_items(test)
+    return counts, int(np.count_nonzero(train.row_lengths() + test.row_lengths()))
 
 
 def learned_notes(learned: Learned | None, counts: npt.NDArray[np.int64], users: int) -> list[str]:
