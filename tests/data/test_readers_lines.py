@@ -311,14 +311,9 @@ def test_never_play_again_in_files_of_any_name(write):
     path = write("1\t10\t90\n1\t11\t255\n2\t10\t0\n2\t12\t100\n", "r.tsv")
     data = read_ratings(path)
     assert pairs(data) == [(1, 10), (2, 10), (2, 12)]
-    assert (
-        data.describe()
-        .lines()[1]
-        .endswith(
-            '1 rows left out for the rating 255, Yahoo!\'s "never play again"; ratings from 0 to 100 are not used: without a '
-            "threshold every row counts"
-        )
-    )
+    left_out, ratings = data.describe().lines()[1].split("; ")[1:]
+    assert left_out == '1 rows left out for the rating 255, Yahoo!\'s "never play again"'
+    assert ratings == "ratings from 0 to 100 are not used: without a threshold every row counts"
     for other in ("101", "254", "2.5", "-1"):
         assert read_ratings(write(f"1,10,90\n1,11,255\n2,10,{other}\n")).nnz == 3
     assert read_ratings(write("1,10,255\n1,11,255\n")).nnz == 2
