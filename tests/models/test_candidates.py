@@ -90,7 +90,7 @@ def test_matrices_of_a_device(emulation: EmulatedDevice) -> None:
 @pytest.mark.parametrize(
     ("items", "options", "error", "words"),
     [
-        (OWN[:5], {}, ValueError, "`items` must have the candidates of each of the 40 histories .* got 5 rows; for"),
+        (OWN[:5], {}, ValueError, "`items` must have the candidates for each of the 40 lists .* got 5 rows; for"),
         (OWN[:, :5], {}, ValueError, "`items` has 5 columns"),
         (OWN * 2, {}, ValueError, "`items` must be binary|`items` must hold 0 and 1|`items`.*got 2"),
         (OWN * 0, {}, ValueError, "`items` and `filter_items` leave no item to recommend"),
@@ -180,7 +180,7 @@ def test_unusable_candidates_by_name(data: far.Interactions) -> None:
         model.recommend_table(data, items={user: []})
     with pytest.raises(ValueError, match="leave no item to recommend"):
         model.recommend_table(data, items={user: [item]}, filter_items=[item])
-    with pytest.raises(ValueError, match="candidates of each of the 40 histories"):
+    with pytest.raises(ValueError, match="candidates for each of the 40 lists"):
         model.recommend_table(data, items=own.user_items[:3])
 
 

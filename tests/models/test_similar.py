@@ -71,6 +71,38 @@ def test_similar_items_among_some(name: str, device: str) -> None:
         model.similar_items(4, items=[30])
 
 
+@devices
+@pytest.mark.parametrize("name", ["EASE", "NCEAutoRec", "relu"])
+@pytest.mark.parametrize("density", [0.05, 0.3, 1.0])
+def test_similar_items_among_candidates_of_their_own(name: str, density: float, device: str) -> None:
+    some = MATRIX.toarray()
+    some[:, 9] = 0  # an item without users
+    model = MODELS[name](device=device).fit(sparse.csr_matrix(some))
+    vectors = host(model._item_vectors())
+    queries = np.array([4, 9, *range(20), 7])
+    allowed = np.random.default_rng(0).random((len(queries), ITEMS)) < density
+    allowed[0], allowed[2] = [False, True]
+    given = sparse.csr_matrix(allowed.astype(np.float32))
+    expected = cosines(vectors[queries], vectors)
+    nowhere = ~(vectors[queries] != 0).any(axis=1)  # such an item has only itself
+    assert nowhere.sum() == 2
+    expected[nowhere] = np.where(np.arange(ITEMS) == queries[nowhere, None], 1, -np.inf)
+    for options, among in (({}, allowed), ({"filter_items": [3, 8]}, allowed & ~np.isin(np.arange(ITEMS), [3, 8]))):
+        ids, scores = model.similar_items(queries, N=5, items=given, **options)
+        check_best(ids, scores, np.where(among, expected, -np.inf))
+        itself = among[np.arange(len(queries)), queries]
+        np.testing.assert_array_equal(ids[itself, 0], queries[itself])
+    with pytest.raises(ValueError, match="candidates for each of the 1 lists in a row of its own, got 23 rows"):
+        model.similar_items(4, items=given)
+    with pytest.raises(ValueError, match="leave no item to recommend"):
+        model.similar_items(4, items=sparse.csr_matrix((1, ITEMS)))
+
+
+@pytest.fixture(params=[True, False], ids=["texts", "integers"])
+def data(request: pytest.FixtureRequest) -> far.Interactions:
+    return named(request.param)
+
+
 def test_similar_table_has_the_lists_of_similar_items(data: far.Interactions) -> None:
     model = far.PureSVD(factors=6).fit(data)
     ids, scores = model.similar_items([4, 2], N=3)
@@ -101,6 +133,13 @@ def test_similar_table_among_some(data: far.Interactions) -> None:
     for given in (some, set(some), mask, mask.tolist()):
         table = model.similar_table(item, N=5, items=given)
         assert table["similar"].tolist() == data.item_ids[ids[ids >= 0]].tolist()
+    own = {item: some, data.item_ids.tolist()[2]: some[:1]}
+    rows = sparse.csr_matrix(np.array([mask, np.arange(ITEMS) == 3], np.float32))
+    table = model.similar_table(list(own), N=5, items=own)
+    assert table.to_dict() == {item: data.item_ids[ids[ids >= 0]].tolist(), list(own)[1]: some[:1]}
+    assert list(model.similar_table(list(own), N=5, items=rows)) == list(table)
+    with pytest.raises(ValueError, match="`items` has candidates for none of the 1 items of `itemids`, such as"):
+        model.similar_table(item, items={list(own)[1]: some})
     assert set(model.similar_table(item, N=ITEMS, filter_items=some)["similar"].tolist()).isdisjoint(some)
     new = "SKU-x" if data.item_ids.dtype.kind != "i" else 10_000
     with pytest.warns(UserWarning, match=f"does not know 1 of the 2 ids in `filter_items`, such as .*{new}.*leaves"):

@@ -55,7 +55,8 @@ def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table
         doubtful.check_floats(role, ids[0])
     weights = None
     if "weights" in wanted:
-        counted = None if threshold is None or ratings is None else ratings >= check_real("threshold", threshold)
+        with np.errstate(over="ignore"):  # narrow ratings may not reach the threshold
+            counted = None if threshold is None or ratings is None else ratings >= check_real("threshold", threshold)
         weights = naming.checked_weights(wanted["weights"], given["weights"], counted)
     return Table(found[0], found[1], ratings, times, weights, source)
 

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.own_candidates import own_lists
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import DotScorer, Lists, MaskedScorer, Scorer, joined, top_lists
+from fastautorec.models._candidates import without
 
 if TYPE_CHECKING:
     from fastautorec.models._answers import Answering
@@ -18,25 +20,45 @@ BLOCK_BYTES = 64 << 20  # of the vectors of users among whom one looks at the sa
 
 
 def alike(
-    model: Answering, backend: Backend, queries: IdArray, n_top: int, allowed: npt.NDArray[np.bool_] | None
+    model: Answering,
+    backend: Backend,
+    queries: IdArray,
+    n_top: int,
+    allowed: npt.NDArray[np.bool_] | None,
+    own: Csr | None = None,
 ) -> Lists:
     """Return ids and cosines (q, n_top) of the allowed items nearest to each query, the query itself first.
 
-    A vector of zeros has no direction: such an item is no neighbour of any and has none.
+    ``own`` has the candidates of each query. A vector of zeros has no direction: such an item is no neighbour of any
+    and has none.
     """
     vectors = model._item_vectors()
     unit, nowhere = directions(backend, vectors)
-    itself = np.ones(len(queries), bool) if allowed is None else allowed[queries]
-    masked = nowhere if allowed is None else nowhere | ~allowed
     neighbours: Scorer = DotScorer(lambda on, rows: on.encode(rows, unit), unit)
-    if masked.any():
-        neighbours = MaskedScorer(neighbours, np.flatnonzero(masked))
-    themselves = backend.put(Csr(np.arange(len(queries) + 1), queries, None, len(nowhere)))
-    ids, scores = _lists(backend, neighbours, themselves, n_top, themselves)
+    themselves = Csr(np.arange(len(queries) + 1), queries, None, len(nowhere))
+    if own is not None:
+        itself = has_itself(own, queries)
+        ids, scores = own_lists(neighbours, backend, themselves, n_top, False, without(own, nowhere), False)
+    else:
+        itself = np.ones(len(queries), bool) if allowed is None else allowed[queries]
+        masked = nowhere if allowed is None else nowhere | ~allowed
+        if masked.any():
+            neighbours = MaskedScorer(neighbours, np.flatnonzero(masked))
+        themselves = backend.put(themselves)
+        ids, scores = _lists(backend, neighbours, themselves, n_top, themselves)
     ids[nowhere[queries]], scores[nowhere[queries]] = -1, np.nan
     ids[itself, 1:], scores[itself, 1:] = ids[itself, :-1], scores[itself, :-1]
     ids[itself, 0], scores[itself, 0] = queries[itself], 1
     return ids, scores
+
+
+def has_itself(own: Csr, queries: IdArray) -> npt.NDArray[np.bool_]:
+    """Return whether each query is among its own candidates."""
+    own = own.rebased()
+    whose = np.repeat(np.arange(len(queries)), own.row_lengths())
+    itself = np.zeros(len(queries), bool)
+    itself[whose[own.indices == queries[whose]]] = True
+    return itself
 
 
 def alike_users(model: Answering, backend: Backend, history: Csr, data: Csr, n_top: int) -> Lists:

@@ -26,7 +26,6 @@ from fastautorec.data._naming import names_of
 from fastautorec.data._samples import known_and_hidden
 from fastautorec.evaluation import evaluate
 from fastautorec.exceptions import NotFittedError
-from fastautorec.models._alike import alike
 from fastautorec.models._candidates import allowed_items, own_candidates
 from fastautorec.models._dial import factors, fitted_discount
 from fastautorec.models._scores import all_scores
@@ -199,44 +198,6 @@ class Answering(ABC):
         with backend.active():
             scores = all_scores(model, backend, history, chosen, popularity_discount)
             return scores if backend.inputs.on_device(user_items) else backend.to_host(scores)
-
-    def similar_items(
-        self,
-        itemids: npt.ArrayLike,
-        N: int = LIST_LENGTH,
-        filter_items: npt.ArrayLike | None = None,
-        items: npt.ArrayLike | None = None,
-    ) -> tuple[IdArray, FloatArray]:
-        """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
-
-        An item whose vector is zero, such as one without users in ``fit``, is no neighbour of others and has no
-        neighbours. There is no popularity discount: it multiplies the scores of an item, and a cosine does not depend
-        on the length of a vector. `similar_table` takes and gives names.
-
-        Parameters
-        ----------
-        itemids : int or int array (q,)
-        N : int
-            Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
-        filter_items : int array, optional
-            Items that must not be listed, not even first in the list of their own.
-        items : int array, optional
-            Choose among these items only.
-
-        Returns
-        -------
-        ids : int32 (q, N), or (N,) for one id
-            The item itself, then the others, equal cosines by ascending id; -1 where there are fewer.
-        scores : float32 of the same shape
-            Cosine similarities, 1 for the item itself; NaN where the id is -1.
-        """
-        model = self._as_fitted()
-        queries = check_ids("itemids", itemids, model.n_items_)
-        n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
-        allowed, backend = allowed_items(items, filter_items, model.n_items_), model._backend()
-        with backend.active():
-            ids, scores = alike(model, backend, queries, n_top, allowed)
-        return (ids[0], scores[0]) if np.ndim(itemids) == 0 else (ids, scores)
 
     def item_names(self, ids: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Return what items are called: their ids in the data of ``fit``, or their numbers if these had none.

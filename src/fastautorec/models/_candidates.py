@@ -13,8 +13,8 @@ from fastautorec._compute.csr import Csr
 from fastautorec.data import _identity as identity
 from fastautorec.data._rearranging import rearranged
 from fastautorec.data._texts import is_text
-from fastautorec.models._histories import Histories, histories_of, is_frame
-from fastautorec.models._labels import Items, check_kind, few, selected, some
+from fastautorec.models._histories import histories_of, is_frame
+from fastautorec.models._labels import Array, Items, check_kind, few, selected, some
 
 
 def allowed_items(items: Any, filter_items: Any, n: int) -> npt.NDArray[np.bool_] | None:
@@ -35,18 +35,23 @@ def own_candidates(own: Csr, filter_items: Any, n_rows: int) -> Csr:
     """Return the items that may be listed for each of so many histories, without those that no user may get."""
     if own.shape[0] != n_rows:
         raise ValueError(
-            f"`items` must have the candidates of each of the {n_rows:,} histories in a row of its own, got "
+            f"`items` must have the candidates for each of the {n_rows:,} lists in a row of its own, got "
             f"{own.shape[0]:,} rows; for the same candidates for all pass a list of items"
         )
     if filter_items is not None:
         unwanted = np.zeros(own.n_cols, bool)
         unwanted[check_ids("filter_items", filter_items, own.n_cols)] = True
-        own = own.rebased()
-        kept = ~unwanted[own.indices]
-        own = Csr(np.concatenate(([0], np.cumsum(kept)))[own.indptr], own.indices[kept], None, own.n_cols)
+        own = without(own, unwanted)
     if n_rows and not own.nnz:
         _refuse_nothing()
     return own
+
+
+def without(own: Csr, unwanted: npt.NDArray[np.bool_]) -> Csr:
+    """Return candidates but for unwanted items."""
+    own = own.rebased()
+    kept = ~unwanted[own.indices]
+    return Csr(np.concatenate(([0], np.cumsum(kept)))[own.indptr], own.indices[kept], None, own.n_cols)
 
 
 def _refuse_nothing() -> NoReturn:
@@ -70,8 +75,13 @@ def selection(name: str, given: Any, named: Items, told: list[str]) -> npt.NDArr
     return numbers
 
 
-def candidates(given: Any, histories: Histories, named: Items, told: list[str]) -> Any:
-    """Return the numbers of the items that all may get, or a SciPy matrix of those that each user may get."""
+def candidates(
+    given: Any, users: Array, named: Items, told: list[str], source: tuple[str, str] = ("users", "`data`")
+) -> Any:
+    """Return the numbers of the items that all may get, or a SciPy matrix of those that each user may get.
+
+    Messages say what has lists of its own, and which argument names it.
+    """
     if not (hasattr(given, "nnz") or isinstance(given, Mapping) or is_frame(given)):
         return selection("items", given, named, told)
     theirs = histories_of(given, None, named, "items")
@@ -79,12 +89,12 @@ def candidates(given: Any, histories: Histories, named: Items, told: list[str]) 
         told.append(f"{len(theirs.unknown):,} items in `items`, such as {few(theirs.unknown)}")
     if hasattr(given, "nnz") and identity.own_ids(given, identity.USERS) is None:
         return theirs.matrix.to_scipy()
-    check_kind("items", is_text(theirs.users), theirs.users, "`data`", histories.users)
-    rows = identity.places(histories.users, theirs.users)
+    check_kind("items", is_text(theirs.users), theirs.users, source[1], users)
+    rows = identity.places(users, theirs.users)
     if len(rows) and rows.max() < 0:
         raise ValueError(
-            f"`items` has candidates for none of the {len(rows):,} users of `data`, such as "
-            f"{identity.first_id(histories.users)}; it has {len(theirs.users):,} users, such as "
+            f"`items` has candidates for none of the {len(rows):,} {source[0]} of {source[1]}, such as "
+            f"{identity.first_id(users)}; it has {len(theirs.users):,} {source[0]}, such as "
             f"{identity.first_id(theirs.users)}"
         )
     return rearranged(theirs.matrix, None, rows, None, named.n)[0].to_scipy()

@@ -140,7 +140,7 @@ class NamedAnswers(Similar):
         told: list[str] = []
         unwanted = selection("filter_items", filter_items, named, told)
         histories = histories_of(data, users, named)
-        chosen = candidates(items, histories, named, told)
+        chosen = candidates(items, histories.users, named, told)
         matrix, cold = histories.matrix, _cold(model, histories.matrix)
         if cold_users == "raise" and cold.any():
             raise ValueError(_cold_text(histories, cold, named))

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import adapted, check_int
+from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.protocol import FloatArray, IdArray
-from fastautorec.models._alike import alike_users
+from fastautorec.models._alike import alike, alike_users
 from fastautorec.models._answers import LIST_LENGTH
-from fastautorec.models._candidates import selection
+from fastautorec.models._candidates import allowed_items, candidates, selection
 from fastautorec.models._explain import Explaining
 from fastautorec.models._histories import from_frame, histories_of, is_frame
 from fastautorec.models._labels import Items, LabelIndex, check_distinct, few, label_array, plain_labels, some
@@ -22,6 +23,46 @@ from fastautorec.models._table import SimilarityTable
 
 class Similar(Explaining):
     """Fitted models that tell what is alike."""
+
+    def similar_items(
+        self,
+        itemids: npt.ArrayLike,
+        N: int = LIST_LENGTH,
+        filter_items: npt.ArrayLike | None = None,
+        items: Any = None,
+    ) -> tuple[IdArray, FloatArray]:
+        """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
+
+        An item whose vector is zero, such as one without users in ``fit``, is no neighbour of others and has no
+        neighbours. There is no popularity discount: it multiplies the scores of an item, and a cosine does not depend
+        on the length of a vector. `similar_table` takes and gives names.
+
+        Parameters
+        ----------
+        itemids : int or int array (q,)
+        N : int
+            Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
+        filter_items : int array, optional
+            Items that must not be listed, not even first in the list of their own.
+        items : int array, Interactions or scipy sparse (q, n), optional
+            Choose among these items only; a matrix has the candidates for each of ``itemids`` in its row.
+
+        Returns
+        -------
+        ids : int32 (q, N), or (N,) for one id
+            The item itself, then the others, equal cosines by ascending id; -1 where there are fewer.
+        scores : float32 of the same shape
+            Cosine similarities, 1 for the item itself; NaN where the id is -1.
+        """
+        model = self._as_fitted()
+        queries = check_ids("itemids", itemids, model.n_items_)
+        n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
+        own = model._own_candidates(items, filter_items, len(queries))
+        allowed = allowed_items(items, filter_items, model.n_items_) if own is None else None
+        backend = model._backend()
+        with backend.active():
+            ids, scores = alike(model, backend, queries, n_top, allowed, own)
+        return (ids[0], scores[0]) if np.ndim(itemids) == 0 else (ids, scores)
 
     def similar_table(
         self, itemids: Any, N: int = LIST_LENGTH, filter_items: Any = None, items: Any = None
@@ -39,8 +80,9 @@ class Similar(Explaining):
             Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
         filter_items : list, set or column of items, or mask (n,), optional
             Items that must not be listed, not even first in the list of their own.
-        items : list, set or column of items, or mask (n,), optional
-            Choose among these items only.
+        items : list, set or column of items, mask (n,), dict or scipy sparse (q, n), optional
+            Choose among these items only. A dict has a list of candidates for each of ``itemids``, and a matrix a row,
+            in their order. An item without any has no row in the table.
 
         Returns
         -------
@@ -84,13 +126,13 @@ class Similar(Explaining):
                 f"{few(some(named))}"
             )
         told: list[str] = []
-        chosen, unwanted = (
-            selection(*given, named, told) for given in (("items", items), ("filter_items", filter_items))
-        )
+        asked = label_array(labels)
+        chosen = candidates(items, asked, named, told, ("items", "`itemids`"))
+        unwanted = selection("filter_items", filter_items, named, told)
         if told:
             warn_of_unknown(told)
         ids, scores = model.similar_items(numbers, N, unwanted, chosen)
-        return SimilarityTable(label_array(labels), ids, scores, named.ids)
+        return SimilarityTable(asked, ids, scores, named.ids)
 
     def similar_users(self, history: Any, data: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
         """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
