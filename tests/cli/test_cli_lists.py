@@ -195,6 +195,12 @@ def test_explain_agrees_with_the_library(
     one = rows_of(capsys, "explain", file, "--model", model, "--users", users[0], "--items", "-é07")
     assert {(row["user"], row["item"]) for row in one} == {(users[0], "-é07")}
     assert len(one) == 3
+    dialled = rows_of(
+        capsys, "explain", file, "--model", model, "-n", 2, "--users", users[0], "--popularity-discount", 0.9
+    )
+    ids, scores = fitted.recommend(history[:1], N=2, popularity_discount=0.9)
+    assert [row["item"] for row in dialled[::3]] == fitted.item_names(ids)[0].tolist()
+    assert [float(row["score"]) for row in dialled[::3]] == pytest.approx(scores[0].tolist(), rel=1e-5)
     words = ["explain", file, "--model", model, "--users", users[0], "--format", "table", "-n", 1]
     assert main([str(word) for word in words]) == 0
     assert capsys.readouterr().out.splitlines()[0] == users[0]

@@ -223,6 +223,22 @@ def test_reasons_are_printed_and_absent_where_none_was_asked_for(data: far.Inter
         far.Popularity().fit(data).recommend_table(data, because=1)
 
 
+@pytest.mark.parametrize("bare", [False, True])
+def test_the_column_has_one_type_with_and_without_reasons(data: far.Interactions, bare: bool) -> None:
+    model = far.EASE().fit(MATRIX if bare else data)
+    users = data.user_ids.tolist()
+    filled = model.recommend_table(MATRIX if bare else data, N=2, because=1)
+    of_nobody = model.recommend_table({users[0]: []}, N=2, because=1)
+    without_rows = model.recommend_table({users[0]: []}, N=2, because=1, cold_users="drop")
+    assert any(filled["because"].tolist())
+    assert not any(of_nobody["because"].tolist())
+    assert len(without_rows) == 0
+    for empty in (of_nobody, without_rows):
+        assert empty.to_arrow().schema.field("because") == filled.to_arrow().schema.field("because")
+        assert empty.to_polars().schema["because"] == filled.to_polars().schema["because"]
+        assert empty.to_pandas()["because"].dtype == filled.to_pandas()["because"].dtype == object
+
+
 # --- the dial ---------------------------------------------------------------------------------------------------------
 
 

@@ -238,6 +238,41 @@ def test_histories_that_say_nothing_have_the_popularity(name: str) -> None:
     assert "popular; the history says nothing to the model" in str(explained)
 
 
+@devices
+@pytest.mark.parametrize("name", ["NCEAutoRec", "relu", "constant intercept", "DLAE"])
+@pytest.mark.parametrize("discount", [0.0, 0.9, -0.5])
+def test_the_dial_scales_what_is_explained(name: str, discount: float, device: str) -> None:
+    make_one = {**LINEAR, **OTHERS, "DLAE": far.DLAE}[name]
+    model = make_one(device=device, popularity_discount=0.2).fit(TRAIN)
+    told = model.explain(TRAIN, ITEMS, LONGEST, popularity_discount=discount)
+    refitted = make_one(device=device, popularity_discount=discount).fit(TRAIN).explain(TRAIN, ITEMS, LONGEST)
+    scores = model.predict(TRAIN, ITEMS, popularity_discount=discount)
+    size = float(4e-6 * np.abs(scores).max())
+    np.testing.assert_allclose(told.scores, scores, rtol=0, atol=size)
+    if told.additive:
+        np.testing.assert_allclose(np.nansum(told.contributions, axis=2) + told.base, scores, rtol=0, atol=size)
+    for part in ("base", "contributions"):
+        np.testing.assert_allclose(getattr(told, part), getattr(refitted, part), rtol=0, atol=size)
+    ids, listed = model.recommend(TRAIN, N=5, popularity_discount=discount)
+    np.testing.assert_allclose(model.explain(TRAIN, ids, 1, discount).scores, listed, rtol=0, atol=size)
+
+
+def test_the_dial_of_explanations_at_its_own_value_and_where_there_is_none() -> None:
+    model = far.NCEAutoRec(factors=6, popularity_discount=0.3).fit(TRAIN)
+    plain, same = model.explain(TRAIN, ITEMS), model.explain(TRAIN, ITEMS, popularity_discount=0.3)
+    for part in ("because", "contributions", "base", "scores"):
+        np.testing.assert_array_equal(getattr(same, part), getattr(plain, part))
+    bare = LINEAR["no intercept"]().fit(TRAIN)
+    empty = sparse.csr_matrix((1, 40))
+    told = bare.explain(empty, ITEMS, popularity_discount=2.0)  # popularity in place of an answer has no discount
+    np.testing.assert_array_equal(told.scores, bare.predict(empty, ITEMS, popularity_discount=2.0))
+    with pytest.raises(ValueError, match="`popularity_discount` must be left out for EASE"):
+        far.EASE().fit(TRAIN).explain(TRAIN, ITEMS, popularity_discount=0.5)
+    for wrong, error in ((float("nan"), ValueError), ("0.5", TypeError)):
+        with pytest.raises(error, match="`popularity_discount` must be"):
+            model.explain(TRAIN, ITEMS, popularity_discount=wrong)
+
+
 def test_an_empty_history_has_the_answer_of_the_model() -> None:
     model = far.NCEAutoRec(factors=6).fit(TRAIN)
     empty = sparse.csr_matrix((1, 40))

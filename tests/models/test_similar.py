@@ -9,7 +9,7 @@ import pytest
 from cuda_emulation import EmulatedCsr, EmulatedDevice
 from devices import host
 from lanes import marked
-from named_data import ITEMS, MATRIX, USERS
+from named_data import ITEMS, MATRIX, USERS, lists_of
 from scipy import sparse
 
 import fastautorec as far
@@ -183,6 +183,68 @@ def test_histories_of_a_device(emulation: EmulatedDevice) -> None:
     np.testing.assert_array_equal(
         model.similar_users(there, there, N=4)[0], model.similar_users(MATRIX, MATRIX, N=4)[0]
     )
+
+
+def test_similar_users_by_name(data: far.Interactions) -> None:
+    model = far.PureSVD(factors=6).fit(data)
+    asked = data.user_ids[[7, 2]]
+    rows, scores = model.similar_users(data.select(asked.tolist()), data, N=3)
+    for given in (asked, asked.tolist(), tuple(asked.tolist())):
+        table = model.similar_users_table(given, data, N=3)
+        assert table.columns == ("user", "similar", "rank", "score")
+        assert table["user"].tolist() == np.repeat(asked, 3).tolist()
+        assert table["similar"].tolist() == data.user_ids[rows].ravel().tolist()
+        np.testing.assert_array_equal(table["score"], scores.ravel())
+        assert [row.user for row in table] == table["user"].tolist()
+    assert table.to_dict()[asked.tolist()[0]] == data.user_ids[rows[0]].tolist()
+    assert "6 users that are like 2" in table._repr_html_()
+    one = asked.tolist()[0]
+    assert model.similar_users_table(one, data, N=1)["similar"].tolist() == [one]
+    assert model.similar_users_table(None, data, N=1).to_dict() == {user: [user] for user in data.user_ids.tolist()}
+    assert len(model.similar_users_table([], data)) == 0
+
+
+def test_similar_users_in_every_form_of_data(data: far.Interactions) -> None:
+    model = far.PureSVD(factors=6).fit(data)
+    histories = lists_of(data)
+    asked = data.user_ids.tolist()[3:5]
+    expected = list(model.similar_users_table(asked, data, N=4))
+    backwards = data.with_items(data.item_ids[::-1])
+    frame = pytest.importorskip("pandas", reason="pandas is not installed") and data.to_frame()
+    for form in (histories, frame, backwards):
+        got = list(model.similar_users_table(asked, form, N=4))
+        assert [row[:3] for row in got] == [row[:3] for row in expected]
+    new = {"somebody": histories[asked[0]], "nobody": []}
+    table = model.similar_users_table(new, data, N=4)
+    assert table["similar"].tolist() == [row.similar for row in expected[:4]]
+    assert table.to_dict()["nobody"] == []
+    bare = far.PureSVD(factors=6).fit(MATRIX)
+    rows = bare.similar_users(MATRIX[[4]], MATRIX, N=3)[0]
+    assert bare.similar_users_table(4, MATRIX, N=3)["similar"].tolist() == rows[0].tolist()
+
+
+def test_users_by_name_who_are_refused(data: far.Interactions) -> None:
+    model = far.PureSVD(factors=6).fit(data)
+    one = data.user_ids.tolist()[0]
+    text = isinstance(one, str)
+    unknown = "new" if text else 10**9
+    with pytest.raises(ValueError, match=f"1 of 2 are not among its {USERS}, such as {unknown!r}; a new user is asked"):
+        model.similar_users_table([one, unknown], data)
+    with pytest.raises(ValueError, match="`users` must be distinct"):
+        model.similar_users_table([one, one], data)
+    with pytest.raises(TypeError, match="the ids in `users` are"):
+        model.similar_users_table(1 if text else "ann", data)
+    with pytest.raises(TypeError, match="the users of `data` have no ids, only the row numbers"):
+        far.PureSVD(factors=6).fit(MATRIX).similar_users_table("ann", MATRIX)
+    strange = "strange" if isinstance(data.item_ids.tolist()[0], str) else 10**9
+    with pytest.warns(UserWarning, match=f"does not know 1 items in `users`, such as {strange!r}") as told:
+        table = model.similar_users_table({"ann": [strange]}, data)
+    assert told[0].filename == __file__
+    assert len(table) == 0
+    with pytest.raises(ValueError, match="Popularity knows no similar users"):
+        far.Popularity().fit(data).similar_users_table(one, data)
+    with pytest.raises(far.NotFittedError):
+        far.PureSVD().similar_users_table(one, data)
 
 
 def test_items_are_compared_by_id_and_bad_input_is_refused(data: far.Interactions) -> None:

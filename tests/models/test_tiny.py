@@ -9,7 +9,8 @@ import pytest
 from scipy import sparse
 
 import fastautorec as far
-from fastautorec.cli._modelling import MODELS
+from fastautorec import models
+from fastautorec.cli import _modelling as modelling
 
 TINY = {
     "one": [[1]],
@@ -19,6 +20,7 @@ TINY = {
     "one item of two": [[1, 0], [1, 0]],
 }
 HOSTS = ("cpu", "reference")
+MODELS = {name: cls for name, cls in modelling.MODELS.items() if cls.__name__ in models.__all__}
 
 
 def matrix(name: str) -> sparse.csr_matrix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,6 @@ from fastautorec._extras import require
 from fastautorec._training.run import FitRun
 from fastautorec.baselines._implicit import ImplicitModel
 from fastautorec.models._memory_plan import Plan
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 COLLAPSED = 1e-2  # ratio of the second singular value of the item vectors to the first
 VANISHED = 1e-4  # the first singular value where the penalty has left nothing; else it is above 0.01
@@ -89,6 +86,7 @@ class WRMF(ImplicitModel):
     """
 
     _arrays: ClassVar[dict[str, str]] = {"item_factors_": "float32 n k"}
+    _takes_weights = True
 
     item_factors_: FloatArray
 
@@ -140,9 +138,6 @@ class WRMF(ImplicitModel):
             random_state=seed,
         )  # fmt: skip
 
-    def _run_fit(self, user_items: Any, *given: Any, **options: Any) -> Self:
-        return super()._run_fit(user_items, *given, weights=getattr(user_items, "weights", None), **options)
-
     def _check_history(self, user_items: Any, name: str = "user_items") -> Csr:
         history = super()._check_history(user_items, name)
         of_rows = isinstance(user_items, Csr)
@@ -193,7 +188,7 @@ def warn_of_one_direction(backend: Backend, vectors: FloatArray, regularization:
             f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "
             f"`regularization`={regularization:g} is too strong for so few interactions; use a smaller one, such as "
             f"{regularization / 50:g}",
-            stacklevel=6,  # the line that calls fit
+            stacklevel=5,  # the line that calls fit
         )
 
 

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.popularity_discount is not None:
         check_real(DISCOUNT, args.popularity_discount)
         require_discount(model, model.get_params())
-    data = files.read(args)
+    data = files.read(args, model)
     by = files.order(data, args.by)
     choice = modelling.has_choice(model)
     if by in ("date", "last"):

@@ -29,6 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", nargs="+", type=options.user_id, action="extend", metavar="ID", help=text)
     text = f"how many items of the history to name (default: {REASONS})"
     parser.add_argument("--reasons", type=int, default=REASONS, metavar="R", help=text)
+    options.add_dial(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if not spoken.any():
         raise ValueError(f"none of the {len(rows):,} users has an item that the model knows: nothing to explain")
     asked = None if args.items is None else known.item_index(lists.item_ids(args.items, model))
-    reasons = _reasons(model, known, rows[spoken], asked, n, args.reasons)
+    reasons = _reasons(model, known, rows[spoken], asked, n, args.reasons, args.popularity_discount)
     first = next(reasons, None)
     if first is None:
         raise ValueError(f"no item speaks for those of the {int(spoken.sum()):,} users: nothing to explain")
@@ -61,13 +62,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reasons(
-    model: Recommender, data: Interactions, rows: Any, asked: Any, n: int, n_named: int
+    model: Recommender, data: Interactions, rows: Any, asked: Any, n: int, n_named: int, discount: float | None
 ) -> Iterator[tuple[Any, ...]]:
     """Yield a row for each reason."""
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]
         history = data.user_items[some]
-        told = model.explain(history, model.recommend(history, n)[0] if asked is None else asked, n_named)
+        items = model.recommend(history, n, popularity_discount=discount)[0] if asked is None else asked
+        told = model.explain(history, items, n_named, discount)
         places = np.nonzero(told.because >= 0)
         user, place, _ = places
         yield from zip(

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     files.writable(args, "output")
     output = Path(args.output)
     model = modelling.make_model(args)
-    data = files.read(args)
+    data = files.read(args, model)
     start = time.perf_counter()
     if modelling.has_choice(model):
         modelling.choose(model, *files.split_in(data, args.ratios, files.order(data, None)))

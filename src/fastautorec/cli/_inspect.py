@@ -20,6 +20,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the description of FILE."""
     check_output()
-    words = Words(args.user, args.item, args.rating, args.timestamp, args.sep, args.header)
+    words = Words(args.user, args.item, args.rating, args.timestamp, args.sep, args.header, args.weights)
     print(load(Path(args.file), args.file_format, files.limit(args), words, count_ratings=True).describe())
     return 0

@@ -113,11 +113,11 @@ def _read(args: argparse.Namespace, model: Recommender) -> Interactions:
     if args.threshold is not None or fitted is None:
         if fitted is not None and files.limit(args) != fitted:
             say(f"ratings >= {fitted:g} counted when the model was fitted, unlike --threshold {args.threshold}")
-        return files.read(args)
+        return files.read(args, model)
     args.threshold = fitted
     say(f"ratings >= {fitted:g} count, as when the model was fitted; --threshold changes that")
     try:
-        return files.read(args)
+        return files.read(args, model)
     except ValueError as error:
         if "threshold`" not in str(error):
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fastautorec import models
+from fastautorec.baselines import WRMF
 from fastautorec.cli._streams import say
 from fastautorec.data import Interactions
 from fastautorec.models import NCEAutoRecCV, Recommender
@@ -24,6 +25,7 @@ MODELS: dict[str, type[Recommender]] = {
     "rp3beta": models.RP3beta,
     "item-knn": models.ItemKNN,
     "popularity": models.Popularity,
+    "wrmf": WRMF,
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastautorec.cli._modelling import MODELS
 from fastautorec.data._layouts import FORMATS
-from fastautorec.data._roles import ROLES
+from fastautorec.data._roles import ROLES, SOUGHT
 from fastautorec.data._splits import shares
 from fastautorec.data._splitting import WAYS
 
@@ -34,13 +34,15 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str, counted: str 
     text = f"of FILE: {', '.join(FORMATS)} (default: auto)"
     flags = ("--file-format", *names)
     parser.add_argument(*flags, dest="file_format", choices=FORMATS, default="auto", metavar="FORMAT", help=text)
-    for role in ROLES:
+    for role in SOUGHT:
         text = f"column of the {role}s: its name, or its position, where 0 is the first (default: told from FILE)"
         flags_of_role = (f"--{role}", "--time") if role == "timestamp" else (f"--{role}",)
         parser.add_argument(*flags_of_role, type=column, metavar="COLUMN", help=text)
         if role in ("rating", "timestamp"):
             text = f"read no {role}s, whatever the columns are called"
             parser.add_argument(f"--no-{role}", dest=role, action="store_const", const=False, help=text)
+    text = "column of numbers above 0: how much each row counts (for the model wrmf; the others take rows as they are)"
+    parser.add_argument("--weight", dest="weights", type=column, metavar="COLUMN", help=text)
     text = "what separates the columns, for example ';' or '\\t' (default: told from FILE)"
     parser.add_argument("--sep", type=separator, metavar="TEXT", help=text)
     text = "whether the first line of FILE names the columns (default: told from FILE)"
@@ -113,7 +115,7 @@ def on_the_command_line(message: str) -> str:
 def _flag(name: str, value: str) -> str:
     if value in ("True", "False"):
         return f"--{'no-' if value == 'False' else ''}{name}"
-    option = "file-format" if name == "format" else name
+    option = {"format": "file-format", "weights": "weight"}.get(name, name)
     return f"--{option} {EVERY_ROW if value == 'None' else value or 'TEXT'}"
 
 

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         check_format(plot)
     files.check_at(args)
     model = modelling.make_model(args)
-    data = files.read(args)
+    data = files.read(args, model)
     by = files.order(data, args.by)
     if by in ("date", "last"):
         train, validation = files.split_at(data, by, args.at, 2, 2)

@@ -23,6 +23,7 @@ def read_ratings(
     item: str | int | None = None,
     rating: str | int | bool | None = None,
     timestamp: str | int | bool | None = None,
+    weights: str | int | None = None,
     sep: str | None = None,
     header: bool | None = None,
     items: Any = None,
@@ -44,7 +45,7 @@ def read_ratings(
         A file, of which text may be packed by gzip; for Parquet also a folder of parts (``*.parquet``, ``*.parq`` or
         ``*.pq``), in folders such as ``year=2024`` or not; for the Netflix Prize also the folder of its
         ``mv_*.txt`` or ``combined_data_*.txt`` files. Parts may have more
-        columns than others, but the same ones for user, item, rating and time.
+        columns than others, but the same ones for user, item, rating, time and weights.
     format : str
         ``"auto"`` tells the format from the file. The others say what to expect:
 
@@ -72,6 +73,11 @@ def read_ratings(
         title, a session). Where nothing but such a property is named, and a column of an unknown name may hold the ids,
         they are asked for, and so is a ``movie_rating`` that may be an average. False for ``rating`` or ``timestamp``
         says that there is none.
+    weights : str or int, optional
+        Name or position of a column of numbers above 0: how much each row counts, such as plays; they become the
+        ``weights`` of the interactions. Those of a pair that occurs several times are added up. No column is taken for
+        weights by its name. Rows that ``threshold`` leaves out may have any number. Where ``rating`` is to be the same
+        column, say both. Files of the formats ``"lists"`` and ``"netflix"`` have no such column.
     sep : str, optional
         What separates fields; ``" "`` stands for any run of blanks. Quotation marks mean what they do in csv, but
         nothing where ``sep`` is a tab, blanks, ``"|"`` or ``"::"``: there a file with columns in quotation marks is
@@ -92,9 +98,10 @@ def read_ratings(
         A column of ids is int64 if each of them is an integer as it would be printed, else all are strings: 007 is no
         integer. Both ascending. Blanks around a field of a text file are ignored, those of Parquet are part of it.
         Texts that hold a list in each row are refused. A pair that occurs several times counts once, at its
-        latest time. Times are numbers, which stay as they are, or dates in the forms of ISO 8601, such as 2024-02-01,
-        2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become seconds since 1970; not both in one file, nor
-        plainly seconds beside milliseconds. The method ``describe`` tells what was read and how.
+        latest time and with the sum of its weights. Times are numbers, which stay as they are, or dates in the forms of
+        ISO 8601, such as 2024-02-01, 2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become seconds since 1970;
+        not both in one file, nor plainly seconds beside milliseconds. The method ``describe`` tells what was read and
+        how.
 
     Raises
     ------
@@ -136,9 +143,9 @@ def read_ratings(
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "sold.csv")
     ...     _ = path.write_text("cart;ware;pieces\nA7;tea;2\nA9;salt;1\n")
-    ...     data = read_ratings(path, user="cart", item="ware")
-    >>> data.user_ids.tolist()
-    ['A7', 'A9']
+    ...     data = read_ratings(path, user="cart", item="ware", weights="pieces")
+    >>> data.user_ids.tolist(), data.weights.tolist()
+    (['A7', 'A9'], [2.0, 1.0])
     """
     check_choice("format", format, FORMATS)
     check_bool("verbose", verbose)
@@ -147,7 +154,7 @@ def read_ratings(
             f"`path` must name a file, got {type(path).__module__.split('.')[0]}.{type(path).__name__}; of a table in "
             "memory, Interactions.from_dataframe(table, user=..., item=...) makes interactions"
         )
-    words = Words(user, item, rating, timestamp, sep, header)
+    words = Words(user, item, rating, timestamp, sep, header, weights)
     data = _loading.load(Path(path), format, threshold, words, items)
     if verbose:
         sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))

@@ -132,7 +132,8 @@ class Description:
             ("interactions", f"{self._nnz:,} ({100 * self._nnz / max(m * n, 1):.3g} % of all pairs)"),
         ]
         if source is not None:
-            again = f"{source.repeated:,} rows, each pair counted once" if source.repeated else "none"
+            summed = ", with the sum of its weights" if "weights" in source.headings else ""
+            again = f"{source.repeated:,} rows, each pair counted once{summed}" if source.repeated else "none"
             rows.append(("repeated pairs", again))
         if self._times is not None:
             rows.append(("times", " to ".join(map(_time, self._times))))

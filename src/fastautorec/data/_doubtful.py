@@ -183,12 +183,13 @@ def _place(ids: Ids, text: str) -> int | None:
     return at if at < len(ids) and ids[at] == text else None
 
 
-def refuse_thousands(path: Path, ratings: Sequence[str]) -> None:
-    """Raise where commas in ratings may be decimal commas or set off thousands."""
-    commas = [text for text in ratings if "," in text]
+def refuse_thousands(path: Path, role: str, values: Sequence[str]) -> None:
+    """Raise where commas in ratings or weights may be decimal commas or set off thousands."""
+    commas = [text for text in values if "," in text]
     if commas and all(plain.THOUSANDS.fullmatch(text) for text in commas):
         number = commas[0].replace(",", "")
         raise RatingsFileError(
-            f"{path}: ratings such as {commas[0]!r} may be {number} or {commas[0].replace(',', '.')}; write them "
-            "without the comma or with a decimal point, or leave them out with rating=False"
+            f"{path}: {role.removesuffix('s')}s such as {commas[0]!r} may be {number} or "
+            f"{commas[0].replace(',', '.')}; write them without the comma or with a decimal point, or leave them out"
+            f"{' with rating=False' if role == 'rating' else ''}"
         )

@@ -6,7 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fastautorec.data import _plain as plain
-from fastautorec.data._roles import UnclearColumnsError, Words, looks_like_a_heading, untyped, word_for, words_in
+from fastautorec.data._roles import (
+    NUMBERS,
+    UnclearColumnsError,
+    Words,
+    looks_like_a_heading,
+    untyped,
+    word_for,
+    words_in,
+)
 from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import OPINIONS, UNRATED
 
@@ -221,12 +229,12 @@ def check_whole_columns(rows: Rows, position: Mapping[str, int], names: Sequence
     """Raise if a column holds in none of the first lines what it is taken for: then no line is to be corrected."""
     for role, i in position.items():
         values = column(rows[:LOOK], i)
-        test = {"rating": _is_rating, "timestamp": is_value}.get(role, bool)
+        test = {"rating": _is_rating, "weights": is_number, "timestamp": is_value}.get(role, bool)
         if len(values) < 3 or any(map(test, values)):
             continue
         name = f"column {i}" if names is None else repr(untyped(names[i]))
         held = next(filter(None, values), "")
-        what = f"no {'number' if role == 'rating' else 'time'}, but {held!r} and the like," if held else "nothing"
+        what = f"no {'number' if role in NUMBERS else 'time'}, but {held!r} and the like," if held else "nothing"
         out = f"leave it out with {role}=False, or " if role in ("rating", "timestamp") else ""
         if role == "rating" and any(value.lower() in OPINIONS for value in values):
             out = "write 1 and 0 for such ratings, or "

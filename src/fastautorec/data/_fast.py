@@ -12,6 +12,7 @@ from fastautorec.data._arrays import is_polars_failure
 from fastautorec.data._files import BOM
 from fastautorec.data._layouts import Layout
 from fastautorec.data._plain import BLANKS, UNQUOTED, is_date, moments
+from fastautorec.data._roles import NUMBERS
 
 _PIECE = 1 << 18  # bytes whose masks stay in the cache
 _NEWLINE, _QUOTE, _ZERO, _NINE = b'\n"09'
@@ -95,7 +96,7 @@ class FastReader:
         schema: dict[str, Any] = {f"field {i}": pl.String for i in range(width)}
         names = {role: f"field {step * position}" for role, position in layout.position.items()}
         for role, name in names.items():
-            if role == "rating":
+            if role in NUMBERS:
                 schema[name] = pl.Float64
             elif role in whole:
                 schema[name] = pl.Int64
@@ -105,7 +106,7 @@ class FastReader:
                 separator=layout.separator[0],
                 has_header=False,
                 schema=schema,
-                columns=sorted(step * position for position in layout.position.values()),
+                columns=sorted({step * position for position in layout.position.values()}),
                 quote_char='"' if quotes else None,
             )
         except BaseException as error:
@@ -121,9 +122,9 @@ class FastReader:
         found: dict[str, Any] = {}
         for role in self._layout.position:
             column = frame[role]
-            if role == "rating" and not column.is_finite().all():
+            if role in NUMBERS and not column.is_finite().all():
                 return None
-            if role == "rating" or column.dtype == pl.Int64:
+            if role in NUMBERS or column.dtype == pl.Int64:
                 found[role] = column
             else:
                 column = column.str.strip_chars(BLANKS)

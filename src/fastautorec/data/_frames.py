@@ -32,7 +32,11 @@ class Frames:
         ImportError
             Without polars.
         """
-        return require("polars", "to_polars", "data").DataFrame(self._plain_columns())
+        pl = require("polars", "to_polars", "data")
+        columns = self._plain_columns()
+        for name, text in self._lists_of_texts().items():
+            columns[name] = pl.Series(columns[name].tolist(), dtype=pl.List(pl.String if text else pl.Int64))
+        return pl.DataFrame(columns)
 
     def to_arrow(self) -> Any:
         """Return a pyarrow Table; needs pyarrow.
@@ -42,11 +46,19 @@ class Frames:
         ImportError
             Without pyarrow.
         """
-        return require("pyarrow", "to_arrow").table(self._plain_columns())
+        pa = require("pyarrow", "to_arrow")
+        columns = self._plain_columns()
+        for name, text in self._lists_of_texts().items():
+            columns[name] = pa.array(columns[name].tolist(), pa.list_(pa.string() if text else pa.int64()))
+        return pa.table(columns)
 
     def _named_columns(self) -> dict[str, npt.NDArray[Any]]:
         """Return the columns by name."""
         raise NotImplementedError
+
+    def _lists_of_texts(self) -> dict[str, bool]:
+        """Return for each column of lists whether they hold texts, and not integers, which empty ones do not tell."""
+        return {}
 
     def _plain_columns(self) -> dict[str, Any]:
         """Return columns that every library takes: texts as lists, for few know the type that NumPy has for them.
@@ -55,4 +67,4 @@ class Frames:
         """
         named = self._named_columns()
         texts = {name: column.tolist() or np.empty(0, "U1") for name, column in named.items() if is_text(column)}
-        return named | texts | {name: column.tolist() for name, column in named.items() if column.dtype == object}
+        return named | texts

@@ -142,7 +142,8 @@ class Interactions(OnDisk, Frames):
             positive if any of its ratings is, at the time of the latest positive one.
         weights : str, optional
             Column of numbers above 0: how much each row counts. Those of a pair that occurs several times are added up.
-            No column is taken for weights by its name.
+            No column is taken for weights by its name. Rows that ``threshold`` leaves out may have any number. Where
+            ``rating`` is to be the same column, say both.
         verbose : bool
             Print two lines to standard error where columns were looked for: what was taken for what, and what the data
             hold.
@@ -175,11 +176,11 @@ class Interactions(OnDisk, Frames):
         >>> data.user_ids.tolist(), data.item_ids.tolist(), data.weights.tolist()
         (['ann', 'bob'], ['salt', 'tea'], [3.0, 1.0])
         >>> print(data.describe().lines()[0])
-        dict: table, 3 columns: customer_id → user, sku → item (by name); ignored: pieces
+        dict: table, 3 columns: customer_id → user (by name), sku → item (by name), pieces → weights (given)
         """
         check_bool("verbose", verbose)
-        words = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
-        found = tables.read_table(df, words, weights)
+        words = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weights": weights}
+        found = tables.read_table(df, words, threshold)
         data = cls._from_columns(found.users, found.items, found.ratings, found.times, threshold, found.weights)
         if found.source is not None:
             data._source = found.source

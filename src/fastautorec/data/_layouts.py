@@ -17,6 +17,7 @@ from fastautorec.data import _plain as plain
 from fastautorec.data import _positions as positions
 from fastautorec.data import _separators as separators
 from fastautorec.data._roles import (
+    NUMBERS,
     Roles,
     UnclearColumnsError,
     Words,
@@ -57,7 +58,7 @@ class Layout:
     texts : frozenset of str
         Roles among user, item and timestamp whose first values are not all integers.
     decimal_comma : bool or None
-        Whether ratings are written as ``4,5``; None where the first lines have whole numbers only.
+        Whether ratings and weights are written as ``4,5``; None where the first lines have whole numbers only.
     booleans : bool
         Whether ratings are written as ``True`` and ``False``.
     dates : bool or None
@@ -145,9 +146,10 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         return [row[position[role]] for row in body if len(row) == len(rows[0])] if role in position else []
 
     may_have_commas = separator in (";", "\t", " ", "|")
-    ratings = values("rating") if may_have_commas else []
-    doubtful.refuse_thousands(path, ratings)
-    whole = may_have_commas and all(map(evidence.WHOLE.fullmatch, ratings))
+    measures = [text for role in NUMBERS for text in values(role)] if may_have_commas else []
+    for role in NUMBERS if may_have_commas else ():
+        doubtful.refuse_thousands(path, role, values(role))
+    whole = may_have_commas and all(map(evidence.WHOLE.fullmatch, measures))
     times = values("timestamp")
     numeric = tuple(evidence.numeric_columns(body or rows, len(rows[0]), position))
     return Layout(
@@ -162,7 +164,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
             if role in position and not evidence.are_whole(body, position[role])
         ),
         booleans=next(filter(None, values("rating")), "") in plain.BOOLEANS,
-        decimal_comma=None if whole else any(evidence.DECIMAL_COMMA.fullmatch(text) for text in ratings),
+        decimal_comma=None if whole else any(evidence.DECIMAL_COMMA.fullmatch(text) for text in measures),
         dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + (names is not None),
         trusted=bool(words.sep),

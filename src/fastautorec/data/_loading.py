@@ -12,9 +12,10 @@ from fastautorec._checks import check_real
 from fastautorec.data import _columns as columns
 from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _identity as identity
+from fastautorec.data import _naming as naming
 from fastautorec.data._description import Source
 from fastautorec.data._interactions import Interactions
-from fastautorec.data._readers import read_columns
+from fastautorec.data._readers import Columns, read_columns
 from fastautorec.data._roles import Words, untyped
 from fastautorec.exceptions import RatingsFileError
 
@@ -32,12 +33,13 @@ def load(
     if items is not None:
         identity.check_ids("items", items, identity.ITEMS)
     found = read_columns(path, form, words)
-    source, n_rows = found.source, len(found.user)
+    source, n_rows, counted = found.source, len(found.user), None
     if threshold is not None:
         if found.rating is None:
             raise ValueError(f"`threshold` needs ratings, but {path} {_how_to_rate(source)}")
         with np.errstate(over="ignore"):  # narrow ratings may not reach the threshold
-            low = int(np.count_nonzero(found.rating < check_real("threshold", threshold)))
+            counted = np.asarray(found.rating >= check_real("threshold", threshold))
+        low = n_rows - int(np.count_nonzero(counted))
         source.dropped.append((low, f"ratings below {threshold:g}"))
         n_rows -= low
     if count_ratings and found.rating is not None:
@@ -54,12 +56,13 @@ def load(
             doubtful.check_floats(role, ids_and_codes[0], f"{path}: ")
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None
+    weights = _weights(path, found, counted)
     ids, rows = users
     ratings, times = None if threshold is None else found.rating, found.timestamp
     rows = rows[: len(found.item)]
     del found  # before the matrix takes its memory
     try:
-        data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold)
+        data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold, weights)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     source.repeated = n_rows - data.nnz
@@ -76,8 +79,20 @@ def load(
     return data
 
 
+def _weights(path: Path, found: Columns, counted: Any) -> Any:
+    """Return the weights, which must be above 0 in the rows that are counted; None where the file has none."""
+    if found.weights is None:
+        return None
+    try:
+        return naming.checked_weights(found.source.headings["weights"], found.weights, counted, found.place)
+    except ValueError as error:
+        raise RatingsFileError(f"{path}: {error}") from None
+
+
 def _how_to_rate(source: Source) -> str:
     """Return what to say where ratings are asked for and no column is known to hold them."""
+    if "weights" in source.headings:
+        return "has no column for them beside that of the weights; say rating=COLUMN, which may be the same one"
     if not source.ignored:
         return "has no column for them; threshold=None takes every row"
     likely = source.numeric or []

@@ -104,13 +104,16 @@ def summed(
     return sparse.coo_matrix((values.astype(np.float64), (rows, cols)), shape=shape).tocsr()
 
 
-def checked_weights(name: str, column: Any) -> npt.NDArray[np.float32]:
-    """Return weights as float32, all of them above 0 and finite."""
+def checked_weights(
+    name: str, column: Any, counted: npt.NDArray[np.bool_] | None = None, place: Callable[[int], str] = "row {}".format
+) -> npt.NDArray[np.float32]:
+    """Return weights as float32, finite, and above 0 in the rows that are counted, or in all; ``place`` names a row."""
     values = finite_float32(name, columns.numbers(name, column))
-    if not (values > 0).all():
-        row = int(np.argmin(values > 0))
+    good = values > 0 if counted is None else (values > 0) | ~counted
+    if not good.all():
+        row = int(np.argmin(good))
         raise ValueError(
-            f"column {name!r} must hold weights > 0, got {values[row]:g} in row {row}; leave out what did not "
+            f"column {name!r} must hold weights > 0, got {values[row]:g} in {place(row)}; leave out what did not "
             "happen, and say what was liked less by a smaller weight"
         )
     return values

@@ -15,7 +15,7 @@ from fastautorec.data import _columns as columns
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.data._arrays import is_missing, is_polars_failure
-from fastautorec.data._roles import Roles, UnclearColumnsError, Words, find_roles
+from fastautorec.data._roles import NUMBERS, Roles, UnclearColumnsError, Words, find_roles
 from fastautorec.data._times import NUMBER
 from fastautorec.exceptions import RatingsFileError
 
@@ -215,7 +215,7 @@ def _joined(path: Path, role: str, name: str, parts: list[tuple[Path, Any]]) -> 
         _refuse_other_kind(name, parts)
     arrays = [_converted(role, name, part, column) for part, column in parts]
     arrays = [array for array in arrays if len(array)] or arrays[:1]
-    if role == "rating":
+    if role in NUMBERS:
         return np.concatenate(arrays if len({a.dtype for a in arrays}) == 1 else [columns.widened(a) for a in arrays])
     if role == "timestamp":
         try:
@@ -230,7 +230,7 @@ def _joined(path: Path, role: str, name: str, parts: list[tuple[Path, Any]]) -> 
 
 
 def _converted(role: str, name: str, part: Path, column: Any) -> Array:
-    convert = {"rating": columns.numbers, "timestamp": columns.times}.get(role, columns.whole_numbers)
+    convert = {**dict.fromkeys(NUMBERS, columns.numbers), "timestamp": columns.times}.get(role, columns.whole_numbers)
     try:
         return convert(name, column)
     except ValueError as error:

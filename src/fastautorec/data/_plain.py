@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastautorec.data import _files as files
 from fastautorec.data._columns import parse_time
-from fastautorec.data._roles import ROLES
+from fastautorec.data._roles import NUMBERS
 from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import OPINIONS
 from fastautorec.exceptions import RatingsFileError
@@ -183,10 +183,10 @@ class PlainReader:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._numbers: dict[str, float] = {}  # ratings are few and return often
+        self._numbers: dict[str, dict[str, float]] = {role: {} for role in NUMBERS}  # few, and they return often
 
     def read(self, lines: Sequence[str]) -> dict[str, Any]:
-        """Return the roles of all lines: ids as int64 or lists of texts, ratings as float64, times as either.
+        """Return the roles of all lines: ids as int64 or lists of texts, times as int64 or float64, others as float64.
 
         Raises
         ------
@@ -197,9 +197,10 @@ class PlainReader:
         texts: dict[str, list[Any]] = {role: [] for role in layout.position}
         done: dict[str, list[Any]] = {role: [] for role in layout.position}
         at_user, at_item = layout.position["user"], layout.position["item"]
-        at_rating, at_time = layout.position.get("rating", -1), layout.position.get("timestamp", -1)
+        measures = [(role, layout.position[role]) for role in NUMBERS if role in layout.position]
+        at_time = layout.position.get("timestamp", -1)
         dates = layout.dates
-        users, items, ratings, moments = (texts.get(role, []) for role in ROLES)
+        users, items, moments = (texts.get(role, []) for role in ("user", "item", "timestamp"))
         heading = (None, None) if layout.names is None else (layout.names[at_user], layout.names[at_item])
         for number, fields in records(lines, layout.separator, layout.n_fields, layout.trusted):
             if len(fields) != layout.n_fields:
@@ -217,8 +218,8 @@ class PlainReader:
                 raise LineFault(number, "repeats the header", "remove the line; are these two files in one?")
             users.append(user)
             items.append(item)
-            if at_rating >= 0:
-                ratings.append(self._rating(number, fields[at_rating].strip(BLANKS)))
+            for role, at in measures:
+                texts[role].append(self._number(number, role, fields[at].strip(BLANKS)))
             if at_time >= 0:
                 text = fields[at_time].strip(BLANKS)
                 if dates or not (text.isdecimal() and text.isascii() and len(text) <= _SHORT):
@@ -229,36 +230,42 @@ class PlainReader:
         _move(texts, done)
         return {role: join(parts) for role, parts in done.items()}
 
-    def _rating(self, number: int, text: str) -> float:
-        value = self._numbers.get(text)
+    def _number(self, number: int, role: str, text: str) -> float:
+        known = self._numbers[role]
+        value = known.get(text)
         if value is None:
             pattern = _COMMA_NUMBER if self._layout.decimal_comma else NUMBER
-            if self._layout.booleans:
+            if self._has_booleans(role):
                 value = BOOLEANS.get(text, math.nan)
             else:
                 value = float(text.replace(",", ".")) if pattern.fullmatch(text) else math.nan
             if not math.isfinite(value):
                 clear = _COMMA_NUMBER.fullmatch(text) and not THOUSANDS.fullmatch(text)
                 fault = DecimalComma if clear and self._layout.decimal_comma is None else LineFault
-                raise fault(number, *self._no_number(text))
-            if len(self._numbers) < _CHUNK:
-                self._numbers[text] = value
+                raise fault(number, *self._no_number(role, text))
+            if len(known) < _CHUNK:
+                known[text] = value
         return value
 
-    def _no_number(self, text: str) -> tuple[str, str]:
-        if text.lower() in OPINIONS or self._layout.booleans:
-            return "must have a finite number as its rating", "write 1 and 0 for such ratings"
+    def _has_booleans(self, role: str) -> bool:
+        return role == "rating" and self._layout.booleans
+
+    def _no_number(self, role: str, text: str) -> tuple[str, str]:
+        noun = role.removesuffix("s")
+        rule = f"must have a finite number as its {noun}"
+        if role == "rating" and (text.lower() in OPINIONS or self._layout.booleans):
+            return rule, "write 1 and 0 for such ratings"
         if self._layout.decimal_comma and NUMBER.fullmatch(text):
-            return f"has a decimal point in {text!r} where other ratings have a comma", FIX_LINE
+            return f"has a decimal point in {text!r} where other {noun}s have a comma", FIX_LINE
         if THOUSANDS.fullmatch(text):
             number, fraction = text.replace(",", ""), text.replace(",", ".")
             return (
-                f"must have a finite number as its rating, but {text!r} may be {number} or {fraction}",
-                "write it without the comma or with a decimal point" + self._or("rating"),
+                f"{rule}, but {text!r} may be {number} or {fraction}",
+                "write it without the comma or with a decimal point" + self._or(role),
             )
         if _COMMA_NUMBER.fullmatch(text):
-            return f"must have a finite number as its rating, but {text!r} has a decimal comma", "write a decimal point"
-        return "must have a finite number as its rating", FIX_LINE + self._or("rating")
+            return f"{rule}, but {text!r} has a decimal comma", "write a decimal point"
+        return rule, FIX_LINE + self._or(role)
 
     def _check_moment(self, number: int, text: str) -> None:
         try:
@@ -278,6 +285,8 @@ class PlainReader:
 
     def _or(self, role: str) -> str:
         """Return the way out where a column may hold something else than taken for."""
+        if role == "weights":
+            return ", or say which column holds the weights"
         if self._layout.evidence[role] == "by position":
             return ", or say which columns are which with user= and item="
         return f", or leave the {'times' if role == 'timestamp' else 'ratings'} out with {role}=False"
@@ -335,7 +344,7 @@ def join(parts: list[Any]) -> Any:
 def _move(texts: dict[str, list[Any]], done: dict[str, list[Any]]) -> None:
     """Convert what was read so far, for Python's texts take much memory."""
     for role, values in texts.items():
-        if role == "rating":
+        if role in NUMBERS:
             part: Any = np.array(values, np.float64)
         else:
             part = integers(values)

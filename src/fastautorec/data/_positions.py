@@ -28,7 +28,7 @@ from fastautorec.data._evidence import (
     shown_row,
     times_column,
 )
-from fastautorec.data._roles import ROLES, UnclearColumnsError
+from fastautorec.data._roles import SOUGHT, UnclearColumnsError
 from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import EVENTS
 
@@ -54,7 +54,7 @@ def check_positions(rows: Rows, position: Mapping[str, int], separator: str) -> 
     """
     even = [row for row in rows[:LOOK] if len(row) == len(rows[0])]
     n_fields = len(even[0])
-    if n_fields > len(ROLES):
+    if n_fields > len(SOUGHT):
         if looks_like_a_matrix(even, 1):
             raise UnclearColumnsError(matrix_text(n_fields))
         raise UnclearColumnsError(

@@ -20,7 +20,7 @@ from fastautorec.data import _parquet as parquet
 from fastautorec.data import _plain as plain
 from fastautorec.data._description import Source
 from fastautorec.data._layouts import find_format, find_layout
-from fastautorec.data._roles import ROLES, Words
+from fastautorec.data._roles import NUMBERS, ROLES, Words
 from fastautorec.data._separators import separator_name
 from fastautorec.exceptions import RatingsFileError
 
@@ -30,12 +30,13 @@ _NETFLIX_NAMES = ("user", "item", "rating", "timestamp")
 
 
 class Columns(NamedTuple):
-    """The columns of a rating file; rating and timestamp are None where the file has none."""
+    """The columns of a rating file; rating, timestamp and weights are None where the file has none."""
 
     user: Any
     item: Any
     rating: Any
     timestamp: Any
+    weights: Any
     lonely: Any  # users who are named without any item; None where a file cannot name such
     source: Source
     unquoted: bool  # whether quotation marks are part of the ids
@@ -45,6 +46,8 @@ class Columns(NamedTuple):
 def read_columns(path: Path, requested: str, words: Words) -> Columns:
     """Read a rating file of any format; see `fastautorec.read_ratings`."""
     kind = find_format(path, requested, words)
+    if words.weights is not None and kind in ("netflix", "lists"):
+        raise ValueError(f"`weights` must name a column, but {path} is of the format {kind!r}, which has none for them")
     found: dict[str, Any]
     unquoted = False
     place: Callable[[int], str] = "row {}".format
@@ -75,7 +78,7 @@ def read_columns(path: Path, requested: str, words: Words) -> Columns:
         source.numeric = [_heading(layout.names, i) for i in layout.numeric]
         source.rated = [_heading(layout.names, i) for i in layout.rated]
     try:
-        for role, convert in (("rating", columns.numbers), ("timestamp", columns.times)):
+        for role, convert in (*((role, columns.numbers) for role in NUMBERS), ("timestamp", columns.times)):
             if role in found and kind == "parquet":  # the others are converted line by line
                 found[role] = convert(source.headings[role], found[role])
         if kind == "parquet":

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from fastautorec.data._vocabulary import EXACT, KNOWN, MERE, NOUNS, OTHER, QUALIFIERS, WEAK
 
-ROLES = ("user", "item", "rating", "timestamp")
+SOUGHT = ("user", "item", "rating", "timestamp")  # looked for where the caller does not say them
+ROLES = (*SOUGHT, "weights")
+NUMBERS = ("rating", "weights")  # a column may be both
 
 _IDENTITY = 2  # rank from which on a name tells rather a property
 _TYPED = re.compile(r"(.*):(token|float|token_seq|float_seq)")
@@ -23,6 +25,7 @@ class Words(NamedTuple):
     timestamp: str | int | bool | None = None
     sep: str | None = None
     header: bool | None = None
+    weights: str | int | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the roles that were spoken of."""
@@ -103,14 +106,15 @@ def find_roles(names: Sequence[str] | None, n_fields: int, words: Words, call: s
     given = {role: place(role, value, names, n_fields) for role, value in words.given().items() if value is not False}
     silent = {role for role, value in words.given().items() if value is False}
     twice = [role for role in given if list(given.values()).count(given[role]) > 1]
+    twice = [] if twice == list(NUMBERS) else twice
     if twice:
         raise ValueError(f"`{twice[0]}` and `{twice[1]}` must name different columns, both are {given[twice[0]]}")
     found = dict(given)
     if names is None:
         if not given.keys() & {"user", "item"}:
-            free = [role for role in ROLES if role not in given and role not in silent]
+            free = [role for role in SOUGHT if role not in given and role not in silent]
             found |= {
-                role: i for i, role in enumerate(ROLES) if i < n_fields and i not in found.values() and role in free
+                role: i for i, role in enumerate(SOUGHT) if i < n_fields and i not in found.values() and role in free
             }
         missing = [role for role in ("user", "item") if role not in found]
         if missing:
@@ -118,7 +122,7 @@ def find_roles(names: Sequence[str] | None, n_fields: int, words: Words, call: s
             raise UnclearColumnsError(f"no header, so {told} must be given too, as a position from 0 to {n_fields - 1}")
         by = "by position"
     else:
-        open_roles = [role for role in ROLES if role not in given and role not in silent]
+        open_roles = [role for role in SOUGHT if role not in given and role not in silent]
         found |= _by_name(names, open_roles, set(given.values()))
         by = "by name"
         for role, i in found.items():

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import kind
+from fastautorec._checks import check_real, kind
 from fastautorec.data import _columns as columns
 from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _headings as headings
 from fastautorec.data import _naming as naming
 from fastautorec.data._description import Source
-from fastautorec.data._roles import Words, find_roles
+from fastautorec.data._roles import SOUGHT, Words, find_roles
 
 Ids = tuple[npt.NDArray[Any], columns.Codes]
 
@@ -30,20 +30,19 @@ class Table(NamedTuple):
     source: Source | None
 
 
-def read_table(df: Any, words: dict[str, Any], weights: Any) -> Table:
+def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table:
     """Read a data frame; what is not said of its columns is looked for where the user or the item is not said."""
     names = naming.column_names(df)
     said = {role: word for role, word in words.items() if word is not None}
     source = None
     if not {"user", "item"} <= said.keys():
         said, source = _by_name(df, names, said)
-    wanted = {role: word for role, word in said.items() if word is not False}
-    asked = wanted | ({} if weights is None else {"weights": weights})
-    for role, name in asked.items():
+    wanted = {role: word for role, word in said.items() if word is not False or role not in SOUGHT[2:]}
+    for role, name in wanted.items():
         naming.require_column(names, role, name)
     if naming.is_lazy(df):
-        df = df.select(list(dict.fromkeys(asked.values()))).collect()
-    given = {role: df[name] for role, name in asked.items()}
+        df = df.select(list(dict.fromkeys(wanted.values()))).collect()
+    given = {role: df[name] for role, name in wanted.items()}
     ratings = columns.numbers(wanted["rating"], given["rating"]) if "rating" in wanted else None
     times = columns.times(wanted["timestamp"], given["timestamp"]) if "timestamp" in wanted else None
     if source is not None and times is not None and source.evidence["timestamp"] == "by name":
@@ -54,14 +53,17 @@ def read_table(df: Any, words: dict[str, Any], weights: Any) -> Table:
         doubtful.check_lists(role, wanted[role], ids[0])
         doubtful.check_gaps(role, *ids, "row {}".format)
         doubtful.check_floats(role, ids[0])
-    heavy = None if weights is None else naming.checked_weights(weights, given["weights"])
-    return Table(found[0], found[1], ratings, times, heavy, source)
+    weights = None
+    if "weights" in wanted:
+        counted = None if threshold is None or ratings is None else ratings >= check_real("threshold", threshold)
+        weights = naming.checked_weights(wanted["weights"], given["weights"], counted)
+    return Table(found[0], found[1], ratings, times, weights, source)
 
 
 def _by_name(df: Any, names: list[Any], said: dict[str, Any]) -> tuple[dict[str, Any], Source]:
     """Return the column of each role that was said or found by its name, and an account of it."""
     for role, name in said.items():
-        if name is not False or role in ("user", "item"):
+        if name is not False or role not in SOUGHT[2:]:
             naming.require_column(names, role, name)
     texts = [str(name) for name in names]
     positions: dict[str, Any] = {role: name if name is False else names.index(name) for role, name in said.items()}

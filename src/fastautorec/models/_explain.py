@@ -13,7 +13,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.popularity import strangers
-from fastautorec._compute.protocol import Backend, IdArray
+from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import DotScorer, lists_of
 from fastautorec.models._answers import Answering
 from fastautorec.models._contributions import Contributions, LeaveOneOut, blocks_of_users
@@ -27,7 +27,13 @@ class Explaining(Answering):
 
     _unexplained: ClassVar[str] = ""
 
-    def explain(self, history: UserItems, items: npt.ArrayLike, N: int = REASONS) -> Explanation:
+    def explain(
+        self,
+        history: UserItems,
+        items: npt.ArrayLike,
+        N: int = REASONS,
+        popularity_discount: float | None = None,
+    ) -> Explanation:
         """Return which items of a history speak for ``items``, and how much each of them adds to the score.
 
         Where scores are linear in the history (identity activation, `EASE`, `DLAE`, `RP3beta`, `ItemKNN`, `PureSVD`,
@@ -46,6 +52,9 @@ class Explaining(Answering):
         N : int
             How many items of the history to name, from 1 to the number of items; by default 3, or all items where
             there are fewer.
+        popularity_discount : float, optional
+            γ in place of the one that the model was fitted with, as in ``recommend``: the explained scores are those
+            with γ, and contributions and ``base`` are multiplied as they are.
 
         Returns
         -------
@@ -57,7 +66,8 @@ class Explaining(Answering):
         NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If an argument is not usable, or the model's scores don't come from the items of a history.
+            If an argument is not usable, the model has no popularity discount, or its scores don't come from the items
+            of a history.
 
         Notes
         -----
@@ -77,6 +87,13 @@ class Explaining(Answering):
         >>> print(model.explain(packages.user_items[:1], ids, N=2))
         libjpeg62-turbo 0.07223 because of libpng16-16 +0.02524, libfreetype6 +0.01125; base +0.0005918
         libgl1 0.0494 because of libpng16-16 +0.008391, libx11-6 +0.007455; base +0.0007525
+
+        With another discount the score is another one, and so are its parts:
+
+        >>> dialled = model.explain(packages.user_items[:1], ids, N=2, popularity_discount=0.8)
+        >>> scores = model.predict(packages.user_items[:1], ids[0], popularity_discount=0.8)
+        >>> bool(abs(dialled.scores - scores).max() < 1e-6)
+        True
         """
         model = self._as_fitted()
         model._require_explained()
@@ -86,7 +103,10 @@ class Explaining(Answering):
         n_named = check_int("N", adapted(N, n), 1, n)
         backend = model._backend()
         with backend.active():
-            return explanation(model, backend, rows, asked, n_named)
+            scale = None
+            if popularity_discount is not None:
+                scale = backend.to_host(model._factors(backend, [popularity_discount])[0])
+            return explanation(model, backend, rows, asked, n_named, scale)
 
     def _require_explained(self) -> None:
         if self._unexplained:
@@ -99,8 +119,13 @@ class Explaining(Answering):
         return LeaveOneOut(scorer)
 
 
-def explanation(model: Explaining, backend: Backend, history: Csr, items: IdArray, n_named: int) -> Explanation:
-    """Return the explanation of ``items`` (q, I), -1 for none, with the largest contributions to each."""
+def explanation(
+    model: Explaining, backend: Backend, history: Csr, items: IdArray, n_named: int, scale: FloatArray | None
+) -> Explanation:
+    """Return the explanation of ``items`` (q, I), -1 for none, with the largest contributions to each.
+
+    Scores are multiplied by ``scale`` (n,), where there is one.
+    """
     parts = model._contributions()
     shape = items.shape
     because = np.full((*shape, n_named), -1, np.int32)
@@ -116,6 +141,9 @@ def explanation(model: Explaining, backend: Backend, history: Csr, items: IdArra
         users = blocks[number]
         rows = history.take_rows(users)
         each, own_base, own_scores = parts.of(alone, rows, asked[users])
+        if scale is not None:
+            factors = scale[asked[users]].astype(np.float64)
+            each, own_base, own_scores = each * factors[:, None], own_base * factors, own_scores * factors
         base[users], scores[users] = own_base, own_scores
         lengths = rows.row_lengths()
         filled = np.arange(each.shape[1]) < lengths[:, None]

@@ -61,7 +61,7 @@ def histories_of(data: Any, users: Any, items: Items, name: str = "data") -> His
     if isinstance(data, Mapping):
         return _of_dict(data, users, items, name)
     if is_frame(data):
-        data = _from_frame(data, items, name)
+        data = from_frame(data, items, name)
     elif isinstance(data, (list, tuple)):
         if data and all(isinstance(given, (str, int)) for given in data[:1]):
             raise TypeError(
@@ -144,7 +144,7 @@ def is_frame(data: Any) -> bool:
     return any(hasattr(data, has) for has in ("collect", "column_names", "columns"))  # lazy ones first
 
 
-def _from_frame(data: Any, items: Items, name: str) -> Interactions:
+def from_frame(data: Any, items: Items, name: str) -> Interactions:
     """Return the interactions in a table whose columns are called user and item.
 
     A model without ids has its numbers for them, so in a table an integer is the number of an item.
@@ -258,5 +258,5 @@ def _check_there(wanted: Labels, absent: Sequence[bool], count: int) -> None:
         first = wanted[absent.index(True)]
         raise ValueError(
             f"`users` must be users of `data`, but {sum(absent):,} of {len(wanted):,} are not among its {count:,}, "
-            f"such as {first!r}; a new user is asked for by history: recommend_table({{{first!r}: [items]}})"
+            f"such as {first!r}; a new user is asked for by history, {{{first!r}: [items]}}"
         )

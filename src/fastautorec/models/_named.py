@@ -12,21 +12,20 @@ import numpy.typing as npt
 from fastautorec._checks import adapted, check_choice, check_int
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._compute.popularity import strangers
-from fastautorec._compute.protocol import FloatArray, IdArray
-from fastautorec.models._alike import alike_users
+from fastautorec._compute.protocol import IdArray
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import candidates, selection
-from fastautorec.models._explain import Explaining
 from fastautorec.models._histories import Histories, histories_of
-from fastautorec.models._labels import Items, LabelIndex, check_distinct, few, label_array, plain_labels, some
-from fastautorec.models._table import RecommendationTable, SimilarityTable
+from fastautorec.models._labels import Items, few, some
+from fastautorec.models._similar import Similar
+from fastautorec.models._table import RecommendationTable
 from fastautorec.rerank import Reranker
 
 COLD = ("popular", "drop", "raise")
 REASON_BYTES = 16 << 20  # of explanations at a time
 
 
-class NamedAnswers(Explaining):
+class NamedAnswers(Similar):
     """Fitted models that answer in tables."""
 
     def recommend_table(
@@ -172,134 +171,6 @@ class NamedAnswers(Explaining):
             reasons[some] = np.where(explained.contributions > 0, explained.because, -1)
         return reasons
 
-    def similar_table(
-        self, itemids: Any, N: int = LIST_LENGTH, filter_items: Any = None, items: Any = None
-    ) -> SimilarityTable:
-        """Return the items that are like others by name, as a table (item, similar, rank, score).
-
-        It is `similar_items` for people, as `recommend_table` is `recommend`: the lists are the same, the item itself
-        first.
-
-        Parameters
-        ----------
-        itemids : id, list, set or column of ids
-            Items of the model, or their numbers where it was fitted without ids.
-        N : int
-            Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
-        filter_items : list, set or column of items, or mask (n,), optional
-            Items that must not be listed, not even first in the list of their own.
-        items : list, set or column of items, or mask (n,), optional
-            Choose among these items only.
-
-        Returns
-        -------
-        SimilarityTable
-            With ``to_pandas``, ``to_polars``, ``to_arrow`` and ``to_dict``.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError
-            For ids of another type than those of the model, and for ids where there are none.
-        ValueError
-            For items in ``itemids`` that the model does not know or that are named twice, a mask of another length, and
-            candidates that leave nothing.
-
-        Warns
-        -----
-        UserWarning
-            For ids in ``items`` and ``filter_items`` that the model does not know. They are left out.
-
-        Examples
-        --------
-        >>> import fastautorec as far
-        >>> model = far.NCEAutoRec(factors=64).fit(far.datasets.load_example())
-        >>> print(model.similar_table("git", N=3))
-        item       similar  rank   score
-        git            git     1  1.0000
-        git          quilt     2  0.9015
-        git   pristine-tar     3  0.8997
-        """
-        model = self._as_fitted()
-        named = self._items_of(model)
-        labels = plain_labels("itemids", itemids)
-        check_distinct(labels, "itemids")
-        numbers = named.numbers("itemids", labels)
-        if (numbers < 0).any():
-            raise ValueError(
-                f"`itemids` must be items of the model, but it does not know {int((numbers < 0).sum()):,} of the "
-                f"{len(labels):,}, such as {labels[int(np.argmax(numbers < 0))]!r}; its own are such as "
-                f"{few(some(named))}"
-            )
-        told: list[str] = []
-        chosen, unwanted = (
-            selection(*given, named, told) for given in (("items", items), ("filter_items", filter_items))
-        )
-        if told:
-            _warn(told)
-        ids, scores = model.similar_items(numbers, N, unwanted, chosen)
-        return SimilarityTable(label_array(labels), ids, scores, named.ids)
-
-    def similar_users(self, history: Any, data: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
-        """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
-
-        A user's vector are the hidden units, those of ``embed``: what the model keeps of a history, without what is due
-        to an item, its popularity say, for this would make all users alike. `EASE` has none, and takes the scores of
-        all items. A user without items, or with a vector of zeros, is no neighbour of any and has none.
-
-        Parameters
-        ----------
-        history : Interactions or scipy sparse (q, n)
-            Histories of the users whose neighbours are wanted, as in ``recommend``.
-        data : Interactions or scipy sparse (m, n)
-            Histories of those who may be named. They are taken in blocks; no array of users × users exists.
-        N : int
-            Length of the lists, at most m; by default 10, or all users where there are fewer.
-
-        Returns
-        -------
-        rows : int32 (q, N)
-            Rows of ``data``, the largest cosine first, equal ones by ascending row; -1 where there are fewer. Someone
-            whose history is in ``data`` is found there. ``data.user_ids[rows]`` are the names.
-        scores : float32 (q, N)
-            Cosines; NaN where the row is -1.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError, ValueError
-            If an argument is not usable, or all users are the same to the model, as to `Popularity`.
-
-        Examples
-        --------
-        >>> import fastautorec as far
-        >>> packages = far.datasets.load_example()
-        >>> model = far.NCEAutoRec(factors=64).fit(packages)
-        >>> rows, scores = model.similar_users(packages.user_items[:2], packages, N=3)
-        >>> rows[:, 0].tolist(), packages.user_ids[rows].shape
-        ([0, 1], (2, 3))
-        """
-        model = self._as_fitted()
-        if model._users_alike:
-            raise ValueError(f"{type(model).__name__} knows no similar users: {model._users_alike}")
-        asked, among = model._check_history(history, "history"), model._check_history(data, "data").to_host()
-        n_top = check_int("N", adapted(N, max(among.shape[0], 1)), 1, max(among.shape[0], 1))
-        backend = model._backend()
-        with backend.active():
-            return alike_users(model, backend, asked, among, n_top)
-
-    def _items_of(self, model: NamedAnswers) -> Items:
-        return Items(model.n_items_, model.item_ids_, lambda: self._numbers_of(model.item_ids_))
-
-    def _numbers_of(self, item_ids: npt.NDArray[Any] | None) -> dict[Any, int]:
-        """Return the number of each item id of a fit; the table is kept for the next request."""
-        index: LabelIndex | None = vars(self).get("_item_index")
-        if index is None or index.labels is not item_ids:
-            self._item_index = index = LabelIndex(item_ids)
-        return index.numbers
-
 
 def _rows_of(chosen: Any, rows: npt.NDArray[np.int64]) -> Any:
     return chosen[rows] if hasattr(chosen, "nnz") else chosen
@@ -341,10 +212,6 @@ def _tell(histories: Histories, named: Items, told: list[str], cold_users: str) 
     if not histories.matrix.nnz and histories.unknown:
         text += f"; its own items are such as {few(some(named))}: was it fitted on other data?"
     warnings.warn(text, UserWarning, stacklevel=3)
-
-
-def _warn(told: list[str]) -> None:
-    warnings.warn(f"the model does not know {', and '.join(told)}, and leaves them out", UserWarning, stacklevel=3)
 
 
 def _cold_text(histories: Histories, cold: npt.NDArray[np.bool_], named: Items) -> str:

@@ -40,6 +40,8 @@ class Recommender(Serving, Updating, Stored):
     ``__init__`` that only stores its arguments, checks them in ``_check_params``, and computes its arrays in ``_fit``.
     """
 
+    _takes_weights: ClassVar[bool] = False  # whether those of interactions change what is fitted
+
     history_: list[dict[str, Any]]
     _from_sums: ClassVar[bool] = False  # whether sums over users are all that an exact solution needs of the data
     threshold_: float | None  # the rating from which on the command line counted one as positive
@@ -159,6 +161,8 @@ class Recommender(Serving, Updating, Stored):
             train = backend.inputs.user_items("user_items", user_items, fitting=True)
             held_out = None if validation is None else worker._held_out(backend, user_items, train, validation)
             with ProgressBar(title, check_bool("show_progress", show_progress)) as progress:
+                if worker._takes_weights:
+                    options["weights"] = getattr(user_items, "weights", None)
                 run = FitRun(backend, train, held_out, tuple(callbacks), progress, **options)
                 self._take(worker, run, worker._ids_of(user_items))
         shape = (*train.shape, train.nnz)

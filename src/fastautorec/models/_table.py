@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec._printed import html_table, html_text, table_lines
 from fastautorec.data._frames import Frames
+from fastautorec.data._texts import is_text
 from fastautorec.models._labels import Array, Labels
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class NamedLists(Frames):
 
     def _named_columns(self) -> dict[str, Array]:
         return {name: self[name] for name in self.columns}
+
+    def _lists_of_texts(self) -> dict[str, bool]:
+        texts = self._item_ids is not None and is_text(self._item_ids)
+        return {} if self._reasons is None else {"because": texts}
 
     def _head(self) -> list[list[str]]:
         """Return the heading and the first rows as texts."""
@@ -214,16 +219,25 @@ class SimilarItem(NamedTuple):
     score: float
 
 
-class SimilarityTable(NamedLists):
-    """Items that are alike, with names, a row for each: what `similar_table` returns.
+class SimilarUser(NamedTuple):
+    """A row of a `SimilarityTable` of users."""
 
-    It is a `RecommendationTable` in all but the columns: lists are of items.
+    user: Any
+    similar: Any
+    rank: int
+    score: float
+
+
+class SimilarityTable(NamedLists):
+    """Items or users who are alike, with names, a row for each: what `similar_table` and `similar_users_table` return.
+
+    It is a `RecommendationTable` in all but the columns.
 
     Attributes
     ----------
     columns : tuple of str
-        ``("item", "similar", "rank", "score")``: ids, or numbers where there are no ids; ranks from 1 on, int32; the
-        cosine, float32.
+        ``("item", "similar", "rank", "score")``, the first one ``"user"`` of users: ids, or numbers where there are no
+        ids; ranks from 1 on, int32; the cosine, float32.
 
     Examples
     --------
@@ -234,11 +248,14 @@ class SimilarityTable(NamedLists):
     (['git', 'git', 'git', 'vim', 'vim', 'vim'], [1, 2, 3, 1, 2, 3])
     """
 
-    columns = ("item", "similar", "rank", "score")
-    _row = SimilarItem
+    def __init__(
+        self, asked: Array, ids: IdArray, scores: FloatArray, names: Array | None, of: Literal["item", "user"] = "item"
+    ) -> None:
+        super().__init__(asked, ids, scores, names)
+        self.columns, self._row = (of, "similar", "rank", "score"), SimilarItem if of == "item" else SimilarUser
 
     def _counted(self) -> str:
-        return f"{len(self):,} items that are like {len(self._asked):,}"
+        return f"{len(self):,} {self.columns[0]}s that are like {len(self._asked):,}"
 
 
 def _shown(cell: Any) -> str:

@@ -1,0 +1,222 @@
+"""Items that are alike, and users who are, asked for and given by name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._checks import adapted, check_int
+from fastautorec._compute.protocol import FloatArray, IdArray
+from fastautorec.models._alike import alike_users
+from fastautorec.models._answers import LIST_LENGTH
+from fastautorec.models._candidates import selection
+from fastautorec.models._explain import Explaining
+from fastautorec.models._histories import from_frame, histories_of, is_frame
+from fastautorec.models._labels import Items, LabelIndex, check_distinct, few, label_array, plain_labels, some
+from fastautorec.models._table import SimilarityTable
+
+
+class Similar(Explaining):
+    """Fitted models that tell what is alike."""
+
+    def similar_table(
+        self, itemids: Any, N: int = LIST_LENGTH, filter_items: Any = None, items: Any = None
+    ) -> SimilarityTable:
+        """Return the items that are like others by name, as a table (item, similar, rank, score).
+
+        It is `similar_items` for people, as `recommend_table` is `recommend`: the lists are the same, the item itself
+        first.
+
+        Parameters
+        ----------
+        itemids : id, list, set or column of ids
+            Items of the model, or their numbers where it was fitted without ids.
+        N : int
+            Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
+        filter_items : list, set or column of items, or mask (n,), optional
+            Items that must not be listed, not even first in the list of their own.
+        items : list, set or column of items, or mask (n,), optional
+            Choose among these items only.
+
+        Returns
+        -------
+        SimilarityTable
+            With ``to_pandas``, ``to_polars``, ``to_arrow`` and ``to_dict``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError
+            For ids of another type than those of the model, and for ids where there are none.
+        ValueError
+            For items in ``itemids`` that the model does not know or that are named twice, a mask of another length, and
+            candidates that leave nothing.
+
+        Warns
+        -----
+        UserWarning
+            For ids in ``items`` and ``filter_items`` that the model does not know. They are left out.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> model = far.NCEAutoRec(factors=64).fit(far.datasets.load_example())
+        >>> print(model.similar_table("git", N=3))
+        item       similar  rank   score
+        git            git     1  1.0000
+        git          quilt     2  0.9015
+        git   pristine-tar     3  0.8997
+        """
+        model = self._as_fitted()
+        named = self._items_of(model)
+        labels = plain_labels("itemids", itemids)
+        check_distinct(labels, "itemids")
+        numbers = named.numbers("itemids", labels)
+        if (numbers < 0).any():
+            raise ValueError(
+                f"`itemids` must be items of the model, but it does not know {int((numbers < 0).sum()):,} of the "
+                f"{len(labels):,}, such as {labels[int(np.argmax(numbers < 0))]!r}; its own are such as "
+                f"{few(some(named))}"
+            )
+        told: list[str] = []
+        chosen, unwanted = (
+            selection(*given, named, told) for given in (("items", items), ("filter_items", filter_items))
+        )
+        if told:
+            warn_of_unknown(told)
+        ids, scores = model.similar_items(numbers, N, unwanted, chosen)
+        return SimilarityTable(label_array(labels), ids, scores, named.ids)
+
+    def similar_users(self, history: Any, data: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
+        """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
+
+        A user's vector are the hidden units, those of ``embed``: what the model keeps of a history, without what is due
+        to an item, its popularity say, for this would make all users alike. `EASE` has none, and takes the scores of
+        all items. A user without items, or with a vector of zeros, is no neighbour of any and has none.
+
+        Parameters
+        ----------
+        history : Interactions or scipy sparse (q, n)
+            Histories of the users whose neighbours are wanted, as in ``recommend``.
+        data : Interactions or scipy sparse (m, n)
+            Histories of those who may be named. They are taken in blocks; no array of users × users exists.
+        N : int
+            Length of the lists, at most m; by default 10, or all users where there are fewer.
+
+        Returns
+        -------
+        rows : int32 (q, N)
+            Rows of ``data``, the largest cosine first, equal ones by ascending row; -1 where there are fewer. Someone
+            whose history is in ``data`` is found there. ``data.user_ids[rows]`` are the names;
+            `similar_users_table` takes and gives names.
+        scores : float32 (q, N)
+            Cosines; NaN where the row is -1.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If an argument is not usable, or all users are the same to the model, as to `Popularity`.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> model = far.NCEAutoRec(factors=64).fit(packages)
+        >>> rows, scores = model.similar_users(packages.user_items[:2], packages, N=3)
+        >>> rows[:, 0].tolist(), packages.user_ids[rows].shape
+        ([0, 1], (2, 3))
+        """
+        model = self._as_fitted()
+        if model._users_alike:
+            raise ValueError(f"{type(model).__name__} knows no similar users: {model._users_alike}")
+        asked, among = model._check_history(history, "history"), model._check_history(data, "data").to_host()
+        n_top = check_int("N", adapted(N, max(among.shape[0], 1)), 1, max(among.shape[0], 1))
+        backend = model._backend()
+        with backend.active():
+            return alike_users(model, backend, asked, among, n_top)
+
+    def similar_users_table(self, users: Any, data: Any, N: int = LIST_LENGTH) -> SimilarityTable:
+        """Return the users of ``data`` who are like others by name, as a table (user, similar, rank, score).
+
+        The lists are those of `similar_users`. Somebody who is in ``data`` is the most similar to themselves, beside
+        those who have the same vector.
+
+        Parameters
+        ----------
+        users : id, list, set or column of ids, or dict
+            Users of ``data`` whose neighbours are wanted, in this order, or the numbers of their rows where ``data``
+            has no ids of users; None for all. A dict has a list of items for each user, who need not be in ``data``.
+        data : dict, list of lists, data frame, Interactions or scipy sparse (m, n)
+            Histories of those who may be named, in the forms of `recommend_table`.
+        N : int
+            Length of the lists, at most m; by default 10, or all users where there are fewer.
+
+        Returns
+        -------
+        SimilarityTable
+            With ``to_pandas``, ``to_polars``, ``to_arrow`` and ``to_dict``. A user of whose history nothing is known
+            has no row, and is in no list.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError
+            For ids of another type than those of the data or the model, and for ids where there are none.
+        ValueError
+            For users who are not in ``data`` or named twice, or if all users are the same to the model.
+
+        Warns
+        -----
+        UserWarning
+            For ids of items that the model does not know. They are left out.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> model = far.NCEAutoRec(factors=64).fit(packages)
+        >>> somebody = packages.user_ids.tolist()[0]
+        >>> table = model.similar_users_table(somebody, packages, N=3)
+        >>> table["similar"].tolist()[0] == somebody, table["rank"].tolist()
+        (True, [1, 2, 3])
+
+        Somebody whom nobody has seen:
+
+        >>> table = model.similar_users_table({"ann": ["git", "vim"]}, packages, N=2)
+        >>> table["user"].tolist(), len(set(table["similar"].tolist()))
+        (['ann', 'ann'], 2)
+        """
+        model = self._as_fitted()
+        named = self._items_of(model)
+        data = from_frame(data, named, "data") if is_frame(data) else data
+        new = isinstance(users, Mapping)
+        asked = histories_of(users, None, named, "users") if new else histories_of(data, users, named)
+        among = histories_of(data, None, named)
+        unknown = {"users": asked.unknown if new else [], "data": among.unknown}
+        told = [f"{len(ids):,} items in `{name}`, such as {few(ids)}" for name, ids in unknown.items() if ids]
+        if told:
+            warn_of_unknown(told)
+        rows, scores = model.similar_users(asked.matrix, among.matrix, N)
+        return SimilarityTable(asked.users, rows, scores, among.users, "user")
+
+    def _items_of(self, model: Similar) -> Items:
+        return Items(model.n_items_, model.item_ids_, lambda: self._numbers_of(model.item_ids_))
+
+    def _numbers_of(self, item_ids: npt.NDArray[Any] | None) -> dict[Any, int]:
+        """Return the number of each item id of a fit; the table is kept for the next request."""
+        index: LabelIndex | None = vars(self).get("_item_index")
+        if index is None or index.labels is not item_ids:
+            self._item_index = index = LabelIndex(item_ids)
+        return index.numbers
+
+
+def warn_of_unknown(told: list[str]) -> None:
+    warnings.warn(f"the model does not know {', and '.join(told)}, and leaves them out", UserWarning, stacklevel=3)
