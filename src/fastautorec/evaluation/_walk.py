@@ -120,7 +120,7 @@ def walk(
     order = np.argsort(-task.n_test_items, kind="stable")
     rows, lengths = task.users[order], task.list_lengths()[order]
     vectors: Callable[[], FloatArray] = lambda: backend.to_host(model._item_vectors())  # noqa: E731
-    reranking = Reranking(rerankers, seen.n_cols, vectors)
+    reranking = Reranking(rerankers, seen.n_cols, vectors, item_ids)
 
     def measure(
         scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None, popular: bool = False
