@@ -27,6 +27,14 @@ def kind(value: object) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
+FEW = 3  # examples in a message
+
+
+def few(values: Sequence[Any]) -> str:
+    """Return the first of some values for a message."""
+    return ", ".join([*map(repr, values[:FEW]), *(["..."] if len(values) > FEW else [])])
+
+
 class Default(int):
     """The number that a parameter has where the user gives none.
 

@@ -98,11 +98,6 @@ def test_similar_items_among_candidates_of_their_own(name: str, density: float, 
         model.similar_items(4, items=sparse.csr_matrix((1, ITEMS)))
 
 
-@pytest.fixture(params=[True, False], ids=["texts", "integers"])
-def data(request: pytest.FixtureRequest) -> far.Interactions:
-    return named(request.param)
-
-
 def test_similar_table_has_the_lists_of_similar_items(data: far.Interactions) -> None:
     model = far.PureSVD(factors=6).fit(data)
     ids, scores = model.similar_items([4, 2], N=3)

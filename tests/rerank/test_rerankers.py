@@ -189,7 +189,7 @@ def test_they_say_what_they_are() -> None:
         (lambda: Explore(0.1, "x"), TypeError, "`random_state` must be an integer"),
         (lambda: Caps([1, 2], 0), ValueError, "`at_most` must be >= 1, got 0"),
         (lambda: Caps([1, 2], 1.5), TypeError, "`at_most` must be an integer"),
-        (lambda: Caps({"a": 1}, 1), TypeError, r"`groups` must have the group of each item.* got dict; from a dict"),
+        (lambda: Caps({"a", "b"}, 1), TypeError, "`groups` must have the group of each item, as a dict.* got set"),
         (lambda: Caps("abc", 1), TypeError, "`groups` must have the group of each item.* got str"),
         (lambda: Caps(3, 1), TypeError, "`groups` must have the group of each item.* got int"),
         (lambda: Caps([[1], [2]], 1), ValueError, r"`groups` must have one dimension, got shape \(2, 1\)"),

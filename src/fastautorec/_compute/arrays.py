@@ -11,6 +11,7 @@ from scipy import sparse
 
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_on_host, finite_float32, float32
+from fastautorec._compute.labelled import check_no_labels
 from fastautorec._compute.refusals import refuse_items, refuse_sparse
 
 
@@ -83,6 +84,7 @@ def check_rows(name: str, rows: Any, n_rows: int) -> npt.NDArray[np.int64]:
 def check_weights(name: str, weights: Any, n_items: int) -> npt.NDArray[np.float64]:
     """Return one weight >= 0 for each item, float64, with a finite sum above 0."""
     check_on_host(name, weights)
+    check_no_labels(name, weights, "the columns")
     array = np.asarray(weights)
     if array.shape != (n_items,):
         raise ValueError(f"`{name}` must have one value for each of the {n_items} items, got shape {array.shape}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,8 @@ def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table
     if naming.is_lazy(df):
         df = df.select(list(dict.fromkeys(wanted.values()))).collect()
     given = {role: df[name] for role, name in wanted.items()}
+    if isinstance(df, Mapping):
+        _check_same_rows(wanted, given)
     ratings = columns.numbers(wanted["rating"], given["rating"]) if "rating" in wanted else None
     times = columns.times(wanted["timestamp"], given["timestamp"]) if "timestamp" in wanted else None
     if source is not None and times is not None and source.evidence["timestamp"] == "by name":
@@ -59,6 +62,17 @@ def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table
             counted = None if threshold is None or ratings is None else ratings >= check_real("threshold", threshold)
         weights = naming.checked_weights(wanted["weights"], given["weights"], counted)
     return Table(found[0], found[1], ratings, times, weights, source)
+
+
+def _check_same_rows(names: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise where columns in a dict have indexes that differ: their rows go by them, or by position."""
+    indexed = [role for role, column in given.items() if hasattr(getattr(column, "index", None), "equals")]
+    for role in indexed[1:]:
+        if not given[role].index.equals(given[indexed[0]].index):
+            raise ValueError(
+                f"columns {names[indexed[0]]!r} and {names[role]!r} must have the same index, got two that differ; "
+                "make a data frame of them, which joins them by it, or pass column.to_numpy() where rows go by position"
+            )
 
 
 def _by_name(df: Any, names: list[Any], said: dict[str, Any]) -> tuple[dict[str, Any], Source]:

@@ -137,7 +137,7 @@ def walk(
     # Users with many test items need long lists for R-Precision; next to each other, they don't lengthen all lists.
     order = np.argsort(-task.n_test_items, kind="stable")
     rows, lengths = task.users[order], task.list_lengths()[order]
-    reranking = Reranking(rerankers, seen.n_cols, lambda: backend.to_host(model._item_vectors()))
+    reranking = Reranking(rerankers, seen.n_cols, lambda: backend.to_host(model._item_vectors()), item_ids)
 
     def measure(
         scorer: Scorer, places: npt.NDArray[np.int64], factors: FloatArray | None = None, popular: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -160,7 +160,8 @@ class Answering(ABC):
                 ids[places], scores[places] = best_of(popularity_scorer(model, backend), rows)
             if rerankers:
                 best = backend.to_host(ids), backend.to_host(scores)
-                reranking = Reranking(rerankers, model.n_items_, lambda: backend.to_host(model._item_vectors()))
+                vectors: Callable[[], FloatArray] = lambda: backend.to_host(model._item_vectors())  # noqa: E731
+                reranking = Reranking(rerankers, model.n_items_, vectors, model.item_ids_)
                 ids, scores = reranking.lists(*best, history, n_top, backend.num_threads)
                 if on_device:
                     ids, scores = backend.to_device(ids), backend.to_device(scores)

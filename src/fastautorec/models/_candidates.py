@@ -8,13 +8,15 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._checks import few
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.labelled import check_no_mask
 from fastautorec.data import _identity as identity
 from fastautorec.data._rearranging import rearranged
 from fastautorec.data._texts import is_text
 from fastautorec.models._histories import histories_of, is_frame
-from fastautorec.models._labels import Array, Items, check_kind, few, selected, some
+from fastautorec.models._labels import Array, Items, check_kind, selected, some
 
 
 def allowed_items(items: Any, filter_items: Any, n: int) -> npt.NDArray[np.bool_] | None:
@@ -23,9 +25,9 @@ def allowed_items(items: Any, filter_items: Any, n: int) -> npt.NDArray[np.bool_
         return None
     allowed = np.full(n, items is None)
     if items is not None:
-        allowed[check_ids("items", items, n)] = True
+        allowed[_numbers("items", items, n)] = True
     if filter_items is not None:
-        allowed[check_ids("filter_items", filter_items, n)] = False
+        allowed[_numbers("filter_items", filter_items, n)] = False
     if not allowed.any():
         _refuse_nothing()
     return allowed
@@ -40,7 +42,7 @@ def own_candidates(own: Csr, filter_items: Any, n_rows: int) -> Csr:
         )
     if filter_items is not None:
         unwanted = np.zeros(own.n_cols, bool)
-        unwanted[check_ids("filter_items", filter_items, own.n_cols)] = True
+        unwanted[_numbers("filter_items", filter_items, own.n_cols)] = True
         own = without(own, unwanted)
     if n_rows and not own.nnz:
         _refuse_nothing()
@@ -52,6 +54,12 @@ def without(own: Csr, unwanted: npt.NDArray[np.bool_]) -> Csr:
     own = own.rebased()
     kept = ~unwanted[own.indices]
     return Csr(np.concatenate(([0], np.cumsum(kept)))[own.indptr], own.indices[kept], None, own.n_cols)
+
+
+def _numbers(name: str, given: Any, n: int) -> npt.NDArray[np.int32]:
+    numbers = check_ids(name, given, n)
+    check_no_mask(name, numbers, n)
+    return numbers
 
 
 def _refuse_nothing() -> NoReturn:

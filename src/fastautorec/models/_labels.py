@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import repeat
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec._checks import FEW, kind
+from fastautorec._compute.labelled import check_no_mask, labels_of, places_of_items
 from fastautorec.data import _identity as identity
 from fastautorec.data._columns import as_array
 from fastautorec.data._ids import coded
@@ -19,7 +21,6 @@ Array = npt.NDArray[Any]
 Numbers = npt.NDArray[np.int64]
 Labels = Sequence[Any]  # Python integers, or texts
 
-FEW = 3  # examples in a message
 MANY = 1 << 12  # from so many integers on, arrays are faster than a dict
 
 _PLAIN: tuple[set[type], ...] = ({int}, {str}, set())  # kinds of labels that need no second check
@@ -140,11 +141,24 @@ def selected(name: str, given: Any, items: Items) -> tuple[npt.NDArray[np.int32]
     ----------
     name : str
     given : id, list, set, column of any data frame, or mask (n,)
+        A mask with an index, as pandas has, goes by its labels, in whatever order.
     items : Items
     """
+    if isinstance(given, Mapping):
+        raise TypeError(
+            f"`{name}` must be ids of items or a mask, got a {kind(given)}; of a dict of True and False by id pass "
+            "[id for id, value in the_dict.items() if value]"
+        )
     values = listed(name, given)
     kinds = set(map(type, values))
     if kinds and kinds <= {bool, np.bool_}:
+        index = labels_of(given)
+        places = None if index is None else places_of_items(name, index, items.ids, items.n)
+        if index is not None and places is not None:
+            mask = np.array(values, bool)
+            other = np.ones(len(index), bool)
+            other[places] = False
+            return np.flatnonzero(mask[places]).astype(np.int32), [index[at] for at in np.flatnonzero(mask & other)]
         if len(values) != items.n:
             raise ValueError(
                 f"`{name}` is a mask of length {len(values)}, but the model has {items.n} items; give one value for "
@@ -153,6 +167,7 @@ def selected(name: str, given: Any, items: Items) -> tuple[npt.NDArray[np.int32]
         return np.flatnonzero(np.array(values, bool)).astype(np.int32), []
     labels = plain_labels(name, values)
     numbers = items.numbers(name, labels)
+    check_no_mask(name, labels, items.n)
     known = numbers >= 0
     if known.all():
         return numbers.astype(np.int32), []
@@ -176,11 +191,6 @@ def label_array(labels: Labels) -> Array:
     except OverflowError:
         ids, codes = coded("user", labels)  # says which one
         return ids[codes]
-
-
-def few(labels: Labels) -> str:
-    """Return some labels for a message."""
-    return ", ".join([*map(repr, labels[:FEW]), *(["..."] if len(labels) > FEW else [])])
 
 
 def some(named: Items) -> Labels:

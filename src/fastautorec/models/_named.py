@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import adapted, check_choice, check_int
+from fastautorec._checks import adapted, check_choice, check_int, few
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._compute.popularity import strangers
 from fastautorec._compute.protocol import IdArray
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import candidates, selection
 from fastautorec.models._histories import Histories, histories_of
-from fastautorec.models._labels import Items, few, some
+from fastautorec.models._labels import Items, some
 from fastautorec.models._similar import Similar
 from fastautorec.models._table import RecommendationTable
 from fastautorec.rerank import Reranker
@@ -65,7 +65,8 @@ class NamedAnswers(Similar):
         filter_already_liked_items : bool
             Leave out the items of the history.
         filter_items : list, set or column of items, or mask (n,), optional
-            Items that must not be listed. A mask has a boolean for each item, in the order of ``item_ids_``.
+            Items that must not be listed. A mask has a boolean for each item, in the order of ``item_ids_``; a column
+            of pandas whose index holds the ids of all items goes by these, in any order.
         items : list, set or column of items, mask (n,), dict, data frame, Interactions or scipy sparse, optional
             Choose among these items only. A dict, a data frame and Interactions have candidates for each user, in the
             forms of ``data``, and a matrix in a row for each user of the table, in its order. A user without any has no

@@ -12,6 +12,7 @@ from fastautorec._checks import adapted, check_bool, check_int, kind
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.labelled import check_no_mask
 from fastautorec._compute.popularity import popularity_scorer, strangers
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import Lists, Scorer, Selector, restricted, scan_of, tile_shape
@@ -109,7 +110,9 @@ class Ranker:
         TypeError, ValueError
             If ``history`` does not hold numbers of items.
         """
-        return self._recommend(np.unique(check_ids("history", history, self._named.n)))
+        numbers = check_ids("history", history, self._named.n)
+        check_no_mask("history", numbers, self._named.n)
+        return self._recommend(np.unique(numbers))
 
     def recommend_names(self, history: Iterable[Any]) -> NamedList:
         """Return the best items for one history by the ids that items have in the data of ``fit``.

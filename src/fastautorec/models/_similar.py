@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import adapted, check_int
+from fastautorec._checks import adapted, check_int, few
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec.models._alike import alike, alike_users
@@ -17,7 +17,7 @@ from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import allowed_items, candidates, selection
 from fastautorec.models._explain import Explaining
 from fastautorec.models._histories import from_frame, histories_of, is_frame
-from fastautorec.models._labels import Items, LabelIndex, check_distinct, few, label_array, plain_labels, some
+from fastautorec.models._labels import Items, LabelIndex, check_distinct, label_array, plain_labels, some
 from fastautorec.models._table import SimilarityTable
 
 

@@ -39,12 +39,15 @@ class Request:
     unit_vectors : callable
         ``unit_vectors(ids)``, with ids int32 of any shape, returns the vectors by which `similar_items` compares items,
         float32 (..., d), of length 1 or all 0; a dot product is a cosine.
+    item_ids : array (n,) or None
+        Ids of the items, None where the model has numbers only.
     """
 
     n: int
     n_items: int
     users: Keys
     unit_vectors: Callable[[IdArray], FloatArray]
+    item_ids: npt.NDArray[Any] | None = None
 
 
 class Reranker(Protocol):
@@ -98,9 +101,15 @@ def candidates_of(n_candidates: int | None, n_top: int, n_items: int, reranked: 
 class Reranking:
     """Re-rankers with what they may know of a fitted model."""
 
-    def __init__(self, rerankers: tuple[Reranker, ...], n_items: int, vectors: Callable[[], FloatArray]) -> None:
+    def __init__(
+        self,
+        rerankers: tuple[Reranker, ...],
+        n_items: int,
+        vectors: Callable[[], FloatArray],
+        item_ids: npt.NDArray[Any] | None,
+    ) -> None:
         """Take ``vectors``, which returns those of the items, (n, d), on the host; it is called if they are wanted."""
-        self._rerankers, self._n_items, self._make = rerankers, n_items, vectors
+        self._rerankers, self._n_items, self._make, self._item_ids = rerankers, n_items, vectors, item_ids
 
     @cached_property
     def _vectors(self) -> FloatArray:
@@ -118,7 +127,7 @@ class Reranking:
         """Return the lists (q, n_top) of candidates (q, M), all on the host; ``history`` has the rows of the users."""
         shape, keys = (len(ids), n_top), history_keys(history)
         best, values = np.full(shape, -1, np.int32), np.full(shape, np.nan, np.float32)
-        request = Request(n_top, self._n_items, keys, self._unit_vectors)
+        request = Request(n_top, self._n_items, keys, self._unit_vectors, self._item_ids)
 
         def work(start: int, stop: int) -> None:
             rows = slice(start, stop)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import check_int, check_random_state, check_real, kind
+from fastautorec._compute.labelled import labels_of, places_of_items
 from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec.rerank._apply import Places, Request, mixed
 
@@ -93,9 +95,11 @@ class Caps:
 
     Parameters
     ----------
-    groups : array_like (n,)
-        Group of each item, by its number (in the order of the model's ``item_ids_``): integers or texts. Integers below
-        0, None and NaN are for items without a group, of which any number is listed.
+    groups : dict, column with an index, or array_like (n,)
+        Group of each item, integers or texts. A dict has the group by the item's id, and a column of pandas with an
+        index of ids goes by that: any order will do, every item of the model must be there, and others may be. Lists
+        and arrays are in the order of the model's ``item_ids_``. Integers below 0, None and NaN are for items without a
+        group, of which any number is listed.
     at_most : int
         At least 1.
 
@@ -105,16 +109,19 @@ class Caps:
     >>> import fastautorec as far
     >>> packages = far.datasets.load_example()
     >>> model = far.NCEAutoRec(factors=64).fit(packages)
-    >>> kind = ["library" if name.startswith("lib") else "other" for name in model.item_ids_]
+    >>> kind = {name: "library" if name.startswith("lib") else None for name in packages.item_ids.tolist()}
     >>> caps = far.rerank.Caps(kind, at_most=2)
-    >>> ids, scores = model.recommend(packages.user_items[:50], N=4, rerank=caps)
-    >>> bool((np.array(kind)[ids] == "library").sum(axis=1).max() <= 2)
-    True
+    >>> table = model.recommend_table(packages, N=4, users=packages.user_ids[:50], rerank=caps)
+    >>> max(sum(kind[item] == "library" for item in items) for items in table.to_dict().values())
+    2
     """
 
     def __init__(self, groups: Any, at_most: int) -> None:
         self.at_most = check_int("at_most", at_most, 1)
-        self._codes = _group_codes(groups)
+        self._keyed = isinstance(groups, Mapping)
+        self._labels = list(groups) if self._keyed else labels_of(groups)
+        self._codes = _group_codes(list(groups.values()) if self._keyed else groups)
+        self._ordered: tuple[Any, npt.NDArray[np.int64]] | None = None  # the codes for some model's item_ids_
 
     def __repr__(self) -> str:
         n_groups = int(self._codes.max(initial=-1)) + 1
@@ -122,15 +129,26 @@ class Caps:
 
     def order(self, ids: IdArray, scores: FloatArray, request: Request) -> Places:
         """Return the places of the candidates that the caps leave, in their order."""
-        if len(self._codes) != request.n_items:
-            raise ValueError(
-                f"`groups` must have one group for each of the {request.n_items} items, got {len(self._codes)}"
-            )
-        codes = np.where(ids < 0, -1, self._codes[ids])
+        codes = np.where(ids < 0, -1, self._codes_of(request)[ids])
         before = _earlier_of_the_same(codes)
         kept = (ids >= 0) & ((codes < 0) | (before < self.at_most))
         places = np.argsort(~kept, axis=1, kind="stable")
         return np.where(np.take_along_axis(kept, places, axis=1), places, -1)
+
+    def _codes_of(self, request: Request) -> npt.NDArray[np.int64]:
+        """Return the number of each item's group in the order of the model."""
+        item_ids, n, ordered = request.item_ids, request.n_items, self._ordered
+        if ordered is not None and ordered[0] is item_ids and len(ordered[1]) == n:
+            return ordered[1]
+        codes, places = self._codes, None
+        if self._labels is not None:
+            places = places_of_items("groups", self._labels, item_ids, n, keyed=self._keyed)
+        if places is not None:
+            codes = codes[places]
+        elif len(codes) != n:
+            raise ValueError(f"`groups` must have one group for each of the {n} items, got {len(codes)}")
+        self._ordered = item_ids, codes
+        return codes
 
 
 class Explore:
@@ -214,10 +232,10 @@ def _earlier_of_the_same(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def _group_codes(groups: Any) -> npt.NDArray[np.int64]:
     """Return a number >= 0 for each group, -1 for none."""
-    if isinstance(groups, (str, bytes, dict, set)) or not hasattr(groups, "__len__"):
+    if isinstance(groups, (str, bytes, Set)) or not hasattr(groups, "__len__"):
         raise TypeError(
-            f"`groups` must have the group of each item, in the order of the model's items, got {kind(groups)}; from a "
-            "dict by id take [groups.get(id) for id in model.item_ids_]"
+            f"`groups` must have the group of each item, as a dict by id, or in the order of the model's items, got "
+            f"{kind(groups)}"
         )
     array = np.asarray(groups)
     if array.ndim != 1:
