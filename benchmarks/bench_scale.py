@@ -24,6 +24,12 @@ TRAINED = {  # one epoch from a random start
     "NCEAutoRec": {},
     "NSAutoRec": {"negatives": 500},
 }
+SEARCHED = {  # whole searches and the full-rank model; fewer settings than by default need as much memory
+    "NCEAutoRecCV": {},
+    "DLAE": {},
+    "DLAECV": {"denoising": 3, "prior": [0, 30], "regularization": [8, 32], "input_weight": 0, "target_weight": 0},
+}
+SEARCHED_SHAPE = (6_000, 3_500, 300_000)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +80,18 @@ def test_memory_of_training(model, shape_of, stored, sizes, measure):
         table="shapes", row="ml-20m, all interactions", column=f"{model}, one epoch",
     )  # fmt: skip
     note(measure, found)
+
+
+@pytest.mark.parametrize("model", SEARCHED)
+def test_memory_of_searches(model, stored, sizes, measure):
+    """A fit that chooses its parameters, or has an item-item matrix, in a fresh process."""
+    folder = stored(tuple(size // 10 for size in SEARCHED_SHAPE) if sizes.quick else SEARCHED_SHAPE)
+    found = measure.told(
+        lambda: _fresh_process.measured(folder, model, SEARCHED[model]), lambda found: found["times"],
+        table="shapes", row="drawn", column=model,
+    )  # fmt: skip
+    note(measure, found)
+    assert sizes.quick or found["added"] < 1.1 * found["predicted"]
 
 
 def note(measure, found):

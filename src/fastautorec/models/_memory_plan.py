@@ -193,7 +193,7 @@ def plan_of_path(title: str, k: int, num_threads: int | None, m: int, n: int, nn
     parts = {
         "training and held-out part": 4 * nnz + 16 * (m + 1),
         "singular vectors and sums": 4 * n * (2 * k + 1),
-        "linear system of a setting": 7 * 8 * (k + 1) ** 2,
+        "sums and linear system of a setting": 28 * (k + 1) ** 2,
         "hidden units of the judges, or their decoder": 4 * (k + 1) * (2 * judges + min(n, judges)),
     }
     split, host = {"training and held-out part": parts["training and held-out part"]}, host_parts(m, n, num_threads)

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastautorec._checks import check_choice, check_penalties, check_real
+from fastautorec._compute import resolve_num_threads
 from fastautorec._compute.protocol import FloatArray
 from fastautorec._training.fit import check_discount, powers
-from fastautorec._training.full_rank import FullRank, Shape, by_items
+from fastautorec._training.full_rank import BLOCK_ROWS, FullRank, Shape, by_items
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec.models._contributions import ItemItemParts
 from fastautorec.models._item_item import ItemItemScorer
 from fastautorec.models._layers import Layers
-from fastautorec.models._memory_plan import Plan, device_parts, require_memory
+from fastautorec.models._memory_plan import THREAD_BYTES, Plan, device_parts, require_memory
 from fastautorec.models._recommender import Recommender
 
 DIAGONALS = ("free", "zero")
+SCORE_BLOCKS = 3  # arrays of `BLOCK_ROWS` rows of scores that a thread has at the same time
 
 
 @dataclass(repr=False, eq=False)
@@ -127,12 +129,13 @@ class DLAE(Recommender):
         return self.item_weights_
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
-        side = n if self.diagonal == "zero" or by_items(m, n) else m
+        threads, side = resolve_num_threads(self.num_threads), n if self.diagonal == "zero" or by_items(m, n) else m
         several = len(check_penalties(self.regularization, above=True)) > 1
         matrices = (1 if several else 0) + 1 + (0 if not self.prior else 1 if side == n else 2)
         parts = {
             "row pointers": 8 * (m + 1),
             "weighted interactions": 6 * 8 * nnz,
+            "buffers and blocks of scores of the threads": threads * (THREAD_BYTES + SCORE_BLOCKS * 4 * BLOCK_ROWS * n),
             "systems of the smaller side": 4 * side * side * matrices,
             "item-item matrices": 4 * n * n * (2 if several else 1),
         }
