@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastautorec as far
-from fastautorec.cli import _tune as tune
+from fastautorec.cli import _files as files
 from fastautorec.cli import main
 
 
@@ -28,7 +28,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     return err
 
 
-COMMANDS = [("fit", "output"), ("tune", "output"), ("tune", "plot"), ("tune", "storage")]
+COMMANDS = [
+    ("fit", "output"), ("tune", "output"), ("tune", "plot"), ("tune", "storage"), ("select", "output"),
+    ("select", "plot"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["r.csv", "link.csv", "hard.csv", "folder/../r.csv", "dangling"])
@@ -108,5 +111,5 @@ def test_pictures_need_matplotlib_before_the_search(
     def missing(*_: object) -> None:
         raise ImportError("no matplotlib")
 
-    monkeypatch.setattr(tune, "require", missing)
+    monkeypatch.setattr(files, "require", missing)
     assert "no matplotlib" in refusal(capsys, "tune", file, "--plot", tmp_path / "p.png")

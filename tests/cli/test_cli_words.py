@@ -17,7 +17,7 @@ from fastautorec.cli import _files as files
 from fastautorec.cli import main
 from fastautorec.cli._options import one_by_one
 
-COMMANDS = ("fit", "recommend", "explain", "evaluate", "tune")
+COMMANDS = ("fit", "recommend", "explain", "evaluate", "tune", "select")
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_users_of_whom_nothing_is_known(model: Path, tmp_path: Path, capsys: pyt
 # --- the threshold ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["fit", "tune"])
+@pytest.mark.parametrize("command", ["fit", "tune", "select"])
 def test_the_threshold_is_in_the_model_file(
     command: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastautorec._extras import require
 from fastautorec._files import target_of
 from fastautorec.cli._options import EVERY_ROW
 from fastautorec.cli._streams import say
@@ -60,6 +61,15 @@ def writable(args: argparse.Namespace, *options: str) -> list[Path | None]:
             if same(path, given[other]):
                 raise ValueError(f"`--{other}` and `--{option}` name one file, {path}; name two")
     return [given.get(option) for option in options]
+
+
+def check_picture(path: Path | None) -> None:
+    """Raise if a picture cannot be drawn, or not in the format of its name: not after a long search."""
+    if path is not None:
+        require("matplotlib", "plot", "plot")
+        from fastautorec.plots._search import check_format  # noqa: PLC0415  needs matplotlib
+
+        check_format(path)
 
 
 def same(path: Path, other: Path) -> bool:

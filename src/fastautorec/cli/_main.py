@@ -16,6 +16,7 @@ from fastautorec.cli import _fit as fit
 from fastautorec.cli import _inspect as inspect
 from fastautorec.cli import _options as options
 from fastautorec.cli import _recommend as recommend
+from fastautorec.cli import _select as select
 from fastautorec.cli import _similar as similar
 from fastautorec.cli import _streams as streams
 from fastautorec.cli import _tune as tune
@@ -121,6 +122,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
     evaluate.add_options(add("evaluate", evaluate.run, text))
     experiment.add_options(add("experiment", experiment.run, "run models × data sets × seeds from a file, and report"))
     tune.add_options(add("tune", tune.run, "search for the parameters of a model that do best on held-out ratings"))
+    select.add_options(add("select", select.run, "tell which model is best for a rating file: tune each, compare all"))
     add("doctor", _doctor, "report versions, BLAS, threads, SIMD level and GPU, and check the results")
     return parser, {name: list(sub._option_string_actions) for name, sub in subs.items()}
 

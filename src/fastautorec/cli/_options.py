@@ -83,6 +83,11 @@ def add_split_options(parser: argparse.ArgumentParser, seed_of: str) -> None:
     parser.add_argument("--random-state", type=int, default=0, metavar="SEED", help=f"of {seed_of} (default: 0)")
 
 
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Add the metric of a search."""
+    parser.add_argument("--metric", default="NDCG", help="what is maximised, for example Recall@20 (default: NDCG)")
+
+
 def add_dial(parser: argparse.ArgumentParser) -> None:
     """Add the popularity discount."""
     text = "exponent γ in place of the model's own one: more lists rarer items (models of the AutoRec family)"

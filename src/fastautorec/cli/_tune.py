@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fastautorec._extras import require
 from fastautorec.cli import _files as files
 from fastautorec.cli import _modelling as modelling
 from fastautorec.cli import _options as options
@@ -23,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--trials", type=int, default=30, metavar="N", help="number of trials (default: 30)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="begin no trial after so long")
-    parser.add_argument("--metric", default="NDCG", help="what is maximised, for example Recall@20 (default: NDCG)")
+    options.add_metric(parser)
     parser.add_argument("--storage", metavar="PATH", help="keep the trials here; the same command goes on with them")
     parser.add_argument("--study", metavar="NAME", help="name of the search in that file (default: the model's class)")
     options.add_split_options(parser, "search and split")
@@ -37,11 +36,7 @@ def run(args: argparse.Namespace) -> int:
     output, plot, _ = files.writable(args, "output", "plot", "storage")
     if output is plot is args.storage is None:
         check_output()
-    if plot is not None:  # not after a long search
-        require("matplotlib", "plot", "plot")
-        from fastautorec.plots._search import check_format  # noqa: PLC0415  needs matplotlib
-
-        check_format(plot)
+    files.check_picture(plot)
     files.check_at(args)
     model = modelling.make_model(args)
     data = files.read(args, model)
