@@ -93,15 +93,57 @@ bool has_vnni() {
                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return has;
 }
+
+#define FASTAUTOREC_TARGET_AVX2 __attribute__((target("avx2,fma")))
+
+FASTAUTOREC_TARGET_AVX2 inline __m256i low_bytes(__m256i pairs) {
+    return _mm256_srai_epi16(_mm256_slli_epi16(pairs, 8), 8);
+}
+
+// The same sums of integers in pairs of 16 bits, where nothing overflows: one group of rows with kVectors vectors.
+template <int kVectors>
+FASTAUTOREC_TARGET_AVX2 void bound_by_pairs(const Bounds* asked, const ItemCodes& items, std::int64_t group) {
+    const std::uint8_t* row = items.codes.row(group);
+    __m256i sums[kVectors][2];
+    for (auto& both : sums) both[0] = both[1] = _mm256_setzero_si256();
+    for (std::int64_t c = 0; c < items.width(); c += kCodedTogether, row += kCodedTogether * kLanes) {
+        __m256i even[2], odd[2];
+        for (int half = 0; half < 2; ++half) {
+            const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row) + half);
+            even[half] = _mm256_and_si256(codes, _mm256_set1_epi16(0xff));
+            odd[half] = _mm256_srli_epi16(codes, 8);
+        }
+        for (int v = 0; v < kVectors; ++v) {
+            std::int32_t four;
+            std::memcpy(&four, asked[v].question->codes.data() + c, sizeof four);
+            const __m256i own = _mm256_set1_epi32(four), first = low_bytes(own), second = _mm256_srai_epi16(own, 8);
+            for (int half = 0; half < 2; ++half) {
+                const __m256i products =
+                    _mm256_add_epi32(_mm256_madd_epi16(even[half], first), _mm256_madd_epi16(odd[half], second));
+                sums[v][half] = _mm256_add_epi32(sums[v][half], products);
+            }
+        }
+    }
+    for (int v = 0; v < kVectors; ++v) {
+        std::int32_t all[kLanes];
+        std::memcpy(all, sums[v], sizeof all);
+        store_bounds(all, *asked[v].question, items, group * kLanes, asked[v].of);
+    }
+}
+
+bool has_avx2() {
+    static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return has;
+}
 #endif
 
 }  // namespace
 
 void bound_products(const Bounds* asked, std::int64_t count, const ItemCodes& items, std::int64_t first,
-                    std::int64_t last) {
+                    std::int64_t last, Kernel kernel) {
     std::int64_t v = 0;
 #ifdef FASTAUTOREC_VNNI
-    if (has_vnni()) {
+    if (kernel == Kernel::kFastest && has_vnni()) {
         for (; v + 8 <= count; v += 8) bound_run<8, 2>(asked + v, items, first, last);
         if (v == count) return;
         Bounds rest[8];  // the last one again and again: faster than fewer at a time
@@ -109,6 +151,13 @@ void bound_products(const Bounds* asked, std::int64_t count, const ItemCodes& it
         if (count - v > 4) return bound_run<8, 2>(rest, items, first, last);
         if (count - v > 1) return bound_run<4, 4>(rest, items, first, last);
         return bound_run<1, 8>(rest, items, first, last);
+    }
+    if (kernel != Kernel::kPortable && has_avx2()) {
+        for (std::int64_t g = first; g < last; ++g) {
+            for (v = 0; v + 4 <= count; v += 4) bound_by_pairs<4>(asked + v, items, g);
+            for (; v < count; ++v) bound_by_pairs<1>(asked + v, items, g);
+        }
+        return;
     }
 #endif
     for (; v < count; ++v)

@@ -56,21 +56,22 @@ Dense whole_numbers(std::int64_t rows, std::int64_t k, unsigned seed) {
 }
 
 // Of the products of each row of a and of b, in the order of b.
-Dense bounds_of(const std::vector<Question>& questions, const Dense& b, const Coded& coded) {
+Dense bounds_of(const std::vector<Question>& questions, const Dense& b, const Coded& coded,
+                Kernel kernel = Kernel::kFastest) {
     const auto q = static_cast<std::int64_t>(questions.size());
     Dense placed(q, coded.groups * kLanes), bounds(q, b.rows);
     std::vector<Bounds> asked;
     for (std::int64_t i = 0; i < q; ++i)
         asked.push_back({&questions[static_cast<std::size_t>(i)], placed.view().row(i)});
-    bound_products(asked.data(), q, coded.view(), 0, coded.groups);
+    bound_products(asked.data(), q, coded.view(), 0, coded.groups, kernel);
     for (std::int64_t i = 0; i < q; ++i)
         for (std::int64_t j = 0; j < b.rows; ++j) bounds.at(i, j) = placed.at(i, coded.view().place_of(j));
     return bounds;
 }
 
-std::int64_t products_above(const std::vector<Question>& questions, const Dense& a, const Dense& b,
-                            const Coded& coded) {
-    const Dense bounds = bounds_of(questions, b, coded);
+std::int64_t products_above(const std::vector<Question>& questions, const Dense& a, const Dense& b, const Coded& coded,
+                            Kernel kernel = Kernel::kFastest) {
+    const Dense bounds = bounds_of(questions, b, coded, kernel);
     Dense products(a.rows, b.rows);
     multiply_few_rows(a.view(), b.view(), products.view(), 1);
     std::int64_t above = 0;
@@ -97,7 +98,8 @@ TEST(no_product_is_above_its_bound_and_some_would_be_without_room_for_roundings)
                 const Coded coded(b, 2);
                 CHECK(coded.usable);
                 auto questions = questions_of(a, coded);
-                CHECK(products_above(questions, a, b, coded) == 0);
+                for (const Kernel kernel : {Kernel::kFastest, Kernel::kAvx2, Kernel::kPortable})
+                    CHECK(products_above(questions, a, b, coded, kernel) == 0);
                 if (!exact) continue;
                 for (Question& question : questions) question.alpha = 0.0f;  // as if nothing were ever rounded
                 above += products_above(questions, a, b, coded);
@@ -142,6 +144,32 @@ TEST(a_scan_ends_after_all_rows_that_are_long_enough_and_would_end_too_early_wit
         missed += too_early();
     }
     CHECK(missed > 0);
+}
+
+TEST(every_kernel_has_the_same_sums) {
+    const Dense a = whole_numbers(9, 61, 13), b = whole_numbers(147, 61, 14);
+    const Coded coded(b);
+    auto questions = questions_of(a, coded);
+    for (Question& question : questions) {  // the bound is the sum: no more than 2^24, so exact
+        question.alpha = question.beta = 0.0f;
+        question.step = 1.0f;
+    }
+    Coded plain(b);
+    std::fill_n(plain.facts.data.begin(), plain.facts.cols, 1.0f);
+    for (const Kernel kernel : {Kernel::kFastest, Kernel::kAvx2, Kernel::kPortable}) {
+        const Dense bounds = bounds_of(questions, b, plain, kernel);
+        for (std::int64_t i = 0; i < a.rows; ++i) {
+            for (std::int64_t j = 0; j < b.rows; ++j) {
+                std::int64_t sum = 0;
+                const std::int64_t place = plain.view().place_of(j);
+                for (std::int64_t c = 0; c < plain.width; ++c)
+                    sum +=
+                        questions[static_cast<std::size_t>(i)].codes[static_cast<std::size_t>(c)] *
+                        (plain.view().codes.row(place / kLanes)[(c / 4 * kLanes + place % kLanes) * 4 + c % 4] - 128);
+                CHECK(bounds.at(i, j) == static_cast<float>(sum) + kTiny);
+            }
+        }
+    }
 }
 
 TEST(bounds_are_near_to_the_products) {
