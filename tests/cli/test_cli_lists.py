@@ -27,7 +27,10 @@ def data() -> far.Interactions:
 @pytest.fixture
 def file(tmp_path: Path, data: far.Interactions) -> Path:
     entries = data.user_items.tocoo()
-    rows = [f"{data.user_ids[u]},{data.item_ids[i]},{1 + (u + i) % 5}" for u, i in zip(*entries.coords, strict=True)]
+    rows = [
+        f"{data.user_ids[u]},{data.item_ids[i]},{1 + (u + i) % 5}"
+        for u, i in zip(entries.row, entries.col, strict=True)
+    ]
     path = tmp_path / "ratings.csv"
     path.write_text("\n".join(["user,item,rating", *rows]) + "\n", encoding="utf-8")
     return path
@@ -226,7 +229,7 @@ def test_explain_refuses(file: Path, model: Path, tmp_path: Path, capsys: pytest
 def test_time_is_a_short_name_of_timestamp(tmp_path: Path, data: far.Interactions) -> None:
     entries = data.user_items.tocoo()
     path = tmp_path / "when.csv"
-    rows = [f"{u},{i},{n}" for n, (u, i) in enumerate(zip(*entries.coords, strict=True))]
+    rows = [f"{u},{i},{n}" for n, (u, i) in enumerate(zip(entries.row, entries.col, strict=True))]
     path.write_text("\n".join(["who,what,when", *rows]) + "\n")
     words = ["--user", "who", "--item", "what", "--time", "when", "--set", "factors=5", "-k", "5"]
     assert main(["evaluate", str(path), *words, "--by", "time"]) == 0

@@ -111,6 +111,7 @@ def rows_alone():
         yield from (sparse.csr_array(row), sparse.csr_array(PLAIN)[3])
 
 
+@pytest.mark.skipif(sparse.coo_array(np.ones(3)).ndim == 2, reason="SciPy before 1.13 has no arrays of one dimension")
 def test_one_row_of_a_sparse_array_is_one_history():
     model = far.NCEAutoRec(factors=4).fit(PLAIN)
     for row in rows_alone():

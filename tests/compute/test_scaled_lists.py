@@ -27,7 +27,7 @@ def test_as_lists_of_the_products(widths: tuple[int, ...], n_top: int, threads: 
     scores[5] = 0
     scores[6] = -0.0
     factors = np.stack([rng.integers(1, 40, n) ** power for power in (0.0, -0.7, 0.4)]).astype(np.float32)
-    exclude = check_user_items("exclude", sparse.random(USERS, n, 0.1, "csr", np.float32, rng=1).ceil())
+    exclude = check_user_items("exclude", sparse.random(USERS, n, 0.1, "csr", np.float32, random_state=1).ceil())
     backend, plain = CpuBackend(threads), ReferenceBackend()
     for left_out in (None, exclude):
         found, expected, first = None, [None] * len(factors), 0

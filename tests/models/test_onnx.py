@@ -138,6 +138,7 @@ IDS, SCORES = np.array([[4, 7, 2]]), np.array([[3.0, 2.0, 1.0]], np.float32)
         ([7, 4, 2], [3, 2, 1], False),
         ([4, 7, 2], [3, 2, 1.1], False),
         ([4, 7, -1], [3, 2, np.nan], False),
+        ([4, 7, 2], [3, 2, np.nan], False),
     ],
 )
 def test_the_check(ids: list[int], scores: list[float], same: bool) -> None:
@@ -160,6 +161,8 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         model.to_onnx(path, popularity_discount=0.5)
     with pytest.raises(ValueError, match="`histories` has 50 columns but the model was fitted on 60 items"):
         model.to_onnx(path, histories=TRAIN[:, :50])
+    with pytest.raises(ValueError, match="`histories` must hold at least one row, got none"):
+        model.to_onnx(path, histories=TRAIN[:0])
     monkeypatch.setattr(far.EASE, "_layers", far.models.Recommender._layers)
     with pytest.raises(ValueError, match="EASE has no ONNX graph: its scores come neither from"):
         model.to_onnx(path)

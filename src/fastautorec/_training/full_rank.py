@@ -54,7 +54,7 @@ class FullRank:
         total = max(counts.sum(), 1.0)
         scale = (1 + shape.denoising * counts * total / max(counts @ counts, 1.0)) ** -0.5
         self.scale = scale.astype(np.float32)
-        scaled = matrix @ sparse.diags_array(self.scale)
+        scaled = matrix @ sparse.diags(self.scale)
         self.target = weighted(matrix, shape.target_weight)
         inputs = weighted(scaled, shape.input_weight)
         self.inputs = inputs.T.tocsr()  # Fᵀ

@@ -80,6 +80,8 @@ class Exporting(Answering):
         history = (
             drawn_histories(model) if histories is None else model._check_history(histories, "histories").to_host()
         )
+        if not history.shape[0]:
+            raise ValueError("`histories` must hold at least one row, got none; leave it out to have some drawn")
         with backend.active():
             factors = None if popularity_discount is None else model._factors(backend, [popularity_discount])[0]
             layers = model._layers().on_host(backend, factors)

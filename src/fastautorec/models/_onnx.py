@@ -164,13 +164,9 @@ def lists_by_onnx(content: bytes, backend: Backend, history: Csr) -> Lists:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = backend.host.num_threads
     session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    parts = [
-        session.run(
-            ["ids", "scores"],
-            {"history": padded_lists(history.rows(start, min(start + BATCH, len(history.indptr) - 1)))},
-        )
-        for start in range(0, history.shape[0], BATCH)
-    ]
+    total = history.shape[0]
+    blocks = (history.rows(start, min(start + BATCH, total)) for start in range(0, total, BATCH))
+    parts = [session.run(["ids", "scores"], {"history": padded_lists(block)}) for block in blocks]
     ids, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return ids.astype(np.int32), scores
 
@@ -202,8 +198,8 @@ def require_same_lists(own: Lists, other: Lists) -> None:
     there = found[:, :, None] == ids[:, None, :]
     # An item that is not in the other list at all can only have changed places with its last one.
     places = np.where(there.any(axis=2), there.argmax(axis=2), ids.shape[1] - 1)
-    moved = np.abs(np.take_along_axis(scores, places, axis=1) - values) > slack
-    wrong = (np.abs(scores - values) > slack) | moved | (empty != (found < 0))
+    stayed = np.abs(np.take_along_axis(scores, places, axis=1) - values) <= slack  # NaN is no score
+    wrong = ~((np.abs(scores - values) <= slack) & stayed & (empty == (found < 0)))
     if wrong.any():
         row, place = np.argwhere(wrong)[0]
         raise RuntimeError(
