@@ -88,7 +88,8 @@ def inverse_or_none(matrix: Floats, num_threads: int, doubtful: float = np.inf) 
         inverse = invert_spd(matrix, num_threads)
     except LinAlgError:
         return None
-    return inverse if (before * inverse.diagonal()).max() <= doubtful else None
+    factor = (before * inverse.diagonal()).max()
+    return inverse if factor <= doubtful and np.isfinite(factor) else None
 
 
 def _sweep(matrix: Floats, own: slice, blocks: list[slice], panel: Floats, ratio: Floats, num_threads: int) -> None:

@@ -102,7 +102,7 @@ def identity(
         "version": __version__,
         "model": model,
         "parameters": _model_file.plain(kept),
-        "training data": _fingerprint(train) if isinstance(train, Csr) else train,
+        "training data": train if isinstance(train, list) else _fingerprint(train),
         "validation data": None if validation is None else _fingerprint(validation),
     }
 

@@ -22,14 +22,15 @@ from fastautorec.models import Recommender
 WORDS = (*ROLES, "sep", "header")
 
 
-def read(args: argparse.Namespace, model: Recommender) -> Interactions:
+def read(args: argparse.Namespace, *models: Recommender) -> Interactions:
     """Read FILE as the options say; what was taken is shown before anything is done with it."""
     words = {word: getattr(args, word) for word in WORDS}
     data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **words, verbose=False)
     for line in data.describe().lines():  # not by read_ratings: here a closed stderr does no harm
         say(line)
-    if data.weights is not None and not model._takes_weights:
-        say(f"--weight changes nothing here: {type(model).__name__} takes interactions as binary; wrmf takes weights")
+    if data.weights is not None and not any(model._takes_weights for model in models):
+        who = " and ".join(type(model).__name__ for model in models) or "every candidate"
+        say(f"--weight changes nothing here: {who} takes interactions as binary; wrmf takes weights")
     return data
 
 
