@@ -367,3 +367,17 @@ def test_many_updates_do_not_drift() -> None:
             each.forget(NEW).partial_fit(NEW)
     np.testing.assert_allclose(model.decoder_, first, atol=2e-5 * np.abs(first).max())
     np.testing.assert_allclose(ease.item_weights_, weights, atol=1e-6 * np.abs(weights).max())
+
+
+def test_users_who_have_more_than_before() -> None:
+    """Learned again they count twice; forgotten before, the model is that of a fit to what they have now."""
+    old = ALL[:3]
+    now = old.maximum(sparse.csr_matrix(np.eye(3, ALL.shape[1], dtype=np.float32)))
+    assert now.nnz > old.nnz
+    twice = far.EASE(updatable=True).fit(ALL).partial_fit(now)
+    assert twice.n_users_ == ALL.shape[0] + 3
+    model = far.EASE(updatable=True).fit(ALL).forget(old).partial_fit(now)
+    fresh = far.EASE().fit(sparse.vstack([now, ALL[3:]]))
+    assert model.n_users_ == fresh.n_users_
+    np.testing.assert_allclose(model.predict(HELD_OUT), fresh.predict(HELD_OUT), atol=1e-5)
+    assert np.abs(twice.predict(HELD_OUT) - fresh.predict(HELD_OUT)).max() > 1e-3

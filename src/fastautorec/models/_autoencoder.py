@@ -211,10 +211,13 @@ class Autoencoder(Recommender):
         the mode and nothing to stop early. Both do it as the model was fitted: parameters that were set since count for
         the next ``fit``.
 
+        Every row is a new user, whatever the ids: a user that the model has learned already counts twice. Where it is
+        ``updatable``, call ``forget(old)`` first, then ``partial_fit(old + new)``.
+
         Parameters
         ----------
         user_items : Interactions or scipy sparse (q, n)
-            Histories of users that were not in ``fit``: popularities take them in, and the random streams number them
+            Histories of users that the model has not learned: popularities take them in, and the random streams number them
             after all earlier ones.
         epochs : int
             Passes over them in training, by default 1. Old users are not seen again: few epochs, or a small

@@ -34,10 +34,15 @@ class Updating(Answering):
         family whose prediction head is an exact solution of the squared error, if they were fitted with
         ``updatable=True``. `EASE` and `Popularity` have no encoder: then the result is that of a new fit, to rounding.
 
+        Every row is a new user. The model holds sums over users and no user, so it cannot see that a user is in it
+        already, whatever the ids: such a user counts twice, without a word. For users who have more interactions
+        than before, call ``forget(old)`` with the rows that the model has learned, then ``partial_fit(old + new)``.
+        Items that were not in ``fit`` need a new fit.
+
         Parameters
         ----------
         user_items : Interactions or scipy sparse (q, n)
-            Histories of users that were not in ``fit``, of the same items. Empty ones are counted, and teach nothing.
+            Whole histories of users that the model has not learned, of the same items. Empty ones teach nothing.
 
         Returns
         -------
@@ -57,6 +62,14 @@ class Updating(Answering):
         >>> model = far.EASE(updatable=True).fit(rows[:-100]).partial_fit(rows[-100:])
         >>> model.n_users_ == far.Popularity().fit(rows).n_users_
         True
+
+        Somebody of two has one item more, and ``old`` is what the model has learned of them:
+
+        >>> from scipy import sparse
+        >>> old, new = sparse.csr_matrix([[1, 0, 1]]), sparse.csr_matrix([[0, 1, 0]])
+        >>> model = far.EASE(updatable=True).fit(sparse.vstack([old, [[0, 1, 1]]]))
+        >>> model.forget(old).partial_fit(old + new).n_users_
+        2
         """
         return self._update(user_items, 1)
 
@@ -64,8 +77,9 @@ class Updating(Answering):
         """Take users out exactly, for example because they ask for it: as if they had never been there.
 
         A model holds sums over users and no user, so it cannot look up who is to be forgotten: the histories have to be
-        those that it learned from. An error tells that an item has fewer users in the model than here, that there are
-        fewer users, or that a sum of squares would be negative; other wrong histories may pass. The encoder stays,
+        those that it learned from, all of each user. An error tells that an item has fewer users in the model than
+        here, that there are fewer users, or that a sum of squares would be negative. Other wrong histories, such as
+        those of a user whom it never learned, pass, and leave the model wrong. The encoder stays,
         though the users had a part in it; where it must not, ``fit`` again. Items without users become as unknown as
         those that never had any.
 
