@@ -217,8 +217,8 @@ class Autoencoder(Recommender):
         Parameters
         ----------
         user_items : Interactions or scipy sparse (q, n)
-            Histories of users that the model has not learned: popularities take them in, and the random streams number them
-            after all earlier ones.
+            Histories of users that the model has not learned: popularities take them in, and the random streams number
+            them after all earlier ones.
         epochs : int
             Passes over them in training, by default 1. Old users are not seen again: few epochs, or a small
             ``learning_rate``, forget little.
