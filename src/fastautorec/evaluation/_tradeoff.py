@@ -146,7 +146,7 @@ def popularity_tradeoff(
     """Evaluate a fitted model with other popularity discounts: what they cost in NDCG, and give in variety.
 
     The lists of a discount are those of ``recommend(..., popularity_discount=)``. Every tile of scores is made once and
-    read once for the lists of all discounts: ten of them take the time of some four evaluations of a model with 64
+    read once for the lists of all discounts: ten of them take the time of some three evaluations of a model with 64
     factors, less with more factors, where scores are a larger part of the work.
 
     Parameters
