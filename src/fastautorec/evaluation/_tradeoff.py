@@ -88,7 +88,7 @@ class PopularityTradeoff(Printed):
         Parameters
         ----------
         max_loss : float
-            At least 0; 0.01 is 1 % of the NDCG of the model as it was fitted.
+            In [0, 1); 0.01 is 1 % of the NDCG of the model as it was fitted.
 
         Returns
         -------
@@ -96,7 +96,9 @@ class PopularityTradeoff(Printed):
             One of ``discounts``, for ``recommend(..., popularity_discount=)``; never less than ``fitted``, of which the
             loss is 0.
         """
-        most = check_real("max_loss", max_loss, 0)
+        most = check_real("max_loss", max_loss)
+        if not 0 <= most < 1:
+            raise ValueError(f"`max_loss` must be a share of the NDCG in [0, 1), got {most:g}; 0.01 is 1 %")
         within = self.discounts[self.loss_high <= most]
         return float(within.max(initial=self.fitted))
 
