@@ -29,7 +29,7 @@ from fastautorec._training.closed_form import (
 )
 from fastautorec._training.fit import powers
 from fastautorec._training.losses import SquaredError
-from fastautorec._training.run import SELECTION_LENGTH, FitRun
+from fastautorec._training.run import FitRun, lists_of
 
 EVEN = 0.5  # the dropout rate q of which q / (1 − q) is 1
 BLOCK_ITEMS = 1 << 12
@@ -161,9 +161,8 @@ class Judges:
         held_out = run.validation.row_lengths()[users]
         users = users[np.argsort(-held_out, kind="stable")]  # R-Precision has lists as long as a user's held-out items
         self._known, self._wanted = (LazyRows.picked(rows, users) for rows in (run.known.to_host(), run.validation))
-        family, at, cutoff = metric.partition("@")
-        self._length = min(int(cutoff) if cutoff else SELECTION_LENGTH, run.train.n_cols)
-        self._column = metric_names((self._length,), "standard").index(f"{family}@{self._length}" if at else metric)
+        name, self._length = lists_of(metric, run.train.n_cols)
+        self._column = metric_names((self._length,), "standard").index(name)
         self._places = np.full(len(users), self._length)
         if metric == "R-Precision":
             self._places = np.maximum(self._places, run.validation.row_lengths()[users])
