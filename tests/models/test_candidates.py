@@ -163,7 +163,7 @@ def test_candidates_of_users_who_are_not_there(data: far.Interactions) -> None:
     typo = 3 if isinstance(user, int) else "Vim"
     items = {user: data.item_ids.tolist(), typo: data.item_ids.tolist()}
     with pytest.warns(
-        UserWarning, match=rf"1 of the 2 users, such as {other!r}, have no row, and those of {typo!r}, of 1 who"
+        UserWarning, match=rf"1 of the 2 users, such as {other!r}, have no row, and those of {typo!r}, of 1 that"
     ):
         table = model.recommend_table(data, N=3, users=[user, other], items=items)
     assert set(table["user"].tolist()) == {user}
