@@ -111,9 +111,10 @@ class Numbered:
         >>> from scipy import sparse
         >>> from fastautorec.data import Interactions
         >>> data = Interactions(sparse.csr_matrix([[1, 0], [0, 1]]), user_ids=["ann", "bob"])
-        >>> data.with_users(["bob", "cleo"]).user_items.toarray()
+        >>> data.with_users(["bob", "cleo", "ann"]).user_items.toarray()
         array([[0., 1.],
-               [0., 0.]], dtype=float32)
+               [0., 0.],
+               [1., 0.]], dtype=float32)
         """
         return self._warned(identity.USERS, self._with(identity.USERS, user_ids))
 
@@ -143,8 +144,8 @@ class Numbered:
         >>> from scipy import sparse
         >>> from fastautorec.data import Interactions
         >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
-        >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
-        array([[1., 0.]], dtype=float32)
+        >>> data.with_items(["fig", "kiwi", "pear"]).user_items.toarray()
+        array([[1., 0., 1.]], dtype=float32)
         """
         return self._warned(identity.ITEMS, self._with(identity.ITEMS, item_ids))
 

@@ -179,7 +179,7 @@ class NCEAutoRecCV(Recommender):
         if len(rows) > 1 and len({row["metric"] for row in rows}) == 1:
             warn_caller(
                 f"{self.metric} is {best.metric:g}, the same for all {len(rows)} settings that were tried: it chose "
-                "nothing; use another `metric`, or more data",
+                "nothing; use another `metric`, or more data"
             )
         del search, part  # before the memory for the fit is taken
         fitted = self._plain(self.get_params(), chosen)._fit(run.on(run.known, None))
