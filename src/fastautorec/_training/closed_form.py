@@ -93,10 +93,10 @@ def right_singular_vectors(
     """
     backend, n_items = run.backend, run.train.n_cols
     root = _subspace(run, target, min(rank + OVERSAMPLING, n_items), rng, passes)
-    # single precision, as the products that lead here have: half the time, the same lists
-    symmetric = backend.cross_product(root, root).astype(np.float32)
+    symmetric = backend.cross_product(root, root).astype(np.float32)  # as the products that lead here: half the time
     with single_threaded_blas:
-        eigenvalues, rotation = interruptible(linalg.eigh, symmetric, driver=DRIVERS[len(symmetric) > 1], overwrite_a=True)
+        driver = DRIVERS[len(symmetric) > 1]
+        eigenvalues, rotation = interruptible(linalg.eigh, symmetric, driver=driver, overwrite_a=True)
         leading = np.argsort(-eigenvalues, kind="stable")[:rank]
         eigenvalues = np.maximum(eigenvalues[leading], 0).astype(np.float64)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
