@@ -98,7 +98,7 @@ def recommend(
     folder.mkdir(exist_ok=True)
     files = [folder / f"part-{number:05d}.parquet" for number in range(len(shards))]
     named = dict(zip(shards, files, strict=True))
-    over_shards(_write_lists, engine, num_threads, shards, Fitted(model), named, n_top, filtering)
+    over_shards(_write_lists, engine, num_threads, shards, model, named, n_top, filtering)
     return files
 
 
@@ -169,7 +169,7 @@ def evaluate(
         )
     pairs = dict(zip(matrices, tests, strict=True))
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
-    parts = over_shards(_measured, engine, num_threads, shards, Fitted(model), pairs, k, definition)
+    parts = over_shards(_measured, engine, num_threads, shards, model, pairs, k, definition)
     return _joined(shards, [Part(*part) for part in parts])
 
 
