@@ -11,7 +11,7 @@ namespace fastautorec {
 namespace {
 
 constexpr std::int64_t kRowsPerTask = 16;
-constexpr int kTogether = 2;         // users whose maxima are found in one sweep
+constexpr std::int64_t kFew = 24;    // lanes take less time to look at than all products
 constexpr std::int64_t kGroups = 4;  // of lanes in one word
 constexpr int kBisections = 16;
 constexpr int kKeys = 8;                                        // of a vector
@@ -27,21 +27,17 @@ FASTAUTOREC_INLINE const Keys& keys_at(const std::uint64_t* p) { return *reinter
 
 constexpr std::int64_t padded(std::int64_t keys) { return (keys + kKeys - 1) / kKeys * kKeys; }
 
-// maxima[g * kLanes + lane] of the products in groups of `depth` consecutive vectors, for two rows of scores by the
-// same factors: these come from a farther cache than the rows. NaN loses every comparison.
-FASTAUTOREC_CLONES void product_maxima(const float* one, const float* other, const float* factors, std::int64_t vectors,
-                                       std::int64_t depth, float* maxima, float* other_maxima) {
-    for (std::int64_t start = 0; start < vectors; start += depth, maxima += kLanes, other_maxima += kLanes) {
+// maxima[g * kLanes + lane] of the products in groups of `depth` consecutive vectors; NaN loses every comparison.
+FASTAUTOREC_CLONES void product_maxima(const float* scores, const float* factors, std::int64_t vectors,
+                                       std::int64_t depth, float* maxima) {
+    for (std::int64_t start = 0; start < vectors; start += depth, maxima += kLanes) {
         const std::int64_t stop = start + depth < vectors ? start + depth : vectors;
-        Vec best = Vec{} + kNever, other_best = best;
+        Vec best = Vec{} + kNever;
         for (std::int64_t v = start; v < stop; ++v) {
-            const Vec factor = vec(factors + v * kLanes);
-            const Vec product = vec(one + v * kLanes) * factor, other_product = vec(other + v * kLanes) * factor;
+            const Vec product = vec(scores + v * kLanes) * vec(factors + v * kLanes);
             best = product > best ? product : best;
-            other_best = other_product > other_best ? other_product : other_best;
         }
         vec(maxima) = best;
-        vec(other_maxima) = other_best;
     }
 }
 
@@ -147,50 +143,76 @@ FASTAUTOREC_CLONES void from_keys(const std::uint64_t* keys, std::int64_t size, 
     }
 }
 
-// Lists of a few users by several rows of factors. The scores are loaded once; the products are never stored: one sweep
-// finds their maxima, from which follows how large one of the best must be, and few groups hold one that is so large.
+// How the items of a tile are shared out to groups of vectors.
+struct Groups {
+    std::int64_t vectors, depth, lanes;
+
+    Groups(std::int64_t width, std::int64_t n_top)
+        : vectors((width + kLanes - 1) / kLanes),
+          depth(std::max<std::int64_t>(1, width / (6 * n_top + kLanes))),
+          lanes((vectors + depth - 1) / depth * kLanes) {}
+};
+
+// Rows of factors as whole vectors, each in one cache line, and the largest factor in each lane of the groups.
+class Factors {
+   public:
+    Factors(ConstMatrix factors, const Groups& groups)
+        : rows_(factors.rows + 1, groups.vectors * kLanes), largest_(factors.rows, groups.lanes) {
+        std::fill_n(ones(), rows_->cols, 1.0f);
+        for (std::int64_t g = 0; g < factors.rows; ++g) {
+            std::fill(std::copy_n(factors.row(g), factors.cols, rows_->row(g)), rows_->row(g) + rows_->cols, 1.0f);
+            product_maxima(row(g), ones(), groups.vectors, groups.depth, largest_->row(g));
+        }
+    }
+
+    const float* row(std::int64_t g) const { return rows_->row(g); }
+    const float* largest(std::int64_t g) const { return largest_->row(g); }
+    float* ones() const { return rows_->row(rows_->rows - 1); }
+
+   private:
+    ScratchMatrix rows_, largest_;
+};
+
+// Lists of one user by several rows of factors. The scores are loaded once; the products are never stored. Where a list
+// is full, the largest score of a lane times its largest factor tells which few lanes can matter. Else one sweep finds
+// the maxima of the products, from which follows how large one of the best must be.
 class Lists {
    public:
-    Lists(std::int64_t width, std::int64_t n_top)
+    Lists(std::int64_t width, std::int64_t n_top, const Groups& groups, const Factors& factors)
         : width_(width),
           n_top_(n_top),
-          vectors_((width + kLanes - 1) / kLanes),
-          depth_(std::max<std::int64_t>(1, width / (6 * n_top + kLanes))),
-          n_maxima_((vectors_ + depth_ - 1) / depth_ * kLanes),
-          rows_(kTogether, vectors_ * kLanes),
-          maxima_(kTogether, n_maxima_),
+          groups_(groups),
+          factors_(factors),
+          row_(groups.vectors * kLanes),
+          largest_(groups.lanes),
+          maxima_(groups.lanes),
           found_(width + 1),
           old_(2 * padded(n_top)),
           fresh_(2 * padded(width)),
           ranks_(2 * padded(std::max(width, n_top))),
-          merged_(2 * padded(n_top + width)) {
-        for (int slot = 0; slot < kTogether; ++slot) std::fill_n(rows_->row(slot), rows_->cols, kNever);
+          merged_(2 * padded(n_top + width)) {}
+
+    void load(const float* scores, const CsrView* exclude, std::int64_t u, std::int64_t first) {
+        float* row = row_.data();
+        std::fill(std::copy_n(scores, width_, row), row + groups_.vectors * kLanes, kNever);  // never listed
+        if (exclude) leave_out(*exclude, u, first, width_, row);
+        product_maxima(row, factors_.ones(), groups_.vectors, groups_.depth, largest_.data());
     }
 
-    void load(int slot, const float* scores, const CsrView* exclude, std::int64_t u, std::int64_t first) {
-        std::copy_n(scores, width_, rows_->row(slot));
-        if (exclude) leave_out(*exclude, u, first, width_, rows_->row(slot));
-    }
-
-    // Takes the factors that lists are made by until the next call.
-    void multiply_by(const float* factors) {
-        factors_ = factors;
-        product_maxima(rows_->row(0), rows_->row(1), factors, vectors_, depth_, maxima_->row(0), maxima_->row(1));
-    }
-
-    // Merges the best products of a loaded row into a list.
-    void merge_into(int slot, std::int64_t first, std::int32_t* ids, float* best) {
-        const float *row = rows_->row(slot), *maxima = maxima_->row(slot);
+    // Merges the best products of the loaded row and row g of the factors into a list.
+    void merge_into(std::int64_t g, std::int64_t first, std::int32_t* ids, float* best) {
         const bool full = ids[n_top_ - 1] >= 0;
-        const float floor = floor_of(maxima, full ? best[n_top_ - 1] : kNever);
+        const float *row = row_.data(), *factors = factors_.row(g);
+        const float floor = find_lanes(g, full ? best[n_top_ - 1] : kNever);
         auto* found = found_.as<std::int32_t>();
         auto *old = old_.as<std::uint64_t>(), *fresh = fresh_.as<std::uint64_t>();
         auto* merged = merged_.as<std::uint64_t>();
-        const std::int64_t n_fresh = candidates_from(row, factors_, vectors_, depth_, maxima, floor, found);
+        const std::int64_t n_fresh =
+            candidates_from(row, factors, groups_.vectors, groups_.depth, maxima_.data(), floor, found);
         if (n_fresh == 0) return;
         const std::int64_t n_old = full ? n_top_ : std::find(ids, ids + n_top_, -1) - ids, both = n_old + n_fresh;
         to_keys(ids, best, n_old, old);
-        keys_of(row, factors_, found, n_fresh, static_cast<std::int32_t>(first), fresh);
+        keys_of(row, factors, found, n_fresh, static_cast<std::int32_t>(first), fresh);
         if (both <= kRanked) {
             merge_keys(old, n_old, fresh, n_fresh, ranks_.as<std::uint64_t>(), merged);
         } else {
@@ -202,29 +224,36 @@ class Lists {
     }
 
    private:
-    // What the best n_top of this row and the list so far reach: `floor`, which the list does, or more where bisection
-    // gets to a value that hardly more than n_top of the maxima reach. Nothing at minus infinity is listed.
-    float floor_of(const float* maxima, float floor) const {
+    // Writes what no product of a lane exceeds to the maxima, and returns a value that the best n_top of this row and
+    // the list so far reach: `floor`, which the list does, or more where bisection gets to a value that hardly more
+    // than n_top of the maxima reach. Nothing at minus infinity is listed.
+    float find_lanes(std::int64_t g, float floor) {
+        float* maxima = maxima_.data();
+        if (floor > 0) {  // then negative scores, which a smaller factor makes larger, don't matter
+            product_maxima(largest_.data(), factors_.largest(g), groups_.lanes / kLanes, 1, maxima);
+            if (count_from(maxima, groups_.lanes, floor) <= kFew) return floor;
+        }
+        product_maxima(row_.data(), factors_.row(g), groups_.vectors, groups_.depth, maxima);
         const std::int64_t enough = n_top_ + n_top_ / 8 + 1;
         floor = std::max(floor, kLeast);
-        if (count_from(maxima, n_maxima_, floor) <= enough) return floor;
+        if (count_from(maxima, groups_.lanes, floor) <= enough) return floor;
         float low, high;
-        extent(maxima, n_maxima_, &low, &high);
+        extent(maxima, groups_.lanes, &low, &high);
         low = std::max(low, floor);
-        if (count_from(maxima, n_maxima_, low) < n_top_) return floor;
+        if (count_from(maxima, groups_.lanes, low) < n_top_) return floor;
         for (int step = 0; step < kBisections; ++step) {
             const float middle = 0.5f * low + 0.5f * high;
-            const std::int64_t reached = count_from(maxima, n_maxima_, middle);
+            const std::int64_t reached = count_from(maxima, groups_.lanes, middle);
             (reached >= n_top_ ? low : high) = middle;
             if (reached >= n_top_ && reached <= enough) break;
         }
         return low;
     }
 
-    std::int64_t width_, n_top_, vectors_, depth_, n_maxima_;
-    ScratchMatrix rows_, maxima_;
-    Scratch found_, old_, fresh_, ranks_, merged_;
-    const float* factors_ = nullptr;
+    std::int64_t width_, n_top_;
+    const Groups& groups_;
+    const Factors& factors_;
+    Scratch row_, largest_, maxima_, found_, old_, fresh_, ranks_, merged_;
 };
 
 }  // namespace
@@ -238,25 +267,18 @@ void scaled_top_items(ConstMatrix scores, ConstMatrix factors, const CsrView* ex
             "scaled_top_items: exclude must have the rows of scores and at least its columns");
     require(first_item >= 0 && first_item + scores.cols <= std::numeric_limits<std::int32_t>::max(),
             "scaled_top_items: item ids must fit in 32 bits");
-    // Whole vectors, and each in one cache line; what is behind the last item is never listed, whatever the factor.
-    const ScratchMatrix own(factors.rows, (factors.cols + kLanes - 1) / kLanes * kLanes);
-    for (std::int64_t g = 0; g < factors.rows; ++g)
-        std::fill(std::copy_n(factors.row(g), factors.cols, own->row(g)), own->row(g) + own->cols, 1.0f);
     const std::int64_t n_top = ids.cols, tasks = (scores.rows + kRowsPerTask - 1) / kRowsPerTask;
     if (n_top == 0) return;
+    const Groups groups(scores.cols, n_top);
+    const Factors own(factors, groups);
     parallel_for(tasks, num_threads, [&](std::int64_t t) {
-        Lists lists(scores.cols, n_top);
+        Lists lists(scores.cols, n_top, groups, own);
         const std::int64_t stop = std::min(scores.rows, (t + 1) * kRowsPerTask);
-        for (std::int64_t u = t * kRowsPerTask; u < stop; u += kTogether) {
-            const int users = static_cast<int>(std::min<std::int64_t>(kTogether, stop - u));
-            for (int slot = 0; slot < users; ++slot)
-                lists.load(slot, scores.row(u + slot), exclude, u + slot, first_item);
+        for (std::int64_t u = t * kRowsPerTask; u < stop; ++u) {
+            lists.load(scores.row(u), exclude, u, first_item);
             for (std::int64_t g = 0; g < factors.rows; ++g) {
-                lists.multiply_by(own->row(g));
-                for (int slot = 0; slot < users; ++slot) {
-                    const std::int64_t row = g * scores.rows + u + slot;
-                    lists.merge_into(slot, first_item, ids.row(row), best.row(row));
-                }
+                const std::int64_t row = g * scores.rows + u;
+                lists.merge_into(g, first_item, ids.row(row), best.row(row));
             }
         }
     });

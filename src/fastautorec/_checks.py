@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
+import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import product
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +32,20 @@ def kind(value: object) -> str:
 
 
 FEW = 3  # examples in a message
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 def few(values: Sequence[Any]) -> str:
     """Return the first of some values for a message."""
     return ", ".join([*map(repr, values[:FEW]), *(["..."] if len(values) > FEW else [])])
+
+
+def warn_caller(text: str) -> None:
+    """Warn with the line of the user's program that called this library, however deep it was called."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 class Default(int):
@@ -65,6 +78,14 @@ def check_int(name: str, value: object, minimum: int, maximum: int | None = None
     if number < minimum or (maximum is not None and number > maximum):
         raise ValueError(f"`{name}` must be {_interval(minimum, maximum)}, got {number}")
     return number
+
+
+def list_length(N: object, most: int, what: str = "items") -> int:
+    """Return the length of lists, at most the number of items or users; a default is no longer than that."""
+    try:
+        return check_int("N", min(int(N), most) if isinstance(N, Default) else N, 1, most)
+    except ValueError as error:
+        raise ValueError(f"{error}; {most} is the number of {what}") from None
 
 
 def check_real(

@@ -16,6 +16,9 @@ from fastautorec.data import _rearranging as rearranging
 from fastautorec.data import split_users
 from fastautorec.data._identity import places
 
+# Tests of what is left take it that something is left out; that this is told is tested in test_renumbering.
+pytestmark = pytest.mark.filterwarnings("ignore:with_(users|items) has left out")
+
 M, N = 40, 17
 
 

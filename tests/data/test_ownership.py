@@ -11,6 +11,9 @@ import fastautorec as far
 from fastautorec import Interactions
 from fastautorec.data import _texts as texts
 
+# Tests of what is left take it that something is left out; that this is told is tested in test_renumbering.
+pytestmark = pytest.mark.filterwarnings("ignore:with_(users|items) has left out")
+
 
 def matrix(form="csr"):
     return sparse.csr_matrix(np.array([[1, 0, 1], [0, 1, 1]], np.float32)).asformat(form)

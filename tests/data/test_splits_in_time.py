@@ -214,9 +214,45 @@ def test_windows_of_days():
     expected = [[triples(part) for part in pair] for pair in quietly(list, far.rolling(data, 5 * DAY, 2))]
     for period in (timedelta(days=5), np.timedelta64(5, "D"), np.timedelta64(120, "h")):
         assert [[triples(part) for part in pair] for pair in quietly(list, far.rolling(data, period, 2))] == expected
-    milliseconds = Interactions(data, timestamps=data.timestamps * 1000)
+    days = Interactions(data, timestamps=20240101 + (data.timestamps - START) // DAY)
     with pytest.raises(ValueError, match="`period` may be a duration only where the timestamps are seconds since 1970"):
-        far.rolling(milliseconds, timedelta(days=5), 2)
+        far.rolling(days, timedelta(days=5), 2)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+@pytest.mark.parametrize("per_second", [10**3, 10**6, 10**9])
+def test_dates_and_durations_beside_fractions_of_seconds(per_second, kind):
+    seconds = drawn(times=lambda rng, size: START + DAY * rng.integers(0, 14, size))
+    data = Interactions(seconds, timestamps=(seconds.timestamps * per_second).astype(kind))
+
+    def users_and_items(parts):
+        return [{row[:2] for row in triples(part)} for part in parts]
+
+    for at in ("2024-01-05", datetime(2024, 1, 5, 0, 0, 0, 250_000), np.datetime64("2024-01-05")):
+        found, expected = (quietly(far.split, one, by="date", at=at) for one in (data, seconds))
+        assert users_and_items(found) == users_and_items(expected)
+    expected = quietly(list, far.rolling(seconds, 5 * DAY, 2))
+    found = quietly(list, far.rolling(data, timedelta(days=5), 2))
+    assert [users_and_items(pair) for pair in found] == [users_and_items(pair) for pair in expected]
+    assert quietly(far.split, data, by="date", at="2024-01-02")[0].nnz == (seconds.timestamps < START + DAY).sum()
+
+
+def test_windows_of_seconds_where_days_are_meant():
+    data = drawn(times=lambda rng, size: START + DAY * rng.integers(0, 14, size))
+    with pytest.raises(ValueError, match=r"`period` is a number .* like seconds, so that 5 is.*timedelta\(days=5\)"):
+        far.rolling(data, 5, 2)
+    two_days = Interactions(data, timestamps=START + DAY * (data.timestamps == data.timestamps.max()))
+    with pytest.raises(
+        ValueError, match=r"leaves window 1 of 2 empty, from 1704067201 \(2024-01-01 00:00:01\) on: nothing"
+    ):
+        far.rolling(two_days, DAY / 2, 2)
+    far.rolling(drawn(times=lambda rng, size: START + rng.integers(0, 9, size)), timedelta(seconds=3), 2)
+
+
+def test_warnings_of_windows_point_to_the_program():
+    with pytest.warns(UserWarning, match="^window 1 of 2") as told:
+        far.cross_validate(far.Popularity(), folds=far.rolling(small(), period=10, folds=2))
+    assert {warning.filename for warning in told} == {__file__}
 
 
 def test_windows_tell_what_is_new():
@@ -290,8 +326,11 @@ def test_units_that_differ():
         ValueError, match=r"`at` must be in the unit of the timestamps, got \d+, which looks like seconds"
     ):
         far.split(data, by="date", at=START + DAY)
-    with pytest.raises(ValueError, match="`at` may be a date only where the timestamps are seconds since 1970, got "):
-        far.split(data, by="date", at="2024-01-02")
+    days = Interactions(data, timestamps=20240101 + data.timestamps % 4)
+    with pytest.raises(
+        ValueError, match="`at` may be a date only where the timestamps are seconds since 1970, or thousan"
+    ):
+        far.split(days, by="date", at="2024-01-02")
 
 
 def test_data_without_times():

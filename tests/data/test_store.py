@@ -15,6 +15,9 @@ from fastautorec.data import Interactions, split
 from fastautorec.evaluation import _evaluate
 from fastautorec.exceptions import InteractionsFileError
 
+# Tests of what is left take it that something is left out; that this is told is tested in test_renumbering.
+pytestmark = pytest.mark.filterwarnings("ignore:with_(users|items) has left out")
+
 MODELS = {
     "Popularity": lambda: far.Popularity(num_threads=1),
     "PureSVD": lambda: far.PureSVD(factors=6, num_threads=1),

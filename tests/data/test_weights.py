@@ -13,6 +13,9 @@ from fastautorec import Interactions
 from fastautorec._compute.inputs import check_user_items
 from fastautorec.exceptions import InteractionsFileError
 
+# Tests of what is left take it that something is left out; that this is told is tested in test_renumbering.
+pytestmark = pytest.mark.filterwarnings("ignore:with_(users|items) has left out")
+
 FACTS = {("ann", 10): 3.0, ("ann", 30): 0.5, ("bob", 20): 2.0, ("cleo", 10): 7.0, ("cleo", 20): 1.0, ("cleo", 30): 4.0}
 
 

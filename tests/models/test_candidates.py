@@ -96,7 +96,12 @@ def test_matrices_of_a_device(emulation: EmulatedDevice) -> None:
         (OWN * 0, {}, ValueError, "`items` and `filter_items` leave no item to recommend"),
         (OWN, {"filter_items": np.arange(ITEMS)}, ValueError, "`items` and `filter_items` leave no item to recommend"),
         (OWN, {"filter_items": [ITEMS]}, ValueError, r"`filter_items` must hold item ids in \[0, 30\), got 30"),
-        (np.ones((USERS, ITEMS)), {}, ValueError, "`items` must be one id or a 1-D list"),
+        (
+            np.ones((USERS, ITEMS)),
+            {},
+            TypeError,
+            "`items` must be one list .* a sparse matrix with a row for each history",
+        ),
     ],
 )
 def test_unusable_candidates(items: Any, options: Any, error: type[Exception], words: str) -> None:
@@ -143,10 +148,41 @@ def test_chosen_users_have_their_own_candidates(data: far.Interactions) -> None:
     for given in (own, lists_of(own), own.user_items[rows]):
         table = model.recommend_table(data, N=4, users=users, items=given)
         assert table.to_dict() == {user: everybody[user] for user in users}
-    some = model.recommend_table(data, N=4, items=lists_of(own, [9, 2]))
+    with pytest.warns(
+        UserWarning, match="`items` does not have the same users as `data`: 38 of the 40 users.* no row$"
+    ):
+        some = model.recommend_table(data, N=4, items=lists_of(own, [9, 2]))
     assert {user: items for user, items in some.to_dict().items() if items} == {
         user: items for user, items in everybody.items() if user in users[:2] and items
     }
+
+
+def test_candidates_of_users_who_are_not_there(data: far.Interactions) -> None:
+    model, lists = far.EASE().fit(data), lists_of(data)
+    (user, _), (other, _) = list(lists.items())[:2]
+    typo = 3 if isinstance(user, int) else "Vim"
+    items = {user: data.item_ids.tolist(), typo: data.item_ids.tolist()}
+    with pytest.warns(
+        UserWarning, match=rf"1 of the 2 users, such as {other!r}, have no row, and those of {typo!r}, of 1 that"
+    ):
+        table = model.recommend_table(data, N=3, users=[user, other], items=items)
+    assert set(table["user"].tolist()) == {user}
+    with pytest.warns(UserWarning, match=rf"`data`: those of {typo!r}, of 1 that are not among these, stay unused"):
+        model.recommend_table({user: lists[user]}, N=3, items=items)
+    model.recommend_table(data, N=3, users=[user], items=items)  # of more users than are asked for, as they come
+
+
+def test_rows_of_candidates_are_those_of_histories(data: far.Interactions) -> None:
+    model = far.EASE().fit(data)
+    turned = data.with_users(data.user_ids[::-1])
+    with pytest.raises(
+        ValueError, match=r"`items` has the users of `user_items` in another order.*items\.with_users\(user_it"
+    ):
+        model.recommend(data, items=turned)
+    found = model.recommend(data, items=turned.with_users(data.user_ids), filter_already_liked_items=False)[0]
+    np.testing.assert_array_equal(
+        found, model.recommend(data, items=data.user_items, filter_already_liked_items=False)[0]
+    )
 
 
 def test_cold_users_are_dropped_with_their_candidates(data: far.Interactions) -> None:
@@ -158,6 +194,7 @@ def test_cold_users_are_dropped_with_their_candidates(data: far.Interactions) ->
     assert table.to_dict() == {**everybody, cold: []}
 
 
+@pytest.mark.filterwarnings("ignore:`items` does not have the same users")
 def test_unusable_candidates_by_name(data: far.Interactions) -> None:
     model, own = far.EASE().fit(data), own_of(data)
     text = data.item_ids.dtype.kind != "i"
@@ -174,8 +211,8 @@ def test_unusable_candidates_by_name(data: far.Interactions) -> None:
         model.recommend_table(data, items={user: [7 if text else "7"]})
     with pytest.raises(TypeError, match=r"`items` must hold a list of items for each user, got"):
         model.recommend_table(data, items={user: item})
-    with pytest.raises(ValueError, match="`items` must have one column called 'user'"):
-        model.recommend_table(data, items=pd.DataFrame({"who": [user], "item": [item]}))
+    with pytest.raises(ValueError, match="`items` must have one column of users and one of items"):
+        model.recommend_table(data, items=pd.DataFrame({"zone": [user], "item": [item]}))
     with pytest.raises(ValueError, match="leave no item to recommend"):
         model.recommend_table(data, items={user: []})
     with pytest.raises(ValueError, match="leave no item to recommend"):

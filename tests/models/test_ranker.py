@@ -165,7 +165,7 @@ def test_names_come_in_a_list(history: Any) -> None:
     ranker = far.EASE().fit(far.Interactions(TRAIN, item_ids=[f"i{j}" for j in range(60)])).ranker(N=3)
     with pytest.raises(TypeError, match=r"`history` must be a list of item ids, got .*pass \[id\]"):
         ranker.recommend_names(history)
-    with pytest.raises(ValueError, match="without gaps, got None in row 1"):
+    with pytest.raises(ValueError, match="`history` must hold ids, got None in the place of one"):
         ranker.recommend_names(["i1", None])
 
 

@@ -121,7 +121,7 @@ def test_one_user_in_one_line(data: far.Interactions, model: far.EASE) -> None:
         ({"ann": "SKU-7"}, TypeError, "got 'SKU-7' .* for user 'ann'; write "),
         ({"ann": 7}, TypeError, r"got 7 \(int\) for user 'ann'"),
         ({"ann": None}, TypeError, "for user 'ann'"),
-        ({"ann": ["SKU-7", None]}, ValueError, "got None in row 1"),
+        ({"ann": ["SKU-7", None]}, ValueError, "got None in the place of one; leave it out"),
         ({"ann": [["SKU-7"]]}, ValueError, "make one row of each of its values"),
         ({"ann": [True]}, ValueError, "True"),
         ({"ann": ["SKU-7", 7]}, ValueError, "mixes integer and string ids"),
@@ -129,11 +129,11 @@ def test_one_user_in_one_line(data: far.Interactions, model: far.EASE) -> None:
         ({None: []}, ValueError, "got None"),
         ({"user": ["a"], "item": ["SKU-7"]}, ValueError, "two users, or the columns of a table"),
         (
-            pd.DataFrame({"who": ["a"], "item": ["SKU-7"]}),
+            pd.DataFrame({"zone": ["a"], "item": ["SKU-7"]}),
             ValueError,
-            "one column called 'user' or 'user_id', got only",
+            "one column of users and one of items: no columns named user",
         ),
-        (pd.DataFrame({"user": ["a"], "userId": ["a"], "item": ["b"]}), ValueError, "got several: user, userId"),
+        (pd.DataFrame({"user": ["a"], "buyer": ["a"], "item": ["b"]}), ValueError, "may each be the user"),
         (np.eye(ITEMS), TypeError, "sparse"),
         (7, TypeError, "`data` must be a dict or a list of lists of items, a data frame .*, got int"),
         ("SKU-7", TypeError, "`data` must be a dict .*, got str"),
@@ -268,11 +268,26 @@ def test_unknown_items_are_counted_and_left_out(form: str, data: far.Interaction
 
 def test_nothing_known_at_all_says_what_the_model_has(data: far.Interactions, model: far.EASE) -> None:
     new = "of another shop" if data.item_ids.dtype.kind != "i" else 10**9
-    with pytest.warns(UserWarning, match="its own items are such as .*: was it fitted on other data"):
-        table = model.recommend_table({"ann": [new]}, N=3)
-    assert table.to_dict() == {"ann": popular(data, 3)}
-    with pytest.warns(UserWarning, match="no list"):
-        assert len(model.recommend_table({"ann": [new]}, cold_users="drop")) == 0
+    for cold_users in ("popular", "drop"):
+        with pytest.raises(
+            ValueError, match=r"none of the 1 items in `data`.* its own are such as .*: was it fitted on oth"
+        ):
+            model.recommend_table({"ann": [new]}, N=3, cold_users=cold_users)
+    with pytest.warns(UserWarning, match="does not know 1 items in `data`"):
+        assert len(model.recommend_table({"ann": [new], "bob": data.item_ids[:1].tolist()}, cold_users="drop")) == 10
+
+
+def test_swapped_columns_are_refused(data: far.Interactions, model: far.EASE) -> None:
+    rows, columns = data.user_items.nonzero()
+    swapped = pd.DataFrame({"user": data.item_ids[columns].tolist(), "item": data.user_ids[rows].tolist()})
+    for call in (
+        model.recommend_table,
+        lambda given: far.PureSVD(factors=4).fit(data).similar_users_table(None, given),
+    ):
+        with pytest.raises(
+            ValueError, match=r"knows none of the 40 items in `data`.* do users and items stand in each oth"
+        ):
+            call(swapped)
 
 
 def test_empty_histories_are_cold_without_a_warning(data: far.Interactions, model: far.EASE) -> None:

@@ -271,10 +271,11 @@ def test_users_by_name_who_are_refused(data: far.Interactions) -> None:
     with pytest.raises(TypeError, match="the users of `data` have no ids, only the row numbers"):
         far.PureSVD(factors=6).fit(MATRIX).similar_users_table("ann", MATRIX)
     strange = "strange" if isinstance(data.item_ids.tolist()[0], str) else 10**9
+    known = data.item_ids[0].item() if not isinstance(strange, str) else str(data.item_ids[0])
     with pytest.warns(UserWarning, match=f"does not know 1 items in `users`, such as {strange!r}") as told:
-        table = model.similar_users_table({"ann": [strange]}, data)
+        table = model.similar_users_table({"ann": [strange], "bob": [known]}, data, N=2)
     assert told[0].filename == __file__
-    assert len(table) == 0
+    assert table["user"].tolist() == ["bob", "bob"]
     with pytest.raises(ValueError, match="Popularity knows no similar users"):
         far.Popularity().fit(data).similar_users_table(one, data)
     with pytest.raises(far.NotFittedError):
@@ -292,7 +293,11 @@ def test_items_are_compared_by_id_and_bad_input_is_refused(data: far.Interaction
     for wrong, error in ((0, ValueError), (USERS + 1, ValueError), (1.5, TypeError)):
         with pytest.raises(error, match="`N` must be"):
             model.similar_users(data, data, N=wrong)
-    assert model.similar_users(data, data.user_items[:4])[0].shape == (USERS, 4)
+    assert model.similar_users(data, data.user_items[:4], N=4)[0].shape == (USERS, 4)
+    with pytest.raises(ValueError, match=f"histories of {USERS} users .* `data` of only 4: are .* such as N=4"):
+        model.similar_users(data, data.user_items[:4])
+    with pytest.raises(ValueError, match="`N` must be between 1 and 40, got 41; 40 is the number of users in `data`"):
+        model.similar_users(data, data, N=USERS + 1)
     with pytest.raises(TypeError, match="`history` must be"):
         model.similar_users([1, 2], data)
     with pytest.raises(ValueError, match="`data` has 5 columns"):

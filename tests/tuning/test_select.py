@@ -126,7 +126,8 @@ def test_same_seed_same_choice_for_any_number_of_threads() -> None:
 
 
 def test_who_is_left_out_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "implicit", None)
+    for module in ("implicit", "implicit.cpu", "implicit.cpu.als"):
+        monkeypatch.setitem(sys.modules, module, None)
     models = {"ALS": far.baselines.WRMF(factors=8), "large": far.NCEAutoRec(factors=999), "popular": far.Popularity()}
     found = far.select(DATA, models)
     assert [(row["model"], row["state"]) for row in found.rows] == [

@@ -139,7 +139,8 @@ class Arrays(Protocol):
     ) -> tuple[IdArray, FloatArray] | None:
         """Return what ``top_items`` would for the scores (q, w) times each row of factors (g, w), as (g q, n_top).
 
-        Lists of all users by the first row come first. None where there is no kernel that reads the scores once.
+        No factor is negative. Lists of all users by the first row come first. None where there is no kernel that reads
+        the scores once.
         """
 
     def cross_product(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from pathlib import PurePath
 from typing import NoReturn
 
 from fastautorec._checks import kind
@@ -12,11 +15,29 @@ MAX_COUNT = 2**24  # integers up to here are exact in float32
 def refuse_dense(name: str, given: object, package: str) -> NoReturn:
     """Raise for an argument that is not a sparse matrix."""
     way = f"convert an array with {package}.sparse.csr_matrix(array)"
-    if hasattr(given, "columns") or hasattr(given, "column_names"):
+    if isinstance(given, (str, PurePath)):
+        way = "read a file with read_ratings(path); for the id of a user pass data.select(users=[id])"
+    elif isinstance(given, Mapping) or (isinstance(given, (list, tuple)) and _holds_names(given)):
+        way = (
+            "users and items by name come in by Interactions.from_dataframe(df, user=..., item=...), or for the ids of "
+            "users in data by data.select(users=ids); recommend_table({user: [items]}) takes names as they are"
+        )
+    elif isinstance(given, Integral):
+        way = (
+            "the model keeps no users, so that a user's history must be passed, which is a matrix of one row: "
+            f"data.user_items[[{given}]]"
+        )
+    elif hasattr(given, "columns") or hasattr(given, "column_names"):
         way = "a table of one row per interaction comes in by Interactions.from_dataframe(df, user=..., item=...)"
     raise TypeError(
         f"`{name}` must be a scipy sparse matrix or Interactions of shape (users, items), got {kind(given)}; {way}"
     )
+
+
+def _holds_names(given: Sequence[object]) -> bool:
+    first = given[0] if given else None
+    first = first[0] if isinstance(first, (list, tuple)) and first else first
+    return isinstance(first, str)
 
 
 def refuse_sparse(name: str, given: object) -> NoReturn:
@@ -63,7 +84,7 @@ def refuse_items(name: str, given: object, dtype: object) -> NoReturn:
     elif hasattr(given, "collect"):
         fix = "; call collect() first"
     elif str(dtype) == "object" or getattr(dtype, "kind", "") in "UTS":
-        fix = "; these are column numbers, which data.item_index(ids) finds for the ids of your data"
+        fix = "; these are column numbers, which item_index(ids) of the model or of the data finds for ids"
     else:
         fix = ""
     raise TypeError(f"`{name}` must hold integer item ids, got {kind(given)} with dtype {dtype}{fix}")

@@ -33,6 +33,7 @@ PASSES = 4  # number of passes over the data; a fifth changed validation NDCG by
 WIDE = 2000  # singular vectors of which a fourth pass changed validation NDCG by .00013 at most (rank 2,000, two sets)
 ROUNDING = float(np.finfo(np.float32).eps)
 TILE_BYTES = 32 << 20  # bytes of a tile of hidden units; long tiles mean few products with the (items, units) arrays
+DRIVERS = ("ev", "evd")  # of eigh: the faster one is refused by SciPy 1.10 and 1.11 for a single number
 PANEL = 256  # columns of a product with a triangle
 DROPOUT_MASKS = 4
 SCALE_USERS = 512
@@ -90,10 +91,10 @@ def right_singular_vectors(
     """
     backend, n_items = run.backend, run.train.n_cols
     root = _subspace(run, target, min(rank + OVERSAMPLING, n_items), rng, passes)
-    # single precision, as the products that lead here have: half the time, the same lists
-    symmetric = backend.cross_product(root, root).astype(np.float32)
+    symmetric = backend.cross_product(root, root).astype(np.float32)  # as the products that lead here: half the time
     with single_threaded_blas:
-        eigenvalues, rotation = interruptible(linalg.eigh, symmetric, driver="evd", overwrite_a=True)
+        driver = DRIVERS[len(symmetric) > 1]
+        eigenvalues, rotation = interruptible(linalg.eigh, symmetric, driver=driver, overwrite_a=True)
         leading = np.argsort(-eigenvalues, kind="stable")[:rank]
         eigenvalues = np.maximum(eigenvalues[leading], 0).astype(np.float64)
         scale = np.divide(1, np.sqrt(eigenvalues), out=np.zeros(rank), where=eigenvalues > eigenvalues[0] * 1e-12)
@@ -177,7 +178,7 @@ def _whiten(matrix: Float64Array, noise: float, precisions: Sequence[type] = (np
         if pivots.min() > noise * pivots.max():
             (invert,) = linalg.get_lapack_funcs(("trtri",), (factor,))
             return np.asarray(invert(factor)[0])
-    values, vectors = interruptible(linalg.eigh, matrix, driver="evd")
+    values, vectors = interruptible(linalg.eigh, matrix, driver=DRIVERS[len(matrix) > 1])
     kept = values > noise * values[-1]
     return np.asarray(vectors * np.divide(1, np.sqrt(np.abs(values)), out=np.zeros_like(values), where=kept))
 

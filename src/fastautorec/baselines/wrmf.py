@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import check_real
+from fastautorec._checks import check_real, warn_caller
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
@@ -174,11 +173,10 @@ def warn_of_one_direction(backend: Backend, vectors: FloatArray, regularization:
     with single_threaded_blas:
         *_, second, first = np.linalg.eigvalsh(backend.cross_product(vectors, vectors))
     if second < COLLAPSED**2 * first or first < VANISHED**2:
-        warnings.warn(
+        warn_caller(
             f"the item vectors of this WRMF have one direction at most, so that everybody gets the same list: "
             f"`regularization`={regularization:g} is too strong for so few interactions; use a smaller one, such as "
-            f"{regularization / 50:g}",
-            stacklevel=5,  # the line that calls fit
+            f"{regularization / 50:g}"
         )
 
 

@@ -15,6 +15,7 @@ from fastautorec.data import Interactions
 from fastautorec.evaluation._evaluate import default_k
 from fastautorec.models import Popularity, PureSVD, Recommender
 from fastautorec.models._dial import DISCOUNT, require_discount
+from fastautorec.models.linear import PURE_SVD_FACTORS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -68,5 +69,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _baselines(data: Interactions) -> dict[str, Recommender]:
-    svd = PureSVD()
-    return {"pure-svd": svd.set_params(factors=min(svd.factors, *data.shape)), "popularity": Popularity()}
+    return {"pure-svd": PureSVD(min(PURE_SVD_FACTORS, *data.shape)), "popularity": Popularity()}

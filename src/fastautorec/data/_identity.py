@@ -186,6 +186,13 @@ def check_items(name: str, user_items: Any, model_ids: Ids | None) -> None:
     refuse(ITEMS, name, own, MODEL, model_ids, f"{name}.with_items(model.item_ids_)")
 
 
+def check_same_users(name: str, other: Any, reference_name: str, reference: Any) -> None:
+    """Raise unless the rows are the users of other data, in their order, where both have ids of users."""
+    own, ids = own_ids(other, USERS), own_ids(reference, USERS)
+    if own is not None and ids is not None and not same_ids(own, ids):
+        refuse(USERS, name, own, f"`{reference_name}`", ids, f"{name}.with_users({reference_name}.user_ids)")
+
+
 def in_order_of(user_items: Any, model_ids: Ids | None) -> Any:
     """Return histories with their columns in the order of the model's, for results that count no columns.
 

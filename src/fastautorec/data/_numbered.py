@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import check_bool, check_choice, check_int, kind
+from fastautorec._checks import check_bool, check_choice, check_int, few, kind, warn_caller
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_user_items, finite_float32
 from fastautorec.data import _identity as identity
@@ -92,7 +91,7 @@ class Numbered:
         Parameters
         ----------
         user_ids : array of integers or strings (m,)
-            Distinct ids. Interactions of other users are left out, with a warning if that leaves none; an id without
+            Distinct ids. Interactions of other users are left out, with a warning that counts them; an id without
             interactions is an empty row. Integers find the strings that they print as, and the other way round.
 
         Returns
@@ -112,9 +111,10 @@ class Numbered:
         >>> from scipy import sparse
         >>> from fastautorec.data import Interactions
         >>> data = Interactions(sparse.csr_matrix([[1, 0], [0, 1]]), user_ids=["ann", "bob"])
-        >>> data.with_users(["bob", "cleo"]).user_items.toarray()
+        >>> data.with_users(["bob", "cleo", "ann"]).user_items.toarray()
         array([[0., 1.],
-               [0., 0.]], dtype=float32)
+               [0., 0.],
+               [1., 0.]], dtype=float32)
         """
         return self._warned(identity.USERS, self._with(identity.USERS, user_ids))
 
@@ -124,7 +124,7 @@ class Numbered:
         Parameters
         ----------
         item_ids : array of integers or strings (n,)
-            Distinct ids. Interactions with other items are left out, with a warning if that leaves none; an id without
+            Distinct ids. Interactions with other items are left out, with a warning that counts them; an id without
             interactions is an empty column. Integers find the strings that they print as, and the other way round.
 
         Returns
@@ -144,8 +144,8 @@ class Numbered:
         >>> from scipy import sparse
         >>> from fastautorec.data import Interactions
         >>> data = Interactions(sparse.csr_matrix([[1, 0, 1]]), item_ids=["pear", "plum", "fig"])
-        >>> data.with_items(["fig", "kiwi"]).user_items.toarray()
-        array([[1., 0.]], dtype=float32)
+        >>> data.with_items(["fig", "kiwi", "pear"]).user_items.toarray()
+        array([[1., 0., 1.]], dtype=float32)
         """
         return self._warned(identity.ITEMS, self._with(identity.ITEMS, item_ids))
 
@@ -273,13 +273,19 @@ class Numbered:
         return result
 
     def _warned(self, axis: identity.Axis, result: Self) -> Self:
-        """Return interactions with other ids, and warn where that has left nothing of them."""
+        """Return interactions with other ids, and warn of those that are left out."""
         own, ids = getattr(self, axis.attribute), getattr(result, axis.attribute)
-        if self.nnz and not result.nnz and len(ids):
-            warnings.warn(
+        lost = self.nnz - result.nnz
+        if lost and not result.nnz and len(ids):
+            warn_caller(
                 f"{axis.method} has left none of {self.nnz:,} interactions: "
-                + identity.differing(axis, "these data", own, f"`{axis.attribute}`", ids),
-                stacklevel=3,
+                + identity.differing(axis, "these data", own, f"`{axis.attribute}`", ids)
+            )
+        elif lost and len(ids):
+            other = own[identity.places(own, ids) < 0].tolist()
+            warn_caller(
+                f"{axis.method} has left out {lost:,} of {self.nnz:,} interactions: of the {len(own):,} {axis.many} of "
+                f"these data, {len(other):,}, such as {few(other)}, are not in `{axis.attribute}`"
             )
         return result
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import check_choice, check_int, check_random_state, check_real, kind
+from fastautorec._checks import check_choice, check_int, check_random_state, check_real, kind, warn_caller
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_user_items
 from fastautorec.data import _points as points
@@ -59,7 +59,8 @@ def split(
         Seed of the random order.
     at : number, date, ISO 8601 text, or an ascending sequence of them, optional
         With "date": where the next part begins; what happened at that very time belongs to it. A number is in the unit
-        of the timestamps. Dates and texts are UTC unless they say otherwise, and need timestamps in seconds since 1970.
+        of the timestamps. Dates and texts are UTC unless they say otherwise, and need timestamps in seconds since 1970,
+        or in milli-, micro- or nanoseconds.
     n : int or sequence of int, optional
         With "last": how many interactions of each user go to the last part, 1 by default; or to each part after the
         first, such as (1, 1) for validation and test. Users who would have none left stay in the first part as a whole,
@@ -160,8 +161,8 @@ def rolling(
     data : Interactions (m, n)
         With timestamps.
     period : number or duration
-        Length of a window, as a number in the unit of the timestamps; or as a ``datetime.timedelta`` or
-        ``numpy.timedelta64`` where they are seconds since 1970.
+        Length of a window, as a ``datetime.timedelta`` or ``numpy.timedelta64`` where the timestamps are seconds since
+        1970, or milli-, micro- or nanoseconds; or as a number in their unit, of such times from 1000 on.
     folds : int
         Number of windows.
     unknown : {"keep", "drop", "raise"}
@@ -200,8 +201,8 @@ def rolling(
     if not counts.all():
         empty = int(np.argmin(counts))
         raise ValueError(
-            f"`period` {period} leaves window {empty} of {folds} empty, from {starts[empty - 1]} on: nothing happened "
-            "there; give a longer one"
+            f"`period` {period} leaves window {empty} of {folds} empty, from "
+            f"{points.shown_time(starts[empty - 1].item(), moments)} on: nothing happened there; give a longer one"
         )
     return _windows(data, csr, part, folds, unknown)
 
@@ -212,7 +213,7 @@ def _windows(
     for number in range(1, folds + 1):
         own = part.copy()
         if told := _Known(csr, unknown).look(own, number, f"window {number} of {folds}"):
-            warnings.warn(told, stacklevel=2)
+            warn_caller(told)
         yield take_entries(data, csr, part < number), take_entries(data, csr, own == number)
 
 

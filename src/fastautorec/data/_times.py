@@ -145,14 +145,15 @@ def evident(values: Array | None) -> Any:
 
 def other_unit(value: Any, other: Any) -> str:
     """Return what to say of two times that `evident` found, if they are of different units; else nothing."""
-    return "" if None in (value, other) or _unit(value) == _unit(other) else _unlike(value, other)
+    return "" if None in (value, other) or unit_of(value) == unit_of(other) else _unlike(value, other)
 
 
 def _unlike(value: Any, other: Any) -> str:
-    return f"{value}, which looks like {_unit(value)}, where the first is {other}, like {_unit(other)}"
+    return f"{value}, which looks like {unit_of(value)}, where the first is {other}, like {unit_of(other)}"
 
 
-def _unit(value: Any) -> str:
+def unit_of(value: Any) -> str:
+    """Return the unit that a time looks like, one of `UNITS`."""
     return next(unit for unit, (first, end) in UNITS.items() if first <= value < end)
 
 

@@ -76,8 +76,8 @@ def fit(
         Interactions of a shard, about: folders are cut into ranges of users. The borders belong to the data, as a
         batch size does: others give other last bits.
     num_threads : int, optional
-        Threads of the work on one shard. By default all with "local", and one elsewhere, where an engine runs as many
-        tasks as it has cores.
+        Threads of the work on one shard, by default those of the model. Where that has none: all with "local", and one
+        elsewhere, where an engine runs as many tasks as it has cores.
     checkpoint : path, optional
         A folder for the sums of the passes that are over. The same call goes on from them after an interruption, on
         any engine, with the same bits. It is removed at the end.
@@ -114,7 +114,7 @@ def fit(
     matrices, item_ids = folders_of("data", data)
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
     with ProgressBar(type(model).__name__, check_bool("show_progress", show_progress)) as progress:
-        rows = Shards(engine_of(engine), shards, threads_of(engine, num_threads))
+        rows = Shards(engine_of(engine), shards, threads_of(engine, num_threads, worker))
         passes = None
         if checkpoint is not None:
             parts = [(shard.path, shard.start, shard.stop, *shard.size) for shard in shards]

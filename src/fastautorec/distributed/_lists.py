@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import check_bool, check_int, kind
+from fastautorec._checks import check_bool, check_int, kind, list_length
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._compute.protocol import Backend
 from fastautorec._extras import require
@@ -89,7 +89,7 @@ def recommend(
     """
     require("pyarrow.parquet", "recommend", "data")
     _require_fitted(model)
-    n_top = check_int("N", N, 1, model.n_items_)
+    n_top = list_length(N, model.n_items_)
     filtering = check_bool("filter_already_liked_items", filter_already_liked_items)
     shards = cut_into_shards(folders_of("data", data)[0], check_int("shard_entries", shard_entries, 1))
     folder = Path(output).absolute()
@@ -98,7 +98,7 @@ def recommend(
     folder.mkdir(exist_ok=True)
     files = [folder / f"part-{number:05d}.parquet" for number in range(len(shards))]
     named = dict(zip(shards, files, strict=True))
-    over_shards(_write_lists, engine, num_threads, shards, Fitted(model), named, n_top, filtering)
+    over_shards(_write_lists, engine, num_threads, shards, model, named, n_top, filtering)
     return files
 
 
@@ -169,7 +169,7 @@ def evaluate(
         )
     pairs = dict(zip(matrices, tests, strict=True))
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
-    parts = over_shards(_measured, engine, num_threads, shards, Fitted(model), pairs, k, definition)
+    parts = over_shards(_measured, engine, num_threads, shards, model, pairs, k, definition)
     return _joined(shards, [Part(*part) for part in parts])
 
 

@@ -168,15 +168,18 @@ def on_shard(work: Callable[..., Any], num_threads: int | None, shard: Shard, st
         raise type(error)(f"{shard}: {error}") from error
 
 
-def over_shards(work: Callable[..., Any], engine: Any, num_threads: Any, shards: list[Shard], *state: Any) -> list[Any]:
-    """Return ``work(shard, backend, *state)`` of each shard."""
-    return engine_of(engine).map(partial(on_shard, work, threads_of(engine, num_threads)), shards, state)
+def over_shards(
+    work: Callable[..., Any], engine: Any, num_threads: Any, shards: list[Shard], model: Any, *state: Any
+) -> list[Any]:
+    """Return ``work(shard, backend, fitted, *state)`` of each shard, for a fitted model."""
+    threads = threads_of(engine, num_threads, model)
+    return engine_of(engine).map(partial(on_shard, work, threads), shards, (Fitted(model), *state))
 
 
-def threads_of(engine: Any, num_threads: Any) -> int | None:
+def threads_of(engine: Any, num_threads: Any, model: Any) -> int | None:
     """Return the number of threads of the work on one shard, None for all."""
-    here = isinstance(engine, str)
-    return (None if here else 1) if num_threads is None else check_int("num_threads", num_threads, 1)
+    wanted = getattr(model, "num_threads", None) if num_threads is None else check_int("num_threads", num_threads, 1)
+    return 1 if wanted is None and not isinstance(engine, str) else wanted
 
 
 class Fitted:

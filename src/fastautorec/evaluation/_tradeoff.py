@@ -88,7 +88,7 @@ class PopularityTradeoff(Printed):
         Parameters
         ----------
         max_loss : float
-            At least 0; 0.01 is 1 % of the NDCG of the model as it was fitted.
+            In [0, 1); 0.01 is 1 % of the NDCG of the model as it was fitted.
 
         Returns
         -------
@@ -96,7 +96,9 @@ class PopularityTradeoff(Printed):
             One of ``discounts``, for ``recommend(..., popularity_discount=)``; never less than ``fitted``, of which the
             loss is 0.
         """
-        most = check_real("max_loss", max_loss, 0)
+        most = check_real("max_loss", max_loss)
+        if not 0 <= most < 1:
+            raise ValueError(f"`max_loss` must be a share of the NDCG in [0, 1), got {most:g}; 0.01 is 1 %")
         within = self.discounts[self.loss_high <= most]
         return float(within.max(initial=self.fitted))
 
@@ -146,7 +148,7 @@ def popularity_tradeoff(
     """Evaluate a fitted model with other popularity discounts: what they cost in NDCG, and give in variety.
 
     The lists of a discount are those of ``recommend(..., popularity_discount=)``. Every tile of scores is made once and
-    read once for the lists of all discounts: ten of them take the time of some four evaluations of a model with 64
+    read once for the lists of all discounts: ten of them take the time of some three evaluations of a model with 64
     factors, less with more factors, where scores are a larger part of the work.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import Default, adapted, check_bool, check_int
+from fastautorec._checks import Default, check_bool, list_length
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
@@ -138,8 +138,8 @@ class Answering(ABC):
         """
         model = self._as_fitted()
         history = model._check_history(user_items)
-        n_top = check_int("N", adapted(N, history.n_cols), 1, history.n_cols)
-        own = model._own_candidates(items, filter_items, history.shape[0])
+        n_top = list_length(N, history.n_cols)
+        own = model._own_candidates(items, filter_items, history.shape[0], user_items)
         allowed = allowed_items(items, filter_items, model.n_items_) if own is None else None
         known = not check_bool("filter_already_liked_items", filter_already_liked_items)
         backend, rerankers = model._backend(), check_rerankers(rerank)
@@ -340,10 +340,12 @@ class Answering(ABC):
         with backend.active():
             return backend.inputs.user_items(name, user_items, self.n_items_)
 
-    def _own_candidates(self, items: Any, filter_items: Any, n_rows: int) -> Csr | None:
-        """Return what each of so many histories may get, on the host, or None where it is the same for all."""
+    def _own_candidates(self, items: Any, filter_items: Any, n_rows: int, user_items: Any = None) -> Csr | None:
+        """Return what each of so many lists may have, on the host, or None where it is the same for all."""
         if not hasattr(items, "nnz"):
             return None
+        if user_items is not None:
+            identity.check_same_users("items", items, "user_items", user_items)
         return own_candidates(self._check_history(items, "items").to_host(), filter_items, n_rows)
 
     def _units(self, encoder: Encoder, user_items: Any) -> FloatArray:

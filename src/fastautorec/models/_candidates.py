@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import few
+from fastautorec._checks import few, warn_caller
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.labelled import check_no_mask
@@ -16,7 +16,7 @@ from fastautorec.data import _identity as identity
 from fastautorec.data._rearranging import rearranged
 from fastautorec.data._texts import is_text
 from fastautorec.models._histories import histories_of, is_frame
-from fastautorec.models._labels import Array, Items, check_kind, selected, some
+from fastautorec.models._labels import Array, Items, check_kind, check_one_list, selected, some
 
 
 def allowed_items(items: Any, filter_items: Any, n: int) -> npt.NDArray[np.bool_] | None:
@@ -57,6 +57,7 @@ def without(own: Csr, unwanted: npt.NDArray[np.bool_]) -> Csr:
 
 
 def _numbers(name: str, given: Any, n: int) -> npt.NDArray[np.int32]:
+    check_one_list(name, given, "a sparse matrix with a row for each history")
     numbers = check_ids(name, given, n)
     check_no_mask(name, numbers, n)
     return numbers
@@ -84,11 +85,17 @@ def selection(name: str, given: Any, named: Items, told: list[str]) -> npt.NDArr
 
 
 def candidates(
-    given: Any, users: Array, named: Items, told: list[str], source: tuple[str, str] = ("users", "`data`")
+    given: Any,
+    users: Array,
+    named: Items,
+    told: list[str],
+    picked: bool,
+    source: tuple[str, str] = ("users", "`data`"),
 ) -> Any:
     """Return the numbers of the items that all may get, or a SciPy matrix of those that each user may get.
 
-    Messages say what has lists of its own, and which argument names it.
+    ``picked`` says that the users are some of those who may have candidates. Messages say what has lists of its own,
+    and which argument names it.
     """
     if not (hasattr(given, "nnz") or isinstance(given, Mapping) or is_frame(given)):
         return selection("items", given, named, told)
@@ -105,4 +112,18 @@ def candidates(
             f"{identity.first_id(users)}; it has {len(theirs.users):,} {source[0]}, such as "
             f"{identity.first_id(theirs.users)}"
         )
+    _tell_others(users, theirs.users, picked, source)
     return rearranged(theirs.matrix, None, rows, None, named.n)[0].to_scipy()
+
+
+def _tell_others(users: Array, theirs: Array, picked: bool, source: tuple[str, str]) -> None:
+    """Warn of users without candidates, and of candidates without users unless the users were ``picked`` among more."""
+    without, unused = users[identity.places(users, theirs) < 0], theirs[identity.places(theirs, users) < 0]
+    many, argument = source
+    told = []
+    if len(without):
+        told.append(f"{len(without):,} of the {len(users):,} {many}, such as {few(without.tolist())}, have no row")
+    if len(unused) and (told or not picked):
+        told.append(f"those of {few(unused.tolist())}, of {len(unused):,} that are not among these, stay unused")
+    if told:
+        warn_caller(f"`items` does not have the same {many} as {argument}: {', and '.join(told)}")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import Default, adapted, check_int
+from fastautorec._checks import Default, list_length
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
@@ -100,7 +100,7 @@ class Explaining(Answering):
         rows = model._check_history(history, "history").to_host()
         n = model.n_items_
         asked = _check_asked(items, rows.shape[0], n)
-        n_named = check_int("N", adapted(N, n), 1, n)
+        n_named = list_length(N, n)
         backend = model._backend()
         with backend.active():
             scale = None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import kind
+from fastautorec._checks import few, kind
 from fastautorec._compute.arrays import check_rows
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_columns, check_user_items
@@ -20,7 +20,7 @@ from fastautorec.data._ids import coded
 from fastautorec.data._naming import same_ids
 from fastautorec.data._pairs import pair_matrix
 from fastautorec.data._rearranging import rearranged
-from fastautorec.data._roles import role_of
+from fastautorec.data._roles import UnclearColumnsError, Words, find_roles
 from fastautorec.data._texts import is_text
 from fastautorec.models import _labels as naming
 from fastautorec.models._labels import Array, Items, Labels
@@ -56,8 +56,20 @@ def histories_of(data: Any, users: Any, items: Items, name: str = "data") -> His
     TypeError
         If they have none of the forms that `recommend_table` takes, or ids are of another type than the model's.
     ValueError
-        If a user is not in the data or named twice, or an id is none.
+        If a user is not in the data or named twice, an id is none, or the model knows no item of the data: then they
+        are of another shop, or users stand in the place of items.
     """
+    found = _found(data, users, items, name)
+    if found.unknown and not found.matrix.nnz:
+        raise ValueError(
+            f"the model knows none of the {len(found.unknown):,} items in `{name}`, such as {few(found.unknown)}; its "
+            f"own are such as {few(naming.some(items))}: was it fitted on other data, or do users and items stand in "
+            "each other's place? A user of whom nothing is known has an empty list"
+        )
+    return found
+
+
+def _found(data: Any, users: Any, items: Items, name: str) -> Histories:
     if isinstance(data, Mapping):
         return _of_dict(data, users, items, name)
     if is_frame(data):
@@ -145,22 +157,20 @@ def is_frame(data: Any) -> bool:
 
 
 def from_frame(data: Any, items: Items, name: str) -> Interactions:
-    """Return the interactions in a table whose columns are called user and item.
+    """Return the interactions in a table, whose columns of users and items are found by name as `read_ratings` does.
 
     A model without ids has its numbers for them, so in a table an integer is the number of an item.
     """
     if hasattr(data, "collect"):
         data = data.collect()
     names = list(data.dtype.names if isinstance(data, np.ndarray) else getattr(data, "column_names", data.columns))
-    found = {role: [heading for heading in names if role_of(str(heading)) == (role, 0)] for role in ("user", "item")}
-    for role, columns in found.items():
-        if len(columns) != 1:
-            what = f"several: {', '.join(map(str, columns))}" if columns else f"only {', '.join(map(str, names))}"
-            raise ValueError(
-                f"`{name}` must have one column called {role!r} or '{role}_id', got {what}; rename it, or use "
-                "Interactions.from_dataframe(df, user=..., item=...)"
-            )
-    table = Interactions.from_dataframe(data, found["user"][0], found["item"][0])
+    try:
+        place = find_roles(
+            [*map(str, names)], len(names), Words(rating=False, timestamp=False), "Interactions.from_dataframe(df"
+        ).position
+    except UnclearColumnsError as error:
+        raise ValueError(f"`{name}` must have one column of users and one of items: {error}") from None
+    table = Interactions.from_dataframe(data, names[place["user"]], names[place["item"]])
     if items.ids is not None:
         return table
     items.numbers(name, table.item_ids.tolist())

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastautorec._checks import FEW, kind
 from fastautorec._compute.labelled import check_no_mask, labels_of, places_of_items
 from fastautorec.data import _identity as identity
+from fastautorec.data._arrays import is_missing
 from fastautorec.data._columns import as_array
 from fastautorec.data._ids import coded
 from fastautorec.data._texts import is_text, text_array
@@ -117,7 +118,13 @@ def plain_labels(name: str, given: Any) -> Labels:
     values = listed(name, given)
     if set(map(type, values)) in _PLAIN:
         return values
-    ids, codes = coded(name, list(values))
+    missing = [value for value in values if is_missing(value)]
+    if missing:
+        raise ValueError(f"`{name}` must hold ids, got {missing[0]!r} in the place of one; leave it out")
+    try:
+        ids, codes = coded(name, list(values))
+    except ValueError as error:  # it speaks of a column of a table
+        raise ValueError(str(error).replace(f"column {name!r}", f"`{name}`", 1)) from None
     chosen: list[Any] = ids[codes].tolist()
     return chosen
 
@@ -149,6 +156,7 @@ def selected(name: str, given: Any, items: Items) -> tuple[npt.NDArray[np.int32]
             f"`{name}` must be ids of items or a mask, got a {kind(given)}; of a dict of True and False by id pass "
             "[id for id, value in the_dict.items() if value]"
         )
+    check_one_list(name, given, "{user: [items]}")
     values = listed(name, given)
     kinds = set(map(type, values))
     if kinds and kinds <= {bool, np.bool_}:
@@ -172,6 +180,14 @@ def selected(name: str, given: Any, items: Items) -> tuple[npt.NDArray[np.int32]
     if known.all():
         return numbers.astype(np.int32), []
     return numbers[known].astype(np.int32), [label for label, there in zip(labels, known, strict=True) if not there]
+
+
+def check_one_list(name: str, given: Any, way: str) -> None:
+    """Raise for a list of lists where one list of items for all users is wanted; ``way`` is that of each user's own."""
+    first = next(iter(given), None) if isinstance(given, (list, tuple)) else None
+    if isinstance(first, (list, tuple, Set, np.ndarray)) or getattr(given, "ndim", 1) > 1:
+        own = f"; candidates of each user's own are {way}" if name == "items" else ""
+        raise TypeError(f"`{name}` must be one list of items, the same for all users, got a list of lists{own}")
 
 
 def check_distinct(labels: Labels, name: str = "users") -> None:

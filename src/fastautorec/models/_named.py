@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import adapted, check_choice, check_int, few
+from fastautorec._checks import check_choice, check_int, few, list_length, warn_caller
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
 from fastautorec._compute.popularity import strangers
 from fastautorec._compute.protocol import IdArray
@@ -55,9 +54,9 @@ class NamedAnswers(Similar):
         ----------
         data : dict, list of lists, data frame, Interactions or scipy sparse (q, n)
             Histories, of users seen in ``fit`` or not. A dict has a list of items for each user; the users of a list of
-            lists and of a matrix are numbered. A data frame has columns called ``user`` and ``item`` (or ``user_id``,
-            ``userId``, ...), of which every row counts; its users come in ascending order. Interactions may have other
-            items than the model, in any order. All of it is in host memory.
+            lists and of a matrix are numbered. A data frame has columns of users and items, found by their names as by
+            `Interactions.from_dataframe`; every row counts, and users come in ascending order. Interactions may have
+            other items than the model, in any order. All of it is in host memory.
         N : int
             Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
         users : id or list of ids, optional
@@ -95,14 +94,15 @@ class NamedAnswers(Similar):
         TypeError
             For ids of another type than those of the model or the data, and for ids where there are none.
         ValueError
-            For users who are not in ``data`` or named twice, a mask of another length, candidates that leave nothing,
-            cold users where ``cold_users="raise"``, a discount of a model that has none, and ``because`` of a model
-            that has no explanations.
+            For users who are not in ``data`` or named twice, data of which the model knows no item, a mask of another
+            length, candidates that leave nothing, cold users where ``cold_users="raise"``, a discount of a model that
+            has none, and ``because`` of a model that has no explanations.
 
         Warns
         -----
         UserWarning
-            For ids of items that the model does not know. They are left out.
+            For ids of items that the model does not know. They are left out. For users without candidates in ``items``
+            of each user's own, who have no row, and for candidates of users who are not there.
 
         Examples
         --------
@@ -133,7 +133,7 @@ class NamedAnswers(Similar):
         """
         model = self._as_fitted()
         check_choice("cold_users", cold_users, COLD)
-        n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
+        n_top = list_length(N, model.n_items_)
         named = self._items_of(model)
         n_named = check_int("because", because, 0, model.n_items_)
         if n_named:
@@ -141,11 +141,11 @@ class NamedAnswers(Similar):
         told: list[str] = []
         unwanted = selection("filter_items", filter_items, named, told)
         histories = histories_of(data, users, named)
-        chosen = candidates(items, histories.users, named, told)
+        chosen = candidates(items, histories.users, named, told, users is not None)
         matrix, cold = histories.matrix, _cold(model, histories.matrix)
         if cold_users == "raise" and cold.any():
             raise ValueError(_cold_text(histories, cold, named))
-        _tell(histories, named, told, cold_users)
+        _tell(histories, told, cold_users)
         asked = np.flatnonzero(~cold) if cold_users == "drop" and cold.any() else None
         if asked is not None:
             matrix, chosen = matrix.take_rows(asked), _rows_of(chosen, asked)
@@ -197,7 +197,7 @@ def _cold(model: NamedAnswers, matrix: Csr) -> npt.NDArray[np.bool_]:
     return cold
 
 
-def _tell(histories: Histories, named: Items, told: list[str], cold_users: str) -> None:
+def _tell(histories: Histories, told: list[str], cold_users: str) -> None:
     """Warn of items that the model does not know."""
     if histories.unknown:
         told.insert(0, f"{len(histories.unknown):,} items in `data`, such as {few(histories.unknown)}")
@@ -210,9 +210,7 @@ def _tell(histories: Histories, named: Items, told: list[str], cold_users: str) 
             f"; of {histories.strange:,} of {histories.matrix.shape[0]:,} users it knows nothing, so that they get "
             f"{answer} (`cold_users`)"
         )
-    if not histories.matrix.nnz and histories.unknown:
-        text += f"; its own items are such as {few(some(named))}: was it fitted on other data?"
-    warnings.warn(text, UserWarning, stacklevel=3)
+    warn_caller(text)
 
 
 def _cold_text(histories: Histories, cold: npt.NDArray[np.bool_], named: Items) -> str:

@@ -31,7 +31,9 @@ class Graph:
     """Nodes and constants of a graph, in the order in which they are added."""
 
     def __init__(self, onnx: Any) -> None:
-        self._onnx, self.nodes, self.constants = onnx, [], []  # type: Any, list[Any], list[Any]
+        self._onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
 
     def constant(self, name: str, value: Any, dtype: npt.DTypeLike) -> str:
         """Add an array and return its name."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import adapted, check_bool, check_int, kind
+from fastautorec._checks import check_bool, check_int, kind, list_length
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
@@ -78,7 +78,7 @@ class Ranker:
         self._model = model = model._as_fitted()
         model._require_histories()
         n = model.n_items_
-        n_top = check_int("N", adapted(N, n), 1, n)
+        n_top = list_length(N, n)
         allowed = allowed_items(items, filter_items, n)
         known = check_bool("filter_already_liked_items", filter_already_liked_items)
         self._backend = backend = get_backend(model.device_, check_int("num_threads", num_threads, 1))

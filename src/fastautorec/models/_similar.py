@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import adapted, check_int, few
+from fastautorec._checks import Default, few, list_length, warn_caller
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.protocol import FloatArray, IdArray
+from fastautorec.data._naming import find
 from fastautorec.models._alike import alike, alike_users
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import allowed_items, candidates, selection
@@ -56,7 +56,7 @@ class Similar(Explaining):
         """
         model = self._as_fitted()
         queries = check_ids("itemids", itemids, model.n_items_)
-        n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
+        n_top = list_length(N, model.n_items_)
         own = model._own_candidates(items, filter_items, len(queries))
         allowed = allowed_items(items, filter_items, model.n_items_) if own is None else None
         backend = model._backend()
@@ -127,14 +127,14 @@ class Similar(Explaining):
             )
         told: list[str] = []
         asked = label_array(labels)
-        chosen = candidates(items, asked, named, told, ("items", "`itemids`"))
+        chosen = candidates(items, asked, named, told, False, ("items", "`itemids`"))
         unwanted = selection("filter_items", filter_items, named, told)
         if told:
             warn_of_unknown(told)
         ids, scores = model.similar_items(numbers, N, unwanted, chosen)
         return SimilarityTable(asked, ids, scores, named.ids)
 
-    def similar_users(self, history: Any, data: Any, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
+    def similar_users(self, history: Any, data: Any = None, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
         """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
 
         A user's vector are the hidden units, those of ``embed``: what the model keeps of a history, without what is due
@@ -148,7 +148,8 @@ class Similar(Explaining):
         data : Interactions or scipy sparse (m, n)
             Histories of those who may be named. They are taken in blocks; no array of users × users exists.
         N : int
-            Length of the lists, at most m; by default 10, or all users where there are fewer.
+            Length of the lists, at most m; by default 10, or all users where there are fewer. It must be given where
+            there are more histories than users in ``data``, as there are when the two are swapped.
 
         Returns
         -------
@@ -178,8 +179,19 @@ class Similar(Explaining):
         model = self._as_fitted()
         if model._users_alike:
             raise ValueError(f"{type(model).__name__} knows no similar users: {model._users_alike}")
+        if data is None:
+            raise TypeError(
+                "`data` must hold the histories of those who may be named, got none: a fitted model keeps no users; "
+                "pass similar_users(data.user_items[[row]], data), or ask by id with similar_users_table(id, data)"
+            )
         asked, among = model._check_history(history, "history"), model._check_history(data, "data").to_host()
-        n_top = check_int("N", adapted(N, max(among.shape[0], 1)), 1, max(among.shape[0], 1))
+        q, m = asked.shape[0], among.shape[0]
+        if q > m and isinstance(N, Default):
+            raise ValueError(
+                f"the histories of {q:,} users are compared with `data` of only {m:,}: are the two in each other's "
+                f"place? If they are not, say how many of those {m:,} are wanted, such as N={min(int(N), m)}"
+            )
+        n_top = list_length(N, max(m, 1), "users in `data`")
         backend = model._backend()
         with backend.active():
             return alike_users(model, backend, asked, among, n_top)
@@ -198,7 +210,7 @@ class Similar(Explaining):
         data : dict, list of lists, data frame, Interactions or scipy sparse (m, n)
             Histories of those who may be named, in the forms of `recommend_table`.
         N : int
-            Length of the lists, at most m; by default 10, or all users where there are fewer.
+            Length of the lists, as in `similar_users`.
 
         Returns
         -------
@@ -213,7 +225,8 @@ class Similar(Explaining):
         TypeError
             For ids of another type than those of the data or the model, and for ids where there are none.
         ValueError
-            For users who are not in ``data`` or named twice, or if all users are the same to the model.
+            For users who are not in ``data`` or named twice, data of which the model knows no item, or if all users are
+            the same to the model.
 
         Warns
         -----
@@ -249,6 +262,42 @@ class Similar(Explaining):
         rows, scores = model.similar_users(asked.matrix, among.matrix, N)
         return SimilarityTable(asked.users, rows, scores, among.users, "user")
 
+    def item_index(self, ids: Any) -> Any:
+        """Return the numbers of items by the ids that they have in the data of ``fit``: `item_names` the other way.
+
+        Methods that take numbers of items, such as `explain`, `ranker` and `recommend`, take them by name so.
+
+        Parameters
+        ----------
+        ids : id, or list or array of ids
+            Of a model without ids their numbers.
+
+        Returns
+        -------
+        int, or int64 array for a list
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        KeyError
+            For an id that the model does not know.
+
+        Examples
+        --------
+        >>> import fastautorec as far
+        >>> packages = far.datasets.load_example()
+        >>> model = far.EASE().fit(packages)
+        >>> git, vim = model.item_index(["git", "vim"])
+        >>> model.item_names([git, vim]).tolist()
+        ['git', 'vim']
+        >>> explanation = model.explain(packages.user_items[:1], model.item_index(["git"]))
+        """
+        self._require_fitted()
+        if self.item_ids_ is None:
+            return find("item", dict(zip(range(self.n_items_), range(self.n_items_), strict=True)), ids)
+        return find("item", self._numbers_of(self.item_ids_), ids)
+
     def _items_of(self, model: Similar) -> Items:
         return Items(model.n_items_, model.item_ids_, lambda: self._numbers_of(model.item_ids_))
 
@@ -261,4 +310,5 @@ class Similar(Explaining):
 
 
 def warn_of_unknown(told: list[str]) -> None:
-    warnings.warn(f"the model does not know {', and '.join(told)}, and leaves them out", UserWarning, stacklevel=3)
+    """Warn of items that are left out."""
+    warn_caller(f"the model does not know {', and '.join(told)}, and leaves them out")

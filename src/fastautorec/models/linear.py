@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.popularity import constant_scorer
 from fastautorec._compute.protocol import NUMERATORS, Backend, FloatArray
 from fastautorec._compute.top_lists import DotScorer
-from fastautorec._training.closed_form import INTERACTIONS, Encoder, accumulate_ridge, svd_encoder
+from fastautorec._training.closed_form import INTERACTIONS, Encoder, RidgeHead, accumulate_ridge, svd_encoder
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.updates import RIDGE_SUMS, ridge_sums, updated_ridge
@@ -115,7 +115,7 @@ class LinearModel(Recommender):
         "decoder_": "float32 n k",
     }
 
-    factors: int
+    factors: int | Sequence[int]
     encoder_: FloatArray
     encoder_bias_: None
     decoder_: FloatArray
@@ -134,8 +134,40 @@ class LinearModel(Recommender):
         model = self._as_fitted()
         return model._units(linear_encoder(model.encoder_), user_items)
 
+    def _ranks(self, may_choose: bool = True) -> list[int]:
+        """Return ``factors`` as ascending numbers, each once; more than one need something to choose by."""
+        values = self.factors if isinstance(self.factors, (list, tuple, np.ndarray)) else [self.factors]
+        if len(values) == 0:
+            raise ValueError("`factors` must hold at least one value, got none")
+        ranks = sorted({check_int("factors", value, 1) for value in values})
+        if len(ranks) > 1 and not may_choose:
+            raise ValueError(
+                f"`factors` holds {len(ranks)} values to choose from, which needs held-out interactions; pass "
+                "fit(user_items, validation=...) or a single value"
+            )
+        return ranks
+
+    def _best_rank(self, run: FitRun, fitted_with: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+        """Return the fitted attributes with the first ranks that validation data find best, or the only one."""
+        ranks = self._ranks(run.validation is not None)
+        if len(ranks) == 1:
+            return fitted_with(ranks[0])
+        best: dict[str, Any] = {}
+        most = -np.inf
+        for rank in ranks:
+            fitted = fitted_with(rank)
+            value = validation_metric(self, fitted, run)
+            run.record("rank", factors=rank, metric=value)
+            if value > most:
+                best, most = fitted, value
+        return best
+
+    def _check_params(self) -> None:
+        self._ranks()
+
     def _adapt_to(self, n_vectors: int) -> None:
-        self.factors = adapted(self.factors, n_vectors)
+        if isinstance(self.factors, int):
+            self.factors = adapted(self.factors, n_vectors)
 
     def _scorer(self) -> DotScorer:
         return linear_encoder(self.encoder_).scorer(self.decoder_)
@@ -153,7 +185,20 @@ class LinearModel(Recommender):
         return linear_encoder(self.encoder_).units(backend, history)
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
-        return plan_of_exact(type(self).__name__, self.factors, self.num_threads, m, n, nnz)
+        return plan_of_exact(type(self).__name__, self._ranks()[-1], self.num_threads, m, n, nnz)
+
+
+def first_columns(weight: FloatArray, rank: int) -> FloatArray:
+    """Return W (n, rank) of W (n, k), which is the same array where that is all."""
+    return weight if rank == weight.shape[1] else weight[:, :rank].copy()
+
+
+def first_units(ridge: RidgeHead, rank: int) -> RidgeHead:
+    """Return the ridge head of the first hidden units, which has a part of the sums."""
+    if rank == len(ridge.noise):
+        return ridge
+    own = slice(rank)
+    return RidgeHead(ridge.gram[own, own], first_columns(ridge.cross, rank), ridge.noise[own, own], ridge.mean_degree)
 
 
 def linear_encoder(weight: FloatArray) -> Encoder:
@@ -167,8 +212,9 @@ class PureSVD(LinearModel):
 
     Parameters
     ----------
-    factors : int
-        Singular vectors; by default 20, or as many as the data have.
+    factors : int or sequence of int
+        Singular vectors; by default 20, or as many as the data have. Among several numbers, which share one SVD,
+        validation data choose.
     random_state, device, num_threads
         As in `NCEAutoRec`.
 
@@ -185,19 +231,23 @@ class PureSVD(LinearModel):
     _from_sums: ClassVar[bool] = True
     _not_updated: ClassVar[str] = "its singular vectors are those of all users together"
 
-    factors: int = PURE_SVD_FACTORS
+    factors: int | Sequence[int] = PURE_SVD_FACTORS
     random_state: int | np.random.Generator = 0
     device: str = "auto"
     num_threads: int | None = None
 
-    def _check_params(self) -> None:
-        check_int("factors", self.factors, 1)
-
     def _fit(self, run: FitRun) -> dict[str, Any]:
-        rng = check_random_state(self.random_state)
-        vectors = svd_encoder(run, INTERACTIONS, self.factors, self.factors, 0.0, rng, PURE_SVD_PASSES)
+        most = self._ranks(run.validation is not None)[-1]
+        vectors = svd_encoder(
+            run, INTERACTIONS, most, most, 0.0, check_random_state(self.random_state), PURE_SVD_PASSES
+        )
         run.record("embedding")
-        return {"encoder_": vectors, "encoder_bias_": None, "decoder_": vectors}
+
+        def first(rank: int) -> dict[str, Any]:
+            own = first_columns(vectors, rank)
+            return {"encoder_": own, "encoder_bias_": None, "decoder_": own}
+
+        return self._best_rank(run, first)
 
 
 @dataclass(repr=False, eq=False)
@@ -208,8 +258,9 @@ class NCEPLRec(LinearModel):
 
     Parameters
     ----------
-    factors : int
-        Rank; by default 100, or as many singular vectors as the data have.
+    factors : int or sequence of int
+        Rank; by default 100, or as many singular vectors as the data have. Among several ranks, which share one SVD and
+        one pass over the data, validation data choose.
     beta : float
         Popularity sensitivity of Eq. 16.
     numerator : {"users", "interactions"}
@@ -229,7 +280,7 @@ class NCEPLRec(LinearModel):
     >>> model = far.NCEPLRec(factors=50).fit(far.datasets.load_example())
     """
 
-    factors: int = NCE_PLREC_FACTORS
+    factors: int | Sequence[int] = NCE_PLREC_FACTORS
     beta: float = 1.1
     numerator: str = "users"
     regularization: float | Sequence[float] = 0.1
@@ -244,7 +295,7 @@ class NCEPLRec(LinearModel):
     regularization_: ClassVar[float]
 
     def _check_params(self) -> None:
-        check_int("factors", self.factors, 1)
+        super()._check_params()
         check_real("beta", self.beta)
         check_choice("numerator", self.numerator, NUMERATORS)
         check_penalties(self.regularization)
@@ -254,18 +305,25 @@ class NCEPLRec(LinearModel):
         rng = check_random_state(self.random_state)
         weights = item_weights(run.item_counts, run.train.shape[0], beta=self.beta, numerator=self.numerator)
         target = SquaredError(weights).on(run.backend)
-        weight = svd_encoder(run, target, self.factors, self.factors, 0.5, rng)
+        penalties = check_penalties(self.regularization, run.validation is not None)
+        most = self._ranks(run.validation is not None)[-1]
+        weight = svd_encoder(run, target, most, most, 0.5, rng)
         run.record("embedding")
-        fitted: dict[str, Any] = {"encoder_": weight, "encoder_bias_": None}
-        ridge = accumulate_ridge(run, linear_encoder(weight), 0.0, 0)
-        penalty, decoder = run.choose(
-            "prediction",
-            check_penalties(self.regularization, run.validation is not None),
-            partial(ridge.solve, run.backend, intercept_penalty=0.0),
-            lambda decoder: validation_metric(self, fitted | {"decoder_": decoder}, run),
-        )
-        sums = ridge_sums(ridge, run.train, 0, run.backend) if self.updatable else None
-        return fitted | {"decoder_": decoder, "regularization_": penalty, "sums_": sums}
+        sums = accumulate_ridge(run, linear_encoder(weight), 0.0, 0)
+
+        def first(rank: int) -> dict[str, Any]:
+            fitted: dict[str, Any] = {"encoder_": first_columns(weight, rank), "encoder_bias_": None}
+            ridge = first_units(sums, rank)
+            penalty, decoder = run.choose(
+                "prediction",
+                penalties,
+                partial(ridge.solve, run.backend, intercept_penalty=0.0),
+                lambda decoder: validation_metric(self, fitted | {"decoder_": decoder}, run),
+            )
+            kept = ridge_sums(ridge, run.train, 0, run.backend) if self.updatable else None
+            return fitted | {"decoder_": decoder, "regularization_": penalty, "sums_": kept}
+
+        return self._best_rank(run, first)
 
     def _updated(self, run: FitRun, sign: int) -> dict[str, Any]:
         assert self.sums_ is not None
@@ -277,4 +335,4 @@ class NCEPLRec(LinearModel):
         return {"encoder_": self.encoder_ * somebody, "decoder_": decoder, "sums_": sums}
 
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
-        return super()._plan(m, n, nnz).with_sums(self.factors if self.updatable else 0)
+        return super()._plan(m, n, nnz).with_sums(self._ranks()[-1] if self.updatable else 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +20,7 @@ from fastautorec._checks import (
     check_rate,
     check_real,
     fitting,
+    warn_caller,
 )
 from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.protocol import NUMERATORS, FloatArray
@@ -177,10 +177,9 @@ class NCEAutoRecCV(Recommender):
             for judged in (*search.tried.values(), *search.decided.values()) for row in judged
         ]  # fmt: skip
         if len(rows) > 1 and len({row["metric"] for row in rows}) == 1:
-            warnings.warn(
+            warn_caller(
                 f"{self.metric} is {best.metric:g}, the same for all {len(rows)} settings that were tried: it chose "
-                "nothing; use another `metric`, or more data",
-                stacklevel=5,
+                "nothing; use another `metric`, or more data"
             )
         del search, part  # before the memory for the fit is taken
         fitted = self._plain(self.get_params(), chosen)._fit(run.on(run.known, None))

@@ -23,6 +23,8 @@ def draw(rows: list[dict[str, Any]], metric: str, path: str | PathLike[str] | No
     for which, color, label in ((close, COLORS[0], "not shown to be worse"), (~close, COLORS[1], "worse")):
         errors = np.abs(np.stack([low, high]) - behind)[:, which]
         left.errorbar(behind[which], places[which], xerr=errors, fmt="o", color=color, capsize=3, label=label)
+    widest = max(np.nanmax(np.append(high - low, 0)) / 2, 1e-4)
+    left.set_xscale("symlog", linthresh=3 * widest, linscale=2)  # or one that is far behind would hide the others
     left.axvline(0, color=GREY, linewidth=0.8)
     for place in range(len(fitted), len(rows)):
         left.annotate("left out", (0, place), xytext=(-4, 0), textcoords="offset points", ha="right", va="center",

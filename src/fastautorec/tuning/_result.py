@@ -124,6 +124,8 @@ def as_chosen(model: Recommender) -> Recommender:
     params = copy.deepcopy(plain.get_params())
     if isinstance(params.get("regularization"), (list, tuple)):
         params["regularization"] = plain.regularization_  # type: ignore[attr-defined]
+    if isinstance(params.get("factors"), (list, tuple)):
+        params["factors"] = int(plain.encoder_.shape[1])  # type: ignore[attr-defined]
     epochs = getattr(plain, "best_epochs_", None)
     if epochs is not None and params["epochs"] != 0:
         params["epochs"] = [int(number) for number in epochs]

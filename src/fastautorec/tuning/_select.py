@@ -7,14 +7,13 @@ import itertools
 import logging
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastautorec._checks import check_bool, check_metric, check_random_state, check_real
+from fastautorec._checks import check_bool, check_metric, check_random_state, check_real, warn_caller
 from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._training.path_search import Point, climb, nearest
@@ -267,10 +266,9 @@ def _ranked(rows: list[dict[str, Any]], reports: Mapping[str, Report], metric: s
     metrics = {name: report.metric(with_length(metric, report.k[-1])[1]) for name, report in reports.items()}
     best = max(metrics.values(), key=lambda own: own.mean)  # the first of equals
     if len(metrics) > 1 and all(own.mean == best.mean for own in metrics.values()):
-        warnings.warn(
+        warn_caller(
             f"{metric} is {best.mean:g}, the same for all {len(metrics)} models: it chose nothing; use another "
             "`metric`, or more data",
-            stacklevel=3,
         )
     for row in rows:
         if (own := metrics.get(row["model"])) is not None:
