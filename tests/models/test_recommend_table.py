@@ -57,6 +57,13 @@ def test_lists_are_those_of_recommend_with_names(form: str, data: far.Interactio
     assert (table.unknown_items, len(table.cold_users)) == ([], 0)
 
 
+def test_ratings_of_a_frame_are_told_and_not_used(data: far.Interactions, model: far.EASE) -> None:
+    table = frame(data) | {"stars": [1.0] * data.nnz, "rating": [1.0] * data.nnz}
+    with pytest.warns(UserWarning, match=r"column 'stars' of `data` is not used: every row counts.*threshold=\.\.\."):
+        found = model.recommend_table(pd.DataFrame(table), N=3)
+    assert found.to_dict() == model.recommend_table(data, N=3).to_dict()
+
+
 @pytest.mark.parametrize("form", FRAMES)
 def test_a_frame_has_its_users_in_ascending_order(form: str, data: far.Interactions, model: far.EASE) -> None:
     table = model.recommend_table(FRAMES[form](data), N=4)

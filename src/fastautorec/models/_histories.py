@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._checks import few, kind
+from fastautorec._checks import few, kind, warn_caller
 from fastautorec._compute.arrays import check_rows
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_columns, check_user_items
@@ -20,7 +20,7 @@ from fastautorec.data._ids import coded
 from fastautorec.data._naming import same_ids
 from fastautorec.data._pairs import pair_matrix
 from fastautorec.data._rearranging import rearranged
-from fastautorec.data._roles import UnclearColumnsError, Words, find_roles
+from fastautorec.data._roles import UnclearColumnsError, Words, find_roles, role_of, untyped
 from fastautorec.data._texts import is_text
 from fastautorec.models import _labels as naming
 from fastautorec.models._labels import Array, Items, Labels
@@ -170,6 +170,13 @@ def from_frame(data: Any, items: Items, name: str) -> Interactions:
         ).position
     except UnclearColumnsError as error:
         raise ValueError(f"`{name}` must have one column of users and one of items: {error}") from None
+    rated = [heading for heading in names if (role_of(untyped(str(heading))) or (None,))[0] == "rating"]
+    if rated:
+        warn_caller(
+            f"column {rated[0]!r} of `{name}` is not used: every row counts, whatever its rating; to leave low ones "
+            f"out, pass Interactions.from_dataframe(df, rating={rated[0]!r}, threshold=...), with the threshold that the "
+            "data of `fit` had"
+        )
     table = Interactions.from_dataframe(data, names[place["user"]], names[place["item"]])
     if items.ids is not None:
         return table

@@ -55,7 +55,8 @@ class NamedAnswers(Similar):
         data : dict, list of lists, data frame, Interactions or scipy sparse (q, n)
             Histories, of users seen in ``fit`` or not. A dict has a list of items for each user; the users of a list of
             lists and of a matrix are numbered. A data frame has columns of users and items, found by their names as by
-            `Interactions.from_dataframe`; every row counts, and users come in ascending order. Interactions may have
+            `Interactions.from_dataframe`; every row counts, whatever its rating, and users come in ascending order: for
+            a threshold pass ``Interactions.from_dataframe(df, threshold=...)``. Interactions may have
             other items than the model, in any order. All of it is in host memory.
         N : int
             Length of the lists, at most the number of items; by default 10, or all items where there are fewer.
@@ -102,7 +103,8 @@ class NamedAnswers(Similar):
         -----
         UserWarning
             For ids of items that the model does not know. They are left out. For users without candidates in ``items``
-            of each user's own, who have no row, and for candidates of users who are not there.
+            of each user's own, who have no row, and for candidates of users who are not there. For a column of ratings
+            in a data frame, which is not used.
 
         Examples
         --------
