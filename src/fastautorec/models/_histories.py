@@ -174,8 +174,8 @@ def from_frame(data: Any, items: Items, name: str) -> Interactions:
     if rated:
         warn_caller(
             f"column {rated[0]!r} of `{name}` is not used: every row counts, whatever its rating; to leave low ones "
-            f"out, pass Interactions.from_dataframe(df, rating={rated[0]!r}, threshold=...), with the threshold that the "
-            "data of `fit` had"
+            f"out, pass Interactions.from_dataframe(df, rating={rated[0]!r}, threshold=...), with the threshold that "
+            "the data of `fit` had"
         )
     table = Interactions.from_dataframe(data, names[place["user"]], names[place["item"]])
     if items.ids is not None:
