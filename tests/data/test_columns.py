@@ -24,6 +24,22 @@ def moments(column):
 # -- what is missing, whatever holds the column -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("library", ["dict", "pandas", "polars", "pyarrow"])
+def test_rows_with_gaps_are_counted(library):
+    table = {"who": ["a", None, "b", None], "what": ["x", None, "y", "z"], "more": [None] * 4, "t": ["2024"] * 4}
+    table["t"][1] = None
+    if library != "dict":
+        frames = pytest.importorskip(library, reason=f"{library} is not installed")
+        table = (frames.table if library == "pyarrow" else frames.DataFrame)(table)
+    told = (
+        r"in row 1; .*\(2 of 4 rows lack a value in one of the columns \['who', 'what'(, 't')?\], 1 of them in each; "
+        r"df\.dropna\(subset=\['who', .*\) of pandas and df\.drop_nulls\(\['who', .*\) of polars drop such rows\)$"
+    )
+    for times in (None, "t"):
+        with pytest.raises(ValueError, match=told):
+            Interactions.from_dataframe(table, "who", "what", timestamp=times)
+
+
 @pytest.mark.parametrize("chunks", [1, 2])
 @pytest.mark.parametrize("role", ["u", "i", "r", "t"])
 def test_gaps_of_dictionary_columns_of_arrow(chunks, role):

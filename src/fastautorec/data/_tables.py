@@ -14,8 +14,11 @@ from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _headings as headings
 from fastautorec.data import _naming as naming
+from fastautorec.data._arrays import is_missing
 from fastautorec.data._description import Source
 from fastautorec.data._roles import SOUGHT, Words, find_roles
+
+_AS_LIST = ("to_pylist", "to_list", "tolist")  # of pyarrow, of pandas and polars, of NumPy
 
 Ids = tuple[npt.NDArray[Any], columns.Codes]
 
@@ -46,6 +49,35 @@ def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table
     given = {role: df[name] for role, name in wanted.items()}
     if isinstance(df, Mapping):
         _check_same_rows(wanted, given)
+    try:
+        return _read_columns(wanted, given, threshold, source)
+    except ValueError as error:
+        told = _gaps({wanted[role]: given[role] for role in SOUGHT if role in given})
+        if not told or type(error) is not ValueError:
+            raise
+        raise ValueError(f"{error} ({told})") from None
+
+
+def _gaps(given: dict[Any, Any]) -> str:
+    """Return how many rows lack a value in some of these columns, and in all; nothing where none does."""
+    lists = [next((getattr(its, way)() for way in _AS_LIST if hasattr(its, way)), its) for its in given.values()]
+    if len({len(its) for its in lists}) > 1:
+        return ""
+    lacks = np.array([[is_missing(value) for value in its] for its in lists], bool)
+    count, empty = int(lacks.any(axis=0).sum()), int(lacks.all(axis=0).sum())
+    if not count:
+        return ""
+    names = list(given)
+    return (
+        f"{count:,} of {lacks.shape[1]:,} rows lack a value in one of the columns {names}"
+        f"{f', {empty:,} of them in each' if empty else ''}; df.dropna(subset={names}) of pandas and "
+        f"df.drop_nulls({names}) of polars drop such rows"
+    )
+
+
+def _read_columns(
+    wanted: dict[str, Any], given: dict[str, Any], threshold: float | None, source: Source | None
+) -> Table:
     ratings = columns.numbers(wanted["rating"], given["rating"]) if "rating" in wanted else None
     times = columns.times(wanted["timestamp"], given["timestamp"]) if "timestamp" in wanted else None
     if source is not None and times is not None and source.evidence["timestamp"] == "by name":
