@@ -165,3 +165,19 @@ def test_a_threshold_beyond_the_type_of_the_ratings():
     assert Interactions.from_dataframe(table, "u", "i", "r", threshold=-1e39).nnz == 3
     with pytest.raises(ValueError, match=r"leaves nothing, for the highest rating is 3\.3"):
         Interactions.from_dataframe(table, "u", "i", "r", threshold=1e39)
+
+
+def test_rows_that_ratings_leave_out_are_told(capsys):
+    table = {"u": [1, 2, 3], "i": [1, 2, 3], "r": [1, 0, 5]}
+    data = Interactions.from_dataframe(table, "u", "i", "r", threshold=1)
+    told = [
+        "dict: table, 3 columns: u → user, i → item, r → rating (given)",
+        "2 users, 2 items, 2 interactions; 1 rows left out for ratings below 1",
+    ]
+    assert data.describe().lines() == told
+    assert capsys.readouterr().err.splitlines() == told
+    Interactions.from_dataframe(table, "u", "i", "r", threshold=1, verbose=False)
+    Interactions.from_dataframe(table, "u", "i", "r", threshold=0)  # which leaves nothing out
+    assert capsys.readouterr().err == ""
+    Interactions.from_dataframe(table, "u", "i", "r")
+    assert "ratings from 0 to 5 are not used" in capsys.readouterr().err

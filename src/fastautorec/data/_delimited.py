@@ -48,8 +48,7 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, 
         except plain.DecimalComma:
             raise
         except plain.NoId as error:
-            fault = _with_count(error, path, layout, offset)
-            raise plain.located(path, offset, block, fault) from None
+            raise plain.located(path, offset, block, _with_count(error, path, layout, offset)) from None
         except plain.LineFault as error:
             raise plain.located(path, offset, block, error) from None
         pending, fault = b"", None
