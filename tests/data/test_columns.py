@@ -24,6 +24,22 @@ def moments(column):
 # -- what is missing, whatever holds the column -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("library", ["dict", "pandas", "polars", "pyarrow"])
+def test_rows_with_gaps_are_counted(library):
+    table = {"who": ["a", None, "b", None], "what": ["x", None, "y", "z"], "more": [None] * 4, "t": ["2024"] * 4}
+    table["t"][1] = None
+    if library != "dict":
+        frames = pytest.importorskip(library, reason=f"{library} is not installed")
+        table = (frames.table if library == "pyarrow" else frames.DataFrame)(table)
+    told = (
+        r"in row 1; .*\(2 of 4 rows lack a value in one of the columns \['who', 'what'(, 't')?\], 1 of them in each; "
+        r"df\.dropna\(subset=\['who', .*\) of pandas and df\.drop_nulls\(\['who', .*\) of polars drop such rows\)$"
+    )
+    for times in (None, "t"):
+        with pytest.raises(ValueError, match=told):
+            Interactions.from_dataframe(table, "who", "what", timestamp=times)
+
+
 @pytest.mark.parametrize("chunks", [1, 2])
 @pytest.mark.parametrize("role", ["u", "i", "r", "t"])
 def test_gaps_of_dictionary_columns_of_arrow(chunks, role):
@@ -149,3 +165,19 @@ def test_a_threshold_beyond_the_type_of_the_ratings():
     assert Interactions.from_dataframe(table, "u", "i", "r", threshold=-1e39).nnz == 3
     with pytest.raises(ValueError, match=r"leaves nothing, for the highest rating is 3\.3"):
         Interactions.from_dataframe(table, "u", "i", "r", threshold=1e39)
+
+
+def test_rows_that_ratings_leave_out_are_told(capsys):
+    table = {"u": [1, 2, 3], "i": [1, 2, 3], "r": [1, 0, 5]}
+    data = Interactions.from_dataframe(table, "u", "i", "r", threshold=1)
+    told = [
+        "dict: table, 3 columns: u → user, i → item, r → rating (given)",
+        "2 users, 2 items, 2 interactions; 1 rows left out for ratings below 1",
+    ]
+    assert data.describe().lines() == told
+    assert capsys.readouterr().err.splitlines() == told
+    Interactions.from_dataframe(table, "u", "i", "r", threshold=1, verbose=False)
+    Interactions.from_dataframe(table, "u", "i", "r", threshold=0)  # which leaves nothing out
+    assert capsys.readouterr().err == ""
+    Interactions.from_dataframe(table, "u", "i", "r")
+    assert "ratings from 0 to 5 are not used" in capsys.readouterr().err

@@ -111,6 +111,12 @@ MALFORMED = {
     "many fields": ("1,2,3\n1,3,4,5\n", 2, "must have 3 fields, has 4"),
     "no item": ("1,2\n\n1,\n", 3, "has no item id"),
     "no user": ("a::2::3::400\n::2::3::400\n", 2, "has no user id"),
+    "no ids": (
+        "user,item\n1,2\n\n,3\n2,3\n4,\n,5\n",
+        4,
+        r"has no user id \(one of 3 lines without a user or an item\)",
+    ),
+    "no ids, and worse": ('user,item\n,3\n2,\n"3,4\n5,6\n', 2, r"has no user id \(one of at least 2 lines without"),
     "wrong separator": ("1::2::3::400\n1:2::3::400\n", 2, "must have 4 fields, has 3"),
     "bad date": ("1,2,3,2005-01-01\n1,3,3,yesterday\n", 2, "ISO 8601 date"),
     "one field": ("hello\nworld\n", 1, "has one field only"),

@@ -21,6 +21,7 @@ from fastautorec.data._times import mixed_units
 from fastautorec.exceptions import RatingsFileError
 
 _AHEAD = 8  # blocks at most that are read side by side
+_COUNTED = 1 << 21  # lines at most that are looked through to count those without ids, some seconds
 
 
 def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, Any], Callable[[int], str]]:
@@ -46,6 +47,8 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, 
             continue
         except plain.DecimalComma:
             raise
+        except plain.NoId as error:
+            raise plain.located(path, offset, block, _with_count(error, path, layout, offset)) from None
         except plain.LineFault as error:
             raise plain.located(path, offset, block, error) from None
         pending, fault = b"", None
@@ -111,15 +114,38 @@ def _record(path: Path, layout: Layout, offset: int, number: int) -> tuple[int, 
     lines: list[str] = []
 
     def following() -> Iterator[str]:
-        for start, data in files.blocks(path, files.BLOCK):
-            if start + len(data) > offset:
-                for line in plain.text_lines(data[max(offset - start, 0) :]):
-                    lines.append(line)
-                    yield line
+        for line in _lines_behind(path, offset):
+            lines.append(line)
+            yield line
 
     found = (line for line, fields in plain.records(following(), layout.separator) if not plain.is_blank(fields))
     line = next(islice(found, number, None))
     return files.lines_before(path, offset) + line + 1, lines[line]
+
+
+def _lines_behind(path: Path, offset: int) -> Iterator[str]:
+    """Yield the lines behind so many bytes, which end with a line."""
+    for start, data in files.blocks(path, files.BLOCK):
+        if start + len(data) > offset:
+            yield from plain.text_lines(data[max(offset - start, 0) :])
+
+
+def _with_count(fault: plain.NoId, path: Path, layout: Layout, offset: int) -> plain.LineFault:
+    """Return the fault with the number of such lines behind so many bytes, before which there is none."""
+    count, n_read, whole = 0, 0, True
+    lines = plain.records(_lines_behind(path, offset), layout.separator, layout.n_fields, layout.trusted)
+    try:
+        for _, fields in islice(lines, _COUNTED):
+            n_read += 1
+            at = [layout.position[role] for role in ("user", "item") if layout.position[role] < len(fields)]
+            count += not plain.is_blank(fields) and not all(fields[i].strip(plain.BLANKS) for i in at)
+    except plain.LineFault:  # it is told once these lines are mended
+        whole = False
+    if count < 2:
+        return fault
+    least = "" if whole and n_read < _COUNTED else "at least "
+    told = f"{fault.fault} (one of {least}{count:,} lines without a user or an item)"
+    return plain.LineFault(fault.line, told, "correct or remove these lines")
 
 
 def _skip_lines(block: bytes, separator: str, left: int) -> tuple[int, int]:

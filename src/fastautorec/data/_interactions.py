@@ -145,8 +145,8 @@ class Interactions(OnDisk, Frames):
             No column is taken for weights by its name. Rows that ``threshold`` leaves out may have any number. Where
             ``rating`` is to be the same column, say both.
         verbose : bool
-            Print two lines to standard error where columns were looked for: what was taken for what, and what the data
-            hold.
+            Print two lines to standard error where columns were looked for, ratings leave rows out, or are not used:
+            what was taken for what, and what the data hold.
 
         Returns
         -------
@@ -182,12 +182,12 @@ class Interactions(OnDisk, Frames):
         words = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weights": weights}
         found = tables.read_table(df, words, threshold)
         data = cls._from_columns(found.users, found.items, found.ratings, found.times, threshold, found.weights)
-        if found.source is not None:
-            data._source = found.source
-            n_rows = found.source.take_ratings(found.ratings, threshold, len(found.users[1]))
-            found.source.repeated = n_rows - data.nnz
-            if verbose:
-                sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))
+        data._source = source = found.source
+        n_rows = source.take_ratings(found.ratings, threshold, len(found.users[1]))
+        source.repeated = n_rows - data.nnz
+        looked_for = user is None or item is None
+        if verbose and (looked_for or source.notes or any(count for count, _ in source.dropped)):
+            sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))
         return data
 
     @classmethod

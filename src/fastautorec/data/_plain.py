@@ -62,6 +62,10 @@ class DecimalComma(LineFault):
     """A rating with a decimal comma where the first lines left open how fractions are written."""
 
 
+class NoId(LineFault):
+    """A rating without a user or an item."""
+
+
 class OpenQuote(LineFault):
     """A quoted field that has no end in the lines given."""
 
@@ -211,7 +215,7 @@ class PlainReader:
             if not user or not item:
                 if is_blank(fields):
                     continue
-                raise LineFault(number, "has no item id" if user else "has no user id")
+                raise NoId(number, "has no item id" if user else "has no user id")
             if "\n" in user or "\n" in item:
                 raise LineFault(number, "begins an id that goes on in the next line", _FIX_QUOTE)
             if (user, item) == heading:

@@ -14,41 +14,75 @@ from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _headings as headings
 from fastautorec.data import _naming as naming
+from fastautorec.data._arrays import is_missing
 from fastautorec.data._description import Source
-from fastautorec.data._roles import SOUGHT, Words, find_roles
+from fastautorec.data._roles import ROLES, SOUGHT, Words, find_roles
+
+_AS_LIST = ("to_pylist", "to_list", "tolist")  # of pyarrow, of pandas and polars, of NumPy
 
 Ids = tuple[npt.NDArray[Any], columns.Codes]
 
 
 class Table(NamedTuple):
-    """The columns of a data frame, None where it has none; so is the source where nothing was looked for."""
+    """The columns of a data frame, None where it has none, and what was taken for what."""
 
     users: Ids
     items: Ids
     ratings: npt.NDArray[Any] | None
     times: npt.NDArray[Any] | None
     weights: npt.NDArray[np.float32] | None
-    source: Source | None
+    source: Source
 
 
 def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table:
     """Read a data frame; what is not said of its columns is looked for where the user or the item is not said."""
     names = naming.column_names(df)
     said = {role: word for role, word in words.items() if word is not None}
-    source = None
+    evidence_of = dict.fromkeys(said, "given")
     if not {"user", "item"} <= said.keys():
-        said, source = _by_name(df, names, said)
+        said, evidence_of = _by_name(names, said)
     wanted = {role: word for role, word in said.items() if word is not False or role not in SOUGHT[2:]}
     for role, name in wanted.items():
         naming.require_column(names, role, name)
+    headings_of = {role: str(wanted[role]) for role in ROLES if role in wanted}
+    evidence_of = {role: evidence_of[role] for role in headings_of}
+    source = Source(kind(df), "table", None, len(names), headings_of, evidence_of)
+    source.ignored = [str(name) for name in names if name not in wanted.values()]
     if naming.is_lazy(df):
         df = df.select(list(dict.fromkeys(wanted.values()))).collect()
     given = {role: df[name] for role, name in wanted.items()}
     if isinstance(df, Mapping):
         _check_same_rows(wanted, given)
+    try:
+        return _read_columns(wanted, given, threshold, source)
+    except ValueError as error:
+        told = _gaps({wanted[role]: given[role] for role in SOUGHT if role in given})
+        if not told or type(error) is not ValueError:
+            raise
+        raise ValueError(f"{error} ({told})") from None
+
+
+def _gaps(given: dict[Any, Any]) -> str:
+    """Return how many rows lack a value in some of these columns, and in all; nothing where none does."""
+    lists = [next((getattr(its, way)() for way in _AS_LIST if hasattr(its, way)), its) for its in given.values()]
+    if len({len(its) for its in lists}) > 1:
+        return ""
+    lacks = np.array([[is_missing(value) for value in its] for its in lists], bool)
+    count, empty = int(lacks.any(axis=0).sum()), int(lacks.all(axis=0).sum())
+    if not count:
+        return ""
+    names = list(given)
+    return (
+        f"{count:,} of {lacks.shape[1]:,} rows lack a value in one of the columns {names}"
+        f"{f', {empty:,} of them in each' if empty else ''}; df.dropna(subset={names}) of pandas and "
+        f"df.drop_nulls({names}) of polars drop such rows"
+    )
+
+
+def _read_columns(wanted: dict[str, Any], given: dict[str, Any], threshold: float | None, source: Source) -> Table:
     ratings = columns.numbers(wanted["rating"], given["rating"]) if "rating" in wanted else None
     times = columns.times(wanted["timestamp"], given["timestamp"]) if "timestamp" in wanted else None
-    if source is not None and times is not None and source.evidence["timestamp"] == "by name":
+    if times is not None and source.evidence["timestamp"] == "by name":
         first = [[str(value)] for value in times[: evidence.LOOK].tolist()]
         evidence.check_hours(wanted["timestamp"], 0, first)
     found = [columns.factorize(wanted[role], given[role]) for role in ("user", "item")]
@@ -75,8 +109,8 @@ def _check_same_rows(names: dict[str, Any], given: dict[str, Any]) -> None:
             )
 
 
-def _by_name(df: Any, names: list[Any], said: dict[str, Any]) -> tuple[dict[str, Any], Source]:
-    """Return the column of each role that was said or found by its name, and an account of it."""
+def _by_name(names: list[Any], said: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Return the column of each role that was said or found by its name, and which of the two."""
     for role, name in said.items():
         if name is not False or role not in SOUGHT[2:]:
             naming.require_column(names, role, name)
@@ -84,7 +118,4 @@ def _by_name(df: Any, names: list[Any], said: dict[str, Any]) -> tuple[dict[str,
     positions: dict[str, Any] = {role: name if name is False else names.index(name) for role, name in said.items()}
     roles = find_roles(texts, len(texts), Words(**positions), "Interactions.from_dataframe(df")
     headings.check_headings(texts, roles, None)
-    found = {role: names[i] for role, i in roles.position.items()}
-    source = Source(kind(df), "table", None, len(names), {role: str(found[role]) for role in found}, roles.evidence)
-    source.ignored = [name for i, name in enumerate(texts) if i not in roles.position.values()]
-    return found, source
+    return {role: names[i] for role, i in roles.position.items()}, roles.evidence
