@@ -34,6 +34,8 @@ void register_rank(py::module_& module) {
         },
         "scores"_a, "factors"_a, "exclude"_a, "first_item"_a, "ids"_a, "best"_a, "num_threads"_a);
 
+    module.def("code_kernel", &code_kernel);
+
     module.def(
         "encode_items",
         [](const py::array& rows, const py::array& codes, const py::array& facts, const py::array& longest,

@@ -139,6 +139,14 @@ bool has_avx2() {
 
 }  // namespace
 
+const char* code_kernel() {
+#ifdef FASTAUTOREC_VNNI
+    if (has_vnni()) return "vnni";
+    if (has_avx2()) return "avx2";
+#endif
+    return "portable";
+}
+
 void bound_products(const Bounds* asked, std::int64_t count, const ItemCodes& items, std::int64_t first,
                     std::int64_t last, Kernel kernel) {
     std::int64_t v = 0;

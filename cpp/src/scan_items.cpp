@@ -16,11 +16,12 @@ namespace {
 constexpr std::int64_t kGroupsPerTask = 64;
 constexpr std::int64_t kTogether = 32;         // vectors whose bounds are found at once, where these fit
 constexpr std::int64_t kBounds = 1 << 22;      // into so many floats
-constexpr std::int64_t kMoreSeeds = 16;        // beside twice the length of the lists
-constexpr std::int64_t kFewLeft = 4;           // times as many items as that may be scored at once
+constexpr std::int64_t kMoreSeeds = 8;         // beside 5/4 of the length of the lists, items that are scored first
+constexpr std::int64_t kFewLeft = 8;           // times as many items as that may be scored at once
 constexpr std::int64_t kHeadShare = 16;        // of the items are looked at first
 constexpr std::int64_t kBytesAlone = 2 << 20;  // of codes are read sooner than a second thread is awake
-constexpr std::int64_t kMostShare = 8;         // of the items may be scored on average
+constexpr std::int64_t kMostShare = 8;         // of the items may be scored on average,
+constexpr std::int64_t kMostChained = 32;      // and where sums are chains: BLAS has all of them sooner
 
 // What all vectors are asked about, and how many more items may still be scored.
 struct Search {
@@ -54,7 +55,7 @@ class Finder {
     }
 
     // Takes all bounds up to groups(), and writes the list.
-    bool finish(std::int32_t* ids, float* best) {
+    bool finish(MatrixView<std::int32_t> ids, Matrix best) {
         clear(groups_);
         RowSelector selector(groups_ * kLanes, seeds());
         selector.look_at(of_);
@@ -64,12 +65,12 @@ class Finder {
             count = selector.find(worst());
         }
         if (!score(selector, count)) return false;
-        write_list(keys_, search_.n_top, ids, best);
+        write_list(keys_, search_.n_top, ids.row(u_), best.row(u_));
         return true;
     }
 
    private:
-    std::int64_t seeds() const { return 2 * search_.n_top + kMoreSeeds; }
+    std::int64_t seeds() const { return search_.n_top + search_.n_top / 4 + kMoreSeeds; }
     float worst() const {
         return static_cast<std::int64_t>(keys_.size()) < search_.n_top ? kNever : score_of(keys_.back());
     }
@@ -120,6 +121,21 @@ class Finder {
     std::vector<float> scores_;
 };
 
+// The list of vector u where all scores are zero: the first ids that may be listed.
+void list_equals(std::int64_t n, std::int64_t u, const CsrView* exclude, VectorView<const std::int32_t> masked,
+                 std::int64_t n_top, std::int32_t* ids, float* best) {
+    const std::int32_t *out = exclude ? exclude->indices + exclude->indptr[u] : nullptr,
+                       *out_end = exclude ? exclude->indices + exclude->indptr[u + 1] : nullptr,
+                       *never = masked.data, *const never_end = masked.data + masked.size;
+    std::vector<std::uint64_t> keys;
+    for (std::int32_t i = 0; i < n && static_cast<std::int64_t>(keys.size()) < n_top; ++i) {
+        while (out != out_end && *out < i) ++out;
+        while (never != never_end && *never < i) ++never;
+        if ((out == out_end || *out != i) && (never == never_end || *never != i)) keys.push_back(to_key(0.0f, i));
+    }
+    write_list(keys, n_top, ids, best);
+}
+
 }  // namespace
 
 bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrView* exclude,
@@ -134,20 +150,25 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
     std::vector<std::int32_t> never;
     for (std::int64_t m = 0; m < masked.size; ++m)
         never.push_back(static_cast<std::int32_t>(codes.place_of(masked.data[m])));
-    Search search{b, codes, exclude, never, borders, n_top, {a.rows * n / kMostShare}};
+    Search search{b, codes, exclude, never, borders, n_top, {a.rows * n / (borders.size ? kMostChained : kMostShare)}};
     const std::int64_t together = std::min({kTogether, std::max<std::int64_t>(8, kBounds / (n + 1)), a.rows});
     const std::int64_t head = std::min(groups, std::max(kGroupsPerTask, groups / kHeadShare));
     const ScratchMatrix memory(together, groups * kLanes);
     for (std::int64_t start = 0; start < a.rows; start += together) {
-        const std::int64_t count = std::min(together, a.rows - start);
         std::vector<Finder> finders;
         std::vector<Bounds> asked;
-        finders.reserve(static_cast<std::size_t>(count));
-        for (std::int64_t i = 0; i < count; ++i) {
-            finders.emplace_back(search, a, start + i, memory->row(i));
+        finders.reserve(static_cast<std::size_t>(together));
+        for (std::int64_t u = start; u < std::min(start + together, a.rows); ++u) {
+            if (std::all_of(a.row(u), a.row(u) + a.cols, [](float value) { return value == 0.0f; })) {
+                list_equals(n, u, exclude, masked, n_top, ids.row(u), best.row(u));
+                continue;
+            }
+            finders.emplace_back(search, a, u, memory->row(u - start));
             if (!finders.back().usable()) return false;
             asked.push_back(finders.back().asks());
         }
+        const auto count = static_cast<std::int64_t>(finders.size());
+        if (count == 0) continue;
         // The bounds of the groups from `from` on, each for the first of the vectors that need it.
         const auto bound = [&](std::int64_t from, std::int64_t to, const auto& how_many) {
             const int threads = (to - from) * count * codes.codes.cols < kBytesAlone ? 1 : num_threads;
@@ -171,7 +192,7 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
             return std::partition_point(order.begin(), order.end(), needs) - order.begin();
         });
         parallel_for(count, num_threads, [&](std::int64_t i) {
-            if (!finders[static_cast<std::size_t>(i)].finish(ids.row(start + i), best.row(start + i))) found = false;
+            if (!finders[static_cast<std::size_t>(i)].finish(ids, best)) found = false;
         });
         if (!found) return false;
     }

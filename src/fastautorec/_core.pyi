@@ -16,6 +16,7 @@ def multiply_few_rows(a: _Floats, b: _Floats, out: _Floats, num_threads: int) ->
 def encode_items(
     rows: _Floats, codes: npt.NDArray[np.uint8], facts: _Floats, longest: _Floats, order: _Ids, num_threads: int
 ) -> bool: ...
+def code_kernel() -> str: ...
 def scan_items(
     a: _Floats,
     b: _Floats,

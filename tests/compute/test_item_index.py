@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.item_index import NONE, OWN_ORDER, ItemIndex, order_of_sums
 
 REQUESTS = item_index.LOST_SHARE * item_index.CODES_COST // item_index.FEW_COUNT  # until codes are made
+CPUINFO = Path("/proc/cpuinfo")
+CODE_KERNEL = _core.code_kernel
 KINDS = ("normal", "spread norms", "few values", "duplicates", "denormal", "zeros", "one dimension", "outliers", "flat")
 
 
@@ -106,6 +109,25 @@ def test_lists_of_those_who_have_seen_much():
     assert not np.signbit(scores[1, :3]).any()
 
 
+@pytest.mark.parametrize("users", [3, 24])
+def test_users_with_vectors_of_zeros_take_nothing_from_the_others(users):
+    """All items have the score zero, so the list has the first that are left; the other users are scanned as ever."""
+    rng, n = np.random.default_rng(5), 2000
+    decoder = matrix("spread norms", n, 20, rng)
+    hidden = rng.standard_normal((users, 20)).astype(np.float32)
+    hidden[1:] = np.where(rng.random((users - 1, 20)) < 0.5, np.float32(0), np.float32(-0.0))
+    rows = [np.array([0, 2, 5]), np.arange(n), np.arange(n - 4), *[NONE] * (users - 3)]
+    exclude = Csr(np.cumsum([0, *map(len, rows)]), np.concatenate(rows).astype(np.int32), None, n)
+    masked = np.array([1, 3, n - 2], np.int32)
+    borders = OWN_ORDER if users <= 8 else order_of_sums(users, n, 20)
+    if borders is None:
+        pytest.skip("this BLAS sums in an order that is not known")
+    for left_out in (exclude, None):
+        for never in (masked, NONE):
+            found = ItemIndex(decoder).lists(hidden, left_out, never, borders, 6, 2)
+            assert bits(found) == bits(all_scores_lists(hidden, decoder, left_out, never, 6))
+
+
 @pytest.mark.parametrize("seed", keeping([0], range(8)))
 def test_no_score_exceeds_the_plain_bound(seed):
     """Whichever way it is summed; without room for roundings some would."""
@@ -157,6 +179,12 @@ def without(monkeypatch, answer):
 
 def index_of(model):
     return vars(model)["_indexes"]._last
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch):
+    """Let lists have an index on any processor."""
+    monkeypatch.setattr(_core, "code_kernel", lambda: "avx2")
 
 
 @pytest.fixture
@@ -227,6 +255,7 @@ from fastautorec._compute import item_index
 
 data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
 item_index.ENABLED = False
+item_index._core.code_kernel = lambda: "avx2"
 model = far.NCEAutoRec(factors=20, num_threads=2).fit(data)
 wanted = [model.recommend(rows)[0].tolist() for rows in (data[0], data)]
 item_index.ENABLED, item_index.LOST_SHARE = True, 0
@@ -267,6 +296,28 @@ def test_a_model_with_an_index_can_change_and_move(history, tmp_path):
     for _ in range(2):
         assert bits(mapped.recommend(history[0])) == bits(model.recommend(history[0]))
     assert index_of(mapped).nbytes > 0
+
+
+@pytest.mark.usefixtures("soon")
+def test_an_index_stands_aside_where_all_scores_take_less_time(model, history, monkeypatch):
+    own = copy.deepcopy(model)
+    monkeypatch.setattr(_core, "code_kernel", lambda: "portable")
+    own.recommend(history[0])
+    assert index_of(own).nbytes == 0
+    monkeypatch.setattr(_core, "code_kernel", lambda: "vnni")
+    longest = {False: 2500 // item_index.SHARE_MANY, True: 2500 // item_index.SHARE_FEW}
+    for few, rows in ((False, history), (True, history[0])):
+        own.recommend(rows, N=longest[few] + 1)
+        assert index_of(own)._successes[few] + index_of(own)._failures[few] == 0
+        own.recommend(rows, N=longest[few])
+        assert index_of(own)._successes[few] + index_of(own)._failures[few] > 0
+
+
+@pytest.mark.skipif(not CPUINFO.exists(), reason="this system does not say what its processor has")
+def test_the_kernel_is_one_that_the_processor_has():
+    flags = next((set(line.split()) for line in CPUINFO.read_text().splitlines() if line.startswith("flags")), set())
+    has = [kernel for kernel, flag in (("vnni", "avx512_vnni"), ("avx2", "avx2")) if flag in flags]
+    assert CODE_KERNEL() == (has or ["portable"])[0]
 
 
 def test_an_index_waits_until_it_costs_little():

@@ -77,6 +77,8 @@ struct Bounds {
 // What is asked for where the processor has it: VNNI, else AVX2, else loops. All have the same sums of integers.
 enum class Kernel { kFastest, kAvx2, kPortable };
 
+const char* code_kernel();  // "vnni", "avx2" or "portable": the fastest that this processor has
+
 // of[place] >= the float32 dot product of the vector and the row at that place, for those of groups first..last.
 void bound_products(const Bounds* asked, std::int64_t count, const ItemCodes& items, std::int64_t first,
                     std::int64_t last, Kernel kernel = Kernel::kFastest);

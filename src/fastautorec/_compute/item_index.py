@@ -26,8 +26,7 @@ LOST_SHARE = 10  # this part of the time of all scores may be lost on what is ma
 CODES_COST = 100  # users, whose scores of all items take as long as making the codes
 ORDER_COST = 3  # blocks of as many users, as finding the order of sums in one
 FAILURES = 3  # from which on the successes must be 16 times as many
-SEEDS = 16  # beside two for each place of a list, items that are scored first
-MOST_SHARE = 8  # of the items are scored at most on average
+SHARE_FEW, SHARE_MANY = 32, 160  # of the items: longer lists take all scores, which few or many users have sooner
 TASKS_OF_A_THREAD = 4  # at least: with fewer blocks, threads share out the items
 POOL = 65_521  # random values for the order of sums: a prime, so that no two rows are equal
 UNIT = 2.0**-24  # relative rounding error of float32
@@ -81,6 +80,7 @@ class ItemIndex:
         self._asked += users * FEW_COUNT if few else users
         return (
             ENABLED
+            and _core.code_kernel() != "portable"  # whose loops take longer than all scores
             and not self._unusable
             and self._asked >= LOST_SHARE * self._spent
             and self._failures[few] < FAILURES + self._successes[few] // 16
@@ -250,7 +250,7 @@ class Scan:
     def lists(self, hidden: FloatArray, exclude: Csr | None, n_top: int, num_threads: int) -> Lists | None:
         """Return the lists of users, or None where these need scores of all items."""
         few, n = len(hidden) <= self._few, len(self._index.decoder)
-        if MOST_SHARE * 2 * (2 * n_top + SEEDS) > n:
+        if n_top * (SHARE_FEW if few else SHARE_MANY) > n:
             return None
         borders: Borders | None = OWN_ORDER
         if not few:
