@@ -38,7 +38,7 @@ def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table
     """Read a data frame; what is not said of its columns is looked for where the user or the item is not said."""
     names = naming.column_names(df)
     said = {role: word for role, word in words.items() if word is not None}
-    evidence_of = dict.fromkeys(said, "given")
+    evidence_of: Mapping[str, str] = dict.fromkeys(said, "given")
     if not {"user", "item"} <= said.keys():
         said, evidence_of = _by_name(names, said)
     wanted = {role: word for role, word in said.items() if word is not False or role not in SOUGHT[2:]}
