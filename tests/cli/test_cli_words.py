@@ -384,3 +384,9 @@ def test_a_model_by_the_name_of_its_class(tmp_path: Path, capsys: pytest.Capture
     capsys.readouterr()
     assert main(["inspect", str(saved)]) == 2
     assert "m.npz: a NumPy archive, as models are saved in, and no rating file" in capsys.readouterr().err
+
+
+def test_a_file_that_an_option_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["recommend", "--model", "m.npz", "--users", "ann", "bob", "shop.csv"])
+    assert "required: FILE, before --users and --items, which take all words behind them" in capsys.readouterr().err
