@@ -374,3 +374,19 @@ def test_a_number_of_threads_that_is_none(
     monkeypatch.setenv("FASTAUTOREC_NUM_THREADS", setting)
     message = error_of(capsys, "fit", file, "--output", tmp_path / "m.npz")
     assert f"FASTAUTOREC_NUM_THREADS must be an integer >= 1, got {setting!r}" in message
+
+
+def test_a_model_by_the_name_of_its_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, saved = tmp_path / "r.csv", tmp_path / "m.npz"
+    file.write_text("user,item\n" + "".join(f"u{n},i{m}\n" for n in range(9) for m in range(n % 3 + 2)))
+    assert main(["fit", str(file), "--model", "Popularity", "--output", str(saved)]) == 0
+    assert type(far.load(saved)) is far.Popularity
+    capsys.readouterr()
+    assert main(["inspect", str(saved)]) == 2
+    assert "m.npz: a NumPy archive, as models are saved in, and no rating file" in capsys.readouterr().err
+
+
+def test_a_file_that_an_option_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["recommend", "--model", "m.npz", "--users", "ann", "bob", "shop.csv"])
+    assert "required: FILE, before --users and --items, which take all words behind them" in capsys.readouterr().err

@@ -168,3 +168,15 @@ def test_no_more_folds_than_interactions() -> None:
     samples = far.model_selection.Samples(far.datasets.synthetic(5, 4, 8, random_state=0))
     with pytest.raises(ValueError, match="`n_splits`=9 is more than the 8 interactions of `X`"):
         next(far.model_selection.UserKFold(9).split(samples))
+
+
+def test_interactions_are_no_array_of_samples() -> None:
+    sklearn = pytest.importorskip("sklearn.model_selection", reason="scikit-learn is not installed")
+    data = far.Interactions(far.datasets.synthetic(30, 20, 200, random_state=0))
+    for call in (
+        lambda: sklearn.train_test_split(data),
+        lambda: sklearn.GridSearchCV(far.EASE(), {"regularization": [1.0]}).fit(data),
+        lambda: np.asarray(data),
+    ):
+        with pytest.raises(TypeError, match=r"Interactions are no array: .*Samples\(data\), with cv=UserKFold\(\)"):
+            call()

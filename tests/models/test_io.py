@@ -174,3 +174,12 @@ def test_parameters_may_be_arrays(tmp_path: Path) -> None:
         assert "regularization=array(" in repr(model)
         model.fit(train, validation=held_out).save(tmp_path / "model.npz")
         np.testing.assert_array_equal(far.load(tmp_path / "model.npz").predict(train), model.predict(train))
+
+
+def test_the_name_of_a_pickle_is_told(tmp_path: Path) -> None:
+    model = far.Popularity().fit(far.datasets.synthetic(20, 10, 60, random_state=0))
+    with pytest.warns(
+        UserWarning, match=r"model\.pkl is named as a pickle and is none; read it with fastautorec\.load"
+    ):
+        model.save(tmp_path / "model.pkl")
+    assert (far.load(tmp_path / "model.pkl").popularity_ == model.popularity_).all()

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import fastautorec
 from fastautorec.cli import _evaluate as evaluate
@@ -79,7 +79,12 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says so if help or version cannot be printed, which argparse passes over."""
+    """Says so if help or version cannot be printed, which argparse passes over, and where FILE may have gone."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.endswith("required: FILE") and "--users" in self._option_string_actions:
+            message += ", before --users and --items, which take all words behind them"
+        super().error(message)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is not sys.stdout:

@@ -54,7 +54,7 @@ def add_file_options(parser: argparse.ArgumentParser, *names: str, counted: str 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the model and its parameters."""
     text = f"{', '.join(MODELS)} (default: nce-autorec)"
-    parser.add_argument("--model", choices=MODELS, default="nce-autorec", metavar="NAME", help=text)
+    parser.add_argument("--model", type=model_name, choices=MODELS, default="nce-autorec", metavar="NAME", help=text)
     text = "parameters of the model, for example factors=500 regularization=0.03,0.1,0.3 (the best is chosen)"
     parser.add_argument("--set", nargs="+", type=setting, action="extend", default=[], metavar="NAME=VALUE", help=text)
 
@@ -170,6 +170,15 @@ def trial_values(text: str) -> tuple[str, Any]:
     if len(ends) == 1:
         return name, [setting(f"{name}={word}")[1] for word in value.split(",")]
     return name, tuple(setting(f"{name}={end}")[1] for end in ends)
+
+
+def model_name(text: str) -> str:
+    """Return the name of a model, which may be given as that of its class.
+
+    >>> model_name("NCEAutoRecCV"), model_name("ease"), model_name("none")
+    ('nce-autorec-cv', 'ease', 'none')
+    """
+    return next((name for name, model in MODELS.items() if model.__name__ == text), text)
 
 
 def user_id(text: str) -> str:

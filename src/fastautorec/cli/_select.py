@@ -16,7 +16,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     options.add_file_options(parser, "--format")
     text = f"the candidates, of {', '.join(MODELS)} (default: those that are sensible for so much data)"
-    parser.add_argument("--models", nargs="+", choices=MODELS, action="extend", metavar="NAME", help=text)
+    parser.add_argument(
+        "--models", nargs="+", type=options.model_name, choices=MODELS, action="extend", metavar="NAME", help=text
+    )
     options.add_metric(parser)
     text = "try no further setting of a candidate after so long"
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help=text)

@@ -19,6 +19,7 @@ SAMPLE_BYTES = 1 << 16
 SAMPLE_LINES = 8  # at least, for one line may be longer than the sample
 LONGEST_LINE = 1 << 24
 LINE_END = re.compile("\r\n|\r|\n")
+_FIRST_NAME = 256  # bytes of a zip archive that hold the name of its first file
 _PACKED = {
     b"PK\x03\x04": "a zip archive",
     b"BZh": "packed by bzip2",
@@ -79,6 +80,11 @@ def sample_lines(path: Path) -> list[str]:
             data += file.readline(LONGEST_LINE)
     if data.startswith(b"PK\x03\x04") and (b"[Content_Types].xml" in data or b"xl/" in data[:SAMPLE_BYTES]):
         raise _other_kind(path, "an Excel file", "pandas.read_excel(path)")
+    if data.startswith(b"PK\x03\x04") and b".npy" in data[:_FIRST_NAME]:
+        raise RatingsFileError(
+            f"{path}: a NumPy archive, as models are saved in, and no rating file; read a model with fastautorec.load, "
+            "or name it with --model on the command line"
+        )
     for magic, (kind, loader) in _OTHERS.items():
         if data.startswith(magic):
             raise _other_kind(path, kind, loader)

@@ -297,6 +297,14 @@ class Interactions(OnDisk, Frames):
         """Return the number of interactions."""
         return self.nnz
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        """Refuse to become an array, which would be one of a single object."""
+        raise TypeError(
+            "Interactions are no array: take .user_items, a scipy sparse matrix, or, for the tools of scikit-learn, "
+            "fastautorec.model_selection.Samples(data), with cv=UserKFold(); in place of train_test_split, "
+            "fastautorec.split(data)"
+        )
+
     def _named_columns(self) -> dict[str, npt.NDArray[Any]]:
         csr = check_user_items("user_items", self).rebased()
         named = {"user": np.repeat(self.user_ids, csr.row_lengths()), "item": self.item_ids[csr.indices]}

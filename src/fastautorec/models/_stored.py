@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
-from fastautorec._checks import check_choice
+from fastautorec._checks import check_choice, warn_caller
 from fastautorec._compute import get_backend
 from fastautorec._training import archive as _model_file
 from fastautorec._training import folder as _folder
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 FORMATS = ("npz", "folder", "safetensors")
+PICKLES = (".pkl", ".pickle", ".joblib")
 SUMS = "sums."  # before the names of sums in files
 
 
@@ -63,6 +64,11 @@ class Stored(Answering):
             If it cannot be written, or something else is there (FileExistsError for a folder); what was there before is
             left as it was.
 
+        Warns
+        -----
+        UserWarning
+            For a name that ends as those of pickles do, which the file is not.
+
         Examples
         --------
         >>> import fastautorec as far, tempfile, pathlib
@@ -79,6 +85,10 @@ class Stored(Answering):
         if format != "folder" and Path(path).is_dir():
             fix = "`path` is a folder; name a file, or pass format='folder'"
             raise IsADirectoryError(errno.EISDIR, fix, str(path))
+        if Path(path).suffix in PICKLES:
+            warn_caller(
+                f"{Path(path).name} is named as a pickle and is none; read it with fastautorec.load, and name it .npz"
+            )
         names, backend = self._stored_arrays(), self._backend()
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
         fitted["device_"] = backend.host.name  # a file can be read where there is no such device
