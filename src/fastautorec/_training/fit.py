@@ -159,7 +159,8 @@ def update_exactly(run: FitRun, objective: Objective, options: Options, fitted: 
     fit.take_up({"penalties": [fitted["regularization_"]], "decays": fitted["decays_"]})
     fit.update(fitted["sums_"], sign)
     # whoever is forgotten becomes one without interactions, so that the rows of others keep their numbers
-    return fit.fitted() | {"skipped_users_": fitted["skipped_users_"] + (fit.skipped if sign > 0 else fit.users)}
+    skipped = fitted["skipped_users_"] + (fit.skipped if sign > 0 else fit.users)
+    return fit.fitted(in_place=True) | {"skipped_users_": skipped}
 
 
 def _network_of(backend: Backend, fitted: Fitted, heads: dict[str, FloatArray]) -> Network:
@@ -203,13 +204,20 @@ class AutoencoderFit:
         self.penalties: list[float] = []
         self._decays: dict[str, tuple[float, float]] = {}  # λ / m of exactly solved heads and of their biases
 
-    def fitted(self, head: str | None = None, weights: FloatArray | None = None) -> Fitted:
-        """Return the fitted attributes with a head, or with other weights of it, for the scores."""
+    def fitted(self, head: str | None = None, weights: FloatArray | None = None, in_place: bool = False) -> Fitted:
+        """Return the fitted attributes with a head, or with other weights of it, for the scores.
+
+        With ``in_place`` these weights are given up: they become the decoder, which then takes no memory of its own.
+        """
         heads, output, exponent = self.network.heads, self._objective.output, self._options.popularity_discount
         head = head or output
         weights = heads[head] if weights is None else weights
         if exponent and head == output:
-            weights = weights * self._run.backend.to_device(discount(self._counts, exponent))
+            factors = self._run.backend.to_device(discount(self._counts, exponent))
+            if in_place:
+                weights *= factors
+            else:
+                weights = weights * factors
         trained = bool(self.network.bias.any())
         return {
             "encoder_": self._trained_rows(contiguous(self.network.encoder)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -83,6 +83,7 @@ class Ranker:
         known = check_bool("filter_already_liked_items", filter_already_liked_items)
         self._backend = backend = get_backend(model.device_, check_int("num_threads", num_threads, 1))
         self._named = Items(n, model.item_ids_, lambda: model._numbers_of(model.item_ids_))
+        self._names: Sequence[Any] | None = None  # of all items, made for the first who asks by name
         with backend.active():
             scorer = model._dialled(backend, popularity_discount)
             self._own = _ListMaker(backend, scorer, n, n_top, known, allowed)
@@ -112,7 +113,7 @@ class Ranker:
         """
         numbers = check_ids("history", history, self._named.n)
         check_no_mask("history", numbers, self._named.n)
-        return self._recommend(np.unique(numbers))
+        return self._recommend(_ascending(numbers))
 
     def recommend_names(self, history: Iterable[Any]) -> NamedList:
         """Return the best items for one history by the ids that items have in the data of ``fit``.
@@ -136,14 +137,20 @@ class Ranker:
             raise TypeError(f"`history` must be a list of item ids, got {kind(history)}; of a single one pass [id]")
         labels = plain_labels("history", history)
         numbers = self._named.numbers("history", labels)
-        unknown = [label for label, number in zip(labels, numbers.tolist(), strict=True) if number < 0]
-        known = np.unique(numbers[numbers >= 0].astype(np.int32))
+        known = _ascending(numbers.astype(np.int32))
+        unknown: list[Any] = []
+        if len(known) and known[0] < 0:
+            unknown = [label for label, number in zip(labels, numbers.tolist(), strict=True) if number < 0]
+            known = known[1:]
         ids, scores = self._recommend(known)
-        there = ids >= 0
-        names = self._model.item_names(ids[there]).tolist()
+        chosen = ids.tolist()
+        length = chosen.index(-1) if chosen[-1] < 0 else len(chosen)
+        if self._names is None:  # threads that ask at the same time make equal ones
+            self._names = range(self._named.n) if self._named.ids is None else list(self._named.look_up())
+        names = [self._names[number] for number in chosen[:length]]
         counts = self._model.item_counts_
         cold = not (len(known) if counts is None else counts[known].any())
-        return NamedList(names, scores[there].tolist(), unknown, cold)
+        return NamedList(names, scores[:length].tolist(), unknown, cold)
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: buffers and threads stay where they are."""
@@ -157,6 +164,17 @@ class Ranker:
             if scores[0, 0] == 0 and self._popular is not None and len(strangers(self._model, history, FIRST)):
                 ids, scores = self._popular.lists(history)
             return ids[0], scores[0]
+
+
+def _ascending(numbers: IdArray) -> IdArray:
+    """Return what ``np.unique`` does, which for a history takes longer than sorting it."""
+    if len(numbers) < 2:
+        return numbers
+    ordered = np.sort(numbers)
+    first = np.empty(len(ordered), bool)
+    first[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 class _ListMaker:
