@@ -206,6 +206,35 @@ def test_recommend_is_the_same_with_an_index(model, history, options, monkeypatc
     assert min(index._successes.values()) > 0
 
 
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("options", [{}, {"filter_items": [3, 4, 2400]}, {"items": np.arange(7, 2500)}])
+def test_similar_items_are_the_same_with_an_index(model, options, monkeypatch):
+    own = copy.deepcopy(model)
+    own.encoder_[[5, 77]] = 0  # they have no neighbours
+    before = own.__sizeof__()
+    for queries in ([0], [3, 9, 5], np.arange(300)):
+        wanted = without(monkeypatch, lambda queries=queries: own.similar_items(queries, N=9, **options))
+        for threads in (1, 2, 7):
+            own.num_threads = threads
+            assert bits(own.similar_items(queries, N=9, **options)) == bits(wanted)
+    assert min(vars(own)["_indexes"]._kept[1].unit_index._successes.values()) > 0
+    planned = own.plan(far.datasets.synthetic(900, 2500, 30_000, random_state=0)).later
+    assert own.__sizeof__() - before == planned["unit vectors, for similar items"]
+
+
+def test_directions_of_items_are_kept_from_the_second_call_on(model, history):
+    own, derived = copy.deepcopy(model), far.ItemKNN().fit(history)
+    own.similar_items(0)
+    assert vars(own)["_indexes"].nbytes == 0
+    assert own.encoder_.flags.writeable
+    own.similar_items(0)
+    assert vars(own)["_indexes"].nbytes > 4 * own.encoder_.size
+    assert not own.encoder_.flags.writeable
+    for _ in range(3):
+        derived.similar_items(0)  # its vectors are made for each call
+    assert vars(derived)["_indexes"].nbytes == 0
+
+
 def test_an_index_comes_when_it_pays_and_goes_with_its_fit(history):
     data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
     model = far.NCEAutoRec(factors=20).fit(data)
@@ -296,6 +325,20 @@ def test_a_model_with_an_index_can_change_and_move(history, tmp_path):
     for _ in range(2):
         assert bits(mapped.recommend(history[0])) == bits(model.recommend(history[0]))
     assert index_of(mapped).nbytes > 0
+
+
+@pytest.mark.usefixtures("soon")
+def test_similar_items_follow_a_model_that_changes(history):
+    data = far.datasets.synthetic(300, 2500, 9_000, random_state=2)
+    model, plain = (far.NCEAutoRec(factors=20, updatable=True).fit(data) for _ in range(2))
+    steps = (lambda m: m.partial_fit(history[:50]), lambda m: m.forget(history[:50]), lambda m: m.fit(history))
+    for step in steps:
+        for _ in range(3):
+            model.similar_items(0)
+        assert not model.encoder_.flags.writeable
+        step(model)
+        step(plain)
+        assert bits(model.similar_items([7, 8])) == bits(plain.similar_items([7, 8]))
 
 
 @pytest.mark.usefixtures("soon")

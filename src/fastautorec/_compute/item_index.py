@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,11 @@ Codes = tuple[npt.NDArray[np.uint8], FloatArray, FloatArray, IdArray]
 Borders = npt.NDArray[np.int64]
 NONE: IdArray = np.empty(0, np.int32)
 OWN_ORDER: Borders = np.empty(0, np.int64)  # of sums in products of few rows
+
+
+def kept_bytes(n: int, k: int) -> int:
+    """Return the bytes of n unit vectors of k values, of the marks of those that are zero, and of codes."""
+    return n * (4 * k + 1) + coded_bytes(n, k)
 
 
 def coded_bytes(n: int, k: int) -> int:
@@ -137,11 +143,21 @@ class ItemIndex:
         return codes
 
 
+class Directions(NamedTuple):
+    """Vectors of length 1, which of them are zero and stay so, and the index of all, if they are kept."""
+
+    unit: FloatArray
+    nowhere: npt.NDArray[np.bool_]
+    unit_index: ItemIndex | None = None
+
+
 class Indexes:
-    """The index of a fitted model; copies and files of the model have none and make their own."""
+    """The indexes of a fitted model; copies and files of the model have none and make their own."""
 
     def __init__(self) -> None:
         self._last: ItemIndex | None = None
+        self._kept: tuple[FloatArray, Directions] | None = None  # vectors, and what was made of them
+        self._asked: Callable[[], FloatArray | None] = lambda: None  # the vectors of the last call, while they exist
 
     def of(self, decoder: Any) -> ItemIndex | None:
         """Return the index of a decoder, made anew where the model has another decoder now; None for short rows."""
@@ -152,13 +168,36 @@ class Indexes:
             self._last = index = ItemIndex(decoder)
         return index
 
+    def directions(self, vectors: FloatArray, make: Callable[[], Directions]) -> Directions:
+        """Return what ``make`` makes of vectors; if they are those of the last call, it is kept with an index.
+
+        So a single call leaves no memory behind, and vectors that a model makes anew for each call are never kept.
+        """
+        if not ENABLED:
+            return make()
+        kept = self._kept
+        if kept is not None and kept[0] is vectors:
+            return kept[1]
+        made = make()
+        if self._asked() is vectors and vectors.shape[1] >= SHORTEST:
+            vectors.flags.writeable = False  # what is kept would not follow a change
+            made = made._replace(unit_index=ItemIndex(made.unit))
+            self._kept = vectors, made
+        else:
+            self._kept, self._asked = None, ref(vectors)
+        return made
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Indexes, ()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the codes."""
-        return 0 if self._last is None else self._last.nbytes
+        """Bytes of the codes, and of the directions that are kept."""
+        kept = 0
+        if self._kept is not None:
+            unit, nowhere, index = self._kept[1]
+            kept = unit.nbytes + nowhere.nbytes + (0 if index is None else index.nbytes)
+        return kept + (0 if self._last is None else self._last.nbytes)
 
 
 @cache

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.item_index import Directions
 from fastautorec._compute.own_candidates import own_lists
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import DotScorer, Lists, MaskedScorer, Scorer, joined, top_lists
@@ -32,9 +33,12 @@ def alike(
     ``own`` has the candidates of each query. A vector of zeros has no direction: such an item is no neighbour of any
     and has none.
     """
-    vectors = model._item_vectors()
-    unit, nowhere = directions(backend, vectors)
-    neighbours: Scorer = DotScorer(lambda on, rows: on.encode(rows, unit), unit)
+    vectors, indexes = model._item_vectors(), model._indexes
+    if backend.scans_codes and indexes is not None:
+        unit, nowhere, index = indexes.directions(vectors, lambda: directions(backend, vectors))
+    else:
+        unit, nowhere, index = directions(backend, vectors)
+    neighbours: Scorer = DotScorer(lambda on, rows: on.encode(rows, unit), unit, index)
     themselves = Csr(np.arange(len(queries) + 1), queries, None, len(nowhere))
     if own is not None:
         itself = has_itself(own, queries)
@@ -77,7 +81,7 @@ def alike_users(model: Answering, backend: Backend, history: Csr, data: Csr, n_t
     each = max(1, BLOCK_BYTES // (4 * max(width, 1)))
     for start in range(0, m, each):
         some = data.rows(start, min(start + each, m))
-        unit, nowhere = directions(backend, model._user_vectors(backend, backend.put(some).rows(0, some.shape[0])))
+        unit, nowhere, _ = directions(backend, model._user_vectors(backend, backend.put(some).rows(0, some.shape[0])))
         nowhere |= some.row_lengths() == 0
         among: Scorer = DotScorer(vectors, unit)
         if nowhere.any():
@@ -90,10 +94,10 @@ def alike_users(model: Answering, backend: Backend, history: Csr, data: Csr, n_t
     return rows, scores
 
 
-def directions(backend: Backend, vectors: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Return vectors of length 1, and on the host which ones are zero and stay so."""
+def directions(backend: Backend, vectors: FloatArray) -> Directions:
+    """Return vectors of length 1; which ones are zero is told on the host."""
     norms = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
-    return vectors / np.where(norms > 0, norms, np.float32(1)), backend.to_host(norms)[:, 0] == 0
+    return Directions(vectors / np.where(norms > 0, norms, np.float32(1)), backend.to_host(norms)[:, 0] == 0)
 
 
 def _lists(backend: Backend, scorer: Scorer, history: Csr, n_top: int, exclude: Csr | None) -> Lists:

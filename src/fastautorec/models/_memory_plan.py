@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fastautorec._compute import resolve_num_threads
-from fastautorec._compute.item_index import coded_bytes
+from fastautorec._compute.item_index import coded_bytes, kept_bytes
 from fastautorec._compute.protocol import DEVICE_SCORES, HOST_SCORES
 from fastautorec._compute.top_lists import tile_shape
 from fastautorec._printed import html_table, html_text
@@ -179,7 +179,10 @@ def plan_of_exact(title: str, k: int, num_threads: int | None, m: int, n: int, n
         "a product in double precision": min(DEVICE_DOUBLE, 8 * max(m, n) * (k + 1)),
         "encoder, accumulators and decoder": 4 * n * (3 * k + 2),
     }
-    codes = {"codes of items, for lists": coded_bytes(n, k + 1)}
+    codes = {
+        "unit vectors, for similar items": kept_bytes(n, k),
+        "codes of items, for lists": coded_bytes(n, k + 1),
+    }
     return Plan(title, (m, n), nnz, host_parts(m, n, num_threads) | peak, tiles, device, codes)
 
 

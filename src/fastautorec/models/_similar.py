@@ -53,6 +53,11 @@ class Similar(Explaining):
             The item itself, then the others, equal cosines by ascending id; -1 where there are fewer.
         scores : float32 of the same shape
             Cosine similarities, 1 for the item itself; NaN where the id is -1.
+
+        Notes
+        -----
+        From the second call on, a fitted model on a CPU keeps the unit vectors of its items, and makes their vectors
+        read-only; `plan` tells how many bytes that takes.
         """
         model = self._as_fitted()
         queries = check_ids("itemids", itemids, model.n_items_)
