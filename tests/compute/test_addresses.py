@@ -17,16 +17,15 @@ PROGRAM = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-import fastautorec as far
-from fastautorec._compute import addresses as _addresses
+from fastautorec import EASE, NCEAutoRec, datasets
 used = int(Path("/proc/self/status").read_text().partition("VmSize:")[2].split()[0]) * 1024
-data = far.datasets.synthetic(3000, 300, 40_000)
+data = datasets.synthetic(3000, 300, 40_000)
 limit = used + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 for threads in (1, 2, 7):
     try:
-        model = far.NCEAutoRec(factors=20, num_threads=threads).fit(data)
-        far.EASE(num_threads=threads).fit(data).recommend(data)
+        model = NCEAutoRec(factors=20, num_threads=threads).fit(data)
+        EASE(num_threads=threads).fit(data).recommend(data)
     except MemoryError as error:
         print("MemoryError")
         continue

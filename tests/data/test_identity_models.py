@@ -83,9 +83,8 @@ def fitted():
 
 def test_every_model_is_here():
     assert set(far.baselines.__all__) == set(BASELINES)
-    ours = {
-        value.__name__ for value in vars(far).values() if isinstance(value, type) and issubclass(value, Recommender)
-    }
+    public = [getattr(far, name) for name in far.__all__]
+    ours = {value.__name__ for value in public if isinstance(value, type) and issubclass(value, Recommender)}
     assert ours == {cls.__name__ for cls in OURS}
 
 

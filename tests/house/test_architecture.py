@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import re
@@ -109,11 +110,36 @@ def test_operations_are_all_there_is():
     assert sorted(pure.__all__) == OPERATIONS
 
 
-def test_importing_is_light():
-    program = "import json, sys, fastautorec; print(json.dumps(sorted(sys.modules)))"
+def loaded_by(statement):
+    program = f"import json, sys; {statement}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
-    assert not loaded & HEAVY
+    return {name.split(".")[0] for name in json.loads(done.stdout)}
+
+
+def test_importing_is_light():
+    """The package imports nothing but itself, and with all its names in use none of the extras."""
+    assert not loaded_by("import fastautorec") & (HEAVY | {"numpy", "scipy", "threadpoolctl", "tqdm"})
+    everything = loaded_by("from fastautorec import *")
+    assert not everything & HEAVY
+    assert {"numpy", "scipy"} <= everything
+
+
+def test_type_checkers_see_the_names_that_are_imported_late():
+    """Of each public name: the import that type checkers read, and the one at its first use."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    seen = {}
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        if node.module.startswith("fastautorec"):
+            home = importlib.import_module(node.module)
+            seen |= {alias.name: getattr(home, alias.name) for alias in node.names}
+    assert sorted(seen) == sorted(far.__all__)
+    for name, value in seen.items():
+        if name in far._HOMES:
+            vars(far).pop(name, None)  # so that this is the first use
+        assert getattr(far, name) is value
+    assert set(far.__all__) <= set(dir(far))
+    with pytest.raises(AttributeError, match="module 'fastautorec' has no attribute 'Autorec'"):
+        far.Autorec  # noqa: B018
 
 
 def test_the_stub_names_every_native_function():

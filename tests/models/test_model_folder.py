@@ -223,12 +223,13 @@ def test_a_writer_that_fails_leaves_the_former_model(model: Any, folder: Path, m
 # --- one copy for many processes --------------------------------------------------------------------------------------
 
 PRIVATE = """
-import sys, fastautorec as far
+import sys
+from fastautorec import load
 def private():
     with open("/proc/self/smaps_rollup") as file:
         return sum(int(line.split()[1]) for line in file if line.startswith("Private_")) * 1024
 before = private()
-model = far.load(sys.argv[1], mmap=True)
+model = load(sys.argv[1], mmap=True)
 print(private() - before, model.n_items_)
 """
 
