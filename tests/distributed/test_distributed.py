@@ -209,6 +209,12 @@ def test_reports_are_those_of_one_machine(engine: Any, definition: str, tmp_path
     knowing.item_ids_ = model.item_ids_
     told = distributed.evaluate(knowing, tmp_path / "train", tmp_path / "test", 5, engine=engine, shard_entries=ENTRIES)
     assert told.notes == far.evaluate(knowing, train, test, 5).notes
+    assert "it knows what it is tested on" in told.notes[-1]
+    test.with_items(test.item_ids[::-1]).to_disk(tmp_path / "turned")
+    turned = distributed.evaluate(
+        knowing, tmp_path / "train", tmp_path / "turned", 5, engine=engine, shard_entries=ENTRIES
+    )
+    assert str(turned) == str(told)
 
 
 def test_lists_are_those_of_one_machine(folder: Path, tmp_path: Path) -> None:
@@ -222,6 +228,39 @@ def test_lists_are_those_of_one_machine(folder: Path, tmp_path: Path) -> None:
     assert found.equals(model.recommend_table(DATA, 5).to_arrow())
     with pytest.raises(FileExistsError, match="must be a new or an empty folder"):
         distributed.recommend(model, folder, tmp_path / "lists")
+    with pytest.raises(FileNotFoundError, match=r"`output`=.* in a folder that does not exist"):
+        distributed.recommend(model, folder, tmp_path / "nowhere" / "lists")
+    with pytest.raises(ValueError, match="`data` has 40 columns but the model was fitted on 30 items"):
+        distributed.recommend(far.Popularity().fit(MATRIX[:, :30]), folder, tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "lists"]
+
+
+def test_lists_are_there_when_all_are(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    model, output = far.Popularity().fit(DATA), tmp_path / "lists"
+
+    class Broken(engines.Local):
+        def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+            super().map(work, shards[:3], state)
+            raise ConnectionError("the cluster is gone")
+
+    with pytest.raises(ConnectionError):
+        distributed.recommend(model, folder, output, engine=Broken(), shard_entries=ENTRIES)
+    assert not output.exists()
+    files = distributed.recommend(model, folder, output, N=3, shard_entries=3 * ENTRIES)
+    assert files == sorted(output.iterdir())
+    assert not output.with_name("lists.unfinished").exists()
+
+
+def test_users_without_ids_are_numbered_through_all_folders(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for name, rows in (("a", MATRIX[:100]), ("b", MATRIX[100:])):
+        far.Interactions(rows).to_disk(tmp_path / name)
+    files = distributed.recommend(
+        far.Popularity().fit(MATRIX), [tmp_path / "a", tmp_path / "b"], tmp_path / "lists", N=1, shard_entries=ENTRIES
+    )
+    users = [user for file in files for user in parquet.read_table(file)["user"].to_pylist()]
+    assert users == list(range(300))
 
 
 def test_a_test_set_of_other_users_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -230,8 +269,12 @@ def test_a_test_set_of_other_users_is_refused(folder: Path, tmp_path: Path) -> N
     with pytest.raises(ValueError, match="a folder for each one of `train`"):
         distributed.evaluate(model, folder, tmp_path / "few")
     named(MATRIX, first=1).to_disk(tmp_path / "others")
-    with pytest.raises(ValueError, match=r"users 0 to .*users"):
-        distributed.evaluate(model, folder, tmp_path / "others", shard_entries=ENTRIES)
+    for entries in (ENTRIES, 1 << 20):
+        with pytest.raises(ValueError, match=r"users 0 to .*the users of `train` in the same rows"):
+            distributed.evaluate(model, folder, tmp_path / "others", shard_entries=entries)
+    for wrong in ({"k": 1000}, {"k": 0}, {"definition": "x"}):
+        with pytest.raises(ValueError, match=r"^`(k|definition)` must"):
+            distributed.evaluate(model, folder, folder, **wrong)
 
 
 # --- interruptions ----------------------------------------------------------------------------------------------------
@@ -282,6 +325,13 @@ def test_passes_of_another_fit_are_refused(folder: Path, tmp_path: Path) -> None
     first.write_bytes(first.read_bytes()[:100])
     with pytest.raises(ModelFileError, match="truncated or damaged"):
         distributed.fit(far.NCEAutoRec(8), folder, **options)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes").touch()
+    with pytest.raises(FileExistsError, match=r"a folder of its own, but .* holds 'notes'"):
+        distributed.fit(far.NCEAutoRec(8), folder, checkpoint=tmp_path / "full")
+    for wrong in (3, ""):
+        with pytest.raises(TypeError, match="`checkpoint` must be the path of a folder"):
+            distributed.fit(far.NCEAutoRec(8), folder, checkpoint=wrong)
     with pytest.raises(NotADirectoryError, match="must be a folder"):
         distributed.fit(far.NCEAutoRec(8), folder, checkpoint=first)
 
@@ -313,8 +363,10 @@ def test_what_is_no_folder(folder: Path, tmp_path: Path) -> None:
             distributed.fit(far.Popularity(), wrong)
     with pytest.raises(FileNotFoundError, match="no interactions at"):
         distributed.fit(far.Popularity(), [folder, tmp_path / "nothing"])
-    with pytest.raises(ValueError, match="name each folder once"):
-        distributed.fit(far.Popularity(), [folder, folder])
+    (tmp_path / "link").symlink_to(folder)
+    for again in (folder, tmp_path / "link", tmp_path / ".." / tmp_path.name / "data"):
+        with pytest.raises(ValueError, match="name each folder once"):
+            distributed.fit(far.Popularity(), [folder, again])
     far.Interactions(MATRIX[:, :30]).to_disk(tmp_path / "narrow")
     named(MATRIX).with_items(DATA.item_ids[::-1]).to_disk(tmp_path / "reversed")
     far.Interactions(sparse.csr_matrix((5, 40), dtype=np.float32)).to_disk(tmp_path / "empty")
@@ -348,6 +400,56 @@ def test_a_folder_that_changes_between_passes(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"users 0 to .* cannot be read on .*at the same path on every worker"):
         distributed.fit(model, folder, engine=Meanwhile(lambda: folder.rename(folder.parent / "moved")))
     np.testing.assert_array_equal(model.decoder_, before, err_msg="a fit that fails changes nothing")
+
+
+def other_data_of_the_same_size() -> far.Interactions:
+    return far.Interactions(DATA.user_items[:, ::-1].tocsr(), user_ids=DATA.user_ids, item_ids=DATA.item_ids)
+
+
+def test_a_folder_of_the_same_size_in_the_place_of_another(folder: Path, tmp_path: Path) -> None:
+    replace = partial(other_data_of_the_same_size().to_disk, folder, overwrite=True)
+    with pytest.raises(ValueError, match=r"it was replaced meanwhile"):
+        distributed.fit(far.NCEAutoRec(8), folder, engine=Meanwhile(replace), shard_entries=ENTRIES)
+    options: dict[str, Any] = {"shard_entries": ENTRIES, "checkpoint": tmp_path / "passes"}
+    with pytest.raises(ConnectionError):
+        distributed.fit(far.NCEAutoRec(8), folder, engine=Failing(2), **options)
+    DATA.to_disk(folder, overwrite=True)
+    with pytest.raises(ModelFileError, match="its training data differ"):
+        distributed.fit(far.NCEAutoRec(8), folder, **options)
+
+    class Between(engines.Local):
+        def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+            first = super().map(work, shards[:1], state)
+            other_data_of_the_same_size().to_disk(tmp_path / "test", overwrite=True)
+            return first + super().map(work, shards[1:], state)
+
+    DATA.to_disk(tmp_path / "test")
+    with pytest.raises(ValueError, match=r"the folder has .* it was replaced meanwhile"):
+        distributed.evaluate(
+            far.Popularity().fit(DATA), folder, tmp_path / "test", engine=Between(), shard_entries=ENTRIES
+        )
+
+
+def test_an_engine_that_loses_results(folder: Path) -> None:
+    class Forgetting(engines.Local):
+        def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+            return super().map(work, shards[1:], state)
+
+    class Adding(engines.Local):
+        def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+            return super().reduce(work, shards[1:], state)
+
+    class Nothing(engines.Local):
+        def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+            return None
+
+    for engine, words in (
+        (Forgetting(), r"`engine`\.map must return a list with one result for each of the 8 shards, .* got 7"),
+        (Adding(), r"`engine`\.reduce must return the sum .* each of the 8 shards, .* got that of 7"),
+        (Nothing(), r"`engine`\.reduce must return the sum .* got NoneType"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            distributed.fit(far.NCEAutoRec(8), folder, engine=engine, shard_entries=ENTRIES)
 
 
 def test_a_worker_with_another_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,9 @@ def refuse_items(name: str, given: object, dtype: object) -> NoReturn:
     if isinstance(given, (set, frozenset)):
         fix = f"; sets have no order: pass sorted({name})"
     elif str(dtype) == "bool":
-        fix = f"; the numbers of a mask are np.flatnonzero({name})"
+        labelled = hasattr(given, "index") and not callable(given.index)  # a column of pandas
+        numbers = f"model.item_index({name}.index[{name}])" if labelled else f"np.flatnonzero({name})"
+        fix = f"; the numbers of a mask are {numbers}"
     elif hasattr(given, "collect"):
         fix = "; call collect() first"
     elif str(dtype) == "object" or getattr(dtype, "kind", "") in "UTS":

@@ -29,11 +29,15 @@ class MappedCsr(Csr):
 
     _checks: _Checks
 
-    def __init__(self, path: Path, arrays: Mapping[str, npt.NDArray[Any]], n_cols: int) -> None:
+    token: str | None  # tells folders apart that were written one after the other; early versions have none
+
+    def __init__(
+        self, path: Path, arrays: Mapping[str, npt.NDArray[Any]], n_cols: int, token: str | None = None
+    ) -> None:
         """Take the arrays of a folder, of which ``indptr`` and ``indices`` are the matrix; all files are watched."""
         checks = _Checks(path, arrays, n_cols)
         # a frozen class lets nothing be assigned
-        self.__dict__.update(data=None, n_cols=n_cols, users=None, _checks=checks)
+        self.__dict__.update(data=None, n_cols=n_cols, users=None, token=token, _checks=checks)
 
     @property
     def path(self) -> Path:

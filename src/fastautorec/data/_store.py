@@ -225,7 +225,7 @@ def _read(path: Path, folder: int, verify: bool) -> Stored:
         _require(indptr.dtype == np.int64 and indices.dtype == np.int32, "the arrays of the matrix have other types")
         _require("weights" not in arrays or arrays["weights"].dtype == np.float32, "the weights have another type")
         _require(indptr[0] == 0 and indptr[-1] == nnz, "the row pointers do not fit the interactions")
-        matrix = MappedCsr(path, arrays, n)
+        matrix = MappedCsr(path, arrays, n, header.get("token"))
         users_given, items_given = header.get("ids_given") or [
             not _are_numbers(arrays[name]) for name in ("user_ids", "item_ids")
         ]

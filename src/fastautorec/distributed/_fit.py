@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from fastautorec._training.checkpoint import identity
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._passes import Passes
-from fastautorec.distributed._shards import SHARD_ENTRIES, Shards, cut_into_shards, folders_of, threads_of
+from fastautorec.distributed._shards import SHARD_ENTRIES, Shards, cut_into_shards, folders_of, place_for, threads_of
 from fastautorec.models._recommender import Recommender
 
 Model = TypeVar("Model", bound=Recommender)
@@ -117,8 +116,10 @@ def fit(
         rows = Shards(engine_of(engine), shards, threads_of(engine, num_threads, worker))
         passes = None
         if checkpoint is not None:
-            parts = [(shard.path, shard.start, shard.stop, *shard.size) for shard in shards]
-            passes = Passes(Path(checkpoint).absolute(), identity(type(model).__name__, worker.get_params(), parts))
+            parts = [(shard.path, shard.start, shard.stop, *shard.folder) for shard in shards]
+            passes = Passes(
+                place_for("checkpoint", checkpoint), identity(type(model).__name__, worker.get_params(), parts)
+            )
         run = _ShardedRun(rows, passes, progress, worker.num_threads)
         model._take(worker, run, {"item_ids_": item_ids})
     if passes is not None:

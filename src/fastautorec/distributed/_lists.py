@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import check_bool, check_int, kind, list_length
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import check_columns, check_user_items
 from fastautorec._compute.protocol import Backend
 from fastautorec._extras import require
 from fastautorec._files import replace_file
-from fastautorec.data import Interactions
+from fastautorec.data._identity import USERS, aligned, own_ids
+from fastautorec.data._naming import same_ids
 from fastautorec.distributed._engines import Engine
-from fastautorec.distributed._shards import SHARD_ENTRIES, Fitted, Shard, cut_into_shards, folders_of, over_shards
+from fastautorec.distributed._shards import (
+    SHARD_ENTRIES,
+    Fitted,
+    Shard,
+    cut_into_shards,
+    folders_of,
+    over_shards,
+    place_for,
+)
 from fastautorec.evaluation import Report
 from fastautorec.evaluation._evaluate import (
     DEFAULT_K,
@@ -27,7 +37,7 @@ from fastautorec.evaluation._evaluate import (
     train_and_test,
 )
 from fastautorec.evaluation._ranks import Ranks
-from fastautorec.evaluation._walk import Learned, walk
+from fastautorec.evaluation._walk import Learned, check_length, check_options, walk
 from fastautorec.models._recommender import Recommender
 
 
@@ -53,7 +63,8 @@ def recommend(
     data : path, Interactions or list of them
         Histories, as in `fit`.
     output : path
-        A folder that all workers see, which is made. A file in it appears in one step, and once it is complete.
+        A folder that all workers see, which appears once all files are in it; until then it is called
+        ``output.unfinished``, which the next call begins anew.
     N : int
         Length of the lists, at most the number of items.
     filter_already_liked_items : bool
@@ -91,15 +102,22 @@ def recommend(
     _require_fitted(model)
     n_top = list_length(N, model.n_items_)
     filtering = check_bool("filter_already_liked_items", filter_already_liked_items)
-    shards = cut_into_shards(folders_of("data", data)[0], check_int("shard_entries", shard_entries, 1))
-    folder = Path(output).absolute()
+    matrices, _ = folders_of("data", data)
+    shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
+    folder = place_for("output", output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"`output` must be a new or an empty folder, got {folder}; name another, or remove it")
-    folder.mkdir(exist_ok=True)
-    files = [folder / f"part-{number:05d}.parquet" for number in range(len(shards))]
-    named = dict(zip(shards, files, strict=True))
-    over_shards(_write_lists, engine, num_threads, shards, model, named, n_top, filtering)
-    return files
+    for matrix in matrices.values():
+        check_columns("data", matrix.shape, model.n_items_)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")  # nobody takes some of the lists for all
+    unfinished.mkdir(exist_ok=True)
+    for left in unfinished.glob("part-*"):
+        left.unlink()
+    names = [f"part-{number:05d}.parquet" for number in range(len(shards))]
+    files = {shard: unfinished / name for shard, name in zip(shards, names, strict=True)}
+    over_shards(_write_lists, engine, num_threads, shards, model, files, n_top, filtering)
+    unfinished.replace(folder)
+    return [folder / name for name in names]
 
 
 def _write_lists(
@@ -167,7 +185,9 @@ def evaluate(
             f"`test` must have a folder for each one of `train`, with the same users and items in the same rows and "
             f"columns, but these have {shapes} users and items and `test` has {others}"
         )
-    pairs = dict(zip(matrices, tests, strict=True))
+    n_items = next(iter(matrices.values())).n_cols
+    check_length(check_options(k, definition, n_items), n_items)
+    pairs = dict(zip(matrices, cut_into_shards(tests, 1 << 62), strict=True))
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
     parts = over_shards(_measured, engine, num_threads, shards, model, pairs, k, definition)
     return _joined(shards, [Part(*part) for part in parts])
@@ -179,23 +199,29 @@ class Part(NamedTuple):
     users: int
     without_train: int
     item_popularity: npt.NDArray[np.int64]
-    both: tuple[npt.NDArray[np.int64], int]
-    overlap: int = 0
+    all_users: int
+    both: npt.NDArray[np.int64]
+    overlap: npt.NDArray[np.int64] | int = 0
     learned: Learned | None = None
     report: Report | None = None  # None where nobody has items in both
 
 
 def _measured(
-    shard: Shard, backend: Backend, fitted: Fitted, pairs: dict[str, str], k: Any, definition: str
+    shard: Shard, backend: Backend, fitted: Fitted, pairs: dict[str, Shard], k: Any, definition: str
 ) -> tuple[Any, ...]:
     """Return the `Part` of a shard."""
     train = shard.interactions()
-    test = Interactions.open(pairs[shard.path])._users_between(shard.start, shard.stop)
+    test = replace(pairs[shard.path], start=shard.start, stop=shard.stop).interactions()
+    if not same_ids(own_ids(train, USERS), own_ids(test, USERS)):
+        raise ValueError(
+            "`test` must have the users of `train` in the same rows, but their ids differ; write it again from "
+            "test.with_users(train.user_ids)"
+        )
+    test = aligned("test", test, "train", train)
     given, later = check_user_items("train", train), check_user_items("test", test)
     has_train = given.row_lengths() > 0
-    part = Part(
-        len(has_train), int((~has_train).sum()), backend.count_items(given), train_and_test(backend, given, later)
-    )
+    both, users = train_and_test(backend, given, later)
+    part = Part(len(has_train), int((~has_train).sum()), backend.count_items(given), users, both)
     if not (has_train & (later.row_lengths() > 0)).any():
         return part
     task = walk(fitted.here(backend), train, test, k, definition, Measures)
@@ -210,8 +236,9 @@ def _joined(shards: list[Shard], parts: list[Part]) -> Report:
         raise ValueError("`train` and `test` must have a user with items in both, got none in any shard")
     reports = [report for _, report in kept]
     learned = next(part.learned for part in parts if part.report)
-    both = np.sum([part.both[0] for part in parts], axis=0)
-    users = sum(part.both[1] for part in parts)
+    overlap = np.sum([np.broadcast_to(part.overlap, part.both.shape) for part in parts], axis=0)
+    union = np.sum([part.both for part in parts], axis=0) - overlap
+    users = sum(part.all_users for part in parts)
     first, ranks = reports[0], [report.ranks for report in reports]
 
     def whole(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -233,7 +260,7 @@ def _joined(shards: list[Shard], parts: list[Part]) -> Report:
         history_lengths=whole([report.history_lengths for report in reports]),
         n_rows=sum(part.users for part in parts),
         n_without_train=sum(part.without_train for part in parts),
-        notes=[*overlap_notes(sum(part.overlap for part in parts)), *learned_notes(learned, both, users)],
+        notes=[*overlap_notes(int(overlap.sum())), *learned_notes(learned, union, users)],
     )
 
 

@@ -24,6 +24,9 @@ class Passes:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"`checkpoint` must be a folder, but {folder} is a file; name another")
         folder.mkdir(exist_ok=True)
+        others = [path.name for path in folder.iterdir() if not path.name.startswith("pass-")]
+        if others:
+            raise FileExistsError(f"`checkpoint` must be a folder of its own, but {folder} holds {others[0]!r}")
         self._folder, self._identity, self._number = folder, archive.plain(identity), 0
 
     def take(self) -> Any:
@@ -52,11 +55,10 @@ class Passes:
         self._number += 1
 
     def finish(self) -> None:
-        """Remove the files, and the folder where nothing else is in it."""
+        """Remove the folder."""
         for number in range(self._number):
             (self._folder / f"pass-{number:04d}.npz").unlink(missing_ok=True)
-        if not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        self._folder.rmdir()
 
     def _path(self) -> Path:
         return self._folder / f"pass-{self._number:04d}.npz"

@@ -24,7 +24,7 @@ from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data import _store as store
 from fastautorec.data._mapped import MappedCsr
-from fastautorec.data._naming import same_ids
+from fastautorec.data._naming import locked, same_ids
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._joining import owned
 
@@ -46,15 +46,15 @@ class Shard:
         Rows of the folder.
     first_user : int
         Number of the first of them among the users of all folders: random masks are keyed by it.
-    size : (int, int, int)
-        Users, items and interactions of the whole folder, which tell whether it was replaced.
+    folder : (int, int, int, str)
+        Users, items and interactions of the whole folder, and its token, which tell whether it was replaced.
     """
 
     path: str
     start: int
     stop: int
     first_user: int
-    size: tuple[int, int, int]
+    folder: tuple[Any, ...]
 
     def __str__(self) -> str:
         return f"users {self.start:,} to {self.stop:,} of {self.path}"
@@ -74,17 +74,26 @@ class Shard:
                 f"{self} cannot be read on {socket.gethostname()} (process {os.getpid()}): {error}; the folder must be "
                 "at the same path on every worker, and stay there until the end"
             ) from error
-        if (*whole.shape, whole.nnz) != self.size:
+        if (found := marks_of(whole._csr)) != self.folder:
             raise ValueError(
-                f"the folder has {(*whole.shape, whole.nnz)} users, items and interactions where {self.size} are "
-                "expected: it was replaced meanwhile, or another folder is at this path on a worker; begin again"
+                f"the folder has {found[:3]} users, items and interactions and the token {found[3]}, where "
+                f"{self.folder[:3]} and {self.folder[3]} are expected: it was replaced meanwhile, or another folder is "
+                "at this path on a worker; begin again"
             )
-        return whole._users_between(self.start, self.stop)
+        users = whole._users_between(self.start, self.stop)
+        if not whole._ids_given[0]:  # they are numbered through all folders
+            users.user_ids = locked(np.arange(self.first_user, self.first_user + self.stop - self.start))
+        return users
 
     def rows(self) -> Csr:
         """Return the same as a matrix of users who are numbered among all."""
         rows = check_user_items("data", self.interactions())
         return replace(rows, users=np.arange(self.first_user, self.first_user + rows.shape[0], dtype=np.int64))
+
+
+def marks_of(matrix: Any) -> tuple[Any, ...]:
+    """Return what tells a folder of interactions from others."""
+    return (*matrix.shape, matrix.nnz, matrix.token)
 
 
 def folders_of(name: str, data: Any) -> tuple[dict[str, Csr], Ids | None]:
@@ -97,6 +106,7 @@ def folders_of(name: str, data: Any) -> tuple[dict[str, Csr], Ids | None]:
             f"got {data!r}"
         )
     matrices: dict[str, Csr] = {}
+    named: set[str] = set()  # one folder may have several paths
     items: tuple[int, Ids | None] | None = None
     for folder in given:
         path = _path_of(name, folder)
@@ -108,11 +118,12 @@ def folders_of(name: str, data: Any) -> tuple[dict[str, Csr], Ids | None]:
                 f"`{name}` must be folders with the same items in the same order, but those of {path} are not those of "
                 "the first one: write it again from data.with_items(item_ids)"
             )
-        if str(path) in matrices:
+        if os.path.realpath(path) in named:
             raise ValueError(f"`{name}` must name each folder once, got {path} twice: its users would count twice")
         if stored.matrix.nnz == 0:
             raise ValueError(f"`{name}` must be folders with interactions, got none in {path}; leave it out")
         matrices[str(path)] = stored.matrix
+        named.add(os.path.realpath(path))
     assert items is not None
     return matrices, items[1]
 
@@ -126,10 +137,20 @@ def cut_into_shards(matrices: dict[str, Csr], entries: int) -> list[Shard]:
     shards: list[Shard] = []
     users = 0
     for path, matrix in matrices.items():
-        size = (*matrix.shape, matrix.nnz)
-        shards += [Shard(path, start, stop, users + start, size) for start, stop in _borders(matrix, entries)]
+        marks = marks_of(matrix)
+        shards += [Shard(path, start, stop, users + start, marks) for start, stop in _borders(matrix, entries)]
         users += matrix.shape[0]
     return shards
+
+
+def place_for(name: str, given: Any) -> Path:
+    """Return an absolute path for a folder that is to be made, whose own folder must be there."""
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
+        raise TypeError(f"`{name}` must be the path of a folder, got {given!r}")
+    path = Path(given).absolute()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"`{name}`={str(given)!r} is in a folder that does not exist; create it first")
+    return path
 
 
 def _path_of(name: str, folder: Any) -> Path:
@@ -173,7 +194,19 @@ def over_shards(
 ) -> list[Any]:
     """Return ``work(shard, backend, fitted, *state)`` of each shard, for a fitted model."""
     threads = threads_of(engine, num_threads, model)
-    return engine_of(engine).map(partial(on_shard, work, threads), shards, (Fitted(model), *state))
+    return mapped(engine_of(engine), partial(on_shard, work, threads), shards, (Fitted(model), *state))
+
+
+def mapped(engine: Engine, work: Callable[..., Any], shards: list[Shard], state: tuple[Any, ...]) -> list[Any]:
+    """Return what an engine's ``map`` gives, which must be one result for each shard."""
+    parts = engine.map(work, shards, state)
+    if not isinstance(parts, (list, tuple)) or len(parts) != len(shards):
+        found = f"{len(parts)}" if isinstance(parts, (list, tuple)) else kind(parts)
+        raise ValueError(
+            f"`engine`.map must return a list with one result for each of the {len(shards)} shards, in their order, "
+            f"got {found}"
+        )
+    return list(parts)
 
 
 def threads_of(engine: Any, num_threads: Any, model: Any) -> int | None:
@@ -197,10 +230,10 @@ class Fitted:
 
 
 def part_of_shard(shard: Shard, backend: Backend, part: Callable[..., Any], *state: Any) -> Any:
-    """Return the sums over the users of a shard who have interactions."""
+    """Return the sums over the users of a shard who have interactions, and 1: the number of shards in the sums."""
     rows = shard.rows()
     users = np.flatnonzero(rows.row_lengths())
-    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), _no_step, *state)
+    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), _no_step, *state), 1
 
 
 def _no_step(_: str) -> None:
@@ -250,12 +283,19 @@ class Shards:
         self.n_cols = len(self.counts)
 
     def _map(self, work: Callable[..., Any], *state: Any) -> list[Any]:
-        return self.engine.map(partial(on_shard, work, self.num_threads), self.shards, state)
+        return mapped(self.engine, partial(on_shard, work, self.num_threads), self.shards, state)
 
     def total(self, part: Callable[..., Any], *state: Any) -> Any:
         """Return the sums over all users."""
         work = partial(on_shard, part_of_shard, self.num_threads)
-        return owned(self.engine.reduce(work, self.shards, (part, *state)))
+        joined = self.engine.reduce(work, self.shards, (part, *state))
+        if not isinstance(joined, tuple) or len(joined) != 2 or joined[1] != len(self.shards):
+            found = f"that of {joined[1]}" if isinstance(joined, tuple) and len(joined) == 2 else kind(joined)
+            raise ValueError(
+                f"`engine`.reduce must return the sum of what `work` returns of each of the {len(self.shards)} shards, "
+                f"as fastautorec.distributed.tree joins them, got {found}"
+            )
+        return owned(joined[0])
 
     @property
     def shape(self) -> tuple[int, int]:

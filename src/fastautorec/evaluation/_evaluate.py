@@ -250,8 +250,9 @@ def _count_lists_with(backend: Backend, ids: IdArray, items: Csr) -> int:
 
 def notes_on(task: Task) -> list[str]:
     """Return what to know before trusting the figures of a model."""
+    overlap = count_overlap(task.train, task.test)
     both, users = train_and_test(task.backend, task.train, task.test)
-    return [*overlap_notes(count_overlap(task.train, task.test)), *learned_notes(task.learned, both, users)]
+    return [*overlap_notes(int(overlap.sum())), *learned_notes(task.learned, both - overlap, users)]
 
 
 def train_and_test(backend: Backend, train: Csr, test: Csr) -> tuple[npt.NDArray[np.int64], int]:
@@ -265,15 +266,18 @@ def learned_notes(learned: Learned | None, counts: npt.NDArray[np.int64], users:
     if learned is None or not learned.has(counts, users):
         return []
     return [
-        "the model was fitted to as many users and interactions as `train` and `test` have together: it knows what it "
-        "is tested on; fit it to `train`"
+        "the model was fitted to as many users and at least as many interactions as `train` and `test` have: it knows "
+        "what it is tested on; fit it to `train`"
     ]
 
 
-def count_overlap(train: Csr, test: Csr) -> int:
-    """Return the number of test interactions that are also training interactions."""
-    blocks = row_blocks(train.indptr + test.indptr, BLOCK_ENTRIES)
-    return sum(_pattern(train.rows(*rows)).multiply(_pattern(test.rows(*rows))).nnz for rows in blocks)
+def count_overlap(train: Csr, test: Csr) -> npt.NDArray[np.int64]:
+    """Return the number of test interactions of each item that are also training interactions, int64 (n,)."""
+    counts = np.zeros(train.n_cols, np.int64)
+    for rows in row_blocks(train.indptr + test.indptr, BLOCK_ENTRIES):
+        twice = _pattern(train.rows(*rows)).multiply(_pattern(test.rows(*rows))).tocsr()
+        counts += np.bincount(twice.indices, minlength=train.n_cols)
+    return counts
 
 
 def overlap_notes(overlap: int) -> list[str]:

@@ -65,9 +65,7 @@ class Task:
         self.backend, self.train, self.cutoffs, self.definition = backend, train, cutoffs, definition
         self.test = check_user_items("test", test)
         identity.check_shape("test", self.test, train.shape, "train")
-        n_items = train.n_cols
-        if cutoffs[-1] > n_items:
-            raise ValueError(f"`k` must not exceed the number of items, {n_items}, got {cutoffs[-1]}")
+        check_length(cutoffs, train.n_cols)
         n_test, has_train = self.test.row_lengths(), train.row_lengths() > 0
         self.n_without_train = int((~has_train).sum())
         self.users = np.flatnonzero(has_train & (n_test > 0)).astype(np.int64)
@@ -178,6 +176,12 @@ def walk(
         if len(silent):
             measure(popularity_scorer(model, backend), silent, popular=True)
     return task
+
+
+def check_length(cutoffs: tuple[int, ...], n_items: int) -> None:
+    """Raise for lists that are longer than there are items."""
+    if cutoffs[-1] > n_items:
+        raise ValueError(f"`k` must not exceed the number of items, {n_items}, got {cutoffs[-1]}")
 
 
 def _learned(model: Model, columns: IdArray | None, n_items: int) -> Learned | None:
