@@ -5,6 +5,7 @@
 namespace fastautorec {
 namespace {
 
+constexpr int kBisections = 20;
 constexpr std::size_t kRankedKeys = 160;  // up to so many keys are ranked by comparing every pair
 
 // maxima[g * kLanes + lane] of groups of `depth` consecutive vectors; NaN loses every comparison.
@@ -54,13 +55,6 @@ FASTAUTOREC_CLONES void rank_keys(const std::uint64_t* keys, std::int64_t size, 
     }
 }
 
-// How many of the values are >= floor.
-FASTAUTOREC_CLONES std::int64_t count_from(const float* values, std::int64_t size, float floor) {
-    std::int32_t count = 0;
-    for (std::int64_t i = 0; i < size; ++i) count += values[i] >= floor;
-    return count;
-}
-
 // Writes the positions of the values >= floor among every `step`-th from `start` on, without a branch for any of them;
 // returns the place after the last.
 FASTAUTOREC_INLINE std::int32_t* positions_from(const float* values, std::int64_t start, std::int64_t stop,
@@ -89,6 +83,28 @@ FASTAUTOREC_CLONES std::int64_t candidates_from(const float* scores, std::int64_
 }
 
 }  // namespace
+
+FASTAUTOREC_CLONES std::int64_t count_from(const float* values, std::int64_t size, float floor) {
+    std::int32_t count = 0;
+    for (std::int64_t i = 0; i < size; ++i) count += values[i] >= floor;
+    return count;
+}
+
+float raised_floor(const float* maxima, std::int64_t size, std::int64_t n_top, float floor) {
+    const std::int64_t enough = n_top + n_top / 8 + 1;
+    if (count_from(maxima, size, floor) <= enough) return floor;
+    float low, high;
+    extent(maxima, size / kLanes, &low, &high);
+    low = std::max(low, floor);
+    if (count_from(maxima, size, low) < n_top) return floor;
+    for (int step = 0; step < kBisections; ++step) {
+        const float middle = 0.5f * low + 0.5f * high;
+        const std::int64_t reached = count_from(maxima, size, middle);
+        (reached >= n_top ? low : high) = middle;
+        if (reached >= n_top && reached <= enough) break;
+    }
+    return low;
+}
 
 void keep_best(std::vector<std::uint64_t>& keys, std::int64_t n_top) {
     const std::size_t kept = std::min(keys.size(), static_cast<std::size_t>(n_top));
@@ -131,19 +147,8 @@ std::int64_t RowSelector::find(float floor) {
                            found_.as<std::int32_t>());
 }
 
-float RowSelector::floor() const {
-    const std::int64_t count = (vectors_ + depth_ - 1) / depth_ * kLanes;
-    if (count < n_top_) return kNever;
-    float low, high;
-    extent(maxima_.data(), count / kLanes, &low, &high);
-    if (count_from(maxima_.data(), count, low) < n_top_) return kNever;
-    for (int step = 0; step < 20; ++step) {
-        const float middle = 0.5f * low + 0.5f * high;
-        const std::int64_t reached = count_from(maxima_.data(), count, middle);
-        (reached >= n_top_ ? low : high) = middle;
-        if (reached >= n_top_ && reached <= n_top_ + n_top_ / 8 + 1) break;
-    }
-    return low;
+float RowSelector::floor(float known) const {
+    return raised_floor(maxima_.data(), (vectors_ + depth_ - 1) / depth_ * kLanes, n_top_, known);
 }
 
 void leave_out(const CsrView& exclude, std::int64_t u, std::int64_t first, std::int64_t width, float* row) {

@@ -11,9 +11,8 @@ namespace fastautorec {
 namespace {
 
 constexpr std::int64_t kRowsPerTask = 16;
-constexpr std::int64_t kFew = 24;    // lanes take less time to look at than all products
-constexpr std::int64_t kGroups = 4;  // of lanes in one word
-constexpr int kBisections = 16;
+constexpr std::int64_t kFew = 24;                               // lanes take less time to look at than all products
+constexpr std::int64_t kGroups = 4;                             // of lanes in one word
 constexpr int kKeys = 8;                                        // of a vector
 constexpr std::int64_t kRanked = 160;                           // up to so many keys are ranked by comparing pairs
 constexpr float kLeast = std::numeric_limits<float>::lowest();  // minus infinity is never listed
@@ -38,29 +37,6 @@ FASTAUTOREC_CLONES void product_maxima(const float* scores, const float* factors
             best = product > best ? product : best;
         }
         vec(maxima) = best;
-    }
-}
-
-FASTAUTOREC_CLONES std::int64_t count_from(const float* values, std::int64_t size, float floor) {
-    std::int32_t count = 0;
-    for (std::int64_t i = 0; i < size; ++i) count += values[i] >= floor;
-    return count;
-}
-
-// The smallest and the largest of the values that are above minus infinity.
-FASTAUTOREC_CLONES void extent(const float* values, std::int64_t size, float* low, float* high) {
-    Vec least = Vec{} - kNever, most = Vec{} + kNever;
-    for (std::int64_t i = 0; i < size; i += kLanes) {
-        const Vec own = vec(values + i);
-        const Vec there = own > kNever ? own : Vec{} - kNever;
-        most = own > most ? own : most;
-        least = there < least ? there : least;
-    }
-    *low = least[0];
-    *high = most[0];
-    for (int lane = 1; lane < kLanes; ++lane) {
-        *low = least[lane] < *low ? least[lane] : *low;
-        *high = most[lane] > *high ? most[lane] : *high;
     }
 }
 
@@ -234,20 +210,7 @@ class Lists {
             if (count_from(maxima, groups_.lanes, floor) <= kFew) return floor;
         }
         product_maxima(row_.data(), factors_.row(g), groups_.vectors, groups_.depth, maxima);
-        const std::int64_t enough = n_top_ + n_top_ / 8 + 1;
-        floor = std::max(floor, kLeast);
-        if (count_from(maxima, groups_.lanes, floor) <= enough) return floor;
-        float low, high;
-        extent(maxima, groups_.lanes, &low, &high);
-        low = std::max(low, floor);
-        if (count_from(maxima, groups_.lanes, low) < n_top_) return floor;
-        for (int step = 0; step < kBisections; ++step) {
-            const float middle = 0.5f * low + 0.5f * high;
-            const std::int64_t reached = count_from(maxima, groups_.lanes, middle);
-            (reached >= n_top_ ? low : high) = middle;
-            if (reached >= n_top_ && reached <= enough) break;
-        }
-        return low;
+        return raised_floor(maxima, groups_.lanes, n_top_, std::max(floor, kLeast));
     }
 
     std::int64_t width_, n_top_;

@@ -38,7 +38,7 @@ void top_items(ConstMatrix scores, const CsrView* exclude, std::int64_t first_it
             if (exclude) leave_out(*exclude, u, first_item, scores.cols, row.data());
             selector.look_at(row.data());
             const bool full = static_cast<std::int64_t>(keys.size()) == n_top;
-            const std::int64_t count = selector.find(full ? score_of(keys.back()) : selector.floor());
+            const std::int64_t count = selector.find(selector.floor(full ? score_of(keys.back()) : kNever));
             for (std::int64_t c = 0; c < count; ++c) {
                 const std::int32_t place = selector.found()[c];
                 const float score_there = row[static_cast<std::size_t>(place)];

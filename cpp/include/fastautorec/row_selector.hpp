@@ -33,6 +33,14 @@ inline float score_of(std::uint64_t key) {
     return value;
 }
 
+// How many of the values are >= floor.
+std::int64_t count_from(const float* values, std::int64_t size, float floor);
+
+// A floor for the best n_top of a row whose disjoint groups have these maxima, which are whole vectors: `floor`, below
+// which nothing counts, or more where n_top of the maxima reach it, and hardly more than n_top where bisection gets
+// there soon.
+float raised_floor(const float* maxima, std::int64_t size, std::int64_t n_top, float floor);
+
 // Leaves the best n_top of the keys, ascending.
 void keep_best(std::vector<std::uint64_t>& keys, std::int64_t n_top);
 
@@ -51,9 +59,9 @@ class RowSelector {
     // Takes the row whose floor and positions will be asked for; it must stay as it is meanwhile.
     void look_at(const float* row);
 
-    // A value that at least n_top of the row reach, and hardly more than n_top where bisection gets there soon; minus
-    // infinity where there are not so many.
-    float floor() const;
+    // A value that at least n_top of the row reach, and hardly more than n_top where bisection gets there soon; `known`
+    // where there are not so many above it.
+    float floor(float known = kNever) const;
 
     // Writes the positions of the scores >= floor, ascending within a group; returns their number.
     std::int64_t find(float floor);
