@@ -30,8 +30,8 @@ CODES_COST = 100  # Making the codes takes so long.
 ORDER_COST = 3  # Finding the order of sums in a block takes so long for each of its users.
 LOST_SHARE = 10  # Preparations may take 1/10 of the time that all scores take.
 FAILURES = 3  # After so many scans that gave up, there must be 16 successes for each failure.
-SHARE_FEW = 32  # All scores take less time where few users want lists of more than 1/32 of the items,
-SHARE_MANY = 160  # and where many users want lists of more than 1/160 of the items.
+SHARE_FEW = 32  # All scores are made if lists for few users are longer than 1/32 of the items,
+SHARE_MANY = 160  # or lists for many users longer than 1/160, where they take about as long as a scan.
 TASKS_OF_A_THREAD = 4  # With fewer blocks for each thread, the threads work on one block together.
 
 POOL = 65_521  # Number of random values in the test of the order of sums. It is prime, so no two rows are equal.
