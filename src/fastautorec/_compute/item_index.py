@@ -18,27 +18,32 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import matmul, run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 
-ENABLED = True  # switched off by tests and measurements that compare
-GROUP, TOGETHER = 16, 4  # items whose codes lie together, and values of each of them
-SHORTEST = 16  # rows that are worth coding
-MOST = 127  # of a code
-FEW_COUNT = 8  # times as much as one of many users does a user in a request for few gain
-LOST_SHARE = 10  # this part of the time of all scores may be lost on what is made first
-CODES_COST = 100  # users, whose scores of all items take as long as making the codes
-ORDER_COST = 3  # blocks of as many users, as finding the order of sums in one
-FAILURES = 3  # from which on the successes must be 16 times as many
-SHARE_FEW, SHARE_MANY = 32, 160  # of the items: longer lists take all scores, which few or many users have sooner
-TASKS_OF_A_THREAD = 4  # at least: with fewer blocks, threads share out the items
-POOL = 65_521  # random values for the order of sums: a prime, so that no two rows are equal
-UNIT = 2.0**-24  # relative rounding error of float32
-SPARE_ROUNDINGS = 32  # of the bound itself
-TINY = 1e-35  # more than everything that can underflow
+ENABLED = True  # Tests and measurements switch it off to compare with scores of all items.
+GROUP = 16  # The codes of so many items are stored together,
+TOGETHER = 4  # so many values of each item side by side.
+SHORTEST = 16  # Rows with fewer values get no codes.
+MOST = 127  # The largest code.
+
+# When codes are made. The unit of time is that of all scores of one user, in a call for many users.
+FEW_COUNT = 8  # The index saves so much for a user in a call for few users.
+CODES_COST = 100  # Making the codes takes so long.
+ORDER_COST = 3  # Finding the order of sums in a block takes so long for each of its users.
+LOST_SHARE = 10  # Preparations may take 1/10 of the time that all scores take.
+FAILURES = 3  # After so many scans that gave up, there must be 16 successes for each failure.
+SHARE_FEW = 32  # All scores are made if lists for few users are longer than 1/32 of the items,
+SHARE_MANY = 160  # or lists for many users longer than 1/160, where they take about as long as a scan.
+TASKS_OF_A_THREAD = 4  # With fewer blocks for each thread, the threads work on one block together.
+
+POOL = 65_521  # Number of random values in the test of the order of sums. It is prime, so no two rows are equal.
+UNIT = 2.0**-24  # The relative rounding error of float32.
+SPARE_ROUNDINGS = 32  # The bound has room for so many more roundings, which are its own.
+TINY = 1e-35  # Larger than the sum of everything that can underflow.
 
 Lists = tuple[IdArray, FloatArray]
 Codes = tuple[npt.NDArray[np.uint8], FloatArray, FloatArray, IdArray]
 Borders = npt.NDArray[np.int64]
 NONE: IdArray = np.empty(0, np.int32)
-OWN_ORDER: Borders = np.empty(0, np.int64)  # of sums in products of few rows
+OWN_ORDER: Borders = np.empty(0, np.int64)  # Stands for the order of sums in `multiply_few_rows`.
 
 
 def kept_bytes(n: int, k: int) -> int:
@@ -57,10 +62,11 @@ def _coded_shape(n: int, k: int) -> tuple[int, int]:
 
 
 class ItemIndex:
-    """The codes of one decoder, made once enough lists were asked for; any thread may ask.
+    """The codes of one decoder. They are made when enough lists were asked for. Any thread may ask.
 
-    A decoder that has codes is read-only, for they would not follow a change. Two threads may make the codes at the
-    same time; one of the equal results is kept. There is no lock, so a forked child finds none that is held.
+    A decoder with codes is read-only, because a change of its values would make the codes wrong. If two threads make
+    the codes at the same time, the results are equal and one of them is kept. There is no lock: a forked child could
+    inherit it locked.
     """
 
     def __init__(self, decoder: FloatArray) -> None:
@@ -69,8 +75,8 @@ class ItemIndex:
         self._codes: Codes | None = None
         self._unusable = False
         self._failures, self._successes = {True: 0, False: 0}, {True: 0, False: 0}
-        self._spent = CODES_COST  # users, as those who ask
-        self._ordered: set[int] = set()  # sizes of blocks
+        self._spent = CODES_COST  # the time of all preparations, in the unit of `_asked`
+        self._ordered: set[int] = set()  # the sizes of blocks whose order of sums may be looked for
 
     @property
     def nbytes(self) -> int:
@@ -78,24 +84,29 @@ class ItemIndex:
         return 0 if self._codes is None else sum(array.nbytes for array in self._codes)
 
     def pays(self, users: int, few: bool) -> bool:
-        """Note that lists for so many users are asked for; return whether the codes are worth having.
+        """Count a call for the lists of so many users, and return whether codes should be used for it.
 
-        They are, once making them takes at most a tenth of the time that scores of all items took so far and would take
-        now: so even where the bound turns out to save nothing, little is lost.
+        They are used when making them takes at most a tenth of the time that all scores take for all calls up to this
+        one. So little is lost if the bound then saves nothing.
         """
         self._asked += users * FEW_COUNT if few else users
         return (
             ENABLED
-            and _core.code_kernel() != "portable"  # whose loops take longer than all scores
+            and _core.code_kernel() != "portable"  # The portable kernel takes longer than all scores.
             and not self._unusable
             and self._asked >= LOST_SHARE * self._spent
             and self._failures[few] < FAILURES + self._successes[few] // 16
         )
 
     def order_pays(self, block: int, widths: Collection[int]) -> bool:
-        """Return whether finding the order of sums in blocks of so many users fits into the same tenth of the time.
+        """Return whether the order of sums for this size of a block is known, or can be found in the same tenth.
 
-        ``widths``: of tiles, see `Scan`.
+        Parameters
+        ----------
+        block : int
+            Number of users in a block.
+        widths : collection of int
+            Numbers of items in the tiles of scores, see `Scan`.
         """
         if block not in self._ordered:
             spent = self._spent + ORDER_COST * block * sum(set(widths)) // len(self.decoder)
@@ -114,9 +125,9 @@ class ItemIndex:
         n_top: int,
         num_threads: int,
     ) -> Lists | None:
-        """Return the lists that scores of all items would give, or None where the bound leaves too many items.
+        """Return the lists that all scores would give, or None if the bound leaves too many items.
 
-        ``borders``: how the scores are summed, see `order_of_sums`.
+        ``borders`` says in which order the products are summed, see `order_of_sums`.
         """
         codes = self._codes or self._encoded(num_threads)
         if codes is None:
@@ -160,7 +171,10 @@ class Indexes:
         self._asked: Callable[[], FloatArray | None] = lambda: None  # the vectors of the last call, while they exist
 
     def of(self, decoder: Any) -> ItemIndex | None:
-        """Return the index of a decoder, made anew where the model has another decoder now; None for short rows."""
+        """Return the index of the model's decoder, or None if its rows are too short.
+
+        If the decoder is not the one of the last call, it gets a new index.
+        """
         if not (isinstance(decoder, np.ndarray) and decoder.flags.c_contiguous and decoder.shape[1] >= SHORTEST):
             return None
         index = self._last
@@ -169,9 +183,10 @@ class Indexes:
         return index
 
     def directions(self, vectors: FloatArray, make: Callable[[], Directions]) -> Directions:
-        """Return what ``make`` makes of vectors; if they are those of the last call, it is kept with an index.
+        """Return the result of ``make``, which computes the directions of ``vectors``.
 
-        So a single call leaves no memory behind, and vectors that a model makes anew for each call are never kept.
+        It is kept, with an index, if the last call had the same array. So nothing is kept after a single call, or if
+        the model makes a new array for each call.
         """
         if not ENABLED:
             return make()
@@ -180,7 +195,7 @@ class Indexes:
             return kept[1]
         made = make()
         if self._asked() is vectors and vectors.shape[1] >= SHORTEST:
-            vectors.flags.writeable = False  # what is kept would not follow a change
+            vectors.flags.writeable = False  # A change would make what is kept wrong.
             made = made._replace(unit_index=ItemIndex(made.unit))
             self._kept = vectors, made
         else:
@@ -202,12 +217,12 @@ class Indexes:
 
 @cache
 def order_of_sums(users: int, width: int, k: int) -> Borders | None:
-    """Return where the chains of multiply-adds end that BLAS sums products of this shape with, or None.
+    """Return the borders of the blocks in which BLAS sums a row for products of this shape, or None if not found.
 
-    OpenBLAS sums along the rows, in blocks whose sums it adds up in order; a scan that is to give its bits sums in the
-    same way. Nobody promises that, so each shape is multiplied once, and the bits of both ways are compared for the
-    first and the last users and all items, and for all users and some items. Where they differ, scores of all items are
-    made as ever.
+    OpenBLAS sums each block of a row with a chain of multiply-adds and adds up the sums of the blocks in order. A scan
+    must sum in the same way to have the same bits. OpenBLAS does not document this, so one product of each shape is
+    compared, bit by bit, with the sums by each candidate: for the first and last users with all items, and for all
+    users with some items. If no candidate agrees, lists of this shape are made from all scores.
     """
     values = np.resize(np.random.default_rng(0).standard_normal(POOL, np.float32), (users + width, k))
     a, b = values[:users], values[users:]
@@ -228,7 +243,7 @@ def order_of_sums(users: int, width: int, k: int) -> Borders | None:
 
 
 def _candidates(k: int) -> list[Borders]:
-    """Return borders as OpenBLAS has them for blocks of several lengths, each once."""
+    """Return the borders that OpenBLAS has for several lengths of its blocks, without repetitions."""
     found: dict[tuple[int, ...], None] = {}
     for block in (k, 384, 320, 352, 256, 448, 512, 640, 768, 192, 128):
         for unit in (16, 8, 4):
@@ -247,9 +262,19 @@ class Scan:
     def __init__(
         self, index: ItemIndex, masked: IdArray, users: int, block: int, widths: list[int], few_users: int
     ) -> None:
-        """Take the ids that no list may have, all users and those of a block, and the widths of tiles of scores.
+        """Find out for which sizes of blocks the order of sums is worth finding.
 
-        ``few_users``: what `multiply_few_rows` is for.
+        Parameters
+        ----------
+        index : ItemIndex
+        masked : int32 array
+            Ascending ids of items that no list may have.
+        users, block : int
+            Number of users in all, and in a block.
+        widths : list of int
+            Numbers of items in the first and the last tile of scores.
+        few_users : int
+            Blocks of at most so many users have their scores from `multiply_few_rows`.
         """
         self._index, self._masked, self._widths, self._few = index, masked, widths, few_users
         sizes = {size for size in (block, users % block) if size > few_users}
@@ -264,9 +289,9 @@ class Scan:
         n_top: Callable[[int, int], int],
         consume: Callable[[int, int, IdArray, FloatArray], None],
     ) -> list[tuple[int, int]]:
-        """Hand on the lists of blocks of users, as `top_lists` does; return the blocks that need scores of all items.
+        """Pass the lists of blocks of users to ``consume``, and return the blocks that need all scores.
 
-        ``hidden`` and ``exclude`` begin with the users of the first block.
+        The arguments are those of `top_lists`. ``hidden`` and ``exclude`` begin with the users of the first block.
         """
         origin = blocks[0][0]
         left = [True] * len(blocks)
@@ -279,7 +304,7 @@ class Scan:
                 consume(start, stop, *best)
                 left[number] = False
 
-        if len(blocks) < TASKS_OF_A_THREAD * backend.num_threads:  # threads share out the items of each
+        if len(blocks) < TASKS_OF_A_THREAD * backend.num_threads:
             for number in range(len(blocks)):
                 find(number, backend.num_threads)
         else:
@@ -287,7 +312,7 @@ class Scan:
         return [block for block, is_left in zip(blocks, left, strict=True) if is_left]
 
     def lists(self, hidden: FloatArray, exclude: Csr | None, n_top: int, num_threads: int) -> Lists | None:
-        """Return the lists of users, or None where these need scores of all items."""
+        """Return the lists of the users of a block, or None if they need all scores."""
         few, n = len(hidden) <= self._few, len(self._index.decoder)
         if n_top * (SHARE_FEW if few else SHARE_MANY) > n:
             return None
@@ -313,11 +338,11 @@ def encoded(rows: FloatArray) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.floa
 
 
 def bounds(hidden: FloatArray, decoder: FloatArray, rounding: float = 1.0) -> npt.NDArray[np.float64]:
-    """Return (q, n) bounds that no score exceeds, however its float32 products are summed.
+    """Return bounds (q, n). No score exceeds its bound, in whatever order its float32 products are summed.
 
     With h = t c + r and d = s p + e, where c and p are codes: hd = ts(cp) + r(sp) + he, which is at most
     ts(cp) + ‖r‖ ‖sp‖ + ‖h‖ ‖e‖. A sum of k float32 products is off by at most k u ‖h‖ ‖d‖, and ‖d‖ ≤ ‖sp‖ + ‖e‖.
-    ``rounding`` is 1; tests take the roundings out.
+    ``rounding`` is 1. Tests set it to 0, which leaves no room for roundings.
     """
     (c, t), (p, s) = encoded(hidden), encoded(decoder)
     coded = s * p
