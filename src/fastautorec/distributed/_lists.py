@@ -16,7 +16,15 @@ from fastautorec._extras import require
 from fastautorec._files import replace_file
 from fastautorec.data import Interactions
 from fastautorec.distributed._engines import Engine
-from fastautorec.distributed._shards import SHARD_ENTRIES, Fitted, Shard, cut_into_shards, folders_of, over_shards
+from fastautorec.distributed._shards import (
+    SHARD_ENTRIES,
+    Fitted,
+    Shard,
+    check_new_folder,
+    cut_into_shards,
+    folders_of,
+    over_shards,
+)
 from fastautorec.evaluation import Report
 from fastautorec.evaluation._evaluate import (
     DEFAULT_K,
@@ -93,8 +101,7 @@ def recommend(
     filtering = check_bool("filter_already_liked_items", filter_already_liked_items)
     shards = cut_into_shards(folders_of("data", data)[0], check_int("shard_entries", shard_entries, 1))
     folder = Path(output).absolute()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"`output` must be a new or an empty folder, got {folder}; name another, or remove it")
+    check_new_folder("output", folder)
     folder.mkdir(exist_ok=True)
     files = [folder / f"part-{number:05d}.parquet" for number in range(len(shards))]
     named = dict(zip(shards, files, strict=True))

@@ -132,6 +132,12 @@ def cut_into_shards(matrices: dict[str, Csr], entries: int) -> list[Shard]:
     return shards
 
 
+def check_new_folder(name: str, folder: Path) -> None:
+    """Raise FileExistsError if there is something at a path, an empty folder aside."""
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"`{name}` must be a new or an empty folder, got {folder}; name another, or remove it")
+
+
 def _path_of(name: str, folder: Any) -> Path:
     if isinstance(folder, (str, os.PathLike)):
         return Path(folder).absolute()
