@@ -203,11 +203,11 @@ def part_of_shard(shard: Shard, backend: Backend, part: Callable[..., Any], *sta
     """Return the sums over the users of a shard who have interactions."""
     rows = shard.rows()
     users = np.flatnonzero(rows.row_lengths())
-    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), _no_step, *state)
+    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), no_step, *state)
 
 
-def _no_step(_: str) -> None:
-    """Show nothing: the bar is the driver's."""
+def no_step(name: str) -> None:
+    """Show nothing: the bar is the driver's, and moves with each pass."""
 
 
 def describe(shard: Shard, backend: Backend) -> tuple[tuple[str, str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
