@@ -11,7 +11,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import reduce
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from fastautorec.data._loading import load
 from fastautorec.data._roles import Words
 from fastautorec.data._texts import is_text, pack
 from fastautorec.data._times import evident, other_unit
+from fastautorec.distributed._engines import Local
 from fastautorec.distributed._shards import SHARD_ENTRIES, check_new_folder
 
 Ids = npt.NDArray[Any]
@@ -270,7 +270,8 @@ def _joined(parts: list[_Part], borders: npt.NDArray[np.int64], item_ids: Ids) -
         if start < stop
     ]
     users = np.unique(np.concatenate([block.user_ids for block in blocks]))
-    return reduce(lambda a, b: a + b, (block.with_items(item_ids).with_users(users) for block in blocks))
+    joined: Interactions = Local().reduce(lambda block, _: block.with_items(item_ids).with_users(users), blocks, ())
+    return joined
 
 
 def _to_stderr(line: str) -> None:
