@@ -161,3 +161,24 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         distributed.shard(files, tmp_path / "out", verbose=False)
     assert sorted(tmp_path.iterdir()) == files
+
+
+def test_parts_of_parquet(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+
+    def part(name: str, users: list[Any], items: list[Any]) -> Path:
+        parquet.write_table(pa.table({"user": users, "item": items}), tmp_path / name)
+        return tmp_path / name
+
+    first = part("0.parquet", [1, 2, 2], [10, 10, 20])
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (path,) = distributed.shard([first, part("1.parquet", [3, 2], [30, 20])], tmp_path / "link", verbose=False)
+    assert path == tmp_path / "link" / "shard-00000"
+    assert (tmp_path / "link").is_symlink()
+    assert far.Interactions.open(path).user_items.toarray().tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    for name, users, words in (("a", ["u1", "u2"], "of one kind"), ("b", [4, None], "b.parquet: .*user")):
+        with pytest.raises(ValueError, match=words):
+            distributed.shard([first, part(f"{name}.parquet", users, [1, 2])], tmp_path / "out", verbose=False)
+    assert not (tmp_path / "out").exists()

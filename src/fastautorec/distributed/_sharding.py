@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import check_bool, check_choice, check_int, kind
+from fastautorec._files import sync
 from fastautorec.data import Interactions
 from fastautorec.data._identity import picked
 from fastautorec.data._layouts import FORMATS
@@ -120,8 +121,9 @@ def write_shards(
     paths = _distinct(files)
     if n_shards is not None:
         check_int("n_shards", n_shards, 1)
-    target = Path(output).absolute()
-    check_new_folder("output", target)
+    shown = Path(output).absolute()
+    target = shown.resolve()  # a symbolic link stays, and what it leads to is made
+    check_new_folder("output", shown)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"`output` {target} is in a folder that does not exist; create it first")
     room = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -137,9 +139,10 @@ def write_shards(
             say(f"{name}: {data.shape[0]:,} users, {data.shape[1]:,} items, {data.nnz:,} interactions")
             del data  # before the next one is made
         whole.replace(target)
+        sync(target.parent)
     finally:
         shutil.rmtree(room, ignore_errors=True)
-    return [target / name for name in names]
+    return [shown / name for name in names]
 
 
 class _Part(NamedTuple):
