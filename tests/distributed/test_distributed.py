@@ -313,6 +313,20 @@ def test_a_fit_goes_on_from_its_passes(name: str, folder: Path, tmp_path: Path) 
     assert not (tmp_path / "passes").exists()
 
 
+@pytest.mark.parametrize(("name", "passes"), [("NCE", 5), ("PureSVD", 8), ("EASE", 1), ("Popularity", 0)])
+def test_a_bar_moves_with_each_pass(
+    name: str, passes: int, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"shard_entries": ENTRIES, "checkpoint": tmp_path / "passes", "show_progress": True}
+    if passes > 1:
+        with pytest.raises(ConnectionError):
+            distributed.fit(MODELS[name](), folder, engine=Failing(1), **options)
+        assert "2 steps" in capsys.readouterr().err, "counting and a pass"
+    distributed.fit(MODELS[name](), folder, **options)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f"{passes + 1} steps" in last, "passes that were kept count too"
+
+
 def test_passes_of_another_fit_are_refused(folder: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"shard_entries": ENTRIES, "checkpoint": tmp_path / "passes"}
     with pytest.raises(ConnectionError):

@@ -17,6 +17,7 @@ from fastautorec.cli import _inspect as inspect
 from fastautorec.cli import _options as options
 from fastautorec.cli import _recommend as recommend
 from fastautorec.cli import _select as select
+from fastautorec.cli import _shard as shard
 from fastautorec.cli import _similar as similar
 from fastautorec.cli import _streams as streams
 from fastautorec.cli import _tune as tune
@@ -128,6 +129,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
     experiment.add_options(add("experiment", experiment.run, "run models × data sets × seeds from a file, and report"))
     tune.add_options(add("tune", tune.run, "search for the parameters of a model that do best on held-out ratings"))
     select.add_options(add("select", select.run, "tell which model is best for a rating file: tune each, compare all"))
+    shard.add_options(add("shard", shard.run, "write parts of a data set as shards, for fits past one machine"))
     add("doctor", _doctor, "report versions, BLAS, threads, SIMD level and GPU, and check the results")
     return parser, {name: list(sub._option_string_actions) for name, sub in subs.items()}
 

@@ -25,12 +25,16 @@ _PANDAS = re.compile(r"pandas\.\w+\([^()]*\)")  # whose arguments are not ours
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
 
 
-def add_file_options(parser: argparse.ArgumentParser, *names: str, counted: str = EVERY_ROW) -> None:
+def add_file_options(
+    parser: argparse.ArgumentParser, *names: str, counted: str = EVERY_ROW, several: bool = False
+) -> None:
     """Add FILE and what says how to read it.
 
-    ``names`` are further names of ``--file-format``, and ``counted`` says which ratings count by default.
+    ``names`` are further names of ``--file-format``, ``counted`` says which ratings count by default, and ``several``
+    takes one file or more.
     """
-    parser.add_argument("file", metavar="FILE", help="ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1")
+    text = "ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1"
+    parser.add_argument("file", metavar="FILE", nargs="+" if several else None, help=text)
     text = f"of FILE: {', '.join(FORMATS)} (default: auto)"
     flags = ("--file-format", *names)
     parser.add_argument(*flags, dest="file_format", choices=FORMATS, default="auto", metavar="FORMAT", help=text)

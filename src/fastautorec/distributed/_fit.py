@@ -15,7 +15,15 @@ from fastautorec._training.checkpoint import identity
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._passes import Passes
-from fastautorec.distributed._shards import SHARD_ENTRIES, Shards, cut_into_shards, folders_of, place_for, threads_of
+from fastautorec.distributed._shards import (
+    SHARD_ENTRIES,
+    Shards,
+    cut_into_shards,
+    folders_of,
+    no_step,
+    place_for,
+    threads_of,
+)
 from fastautorec.models._recommender import Recommender
 
 Model = TypeVar("Model", bound=Recommender)
@@ -29,6 +37,8 @@ class _ShardedRun(FitRun):
     def __init__(self, rows: Any, passes: Passes | None, progress: ProgressBar, num_threads: int | None) -> None:
         super().__init__(get_backend("cpu", num_threads), rows, None, (), progress)
         self._passes, self.item_counts = passes, rows.counts
+        self.step = no_step  # a step of the bar is a pass, which `total` counts
+        progress.step("counting")
 
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
         """Train on some of the users only."""
@@ -36,12 +46,12 @@ class _ShardedRun(FitRun):
 
     def total(self, part: Callable[..., Any], *state: Any, on_host: bool = False) -> Any:
         """Return sums over all users: of an earlier run that was interrupted, or from the engine."""
-        known = None if self._passes is None else self._passes.take()
-        if known is not None:
-            return known
-        sums = self.train.total(part, *state)
-        if self._passes is not None:
-            self._passes.keep(sums)
+        sums = None if self._passes is None else self._passes.take()
+        if sums is None:
+            sums = self.train.total(part, *state)
+            if self._passes is not None:
+                self._passes.keep(sums)
+        self.progress.step(part.__name__.removesuffix("_part"))
         return sums
 
 
@@ -81,7 +91,7 @@ def fit(
         A folder for the sums of the passes that are over. The same call goes on from them after an interruption, on
         any engine, with the same bits. It is removed at the end.
     show_progress : bool
-        Show a progress bar.
+        Show a progress bar with a step for each pass over the shards that is over.
 
     Returns
     -------

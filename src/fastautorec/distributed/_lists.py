@@ -22,6 +22,7 @@ from fastautorec.distributed._shards import (
     SHARD_ENTRIES,
     Fitted,
     Shard,
+    check_new_folder,
     cut_into_shards,
     folders_of,
     over_shards,
@@ -105,8 +106,7 @@ def recommend(
     matrices, _ = folders_of("data", data)
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
     folder = place_for("output", output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"`output` must be a new or an empty folder, got {folder}; name another, or remove it")
+    check_new_folder("output", folder)
     for matrix in matrices.values():
         check_columns("data", matrix.shape, model.n_items_)
     unfinished = folder.with_name(f"{folder.name}.unfinished")  # nobody takes some of the lists for all

@@ -153,6 +153,12 @@ def place_for(name: str, given: Any) -> Path:
     return path
 
 
+def check_new_folder(name: str, folder: Path) -> None:
+    """Raise FileExistsError if there is something at a path, an empty folder aside."""
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"`{name}` must be a new or an empty folder, got {folder}; name another, or remove it")
+
+
 def _path_of(name: str, folder: Any) -> Path:
     if isinstance(folder, (str, os.PathLike)):
         return Path(folder).absolute()
@@ -233,11 +239,11 @@ def part_of_shard(shard: Shard, backend: Backend, part: Callable[..., Any], *sta
     """Return the sums over the users of a shard who have interactions, and 1: the number of shards in the sums."""
     rows = shard.rows()
     users = np.flatnonzero(rows.row_lengths())
-    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), _no_step, *state), 1
+    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), no_step, *state), 1
 
 
-def _no_step(_: str) -> None:
-    """Show nothing: the bar is the driver's."""
+def no_step(name: str) -> None:
+    """Show nothing: the bar is the driver's, and moves with each pass."""
 
 
 def describe(shard: Shard, backend: Backend) -> tuple[tuple[str, str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
