@@ -130,7 +130,7 @@ def test_ids_always_have_one_type():
     data = Interactions(matrix(), ["a", "b"], ["x", "y", "z"])
     for ids in (np.array(["z", "new"]), ["z", "new"], texts.text_array(["z", "new"])):
         result = data.with_items(ids)
-        assert result.item_ids.dtype == texts.text_array(["z"]).dtype
+        assert result.item_ids.dtype == texts.text_array(["z", "new"]).dtype
         assert result.item_ids.tolist() == ["z", "new"]
         assert result.user_items.toarray().tolist() == [[1, 0], [1, 0]]
     assert Interactions(matrix()).with_items(np.array([2, 0], ">i4")).item_ids.dtype == np.int64

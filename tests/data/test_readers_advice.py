@@ -135,8 +135,9 @@ def test_days_and_times_in_one_number(write):
 
 
 def test_databases_write_utc(write, tmp_path):
-    text = "user,item,time\n1,2,1970-01-02 00:00:00 UTC\n1,3,1970-01-02 00:00:01.5 UTC\n"
-    assert triples(read_ratings(write(text))) == [(1, 2, 86400.0), (1, 3, 86401.5)]
+    text = "user,item,time\n1,2,1970-01-02 00:00:00 UTC\n1,3,1970-01-02 00:00:01.5 UTC\n1,4,1970-01-02 02:00:00.25+02\n"
+    text += "1,5,1970-01-02 00:00:00-0130\n"
+    assert triples(read_ratings(write(text))) == [(1, 2, 86400.0), (1, 3, 86401.5), (1, 4, 86400.25), (1, 5, 91800.0)]
     frame = {"u": [1], "i": [2], "t": ["1970-01-02 00:00:00 UTC"]}
     assert triples(far.Interactions.from_dataframe(frame, "u", "i", timestamp="t")) == [(1, 2, 86400.0)]
 

@@ -258,6 +258,7 @@ def at_line(folders: tuple[str, ...], n: int | None, act: Callable[[], None]) ->
 
 ENDS_OF_WITH = {
     "LOAD_CONST",
+    "POP_BLOCK",  # Python 3.10
     "SWAP",
     "PUSH_EXC_INFO",
     "WITH_EXCEPT_START",

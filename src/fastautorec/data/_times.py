@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+_FRACTION = re.compile(r"(:[0-9]{2})[.,]([0-9]{1,6})[0-9]*")  # of a second
+_ZONE = re.compile(r"(:.*[+-][0-9]{2})([0-9]{2})?$")
 EXACT = 2**53  # up to which float64 holds every integer
 KINDS = ("numbers", "dates", "durations")  # of times, of which a column has one
 FIRST, END = -62_135_596_800, 253_402_300_800  # of the years 1 to 9999, in seconds since 1970
@@ -215,7 +217,11 @@ def parse_time(text: str) -> float:
     try:
         number = float(text if text.isascii() and "_" not in text else "no number")
     except ValueError:
-        return _since_1970(datetime.fromisoformat(text.strip().removesuffix(" UTC").replace("Z", "+00:00")))
+        iso = text.strip().removesuffix(" UTC").replace("Z", "+00:00")
+        # Python 3.10 reads only fractions of 3 or 6 digits, and only zones such as +02:00.
+        iso = _FRACTION.sub(lambda found: f"{found[1]}.{found[2]:0<6}", iso)
+        iso = _ZONE.sub(lambda found: f"{found[1]}:{found[2] or '00'}", iso)
+        return _since_1970(datetime.fromisoformat(iso))
     if not math.isfinite(number):
         raise ValueError(f"a time must be finite, got {text}")
     return number

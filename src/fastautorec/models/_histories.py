@@ -191,7 +191,7 @@ def _of_interactions(data: Interactions, users: Any, items: Items, name: str) ->
     own, label_of = identity.own_ids(data, identity.ITEMS), items.ids
     matrix, unknown = given, np.empty(0, np.int64)
     if own is not None and label_of is None:
-        if not np.array_equal(own, np.arange(items.n)):  # are its numbers the ids, or the columns?
+        if is_text(own) or not np.array_equal(own, np.arange(items.n)):  # are its numbers the ids, or the columns?
             naming.refuse_bare(name, items.n, *own[:1].tolist())
     elif own is not None and label_of is not None and own is not label_of:
         naming.check_kind(name, is_text(own), own, "the model", label_of)
