@@ -14,8 +14,8 @@ namespace fastautorec {
 void top_items(ConstMatrix scores, const CsrView* exclude, std::int64_t first_item, MatrixView<std::int32_t> ids,
                Matrix best, int num_threads);
 
-// The same for each row of factors (g, w), none negative: lists of the scores times these, of users 0..q-1 by the first row, then by
-// the second one, and so on; ids and best are (g * q, n_top), with -1 / NaN in free places on entry too.
+// The same for each row of factors (g, w), none negative: lists of the scores times these, of users 0..q-1 by the first
+// row, then by the second one, and so on; ids and best are (g * q, n_top), with -1 / NaN in free places on entry too.
 void scaled_top_items(ConstMatrix scores, ConstMatrix factors, const CsrView* exclude, std::int64_t first_item,
                       MatrixView<std::int32_t> ids, Matrix best, int num_threads);
 
