@@ -198,14 +198,14 @@ TEST(scanned_lists_are_those_of_all_products) {
     const Dense b = testing::random_dense(1900, 50, 7);
     const Coded coded(b);
     Dense products(11, 1900);
-    multiply_few_rows(a.view(), b.view(), products.view(), 1);
+    multiply_few_rows(read_only(a.view()), b.view(), products.view(), 1);
     for (const std::int64_t n_top : {1, 10}) {
         const auto size = static_cast<std::size_t>(11 * n_top);
         std::vector<std::int32_t> wanted(size, -1), ids(size);
         Dense best(11, n_top), found(11, n_top);
         top_items(read_only(products.view()), &hidden, 0, {wanted.data(), 11, n_top, n_top}, best.view(), 1);
         for (const int threads : {1, 2, 7}) {
-            CHECK(scan_items(a.view(), b.view(), coded.view(), &hidden, {nullptr, 0}, {nullptr, 0},
+            CHECK(scan_items(read_only(a.view()), b.view(), coded.view(), &hidden, {nullptr, 0}, {nullptr, 0},
                              {ids.data(), 11, n_top, n_top}, found.view(), threads));
             CHECK(ids == wanted);
             CHECK(std::memcmp(found.data.data(), best.data.data(), found.data.size() * sizeof(float)) == 0);
