@@ -128,8 +128,7 @@ def fork(work: Callable[[], Any], kill_after: float | None = None, seconds: floa
         if child == 0:
             _work(work, writer, log.fileno())
         os.close(writer)
-        content = _read(reader, seconds if kill_after is None else kill_after)
-        os.close(reader)
+        content, told = _read(reader, seconds if kill_after is None else kill_after)
         hangs = content is None and kill_after is None
         if hangs:
             os.kill(child, signal.SIGUSR1)  # has it tell where it is
@@ -140,6 +139,9 @@ def fork(work: Callable[[], Any], kill_after: float | None = None, seconds: floa
         _, status = os.waitpid(child, 0)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # what it has started
+        if content is None and not hangs:  # it may have ended by itself before the signal came
+            content, _ = _read(reader, 1, told)
+        os.close(reader)
         code = os.waitstatus_to_exitcode(status)
         if not hangs and content:
             return pickle.loads(content)
@@ -189,18 +191,18 @@ def _work(work: Callable[[], Any], writer: int, log: int) -> None:
         os._exit(status)
 
 
-def _read(reader: int, seconds: float) -> bytes | None:
-    """Return what a child tells; nothing if it dies before it has; None if the time is over."""
-    deadline, content = time.monotonic() + seconds, b""
-    while len(content) < LENGTH.size or len(content) < LENGTH.size + LENGTH.unpack_from(content)[0]:
+def _read(reader: int, seconds: float, told: bytes = b"") -> tuple[bytes | None, bytes]:
+    """Return what a child tells, and all bytes so far; nothing if it dies before it has; None if the time is over."""
+    deadline = time.monotonic() + seconds
+    while len(told) < LENGTH.size or len(told) < LENGTH.size + LENGTH.unpack_from(told)[0]:
         ready, _, _ = select.select([reader], [], [], max(deadline - time.monotonic(), 0))
         if not ready:
-            return None
+            return None, told
         part = os.read(reader, 1 << 16)
         if not part:
-            return b""
-        content += part
-    return content[LENGTH.size :]
+            return b"", told
+        told += part
+    return told[LENGTH.size :], told
 
 
 # --- moments --------------------------------------------------------------------------------------------------------

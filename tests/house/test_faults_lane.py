@@ -26,6 +26,18 @@ def test_what_a_child_comes_to():
     assert fork(lambda: time.sleep(60), kill_after=0.05).signal == signal.SIGKILL
 
 
+def test_a_child_that_ends_just_before_it_is_killed(monkeypatch):
+    kill = os.kill
+
+    def late(pid, sent):
+        time.sleep(0.3)
+        kill(pid, sent)
+
+    monkeypatch.setattr(os, "kill", late)
+    ending = fork(lambda: time.sleep(0.1) or 7, kill_after=0.02)
+    assert (ending.value, ending.signal) == (7, 0)
+
+
 def test_crashes_and_hangs_are_faults():
     with pytest.raises(FaultError, match=f"ended with -{int(signal.SIGABRT)}"):
         fork(os.abort)
