@@ -19,7 +19,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bi
 
 help:
 	@echo "make demo       train on the embedded data and show what comes out"
-	@echo "make test       native and Python tests: a part of every grid, within 4 minutes of processor time"
+	@echo "make test       native and Python tests: a part of every grid, in some six minutes"
 	@echo "make test-grid  the rest: whole grids, and every model on the emulated CUDA device"
 	@echo "make test-all   both"
 	@echo "make test-cluster  fits over shards on Dask, Ray and Spark (which needs Java)"

@@ -66,8 +66,8 @@ ENGINES = {"dask": dask, "ray": ray, "spark": spark}
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fits over shards, on engines and in this process.")
     parser.add_argument("engines", nargs="*", help="by default all that are installed")
-    parser.add_argument("--users", type=int, default=138_362)
-    parser.add_argument("--items", type=int, default=22_884)
+    parser.add_argument("--users", type=int, default=1_876_280)
+    parser.add_argument("--items", type=int, default=44_865)
     parser.add_argument("--interactions", type=int, default=24_400_000)
     parser.add_argument("--factors", type=int, default=100)
     options = parser.parse_args()
