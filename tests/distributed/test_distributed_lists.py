@@ -1,0 +1,110 @@
+"""Lists and evaluations over shards are those of one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sharded import DATA, ENTRIES, MATRIX, Elsewhere, named, without_some
+
+import fastautorec as far
+from fastautorec import distributed
+from fastautorec.distributed import _engines as engines
+
+
+@pytest.mark.parametrize("engine", ["local", Elsewhere()], ids=["local", "elsewhere"])
+@pytest.mark.parametrize("definition", ["standard", "paper"])
+def test_reports_are_those_of_one_machine(engine: Any, definition: str, tmp_path: Path) -> None:
+    train, test = far.split(named(MATRIX), (0.7, 0.3), by="random")
+    mixed = test.user_items + train.user_items.multiply(sparse.random(300, 40, 0.02, random_state=1) > 0)
+    test = named(sparse.csr_matrix(mixed > 0, dtype=np.float32))
+    train, test = named(without_some(train.user_items)), named(test.user_items)
+    train.to_disk(tmp_path / "train")
+    test.to_disk(tmp_path / "test")
+    model = far.NCEAutoRec(8).fit(train)
+    report = distributed.evaluate(
+        model, tmp_path / "train", tmp_path / "test", (5, 10), definition, engine=engine, shard_entries=ENTRIES
+    )
+    expected = far.evaluate(model, train, test, (5, 10), definition)
+    assert str(report) == str(expected)
+    assert report.notes == expected.notes
+    assert "also in `train`" in "".join(report.notes)
+    assert report.n_without_train == expected.n_without_train == 4
+    for name in expected:
+        np.testing.assert_array_equal(report[name].per_user, expected[name].per_user)
+    for name in ("users", "heads", "item_popularity", "history_lengths", "n_test_items"):
+        np.testing.assert_array_equal(getattr(report, name), getattr(expected, name), err_msg=name)
+    assert str(report.at(5)) == str(expected.at(5))
+    knowing = far.NCEAutoRec(8).fit(far.Interactions(sparse.csr_matrix(train.user_items + test.user_items > 0)))
+    knowing.item_ids_ = model.item_ids_
+    told = distributed.evaluate(knowing, tmp_path / "train", tmp_path / "test", 5, engine=engine, shard_entries=ENTRIES)
+    assert told.notes == far.evaluate(knowing, train, test, 5).notes
+    assert "it knows what it is tested on" in told.notes[-1]
+    test.with_items(test.item_ids[::-1]).to_disk(tmp_path / "turned")
+    turned = distributed.evaluate(
+        knowing, tmp_path / "train", tmp_path / "turned", 5, engine=engine, shard_entries=ENTRIES
+    )
+    assert str(turned) == str(told)
+
+
+def test_lists_are_those_of_one_machine(folder: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+
+    model = far.NCEAutoRec(8).fit(DATA)
+    files = distributed.recommend(model, folder, tmp_path / "lists", N=5, engine=Elsewhere(), shard_entries=ENTRIES)
+    assert len(files) == len(list((tmp_path / "lists").iterdir())) > 4
+    found = pa.concat_tables([parquet.read_table(file) for file in files])
+    assert found.equals(model.recommend_table(DATA, 5).to_arrow())
+    with pytest.raises(FileExistsError, match="must be a new or an empty folder"):
+        distributed.recommend(model, folder, tmp_path / "lists")
+    with pytest.raises(FileNotFoundError, match=r"`output`=.* in a folder that does not exist"):
+        distributed.recommend(model, folder, tmp_path / "nowhere" / "lists")
+    with pytest.raises(ValueError, match="`data` has 40 columns but the model was fitted on 30 items"):
+        distributed.recommend(far.Popularity().fit(MATRIX[:, :30]), folder, tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "lists"]
+
+
+def test_lists_are_there_when_all_are(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    model, output = far.Popularity().fit(DATA), tmp_path / "lists"
+
+    class Broken(engines.Local):
+        def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+            super().map(work, shards[:3], state)
+            raise ConnectionError("the cluster is gone")
+
+    with pytest.raises(ConnectionError):
+        distributed.recommend(model, folder, output, engine=Broken(), shard_entries=ENTRIES)
+    assert not output.exists()
+    files = distributed.recommend(model, folder, output, N=3, shard_entries=3 * ENTRIES)
+    assert files == sorted(output.iterdir())
+    assert not output.with_name("lists.unfinished").exists()
+
+
+def test_users_without_ids_are_numbered_through_all_folders(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for name, rows in (("a", MATRIX[:100]), ("b", MATRIX[100:])):
+        far.Interactions(rows).to_disk(tmp_path / name)
+    files = distributed.recommend(
+        far.Popularity().fit(MATRIX), [tmp_path / "a", tmp_path / "b"], tmp_path / "lists", N=1, shard_entries=ENTRIES
+    )
+    users = [user for file in files for user in parquet.read_table(file)["user"].to_pylist()]
+    assert users == list(range(300))
+
+
+def test_a_test_set_of_other_users_is_refused(folder: Path, tmp_path: Path) -> None:
+    model = far.Popularity().fit(DATA)
+    named(MATRIX[:100]).to_disk(tmp_path / "few")
+    with pytest.raises(ValueError, match="a folder for each one of `train`"):
+        distributed.evaluate(model, folder, tmp_path / "few")
+    named(MATRIX, first=1).to_disk(tmp_path / "others")
+    for entries in (ENTRIES, 1 << 20):
+        with pytest.raises(ValueError, match=r"users 0 to .*the users of `train` in the same rows"):
+            distributed.evaluate(model, folder, tmp_path / "others", shard_entries=entries)
+    for wrong in ({"k": 1000}, {"k": 0}, {"definition": "x"}):
+        with pytest.raises(ValueError, match=r"^`(k|definition)` must"):
+            distributed.evaluate(model, folder, folder, **wrong)
