@@ -37,7 +37,7 @@ def target_of(path: Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         return target
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise IsADirectoryError(errno.EISDIR, "a folder is there; name a file, such as one inside it", str(path))
     if not stat.S_ISREG(mode):
         raise OSError(f"{path} is no regular file but a device, a pipe or a socket; name another file")
     return target

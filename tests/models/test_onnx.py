@@ -163,6 +163,8 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         model.to_onnx(path, histories=TRAIN[:, :50])
     with pytest.raises(ValueError, match="`histories` must hold at least one row, got none"):
         model.to_onnx(path, histories=TRAIN[:0])
+    with pytest.raises(IsADirectoryError, match="a folder is there; name a file, such as one inside it"):
+        model.to_onnx(tmp_path)
     monkeypatch.setattr(far.EASE, "_layers", far.models.Recommender._layers)
     with pytest.raises(ValueError, match="EASE has no ONNX graph: its scores come neither from"):
         model.to_onnx(path)

@@ -120,12 +120,27 @@ def test_refusals(vectors: Any) -> None:
         vectors.recall("index", TRAIN)
     with pytest.raises(ValueError, match=r"`k` must be between 1 and 200, got 0"):
         vectors.recall(by_all(vectors), TRAIN, 0)
-    with pytest.raises(ValueError, match=r"`index` must give \d+ labels for each of 300 vectors, got shape \(300, 3\)"):
-        vectors.recall(lambda queries, _: np.zeros((len(queries), 3)), TRAIN)
     with pytest.raises(ValueError, match="`kind` must be one of 'flat', 'hnsw', got 'ivf'"):
         vectors.to_faiss("ivf")
     with pytest.raises(ValueError, match="`expansion_add` must be >= 1, got 0"):
         vectors.to_usearch(expansion_add=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (lambda found: None, r"`index` must give \d+ labels for each of 300 vectors, as integers, got NoneType"),
+        (lambda found: found[:, :3], r"got numpy.ndarray of shape \(300, 3\) and dtype int64"),
+        (lambda found: found.astype(float), "dtype float64"),
+        (lambda found: found + 1, "`index` must give labels between 0 and 199, -1 for none, got 1 to 200"),
+        (lambda found: found - 2, "got -2 to 197"),
+        (lambda found: found // 2, "`index` must give different labels for a vector, got one twice"),
+    ],
+)
+def test_labels_that_cannot_be_items_are_refused(vectors: Any, labels: Any, message: str) -> None:
+    exact = by_all(vectors)
+    with pytest.raises(ValueError, match=message):
+        vectors.recall(lambda queries, wanted: labels(exact(queries, wanted)), TRAIN, 150)
 
 
 @pytest.mark.parametrize(("recipe", "library"), LIBRARIES.items())

@@ -136,11 +136,7 @@ class ItemVectors:
             best, _ = model.recommend(block.to_scipy(), k, left_out, popularity_discount=self._discount)
             more = int(block.row_lengths().max()) if left_out else 0
             wanted = min(k + more, n)
-            given = np.asarray(search(vectors[has_vector], wanted)).astype(np.int64)
-            if given.shape != (len(has_vector), wanted):
-                raise ValueError(
-                    f"`index` must give {wanted} labels for each of {len(has_vector)} vectors, got shape {given.shape}"
-                )
+            given = _labels(search(vectors[has_vector], wanted), len(has_vector), wanted, n)
             found.append(_shares(given, best.astype(np.int64), block if left_out else None, k, n))
         if not found:
             raise ValueError("`user_items` must hold a history that says something to the model, got none")
@@ -286,6 +282,25 @@ def _usearch_labels(matches: Any, n_vectors: int, wanted: int) -> Numbers:
     places = np.arange(given.shape[1]) < counts[:, None]
     keys[:, : given.shape[1]][places] = given[places]
     return keys
+
+
+def _labels(given: Any, n_vectors: int, wanted: int, n: int) -> Numbers:
+    """Return what an index gave as int64 (n_vectors, wanted), after a check that it can be labels of items."""
+    labels = np.asarray(given)
+    if labels.shape != (n_vectors, wanted) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"`index` must give {wanted} labels for each of {n_vectors} vectors, as integers, got "
+            f"{kind(given)} of shape {labels.shape} and dtype {labels.dtype}"
+        )
+    labels = labels.astype(np.int64)
+    ordered = np.sort(labels, axis=1)
+    if ordered[:, 0].min() < -1 or ordered[:, -1].max() >= n:
+        raise ValueError(
+            f"`index` must give labels between 0 and {n - 1}, -1 for none, got {ordered.min()} to {ordered.max()}"
+        )
+    if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
+        raise ValueError("`index` must give different labels for a vector, got one twice")
+    return labels
 
 
 def _shares(given: Numbers, best: Numbers, history: Csr | None, k: int, n: int) -> npt.NDArray[np.float64]:
