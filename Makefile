@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-native test-grid test-all test-cluster test-faults test-oldest coverage test-gpu lint wheel
+.PHONY: help demo dev test test-native test-grid test-all test-cluster test-faults test-oldest coverage test-gpu lint wheel
 .PHONY: bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
@@ -19,6 +19,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bi
 
 help:
 	@echo "make demo       train on the embedded data and show what comes out"
+	@echo "make dev        everything for development in .venv; a change in cpp/ is built by the next import"
 	@echo "make test       native and Python tests: a part of every grid, in some six minutes"
 	@echo "make test-grid  the rest: whole grids, and every model on the emulated CUDA device"
 	@echo "make test-all   both"
@@ -67,6 +68,10 @@ $(VENV)/cuda$(CUDA): $(VENV)/dev
 
 demo: $(VENV)/installed
 	$(BIN)/fastautorec demo
+
+dev:
+	@rm -f $(VENV)/installed
+	@$(MAKE) --no-print-directory $(VENV)/dev BUILD="-Ceditable.rebuild=true -Ceditable.verbose=false"
 
 test: $(VENV)/dev test-native
 	$(BIN)/python -m pytest
