@@ -4,70 +4,19 @@
 #include <stdexcept>
 
 #include "check.hpp"
+#include "coded.hpp"
 #include "fastautorec/dense_ops.hpp"
-#include "fastautorec/item_codes.hpp"
 #include "fastautorec/rank_ops.hpp"
 #include "fastautorec/scan_items.hpp"
-#include "matrices.hpp"
 
 using namespace fastautorec;
+using testing::bounds_of;
+using testing::Coded;
 using testing::Dense;
+using testing::questions_of;
+using testing::whole_numbers;
 
 namespace {
-
-struct Coded {
-    std::int64_t groups, width;
-    std::vector<std::uint8_t> codes;
-    Dense facts;
-    std::vector<float> longest;
-    std::vector<std::int32_t> order;
-    bool usable;
-
-    explicit Coded(const Dense& rows, int threads = 1)
-        : groups((rows.rows + kLanes - 1) / kLanes),
-          width(coded_width(rows.cols)),
-          codes(static_cast<std::size_t>(groups * width * kLanes)),
-          facts(3, groups * kLanes),
-          longest(static_cast<std::size_t>(groups)),
-          order(static_cast<std::size_t>(2 * rows.rows)),
-          usable(encode_items(rows.view(), parts<NewItemCodes>(*this), threads)) {}
-
-    ItemCodes view() const { return parts<ItemCodes>(*this); }
-
-   private:
-    template <class Codes, class Of>
-    static Codes parts(Of& of) {
-        const std::int64_t n = static_cast<std::int64_t>(of.order.size()) / 2;
-        return {{of.codes.data(), of.groups, of.width * kLanes, of.width * kLanes},
-                of.facts.view(),
-                {of.longest.data(), of.groups},
-                {of.order.data(), 2, n, n}};
-    }
-};
-
-// Values whose products and sums need rounding, and that have exact codes: every row is a power of two times integers.
-Dense whole_numbers(std::int64_t rows, std::int64_t k, unsigned seed) {
-    std::mt19937 random(seed);
-    Dense out(rows, k);
-    for (std::int64_t i = 0; i < rows; ++i)
-        for (std::int64_t c = 0; c < k; ++c)
-            out.at(i, c) = static_cast<float>(static_cast<int>(random() % 255) - 127) * 0.3f;
-    return out;
-}
-
-// Of the products of each row of a and of b, in the order of b.
-Dense bounds_of(const std::vector<Question>& questions, const Dense& b, const Coded& coded,
-                Kernel kernel = Kernel::kFastest) {
-    const auto q = static_cast<std::int64_t>(questions.size());
-    Dense placed(q, coded.groups * kLanes), bounds(q, b.rows);
-    std::vector<Bounds> asked;
-    for (std::int64_t i = 0; i < q; ++i)
-        asked.push_back({&questions[static_cast<std::size_t>(i)], placed.view().row(i)});
-    bound_products(asked.data(), q, coded.view(), 0, coded.groups, kernel);
-    for (std::int64_t i = 0; i < q; ++i)
-        for (std::int64_t j = 0; j < b.rows; ++j) bounds.at(i, j) = placed.at(i, coded.view().place_of(j));
-    return bounds;
-}
 
 std::int64_t products_above(const std::vector<Question>& questions, const Dense& a, const Dense& b, const Coded& coded,
                             Kernel kernel = Kernel::kFastest) {
@@ -78,12 +27,6 @@ std::int64_t products_above(const std::vector<Question>& questions, const Dense&
     for (std::int64_t i = 0; i < a.rows; ++i)
         for (std::int64_t j = 0; j < b.rows; ++j) above += products.at(i, j) > bounds.at(i, j);
     return above;
-}
-
-std::vector<Question> questions_of(const Dense& a, const Coded& coded) {
-    std::vector<Question> questions;
-    for (std::int64_t i = 0; i < a.rows; ++i) questions.emplace_back(a.view().row(i), a.cols, coded.width);
-    return questions;
 }
 
 }  // namespace
