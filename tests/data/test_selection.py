@@ -10,6 +10,7 @@ from scipy import sparse
 
 import fastautorec as far
 from fastautorec import Interactions
+from fastautorec.data import _frames as frames
 
 TABLE = [("ann", 10, 3), ("ann", 30, 1), ("bob", 20, 2), ("cleo", 10, 5), ("cleo", 20, 4), ("cleo", 30, 6)]
 
@@ -169,6 +170,24 @@ def test_tables_out_and_in(library, texts, placed):
     assert list(zip(*found, strict=True)) == rows_of(data)
     again = Interactions.from_dataframe(frame, verbose=False)
     assert sorted(rows_of(again)) == sorted(rows_of(data))
+
+
+def test_texts_in_several_chunks_of_arrow(monkeypatch):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    data = Interactions(sparse.csr_matrix(np.ones((3, 4))), ["ann", "björk", "c" * 9], list("wxyz"))
+    whole = data.to_arrow()
+    monkeypatch.setattr(frames, "CHUNK_BYTES", 50)
+    cut = data.to_arrow()
+    assert cut.equals(whole)
+    assert cut["user"].num_chunks == 3, "five rows of nine bytes in each"
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_few_rows_of_many_ids(library):
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    data = Interactions(sparse.csr_matrix(([1.0], ([2], [1])), (3, 4)), list("abc"), list("wxyz"))
+    frame = getattr(data, {"pyarrow": "to_arrow"}.get(library, f"to_{library}"))()
+    assert [[str(value) for value in frame[name].to_numpy()] for name in ("user", "item")] == [["c"], ["x"]]
 
 
 def test_a_frame_is_one_of_pandas():

@@ -17,7 +17,7 @@ from fastautorec.data import _columns as columns
 from fastautorec.data import _naming as naming
 from fastautorec.data import _tables as tables
 from fastautorec.data._description import Description, Source
-from fastautorec.data._frames import Frames
+from fastautorec.data._frames import Coded, Frames
 from fastautorec.data._identity import ITEMS, USERS, own_ids
 from fastautorec.data._on_disk import OnDisk
 from fastautorec.data._sizes import size_of
@@ -305,9 +305,10 @@ class Interactions(OnDisk, Frames):
             "fastautorec.split(data)"
         )
 
-    def _named_columns(self) -> dict[str, npt.NDArray[Any]]:
+    def _named_columns(self) -> dict[str, npt.NDArray[Any] | Coded]:
         csr = check_user_items("user_items", self).rebased()
-        named = {"user": np.repeat(self.user_ids, csr.row_lengths()), "item": self.item_ids[csr.indices]}
+        rows = np.repeat(np.arange(csr.shape[0]), csr.row_lengths())
+        named: dict[str, Any] = {"user": Coded(self.user_ids, rows), "item": Coded(self.item_ids, csr.indices)}
         beside = {"timestamp": self.timestamps, "weight": self.weights}
         return named | {name: values for name, values in beside.items() if values is not None}
 

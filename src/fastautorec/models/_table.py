@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec._printed import html_table, html_text, table_lines
-from fastautorec.data._frames import Frames
+from fastautorec.data._frames import Coded, Frames
 from fastautorec.data._texts import is_text
 from fastautorec.models._labels import Array, Labels
 
@@ -102,8 +102,12 @@ class NamedLists(Frames):
         items, lengths = iter(self[self.columns[1]].tolist()), self._lengths.tolist()
         return {asked: list(islice(items, length)) for asked, length in zip(self._asked.tolist(), lengths, strict=True)}
 
-    def _named_columns(self) -> dict[str, Array]:
-        return {name: self[name] for name in self.columns}
+    def _named_columns(self) -> dict[str, Array | Coded]:
+        asked = Coded(self._asked, np.repeat(np.arange(len(self._asked)), self._lengths))
+        coded = {self.columns[0]: asked}
+        if self._item_ids is not None:
+            coded[self.columns[1]] = Coded(self._item_ids, self._filled(self._ids))
+        return {name: coded[name] if name in coded else self[name] for name in self.columns}
 
     def _lists_of_texts(self) -> dict[str, bool]:
         texts = self._item_ids is not None and is_text(self._item_ids)
