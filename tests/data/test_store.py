@@ -70,6 +70,20 @@ def test_round_trip(data, folder):
     same(there, data)
 
 
+def test_the_same_interactions_are_the_same_bytes(data, folder, tmp_path):
+    def content(path):
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+
+    Interactions.write(tmp_path / "by blocks", data.blocks(7))
+    assert content(tmp_path / "by blocks") == content(folder)
+    fewer = data.user_items.copy()
+    fewer[0, fewer[0].indices[0]] = 0
+    fewer.eliminate_zeros()
+    Interactions(fewer, data.user_ids, data.item_ids).to_disk(tmp_path / "other")
+    tokens = [json.loads((path / "header.json").read_text())["token"] for path in (folder, tmp_path / "other")]
+    assert len(set(tokens)) == 2, "a file of one does not fit the other"
+
+
 def test_scipy_and_the_other_functions_take_them(data, folder):
     there = Interactions.open(folder)
     ours, theirs = there.user_items, data.user_items

@@ -81,7 +81,8 @@ class Frames:
 
     def _columns(self) -> tuple[dict[str, Any], dict[str, Coded]]:
         """Return columns that every library takes, and beside them those of texts, which few take as NumPy has them."""
-        plain, texts = {}, {}
+        plain: dict[str, Any] = {}
+        texts: dict[str, Coded] = {}
         for name, column in self._named_columns().items():
             if not isinstance(column, Coded):
                 plain[name] = column

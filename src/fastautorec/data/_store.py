@@ -3,8 +3,9 @@
 A folder appears under its name in one step, once everything in it is complete and synced, and is never changed from
 then on: it is replaced as a whole. An open one stays the same folder, whatever gets its name. A token in the
 header and in the head of each array tells files of different folders apart, as a copy over another folder may leave
-them. Nothing is ever unpickled. Ids that are texts are kept as bytes (see `fastautorec.data._texts`); format 1 had them
-as wide as the longest one. Format 3 has weights.
+them; it is a hash of the content, so that the same interactions are the same bytes. Nothing is ever unpickled. Ids that
+are texts are kept as bytes (see `fastautorec.data._texts`); format 1 had them as wide as the longest one. Format 3 has
+weights.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from fastautorec.data._store import (
     HEAD,
     HEADER,
     MATRIX,
+    NAMES,
     WITHOUT_WEIGHTS,
     Array,
     StoredIds,
@@ -64,7 +64,6 @@ class Writer:
             raise FileExistsError(f"`path`={str(self._path)!r} exists already; {fix}")
 
     def __enter__(self) -> Writer:
-        self._token = secrets.token_hex(8)
         self._texts: dict[str, bool] = {}  # whether ids are texts, once it is known
         self._empty: dict[str, bool] = {}  # the same of arrays without ids
         self._columns: dict[str, _Column] = {}
@@ -111,7 +110,7 @@ class Writer:
 
     def _column(self, name: str, dtype: npt.DTypeLike) -> None:
         with told(self._path):
-            self._columns[name] = _Column(self._folder.path / f"{name}.npy", np.dtype(dtype), self._token)
+            self._columns[name] = _Column(self._folder.path / f"{name}.npy", np.dtype(dtype))
 
     def _append(self, name: str, values: Array) -> None:
         with told(self._path):
@@ -124,24 +123,27 @@ class Writer:
             if name not in self._columns:
                 self._texts[name] = self._empty.get(name, False)
                 self._column(name, np.uint8 if self._texts[name] else np.int64)
-        header = {
+        header: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION if "weights" in self._columns else WITHOUT_WEIGHTS,
             "library_version": __version__,
-            "token": self._token,
             "shape": [self._users, len(item_ids)],
             "nnz": self._nnz,
             "ids_given": list(ids_given),
+            "arrays": {
+                name: self._columns[name].described | {"texts": self._texts.get(name, False)}
+                for name in NAMES
+                if name in self._columns
+            },
         }
+        header["token"] = token = hashlib.sha256(json.dumps(header).encode()).hexdigest()[:16]
         with told(self._path):
-            described = {
-                name: column.finish() | {"texts": self._texts.get(name, False)}
-                for name, column in self._columns.items()
-            }
-            stored = map_array(self._folder.handle, "user_ids", described["user_ids"], self._token)
+            for column in self._columns.values():
+                column.finish(token)
+            stored = map_array(self._folder.handle, "user_ids", header["arrays"]["user_ids"], token)
             ids = StoredIds(self._path, "user_ids", stored, self._users, self._texts.get("user_ids", False))
             _refuse_repeated(ids.load())
-            replace_content(self._folder.path / HEADER, json.dumps(header | {"arrays": described}, indent=1))
+            replace_content(self._folder.path / HEADER, json.dumps(header, indent=1))
             self._folder.take_name(self._require_room)
 
     def __exit__(self, *_: object) -> None:
@@ -164,12 +166,12 @@ def told(path: Path) -> Iterator[None]:
 
 
 class _Column:
-    """A one-dimensional .npy file that grows; its length is filled in at the end."""
+    """A one-dimensional .npy file that grows; its length and the folder's token are filled in at the end."""
 
-    def __init__(self, path: Path, dtype: np.dtype[Any], token: str) -> None:
-        self._dtype, self._token, self._length, self._hash = dtype, token, 0, hashlib.sha256()
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self._dtype, self._length, self._hash = dtype, 0, hashlib.sha256()
         self._file = path.open("wb")
-        self._write_head()
+        self._write_head("")
 
     def append(self, values: Array) -> None:
         if not np.can_cast(values.dtype, self._dtype, "safe") or not _fit(values, self._dtype):
@@ -185,22 +187,26 @@ class _Column:
         self._file.flush()  # a process that is forked now must have nothing of it to write
         self._length += len(values)
 
-    def finish(self) -> dict[str, Any]:
-        """Complete the file and return what the header says of it."""
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the header says of the array."""
+        return {"dtype": self._dtype.str, "sha256": self._hash.hexdigest()}
+
+    def finish(self, token: str) -> None:
+        """Complete the file."""
         self._file.seek(0)
-        self._write_head()
+        self._write_head(token)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        return {"dtype": self._dtype.str, "sha256": self._hash.hexdigest()}
 
     def close(self) -> None:
         """Close the file of a writer that may have failed: what was not written then stays so."""
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def _write_head(self) -> None:
-        self._file.write(array_head(self._dtype, (self._length,), self._token))
+    def _write_head(self, token: str) -> None:
+        self._file.write(array_head(self._dtype, (self._length,), token))
         self._file.flush()
 
 
