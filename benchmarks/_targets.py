@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks._format import duration, times, verdict
 from benchmarks._results import Result, Results
-from fastautorec._training.closed_form import OVERSAMPLING, PASSES
+from fastautorec._training.subspace import OVERSAMPLING, PASSES
 
 FAR = 2  # times its floor, from which on an operation has to be explained
 FLOAT = 4  # bytes

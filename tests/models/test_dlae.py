@@ -31,11 +31,36 @@ def formula(X: np.ndarray, model: far.DLAE) -> np.ndarray:
     return scale[:, None] * B * popularity**-model.popularity_discount
 
 
+def by_directions(X: np.ndarray, model: far.DLAE) -> tuple[np.ndarray, float, float]:
+    """Return B by the leading eigenvectors of F C Fᵀ in float64, the share that it is off by, and its conditioning."""
+    assert model.directions is not None
+    X = X.astype(np.float64)
+    lengths, counts = np.maximum(X.sum(axis=1, keepdims=True), 1), X.sum(axis=0)
+    scale = (1 + model.denoising * counts * counts.sum() / (counts @ counts)) ** -0.5
+    F, A = (X * scale * lengths**-power for power in (model.input_weight, 0.5))
+    C = np.eye(len(scale)) + model.prior * A.T @ A / np.linalg.norm(A, 2) ** 2
+    penalty = model.regularization * (F**2).sum() / np.count_nonzero(X.any(axis=1))
+    values, vectors = (one[..., ::-1] for one in np.linalg.eigh(F @ C @ F.T))
+    taken = values.copy()
+    taken[model.directions :] = values[model.directions - 1] / 2
+    inverse = vectors / (penalty + taken) @ vectors.T
+    B = scale[:, None] * (C @ F.T @ inverse @ (X * lengths**-model.target_weight))
+    off = np.abs((penalty + values) / (penalty + taken) - 1).max()
+    return B * np.maximum(counts, 1) ** -model.popularity_discount, off, 1 + values[0] / penalty
+
+
 class TestDLAE(ModelContract):
     answers_strangers_by_popularity = takes_penalties = True
 
     def make(self, **params: Any) -> far.DLAE:
         return far.DLAE(**{"regularization": 2.0, **params})
+
+
+class TestDLAEByDirections(ModelContract):
+    answers_strangers_by_popularity = takes_penalties = True
+
+    def make(self, **params: Any) -> far.DLAE:
+        return far.DLAE(**{"regularization": 2.0, "directions": 20, **params})
 
 
 WIDE, LONG = (90, 140), (500, 130)  # solved by users and by items
@@ -60,6 +85,34 @@ def test_equals_the_formula(shape: tuple[int, int], diagonal: str, values: dict[
     np.testing.assert_allclose(model.item_weights_, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("values", [{}, {"prior": 0.0, "denoising": 0.0}, {"input_weight": 0.5, "target_weight": 0.0}])
+@pytest.mark.parametrize("regularization", [0.5, 32.0])
+def test_directions_equal_their_formula(values: dict[str, float], regularization: float) -> None:
+    matrix = far.datasets.synthetic(*WIDE, 3000, random_state=3)
+    model = far.DLAE(regularization, directions=75, **values).fit(matrix)  # 16 more are found: all, so exactly
+    expected, off, condition = by_directions(matrix.toarray(), model)
+    rounding = 2e-5 + condition * np.finfo(np.float32).eps
+    np.testing.assert_allclose(model.item_weights_, expected, rtol=0, atol=rounding * np.abs(expected).max())
+    exact = formula(matrix.toarray(), model)
+    assert np.linalg.norm(expected - exact) <= off * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("shape", [WIDE, LONG])
+def test_all_directions_are_the_inverse(shape: tuple[int, int]) -> None:
+    matrix = far.datasets.synthetic(*shape, 3000, random_state=3)
+    directions = int(min(np.count_nonzero(np.diff(matrix.indptr)), np.count_nonzero(matrix.getnnz(axis=0))))
+    model = far.DLAE(directions=directions).fit(matrix)
+    expected = formula(matrix.toarray(), model)
+    np.testing.assert_allclose(model.item_weights_, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
+def test_directions_come_near_the_inverse() -> None:
+    matrix = far.datasets.synthetic(500, 300, 9000, random_state=3)
+    exact = far.DLAE().fit(matrix).item_weights_
+    errors = [np.linalg.norm(far.DLAE(directions=r).fit(matrix).item_weights_ - exact) for r in (10, 50, 200)]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
 def test_its_corner_is_ease() -> None:
     matrix = far.datasets.synthetic(*LONG, 3000, random_state=3)
     corner = far.DLAE(
@@ -71,11 +124,11 @@ def test_its_corner_is_ease() -> None:
     np.testing.assert_allclose(corner.item_weights_, ease.item_weights_, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("diagonal", ["free", "zero"])
+@pytest.mark.parametrize("values", [{"diagonal": "free"}, {"diagonal": "zero"}, {"directions": 200}])
 @pytest.mark.parametrize("shape", [(300, 700), (700, 300)])
-def test_same_bits_for_any_number_of_threads(shape: tuple[int, int], diagonal: str) -> None:
+def test_same_bits_for_any_number_of_threads(shape: tuple[int, int], values: dict[str, Any]) -> None:
     matrix = far.datasets.synthetic(*shape, 9000, random_state=3)
-    one, more = (far.DLAE(diagonal=diagonal, num_threads=k).fit(matrix).item_weights_ for k in (1, 3))
+    one, more = (far.DLAE(**values, num_threads=k).fit(matrix).item_weights_ for k in (1, 3))
     np.testing.assert_array_equal(one, more)
 
 
@@ -101,6 +154,14 @@ def test_several_penalties_are_as_many_fits() -> None:
         ({"input_weight": 2}, ValueError, "`input_weight` must be >= 0 and <= 1, got 2"),
         ({"target_weight": "1"}, TypeError, "`target_weight` must be a number, got str"),
         ({"popularity_discount": 1e3}, ValueError, "`popularity_discount` must keep"),
+        ({"directions": 0}, ValueError, "`directions` must be >= 1, got 0"),
+        ({"directions": 2.5}, TypeError, "`directions` must be an integer, got float"),
+        (
+            {"directions": 61},
+            ValueError,
+            "`directions` must be <= 60 for 120 users with interactions and 60 items, got 61",
+        ),
+        ({"directions": 5, "diagonal": "zero"}, ValueError, "`directions` must be None for `diagonal`='zero'"),
         ({"diagonal": "none"}, ValueError, "`diagonal` must be one of 'free', 'zero', got 'none'"),
     ],
 )

@@ -29,21 +29,21 @@ class TestDLAECV(ModelContract):
         })  # fmt: skip
 
 
-@pytest.mark.parametrize("diagonal", ["free", "zero"])
+@pytest.mark.parametrize("solved", [{"diagonal": "free"}, {"diagonal": "zero"}, {"directions": 20}])
 @pytest.mark.parametrize("wide", [True, False])
-def test_tries_what_separate_fits_would_be(diagonal: str, wide: bool) -> None:
+def test_tries_what_separate_fits_would_be(solved: dict[str, Any], wide: bool) -> None:
     known, held_out = (part[:60] if wide else part for part in PARTS)
-    model = far.DLAECV(**SMALL, diagonal=diagonal).fit(known, validation=held_out)
+    model = far.DLAECV(**SMALL, **solved).fit(known, validation=held_out)
     rows = model.cv_results_
     assert len({tuple(row.values())[:6] for row in rows}) == len(rows) > 20
     for row in rows[:: len(rows) // 8]:
         setting = {name: row[name] for name in model.best_params_}
-        plain = far.DLAE(**setting, diagonal=diagonal).fit(known)
+        plain = far.DLAE(**setting, **solved).fit(known)
         report = far.evaluate(plain, known, held_out, k=(50,))["NDCG"]
         assert row["metric"] == pytest.approx(report.mean, abs=1e-5)
         assert row["standard_error"] == pytest.approx(report.half_width / 1.96, abs=1e-5)
     assert model.best_score_ == max(row["metric"] for row in rows)
-    chosen = far.DLAE(**model.best_params_, diagonal=diagonal).fit(known)
+    chosen = far.DLAE(**model.best_params_, **solved).fit(known)
     np.testing.assert_array_equal(model.item_weights_, chosen.item_weights_)
 
 
@@ -59,13 +59,14 @@ def test_holds_out_and_fits_everything() -> None:
     assert by_time.best_score_ == far.DLAECV(**SMALL).fit(known, validation=held).best_score_ != model.best_score_
 
 
-def test_gives_the_plain_model(tmp_path: Path) -> None:
-    model = far.DLAECV(**SMALL, diagonal="zero").fit(*PARTS)
+@pytest.mark.parametrize("solved", [{"diagonal": "zero"}, {"directions": 20}])
+def test_gives_the_plain_model(solved: dict[str, Any], tmp_path: Path) -> None:
+    model = far.DLAECV(**SMALL, **solved).fit(*PARTS)
     model.save(tmp_path / "m.npz")
     for one in (model, far.load(tmp_path / "m.npz")):
         plain = one.to_estimator()
         assert type(plain) is far.DLAE
-        assert plain.get_params() == far.DLAE(**model.best_params_, diagonal="zero").get_params()
+        assert plain.get_params() == far.DLAE(**model.best_params_, **solved).get_params()
         np.testing.assert_array_equal(plain.predict(PARTS[0]), model.predict(PARTS[0]))
     with pytest.raises(far.NotFittedError):
         far.DLAECV().to_estimator()

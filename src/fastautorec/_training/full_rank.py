@@ -42,6 +42,44 @@ class Shape:
     target_weight: float
 
 
+class Parts:
+    """What the system of a `Shape` is made of.
+
+    Attributes
+    ----------
+    scale : float32 (n,)
+        s.
+    rows, inputs : float32 sparse (m, n), (n, m)
+        F and Fᵀ.
+    target : float32 sparse (m, n)
+        T.
+    joined : float32 sparse (n, m)
+        Aᵀ.
+    prior : float
+        c.
+    mean_square : float
+        The mean squared length of the users' rows of F: λ = ρ times that.
+    """
+
+    def __init__(self, matrix: sparse.csr_matrix, shape: Shape) -> None:
+        """Take binary interactions (m, n), float32."""
+        counts = np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
+        total = max(counts.sum(), 1.0)
+        scale = (1 + shape.denoising * counts * total / max(counts @ counts, 1.0)) ** -0.5
+        self.scale = scale.astype(np.float32)
+        scaled = matrix @ sparse.diags(self.scale)
+        self.target = weighted(matrix, shape.target_weight)
+        self.rows = weighted(scaled, shape.input_weight)
+        self.inputs = self.rows.T.tocsr()
+        square = float(np.square(self.rows.data, dtype=np.float64).sum()) / max(
+            int(np.count_nonzero(np.diff(matrix.indptr))), 1
+        )
+        self.mean_square = square if square > 0 else 1.0
+        joined = weighted(scaled, 0.5)
+        self.joined = (joined * np.float32(1 / largest_singular_value(joined))).T.tocsr()
+        self.prior = shape.prior
+
+
 class FullRank:
     """The system of one `Shape`; `solve` gives its solution for a penalty."""
 
@@ -49,58 +87,47 @@ class FullRank:
         self, matrix: sparse.csr_matrix, shape: Shape, zero_diagonal: bool, num_threads: int, keep: bool
     ) -> None:
         """Take binary interactions (m, n), float32; ``keep`` says that several penalties will be asked for."""
-        self._threads, self._keep, self.prior = num_threads, keep, shape.prior
-        counts = np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
-        total = max(counts.sum(), 1.0)
-        scale = (1 + shape.denoising * counts * total / max(counts @ counts, 1.0)) ** -0.5
-        self.scale = scale.astype(np.float32)
-        scaled = matrix @ sparse.diags(self.scale)
-        self.target = weighted(matrix, shape.target_weight)
-        inputs = weighted(scaled, shape.input_weight)
-        self.inputs = inputs.T.tocsr()  # Fᵀ
-        self.users = matrix.shape[0]
-        self.mean_square = float(np.square(inputs.data, dtype=np.float64).sum()) / max(
-            int(np.count_nonzero(np.diff(matrix.indptr))), 1
-        )
+        self._threads, self._keep = num_threads, keep
+        self.parts = parts = Parts(matrix, shape)
         self.by_items = zero_diagonal or by_items(*matrix.shape)
-        prior = weighted(scaled, 0.5)
-        self.joined = (prior * np.float32(1 / largest_singular_value(prior))).T.tocsr()  # Aᵀ
         side = matrix.shape[1] if self.by_items else matrix.shape[0]
         self.system = np.empty((side, side), np.float32)
         self.other: FloatArray | None = None
         if self.by_items:
-            self._prepare_items(inputs)
+            self._prepare_items(parts.rows)
         else:
-            self._prepare_users(inputs)
-        self.overlap = (self.target.T.tocsr() @ inputs).tocsr() if zero_diagonal else None  # TᵀF
+            self._prepare_users(parts.rows)
+        self.overlap = (parts.target.T.tocsr() @ parts.rows).tocsr() if zero_diagonal else None  # TᵀF
 
     def _prepare_items(self, inputs: sparse.csr_matrix) -> None:
         """Make FᵀF and C⁻¹."""
-        sparse_product(self.inputs, inputs, self.system, self._threads)
-        if not self.prior:
+        sparse_product(self.parts.inputs, inputs, self.system, self._threads)
+        if not self.parts.prior:
             return
-        other = sparse_product(self.joined, self.joined.T.tocsr(), np.empty_like(self.system), self._threads)
-        other *= np.float32(self.prior)
+        other = sparse_product(
+            self.parts.joined, self.parts.joined.T.tocsr(), np.empty_like(self.system), self._threads
+        )
+        other *= np.float32(self.parts.prior)
         np.einsum("jj->j", other)[...] += 1
         self.other = invert_spd(other, self._threads)
 
     def _prepare_users(self, inputs: sparse.csr_matrix) -> None:
         """Make the lower triangle of F C Fᵀ, and F Aᵀ."""
-        sparse_product(inputs, self.inputs, self.system, self._threads)
-        if not self.prior:
+        sparse_product(inputs, self.parts.inputs, self.system, self._threads)
+        if not self.parts.prior:
             return
-        other = self.other = sparse_product(inputs, self.joined, np.empty_like(self.system), self._threads)
+        other = self.other = sparse_product(inputs, self.parts.joined, np.empty_like(self.system), self._threads)
 
         def add(start: int, stop: int) -> None:
             product = other[start:stop] @ other[:stop].T
-            product *= np.float32(self.prior)
+            product *= np.float32(self.parts.prior)
             self.system[start:stop, :stop] += product
 
         run_blocks(add, len(other), BLOCK_ROWS, self._threads)
 
     def solve(self, regularization: float) -> Solution:
         """Return the solution for λ = ``regularization`` × the mean squared length of the users' rows of F."""
-        penalty = np.float32(regularization * (self.mean_square if self.mean_square > 0 else 1.0))
+        penalty = np.float32(regularization * self.parts.mean_square)
         system = self.system.copy() if self._keep else self.system
         if self.by_items and self.other is not None:
             other = self.other
@@ -130,7 +157,7 @@ class Solution:
         self._ratio: FloatArray | None = None
         if not system.by_items and system.other is not None:
             across = matmul(system.other.T, inverse, np.empty_like(inverse), num_threads)  # AFᵀ(λI + FCFᵀ)⁻¹
-            across *= np.float32(system.prior)
+            across *= np.float32(system.parts.prior)
             self._across = across
         if system.overlap is not None:
             self._ratio = self._diagonal() / np.einsum("jj->j", inverse)
@@ -149,18 +176,18 @@ class Solution:
 
     def scores(self, rows: sparse.csr_matrix, out: FloatArray) -> FloatArray:
         """Write x W of sparse rows x (q, n) to ``out`` (q, n), with a diagonal of zeros where that is wanted."""
-        system = self._system
+        system, parts = self._system, self._system.parts
 
         def multiply(start: int, stop: int) -> None:
-            own = rows[start:stop].multiply(system.scale).tocsr()
+            own = rows[start:stop].multiply(parts.scale).tocsr()
             if system.by_items:
                 left = times(own, self._inverse)
-                hidden = left @ system.inputs
+                hidden = left @ parts.inputs
             else:
-                hidden = times(own @ system.inputs, self._inverse)
+                hidden = times(own @ parts.inputs, self._inverse)
                 if self._across is not None:
-                    hidden += times(own @ system.joined, self._across)
-            out[start:stop] = hidden @ system.target
+                    hidden += times(own @ parts.joined, self._across)
+            out[start:stop] = hidden @ parts.target
             if self._ratio is not None:
                 out[start:stop] -= left * self._ratio
 

@@ -14,6 +14,7 @@ from fastautorec._training import closed_form as _exact
 from fastautorec._training.epochs import Options
 from fastautorec._training.fit import BATCH_SIZE, Objective
 from fastautorec._training.path_search import ALL_JUDGES as JUDGES
+from fastautorec._training.subspace import OVERSAMPLING
 
 DEVICE_ENTRY = 56  # bytes of an interaction that is being indexed by item on a GPU
 DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
@@ -154,7 +155,7 @@ def host_parts(m: int, n: int, num_threads: int | None) -> dict[str, int]:
 
 def plan_of_exact(title: str, k: int, num_threads: int | None, m: int, n: int, nnz: int) -> Plan:
     """Return the plan of the exact solutions of a model with k hidden units."""
-    width = min(k + _exact.OVERSAMPLING, n)
+    width = min(k + OVERSAMPLING, n)
     users = min(m, _exact.tile_users(k + 1, m, nnz))
     embedding = {
         "weights of the users": 16 * m,

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fastautorec._checks import check_choice, check_penalties, check_real
+import numpy as np
+
+from fastautorec._checks import check_choice, check_int, check_penalties, check_real
 from fastautorec._compute import resolve_num_threads
+from fastautorec._compute.csr import singular_vectors
 from fastautorec._compute.protocol import FloatArray
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import BLOCK_ROWS, FullRank, Shape, by_items
+from fastautorec._training.leading import COLUMNS, LeadingDirections
 from fastautorec._training.run import FitRun, validation_metric
+from fastautorec._training.subspace import OVERSAMPLING
 from fastautorec.models._contributions import ItemItemParts
 from fastautorec.models._item_item import ItemItemScorer
 from fastautorec.models._layers import Layers
@@ -52,6 +57,11 @@ class DLAE(Recommender):
         γ; `recommend` may be given another one.
     diagonal : {"free", "zero"}
         Whether an item of the history adds to its own score. `recommend` leaves such items out of the lists.
+    directions : int, optional
+        r ≥ 1: solve for the r leading eigenvectors U of F C Fᵀ, with eigenvalues θ, and put 1/(λ + θ_r/2) for
+        1/(λ + θ) of all others, which is off by the share θ_r/(2λ + θ_r) at most. Nothing is cut off, so the model
+        stays of full rank; no system is stored, and the time is no longer cubic. For a free diagonal. By default the
+        system is inverted.
     device, num_threads
         As in `NCEAutoRec`.
 
@@ -85,6 +95,7 @@ class DLAE(Recommender):
     target_weight: float = 0.25
     popularity_discount: float = 0.15
     diagonal: str = "free"
+    directions: int | None = None
     device: str = "auto"
     num_threads: int | None = None
 
@@ -96,6 +107,13 @@ class DLAE(Recommender):
         check_real("target_weight", self.target_weight, 0, 1)
         check_real("popularity_discount", self.popularity_discount)
         check_choice("diagonal", self.diagonal, DIAGONALS)
+        if self.directions is not None:
+            check_int("directions", self.directions, 1)
+            if self.diagonal == "zero":
+                raise ValueError(
+                    f"`directions` must be None for `diagonal`='zero', which needs the whole inverse, got "
+                    f"{self.directions}; use `diagonal`='free'"
+                )
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         penalties = check_penalties(self.regularization, run.validation is not None, above=True)
@@ -112,8 +130,16 @@ class DLAE(Recommender):
 
         return run.choose("prediction", penalties, solved, lambda fitted: validation_metric(self, fitted, run))[1]
 
-    def _system(self, run: FitRun, *, keep: bool) -> FullRank:
+    def _system(self, run: FitRun, *, keep: bool) -> FullRank | LeadingDirections:
         shape = Shape(self.denoising, self.prior, self.input_weight, self.target_weight)
+        if self.directions is not None:
+            if self.directions > (most := singular_vectors(run.known)):
+                users, n = np.count_nonzero(run.known.row_lengths()), run.known.n_cols
+                raise ValueError(
+                    f"`directions` must be <= {most} for {users} users with interactions and {n} items, got "
+                    f"{self.directions}; use fewer, or leave it out for the whole inverse"
+                )
+            return LeadingDirections(run.known.to_scipy(), shape, self.directions, run.backend.host)
         return FullRank(run.known.to_scipy(), shape, self.diagonal == "zero", run.backend.host.num_threads, keep)
 
     def _scorer(self) -> ItemItemScorer:
@@ -131,12 +157,17 @@ class DLAE(Recommender):
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         threads, side = resolve_num_threads(self.num_threads), n if self.diagonal == "zero" or by_items(m, n) else m
         several = len(check_penalties(self.regularization, above=True)) > 1
-        matrices = (1 if several else 0) + 1 + (0 if not self.prior else 1 if side == n else 2)
-        parts = {
-            "row pointers": 8 * (m + 1),
-            "weighted interactions": 6 * 8 * nnz,
-            "buffers and blocks of scores of the threads": threads * (THREAD_BYTES + SCORE_BLOCKS * 4 * BLOCK_ROWS * n),
-            "systems of the smaller side": 4 * side * side * matrices,
+        parts = {"row pointers": 8 * (m + 1), "weighted interactions": 6 * 8 * nnz}
+        if self.directions is None:
+            matrices = (1 if several else 0) + 1 + (0 if not self.prior else 1 if side == n else 2)
+            parts["systems of the smaller side"] = 4 * side * side * matrices
+            blocks = SCORE_BLOCKS * 4 * BLOCK_ROWS * n
+        else:
+            width = self.directions + OVERSAMPLING
+            parts["leading directions"] = 4 * width * (3 * m + 2 * n) + 3 * 8 * width * width
+            blocks = 4 * COLUMNS * (4 * n + 2 * m)
+        parts |= {
+            "buffers and blocks of scores of the threads": threads * (THREAD_BYTES + blocks),
             "item-item matrices": 4 * n * n * (2 if several else 1),
         }
         device = device_parts(m, n, nnz) | {"item-item matrix": 4 * n * n}

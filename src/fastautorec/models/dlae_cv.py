@@ -12,6 +12,7 @@ import numpy as np
 from fastautorec._checks import check_grid, check_int, check_metric, check_random_state, check_real
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
+from fastautorec._training.leading import LeadingDirections
 from fastautorec._training.path_search import nearest
 from fastautorec._training.run import FitRun, split_history, with_length
 from fastautorec.evaluation import evaluate_ranking
@@ -51,6 +52,7 @@ class DLAECV(DLAE):
         Values to try for the parameters of `DLAE`, each of which counts once; a single one fixes it. By default ρ = ¼ …
         512 by factors of two, κ = 0, 0.03 … 100, c = 0, 3 … 300, a and t = 0, ¼, ½, and γ = 0, 0.05 … 0.3.
     diagonal : {"free", "zero"}
+    directions : int, optional
         As in `DLAE`.
     judges : int
         Users who judge a setting, at most; fewer where their scores would take more than 256 MB.
@@ -96,6 +98,7 @@ class DLAECV(DLAE):
         target_weight: float | Sequence[float] | None = None,
         popularity_discount: float | Sequence[float] | None = None,
         diagonal: str = "free",
+        directions: int | None = None,
         judges: int = 2000,
         metric: str = "NDCG",
         timeout: float | None = None,
@@ -110,6 +113,7 @@ class DLAECV(DLAE):
         self.target_weight = target_weight  # type: ignore[assignment]
         self.popularity_discount = popularity_discount  # type: ignore[assignment]
         self.diagonal = diagonal
+        self.directions = directions
         self.judges = judges
         self.metric = metric
         self.timeout = timeout
@@ -127,7 +131,7 @@ class DLAECV(DLAE):
         """
         self._require_fitted()
         state, params = vars(self), self.fitted_params_
-        others = {name: params[name] for name in ("diagonal", "device")}
+        others = {name: params[name] for name in ("diagonal", "directions", "device")}
         plain = DLAE(**state["best_params_"], **others, num_threads=self.num_threads)
         plain.__dict__.update(without_choice(state))
         plain.fitted_params_ = plain.get_params()
@@ -137,7 +141,9 @@ class DLAECV(DLAE):
         return {name: _grid(name, getattr(self, name)) for name in GRIDS}
 
     def _plain(self, setting: Setting) -> DLAE:
-        return DLAE(**setting, diagonal=self.diagonal, device=self.device, num_threads=self.num_threads)
+        others = {name: getattr(self, name) for name in ("diagonal", "directions", "device", "num_threads")}
+        params: dict[str, Any] = {**setting, **others}
+        return DLAE(**params)
 
     def _check_params(self) -> None:
         for name, values in self._grids().items():
@@ -199,7 +205,7 @@ class _Search:
         self._discounts = [powers(run.item_counts, -value) for value in grids["popularity_discount"]]
         self._deadline = math.inf if model.timeout is None else time.perf_counter() + model.timeout
         self._tried: dict[tuple[float, ...], float] = {}
-        self._system: tuple[Shape, FullRank] | None = None
+        self._system: tuple[Shape, FullRank | LeadingDirections] | None = None
         self.results: list[dict[str, float]] = []
 
     def from_starts(self) -> None:
