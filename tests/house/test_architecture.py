@@ -33,7 +33,7 @@ BACKEND_NAMES = set(DEVICES) - {"auto"}
 ROOMS = (
     *("__main__", "cli", "experiments", "tuning", "plots", "io", "distributed", "model_selection", "baselines"),
     *("models", "_training", "evaluation", "rerank", "datasets", "data", "reference", "ops", "_compute", "_files"),
-    *("_extras", "_printed", "_checks", "exceptions", "_version"),
+    *("_extras", "_types", "_printed", "_checks", "exceptions", "_version"),
 )
 HEAVY = {
     *("cupy", "cupyx", "dask", "distributed", "faiss", "hnswlib", "implicit", "matplotlib", "onnx", "onnxruntime"),

@@ -52,7 +52,7 @@ class BPR(ImplicitModel):
         As in `WRMF`.
     random_state : int or numpy.random.Generator
         Seed of initial vectors and of the pairs.
-    device
+    device : {"auto", "cpu"}
         As in `WRMF`.
     num_threads : int, optional
         Threads of everything but the training itself, which has only one, so that the result is always the same.

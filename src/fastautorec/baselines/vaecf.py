@@ -128,6 +128,7 @@ class VAECF(TorchModel):
         Returns
         -------
         float32 (q, factors)
+            One row for each history.
         """
         model = self._as_fitted()
         return model._mean(model._backend(), model._check_history(model._in_order(user_items)))

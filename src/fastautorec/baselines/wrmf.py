@@ -111,6 +111,7 @@ class WRMF(ImplicitModel):
         Returns
         -------
         float32 (q, factors)
+            One row for each history.
         """
         model = self._as_fitted()
         history = model._check_history(model._in_order(user_items))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from fastautorec._compute.inputs import check_user_items
 from fastautorec.data._identity import ITEMS, USERS, Axis, Ids, first_id, own_ids, places, refuse, renumbered
 from fastautorec.data._texts import is_text
 
+if TYPE_CHECKING:
+    from fastautorec.data._interactions import Interactions
+
 UNKNOWN = ("drop", "keep", "raise")
 
 
-def align(train: Any, *others: Any, unknown: str = "drop") -> tuple[Any, ...]:
+def align(train: Interactions, *others: Interactions, unknown: str = "drop") -> tuple[Interactions, ...]:
     """Give data sets that were made apart, such as the files of a ready-made split, one numbering of users and items.
 
     Equal ids are the same user or item. Those of ``train`` keep their rows and columns; the others are moved there.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from fastautorec._checks import check_bool, check_choice
+from fastautorec._types import Ids
 from fastautorec.data import _loading
 from fastautorec.data._interactions import Interactions
 from fastautorec.data._layouts import FORMATS
@@ -26,7 +26,7 @@ def read_ratings(
     weights: str | int | None = None,
     sep: str | None = None,
     header: bool | None = None,
-    items: Any = None,
+    items: Ids | None = None,
     verbose: bool = True,
 ) -> Interactions:
     r"""Read a rating file.

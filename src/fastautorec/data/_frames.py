@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._extras import require
+from fastautorec._types import ArrowTable, DataFrame, PolarsFrame
 from fastautorec.data._texts import is_text
 
 Array = npt.NDArray[Any]
@@ -25,7 +26,7 @@ class Coded(NamedTuple):
 class Frames:
     """Base of what has named columns of one length: ``to_pandas``, ``to_polars``, ``to_arrow``."""
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> DataFrame:
         """Return a pandas DataFrame; needs pandas.
 
         Raises
@@ -40,7 +41,7 @@ class Frames:
             columns[name] = objects[column.codes] if len(column.codes) else np.empty(0, "U1")
         return require("pandas", "to_pandas").DataFrame(columns)
 
-    def to_polars(self) -> Any:
+    def to_polars(self) -> PolarsFrame:
         """Return a polars DataFrame; needs polars.
 
         Raises
@@ -54,9 +55,10 @@ class Frames:
             columns[name] = pl.Series(column.ids.tolist(), dtype=pl.String).gather(column.codes)
         for name, text in self._lists_of_texts().items():
             columns[name] = pl.Series(columns[name].tolist(), dtype=pl.List(pl.String if text else pl.Int64))
-        return pl.DataFrame(columns)
+        frame: PolarsFrame = pl.DataFrame(columns)
+        return frame
 
-    def to_arrow(self) -> Any:
+    def to_arrow(self) -> ArrowTable:
         """Return a pyarrow Table; needs pyarrow.
 
         Raises

@@ -12,7 +12,8 @@ from scipy import sparse
 
 from fastautorec._checks import check_bool, check_real
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_user_items, finite_float32
+from fastautorec._compute.inputs import SparseMatrix, UserItems, check_user_items, finite_float32
+from fastautorec._types import Columns, DataFrame
 from fastautorec.data import _columns as columns
 from fastautorec.data import _naming as naming
 from fastautorec.data import _tables as tables
@@ -34,10 +35,8 @@ class Interactions(OnDisk, Frames):
     ----------
     user_items : scipy sparse (m, n)
         Values 0 or 1 of any dtype. Interactions are taken too, with the ids and times that they have.
-    user_ids : array of integers or strings (m,), optional
-        Id of each row; row numbers by default, which are not compared.
-    item_ids : array of integers or strings (n,), optional
-        Id of each column; column numbers by default, which are not compared.
+    user_ids, item_ids : array of integers or strings (m,) and (n,), optional
+        Id of each row and column; their numbers by default, which are not compared.
     timestamps : scipy sparse (m, n) or array (nnz,), optional
         Time of each interaction, as a matrix with the pattern of ``user_items`` or in the order of its stored entries.
         Any numbers that grow with time; seconds since 1970 by habit.
@@ -51,9 +50,8 @@ class Interactions(OnDisk, Frames):
     user_items : CSR (m, n), float32
         Canonical: item indices ascending within a row, no duplicates, all values 1.
     user_ids, item_ids : array (m,) and (n,)
-        Read-only; int64, or texts: from NumPy 2 on of its variable-width type ``numpy.dtypes.StringDType()``, so that a
-        long id takes no more room than it needs, before of fixed width. ``ids.tolist()`` gives Python's own numbers and
-        texts.
+        Read-only; int64, or texts, of ``numpy.dtypes.StringDType()`` from NumPy 2 on and of fixed width before.
+        ``ids.tolist()`` gives Python's own numbers and texts.
     timestamps : array (nnz,) or None
         In the order of the stored entries of ``user_items``.
     weights : float32 array (nnz,) or None
@@ -82,7 +80,12 @@ class Interactions(OnDisk, Frames):
     _source: Source | None = None  # None unless they were read from a rating file or a table that was looked through
 
     def __init__(
-        self, user_items: Any, user_ids: Any = None, item_ids: Any = None, timestamps: Any = None, weights: Any = None
+        self,
+        user_items: UserItems,
+        user_ids: npt.ArrayLike | None = None,
+        item_ids: npt.ArrayLike | None = None,
+        timestamps: npt.ArrayLike | SparseMatrix | None = None,
+        weights: npt.ArrayLike | SparseMatrix | None = None,
     ) -> None:
         csr = check_user_items("user_items", user_items)
         self.timestamps = self.weights = None
@@ -104,7 +107,7 @@ class Interactions(OnDisk, Frames):
     @classmethod
     def from_dataframe(
         cls,
-        df: Any,
+        df: Columns,
         user: str | None = None,
         item: str | None = None,
         rating: str | bool | None = None,
@@ -312,7 +315,7 @@ class Interactions(OnDisk, Frames):
         beside = {"timestamp": self.timestamps, "weight": self.weights}
         return named | {name: values for name, values in beside.items() if values is not None}
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with a row for each interaction; ``to_polars`` and ``to_arrow`` return others.
 
         Rows are in the order of users and items. Users and items without interactions are in none.

@@ -167,7 +167,7 @@ def names_of(labels: npt.NDArray[Any] | None, n: int, numbers: Any) -> npt.NDArr
     return names
 
 
-def find(kind: str, index_of: dict[Any, int], ids: Any) -> Any:
+def find(kind: str, index_of: dict[Any, int], ids: Any) -> int | npt.NDArray[np.int64]:
     """Return the number of an id, or int64 numbers of several."""
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         return _find_one(kind, index_of, ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastautorec._checks import check_bool, check_choice, check_int, few, kind, warn_caller
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import check_user_items, finite_float32
+from fastautorec._types import Id, Ids
 from fastautorec.data import _identity as identity
 from fastautorec.data import _naming as naming
 from fastautorec.data import _rearranging as rearranging
@@ -38,7 +39,11 @@ class Numbered:
         """Id of each row, int64 or text (m,)."""
         return naming.locked(self._load_user_ids())
 
-    def user_index(self, ids: Any) -> Any:
+    @overload
+    def user_index(self, ids: Id) -> int: ...  # type: ignore[overload-overlap]
+    @overload
+    def user_index(self, ids: Ids) -> npt.NDArray[np.int64]: ...
+    def user_index(self, ids: Id | Ids) -> int | npt.NDArray[np.int64]:
         """Return the row of one user id, int, or the rows of several, int64 array.
 
         Raises
@@ -48,7 +53,11 @@ class Numbered:
         """
         return naming.find("user", self._user_map, ids)
 
-    def item_index(self, ids: Any) -> Any:
+    @overload
+    def item_index(self, ids: Id) -> int: ...  # type: ignore[overload-overlap]
+    @overload
+    def item_index(self, ids: Ids) -> npt.NDArray[np.int64]: ...
+    def item_index(self, ids: Id | Ids) -> int | npt.NDArray[np.int64]:
         """Return the column of one item id, int, or the columns of several, int64 array.
 
         Raises
@@ -58,7 +67,7 @@ class Numbered:
         """
         return naming.find("item", self._item_map, ids)
 
-    def item_names(self, ids: Any) -> npt.NDArray[np.object_]:
+    def item_names(self, ids: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Return the ids of items by their numbers, such as ``recommend`` returns; None where it returns -1.
 
         Parameters
@@ -69,6 +78,7 @@ class Numbered:
         Returns
         -------
         object array, of the shape of ``ids``
+            The names, None where ``ids`` has -1.
 
         Raises
         ------
@@ -85,7 +95,7 @@ class Numbered:
         """
         return naming.names_of(self.item_ids, len(self.item_ids), ids)
 
-    def with_users(self, user_ids: Any) -> Self:
+    def with_users(self, user_ids: npt.ArrayLike) -> Self:
         """Return the same items with the rows of ``user_ids``, such as those of the training data.
 
         Parameters
@@ -118,7 +128,7 @@ class Numbered:
         """
         return self._warned(identity.USERS, self._with(identity.USERS, user_ids))
 
-    def with_items(self, item_ids: Any) -> Self:
+    def with_items(self, item_ids: npt.ArrayLike) -> Self:
         """Return the same users with the columns of ``item_ids``, such as those of a fitted model.
 
         Parameters
@@ -149,7 +159,7 @@ class Numbered:
         """
         return self._warned(identity.ITEMS, self._with(identity.ITEMS, item_ids))
 
-    def select(self, users: Any = None, items: Any = None, *, by: str = "id") -> Self:
+    def select(self, users: Ids | None = None, items: Ids | None = None, *, by: str = "id") -> Self:
         """Return the interactions of some users, with some items, or both, in the order given.
 
         Unlike `with_users` and `with_items`, which take the ids of other data as they come, it takes only users and

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fastautorec._checks import check_bool, check_int
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec.data import _naming as naming
 from fastautorec.data import _store as store
 from fastautorec.data._identity import ITEMS, USERS, in_order_of, own_ids
@@ -72,7 +72,7 @@ class OnDisk(Numbered):
             writer.finish(self.item_ids, self._ids_given)
 
     @classmethod
-    def write(cls, path: str | PathLike[str], blocks: Iterable[Any], overwrite: bool = False) -> Self:
+    def write(cls, path: str | PathLike[str], blocks: Iterable[UserItems], overwrite: bool = False) -> Self:
         """Write a folder from blocks of users, one at a time in memory, and open it.
 
         Parameters

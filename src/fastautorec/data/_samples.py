@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec.data import _identity as identity
 from fastautorec.data._naming import locked
 from fastautorec.data._splitting import split
@@ -53,7 +53,7 @@ class Samples:
 
     timestamps = None
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: UserItems) -> None:
         self._whole = check_user_items("data", data)
         self.user_ids, self.item_ids = (
             None if (ids := identity.own_ids(data, axis)) is None else locked(ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,7 +33,7 @@ def split(
     by: str = "time",
     random_state: int | np.random.Generator = 0,
     *,
-    at: Any = None,
+    at: float | str | date | np.datetime64 | Sequence[float | str | date | np.datetime64] | None = None,
     n: int | Sequence[int] | None = None,
     unknown: str = "keep",
 ) -> tuple[Data, ...]:
@@ -229,8 +229,10 @@ def split_users(data: Data, fraction: float = 0.05, random_state: int | np.rando
 
     Returns
     -------
-    train, held_out : of the type of ``data``
-        (m - h, n) and (h, n), with the rows in their old order. ``user_ids`` of Interactions tell who they are.
+    train : of the type of ``data``
+        (m - h, n), with the rows in their old order.
+    held_out : of the type of ``data``
+        (h, n), the same. ``user_ids`` of Interactions tell who they are.
 
     Raises
     ------

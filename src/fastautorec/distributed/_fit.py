@@ -13,10 +13,11 @@ from fastautorec._checks import check_bool, check_int, kind
 from fastautorec._compute import get_backend
 from fastautorec._training.checkpoint import identity
 from fastautorec._training.run import FitRun, ProgressBar
-from fastautorec.distributed._engines import Engine, engine_of
+from fastautorec.distributed._engines import engine_of
 from fastautorec.distributed._passes import Passes
 from fastautorec.distributed._shards import (
     SHARD_ENTRIES,
+    Folders,
     Shards,
     cut_into_shards,
     folders_of,
@@ -57,9 +58,9 @@ class _ShardedRun(FitRun):
 
 def fit(
     model: Model,
-    data: Any,
+    data: Folders,
     *,
-    engine: Engine | Any = "local",
+    engine: object = "local",
     shard_entries: int = SHARD_ENTRIES,
     num_threads: int | None = None,
     checkpoint: str | PathLike[str] | None = None,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+Sums = TypeVar("Sums")
 
 
 def join(these: Any, those: Any) -> Any:
@@ -16,7 +18,7 @@ def join(these: Any, those: Any) -> Any:
     return these + those
 
 
-def tree(parts: Sequence[Any], join: Callable[[Any, Any], Any] = join) -> Any:
+def tree(parts: Sequence[Sums], join: Callable[[Sums, Sums], Sums] = join) -> Sums:
     """Return all parts joined: neighbours first, then neighbouring pairs, and so on; an odd one waits at the end."""
     while len(parts) > 1:
         pairs = [join(parts[i], parts[i + 1]) for i in range(0, len(parts) - 1, 2)]

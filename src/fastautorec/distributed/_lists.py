@@ -17,10 +17,10 @@ from fastautorec._extras import require
 from fastautorec._files import replace_file
 from fastautorec.data._identity import USERS, aligned, own_ids
 from fastautorec.data._naming import same_ids
-from fastautorec.distributed._engines import Engine
 from fastautorec.distributed._shards import (
     SHARD_ENTRIES,
     Fitted,
+    Folders,
     Shard,
     check_new_folder,
     cut_into_shards,
@@ -44,12 +44,12 @@ from fastautorec.models._recommender import Recommender
 
 def recommend(
     model: Recommender,
-    data: Any,
+    data: Folders,
     output: str | PathLike[str],
     N: int = 10,
     *,
     filter_already_liked_items: bool = True,
-    engine: Engine | Any = "local",
+    engine: object = "local",
     shard_entries: int = SHARD_ENTRIES,
     num_threads: int | None = None,
 ) -> list[Path]:
@@ -132,12 +132,12 @@ def _write_lists(
 
 def evaluate(
     model: Recommender,
-    train: Any,
-    test: Any,
+    train: Folders,
+    test: Folders,
     k: int | tuple[int, ...] = DEFAULT_K,
     definition: str = "standard",
     *,
-    engine: Engine | Any = "local",
+    engine: object = "local",
     shard_entries: int = SHARD_ENTRIES,
     num_threads: int | None = None,
 ) -> Report:
@@ -157,6 +157,7 @@ def evaluate(
     Returns
     -------
     Report
+        The report of ``fastautorec.evaluate``.
 
     Raises
     ------

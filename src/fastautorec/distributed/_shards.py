@@ -32,6 +32,8 @@ SHARD_ENTRIES = 1 << 21  # interactions of a shard, about: sums of a shard cost 
 NAMED_ERRORS = (TypeError, ValueError, MemoryError)  # whose only argument is a message
 
 Ids = npt.NDArray[Any]
+Folder = str | os.PathLike[str] | Interactions
+Folders = Folder | list[Folder] | tuple[Folder, ...]
 
 
 @dataclass(frozen=True)

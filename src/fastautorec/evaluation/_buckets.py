@@ -12,6 +12,7 @@ import numpy as np
 
 from fastautorec._checks import check_int
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, metric_of, to_frame
 from fastautorec.evaluation._metric import Z, half_width
 from fastautorec.evaluation._report import Report
@@ -53,7 +54,7 @@ class HistoryBuckets(Printed):
             rows.append([label, f"{self.n_users[b]:,}", *figures])
         return [f"{self.metric} by length of history", rows]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each model and bucket."""
         n = len(self.models)
         return to_frame(
@@ -112,7 +113,7 @@ class PopularityBuckets(Printed):
             rows.append([label, f"{self.n_items[b]:,}", f"{self.n_test[b]:,}", *figures])
         return [f"Share of test items in the first {self.k} places, by popularity", rows]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each model and bucket."""
         n, arrays = len(self.models), ("recall", "half_width", "hit_share", "list_share")
         return to_frame(
@@ -143,6 +144,7 @@ def by_history_length(
     Returns
     -------
     HistoryBuckets
+        It prints as a table.
 
     Raises
     ------
@@ -194,6 +196,7 @@ def by_item_popularity(
     Returns
     -------
     PopularityBuckets
+        It prints as a table.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastautorec._checks import check_real
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame
 from fastautorec.evaluation._many_reports import to_frame
 from fastautorec.evaluation._tables import percent
 
@@ -69,7 +70,7 @@ class Convergence(Printed):
             table = [line[1:] for line in table]
         return [table]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each training."""
         columns = ("series", "label", "best", "epochs", "total_seconds")
         plain: dict[str, Any] = {name: [getattr(row, name) for row in self.rows] for name in columns}
@@ -94,6 +95,7 @@ def convergence_time(history: History, share: float = 0.995) -> float:
     Returns
     -------
     float
+        Seconds of training.
 
     Raises
     ------
@@ -126,6 +128,7 @@ def convergence(
     Returns
     -------
     Convergence
+        One row for each training; it prints as a table.
 
     Raises
     ------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import numpy as np
 
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame
 from fastautorec.evaluation._many_reports import RealArray, check_mapping, check_reports, metric_of, to_frame
 from fastautorec.evaluation._report import Report
 from fastautorec.evaluation._tables import interval
@@ -78,7 +78,7 @@ class Effect(Printed):
             rows.append([_text(value), *(cells.get((series, value), "") for series in self.curves)])
         return [f"{self.metric}; * marks the best of a column", rows]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each series and value."""
         curves = self.curves
         return to_frame(
@@ -118,7 +118,7 @@ class MetricAtK(Printed):
             rows.append([name, *(interval(m, h) for m, h in zip(means, halves, strict=True))])
         return [rows]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each model and list length."""
         return to_frame(
             {
@@ -146,6 +146,7 @@ def parameter_effect(
     Returns
     -------
     Effect
+        One curve for each series; it prints as a table.
 
     Raises
     ------
@@ -185,6 +186,7 @@ def metric_at_k(reports: Report | Mapping[str, Report], family: str = "F1") -> M
     Returns
     -------
     MetricAtK
+        One curve for each model; it prints as a table.
 
     Raises
     ------

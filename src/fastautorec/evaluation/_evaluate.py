@@ -117,7 +117,7 @@ def evaluate_ranking(
 
     Parameters
     ----------
-    item_ids : array_like (m, K), integer
+    item_ids : array_like (m, K), int
         Row u holds the columns of the items recommended to user u of ``train``, best first; K at least the largest
         ``k``. With "standard", R-Precision needs as many places as a user has test items; the report notes where there
         are fewer. With "paper", places after the largest ``k`` are ignored.
@@ -129,8 +129,10 @@ def evaluate_ranking(
         List lengths, at most n and at most K; by default those of 5, 10, 20 and 50 that these allow.
     definition : {"standard", "paper"}
         See the table at the top of ``fastautorec.evaluation``.
-    device, num_threads
-        What computes the metrics, as for the models.
+    device : {"auto", "cpu", "cuda", "reference"}
+        Where to compute the metrics.
+    num_threads : int, optional
+        Threads; by default all usable cores. The result is the same for any number.
 
     Returns
     -------

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame
 from fastautorec.evaluation._compare import NAMES, Difference, check_comparable, checked_names, paired_difference
 from fastautorec.evaluation._many_reports import RealArray, metric_of, to_frame
 from fastautorec.evaluation._report import Report
@@ -63,7 +63,7 @@ class UserComparison(Printed):
         result = f"Difference {interval(d.difference, (d.high - d.low) / 2)} (95 %), p = {d.p_value:.2g}"
         return [title, rows, result]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each user."""
         return to_frame({self.names[0]: self.a, self.names[1]: self.b})
 
@@ -87,6 +87,7 @@ def compare_users(
     Returns
     -------
     UserComparison
+        The values of both models, user by user.
 
     Raises
     ------

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fastautorec._checks import check_int
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame
 from fastautorec.evaluation._further import gini
 from fastautorec.evaluation._many_reports import IntArray, RealArray, check_length, check_reports, to_frame
 from fastautorec.evaluation._report import Report
@@ -95,7 +95,7 @@ class PopularityDistribution(Printed):
         rows.append(["(test items)", *chosen, f"{coverage:.4f}"])
         return [rows]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each model."""
         names = ("mean", "half_width", "median", "gini", "coverage")
         return to_frame({"model": self.models, **{name: getattr(self, name) for name in names}})
@@ -114,6 +114,7 @@ def popularity_distribution(reports: Report | Mapping[str, Report], k: int = 10)
     Returns
     -------
     PopularityDistribution
+        Of all models and of what users chose; it prints as a table.
 
     Raises
     ------

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from fastautorec._checks import RANK_METRICS, check_choice, check_cutoffs, check_int
 from fastautorec._compute import get_backend
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._compute.protocol import DEFINITIONS, IdArray
 from fastautorec._extras import require
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame
 from fastautorec.evaluation._distance import mean_distances
 from fastautorec.evaluation._further import FURTHER, gini
 from fastautorec.evaluation._metric import Metric, half_width, shown
@@ -193,6 +194,7 @@ class Report(Printed, Mapping[str, Metric]):
         Returns
         -------
         Metric
+            Its mean, half-width and the values of the users.
 
         Raises
         ------
@@ -225,7 +227,7 @@ class Report(Printed, Mapping[str, Metric]):
         """Return the mean training popularity of a user's first k recommendations, NaN for an empty list."""
         return self.metric(f"Popularity@{check_int('k', k, 1)}")
 
-    def intra_list_distance(self, train: Any, k: int = HEAD) -> Metric:
+    def intra_list_distance(self, train: UserItems, k: int = HEAD) -> Metric:
         """Return how different the first k recommendations of a user are: the mean distance of two of them.
 
         The distance of items i and j is 1 − |Uᵢ ∩ Uⱼ| / √(|Uᵢ| |Uⱼ|), one minus the cosine of their columns of the
@@ -283,6 +285,7 @@ class Report(Printed, Mapping[str, Metric]):
         Returns
         -------
         ndarray (n_users,), float64
+            The mean of each user's list.
         """
         heads = self.first_places(k)
         if np.shape(values) != self.item_popularity.shape:
@@ -374,7 +377,7 @@ class Report(Printed, Mapping[str, Metric]):
             "notes": list(self.notes),
         }
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame: one row for each metric, columns ``mean`` and ``half_width``.
 
         Raises

@@ -18,6 +18,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import IdArray
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame
 from fastautorec.evaluation._evaluate import DEFAULT_K, notes_on
 from fastautorec.evaluation._further import gini
 from fastautorec.evaluation._many_reports import RealArray, to_frame
@@ -125,7 +126,7 @@ class PopularityTradeoff(Printed):
             ])  # fmt: skip
         return [rows, *(f"Note: {note}." for note in self.notes)]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each discount.
 
         Raises

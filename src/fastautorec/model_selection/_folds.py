@@ -45,11 +45,11 @@ class UserKFold:
     def __repr__(self) -> str:
         return f"UserKFold(n_splits={self.n_splits}, random_state={self.random_state!r})"
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Return the number of folds."""
         return self.n_splits
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[IntArray, IntArray]]:
+    def split(self, X: Samples, y: object = None, groups: object = None) -> Iterator[tuple[IntArray, IntArray]]:
         """Yield the numbers of the samples to fit on and to test on, for each fold.
 
         Raises

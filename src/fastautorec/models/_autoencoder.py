@@ -142,7 +142,7 @@ class Autoencoder(Recommender):
         self,
         user_items: UserItems,
         validation: UserItems | None = None,
-        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        callbacks: Sequence[Callable[[dict[str, Any]], object]] = (),
         show_progress: bool = False,
         *,
         checkpoint: str | PathLike[str] | None = None,
@@ -174,6 +174,7 @@ class Autoencoder(Recommender):
         Returns
         -------
         self
+            The model.
 
         Raises
         ------
@@ -228,6 +229,7 @@ class Autoencoder(Recommender):
         Returns
         -------
         self
+            The model.
 
         Raises
         ------
@@ -304,6 +306,7 @@ class Autoencoder(Recommender):
         Returns
         -------
         float32 (q, factors)
+            One row for each history.
         """
         model = self._as_fitted()
         return model._units(model._encoder(), user_items)

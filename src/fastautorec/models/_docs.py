@@ -120,5 +120,5 @@ def document(cls: Model) -> Model:
     text = cleandoc(cls.__doc__ or "")
     for marker, shared in MARKERS.items():
         text = text.replace(marker, shared)
-    cls.__doc__ = text
+    cls.__doc__ = f"{text}\n"
     return cls

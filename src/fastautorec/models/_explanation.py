@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastautorec._compute.protocol import FloatArray, IdArray
 from fastautorec._extras import require
+from fastautorec._types import DataFrame
 from fastautorec.data._naming import names_of
 
 MAX_SHOWN = 20  # items that are printed
@@ -85,7 +86,7 @@ class Explanation:
             because = ", ".join(parts) or "nothing in the history"
             yield f"{score} because of {because}; base {self.base[user, place]:+.4g}"
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame: one row for each reason, an item without reasons has none.
 
         Columns: row (of the histories), item, score, base, rank (from 1), because, contribution; items by their names.

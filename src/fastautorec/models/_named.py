@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from fastautorec._checks import check_choice, check_int, few, list_length, warn_caller
 from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, row_blocks
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.popularity import strangers
 from fastautorec._compute.protocol import IdArray
+from fastautorec._types import ByUser, Frame, Id, Ids
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import candidates, selection
 from fastautorec.models._histories import Histories, histories_of
@@ -29,12 +31,12 @@ class NamedAnswers(Similar):
 
     def recommend_table(
         self,
-        data: Any,
+        data: UserItems | Frame | ByUser | Sequence[Iterable[Id]],
         N: int = LIST_LENGTH,
-        users: Any = None,
+        users: Ids | None = None,
         filter_already_liked_items: bool = True,
-        filter_items: Any = None,
-        items: Any = None,
+        filter_items: Ids | None = None,
+        items: Ids | UserItems | Frame | ByUser | None = None,
         cold_users: str = "popular",
         popularity_discount: float | None = None,
         because: int = 0,

@@ -12,10 +12,12 @@ from fastautorec._checks import check_bool, check_int, kind, list_length
 from fastautorec._compute import get_backend
 from fastautorec._compute.arrays import check_ids
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.labelled import check_no_mask
 from fastautorec._compute.popularity import popularity_scorer, strangers
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import Lists, Scorer, Selector, restricted, scan_of, tile_shape
+from fastautorec._types import Id
 from fastautorec.models._answers import LIST_LENGTH
 from fastautorec.models._candidates import allowed_items
 from fastautorec.models._labels import Items, plain_labels
@@ -70,8 +72,8 @@ class Ranker:
         model: NamedAnswers,
         N: int,
         filter_already_liked_items: bool,
-        filter_items: Any,
-        items: Any,
+        filter_items: npt.ArrayLike | None,
+        items: npt.ArrayLike | None,
         popularity_discount: float | None,
         num_threads: int,
     ) -> None:
@@ -91,7 +93,7 @@ class Ranker:
             if model.item_counts_ is not None:  # they are not in the files of earlier versions
                 self._popular = _ListMaker(backend, popularity_scorer(model, backend), n, n_top, known, allowed)
 
-    def recommend(self, history: Any) -> tuple[IdArray, FloatArray]:
+    def recommend(self, history: npt.ArrayLike | UserItems) -> tuple[IdArray, FloatArray]:
         """Return the best items for one history.
 
         Parameters
@@ -115,7 +117,7 @@ class Ranker:
         check_no_mask("history", numbers, self._named.n)
         return self._recommend(_ascending(numbers))
 
-    def recommend_names(self, history: Iterable[Any]) -> NamedList:
+    def recommend_names(self, history: Iterable[Id]) -> NamedList:
         """Return the best items for one history by the ids that items have in the data of ``fit``.
 
         Parameters
@@ -228,8 +230,8 @@ class Serving(NamedAnswers):
         self,
         N: int = LIST_LENGTH,
         filter_already_liked_items: bool = True,
-        filter_items: Any = None,
-        items: Any = None,
+        filter_items: npt.ArrayLike | None = None,
+        items: npt.ArrayLike | None = None,
         popularity_discount: float | None = None,
         num_threads: int = 1,
     ) -> Ranker:

@@ -59,6 +59,11 @@ class Recommender(Serving, Exporting, Updating, Stored):
         A model that is fitted already goes on as it was fitted, and `save` writes the arguments of that ``fit``. Only
         ``num_threads``, which changes no result, counts at once.
 
+        Returns
+        -------
+        self
+            The model.
+
         Raises
         ------
         ValueError
@@ -117,7 +122,7 @@ class Recommender(Serving, Exporting, Updating, Stored):
         self,
         user_items: UserItems,
         validation: UserItems | None = None,
-        callbacks: Sequence[Callable[[dict[str, Any]], Any]] = (),
+        callbacks: Sequence[Callable[[dict[str, Any]], object]] = (),
         show_progress: bool = False,
     ) -> Self:
         """Fit the model; an earlier fit is forgotten, and nothing changes if this one fails or is interrupted.
@@ -138,6 +143,7 @@ class Recommender(Serving, Exporting, Updating, Stored):
         Returns
         -------
         self
+            The model, fitted.
 
         Raises
         ------

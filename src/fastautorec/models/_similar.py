@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import Default, few, list_length, warn_caller
 from fastautorec._compute.arrays import check_ids
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import FloatArray, IdArray
+from fastautorec._types import ByUser, Id, Ids
 from fastautorec.data._naming import find
 from fastautorec.models._alike import alike, alike_users
 from fastautorec.models._answers import LIST_LENGTH
@@ -29,7 +31,7 @@ class Similar(Explaining):
         itemids: npt.ArrayLike,
         N: int = LIST_LENGTH,
         filter_items: npt.ArrayLike | None = None,
-        items: Any = None,
+        items: npt.ArrayLike | UserItems | None = None,
     ) -> tuple[IdArray, FloatArray]:
         """Return the items whose vectors have the largest cosine with those of ``itemids``, the item itself first.
 
@@ -70,7 +72,11 @@ class Similar(Explaining):
         return (ids[0], scores[0]) if np.ndim(itemids) == 0 else (ids, scores)
 
     def similar_table(
-        self, itemids: Any, N: int = LIST_LENGTH, filter_items: Any = None, items: Any = None
+        self,
+        itemids: Id | Ids,
+        N: int = LIST_LENGTH,
+        filter_items: Ids | None = None,
+        items: Ids | UserItems | ByUser | None = None,
     ) -> SimilarityTable:
         """Return the items that are like others by name, as a table (item, similar, rank, score).
 
@@ -139,7 +145,9 @@ class Similar(Explaining):
         ids, scores = model.similar_items(numbers, N, unwanted, chosen)
         return SimilarityTable(asked, ids, scores, named.ids)
 
-    def similar_users(self, history: Any, data: Any = None, N: int = LIST_LENGTH) -> tuple[IdArray, FloatArray]:
+    def similar_users(
+        self, history: UserItems, data: UserItems | None = None, N: int = LIST_LENGTH
+    ) -> tuple[IdArray, FloatArray]:
         """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
 
         A user's vector are the hidden units, those of ``embed``: what the model keeps of a history, without what is due
@@ -201,7 +209,7 @@ class Similar(Explaining):
         with backend.active():
             return alike_users(model, backend, asked, among, n_top)
 
-    def similar_users_table(self, users: Any, data: Any, N: int = LIST_LENGTH) -> SimilarityTable:
+    def similar_users_table(self, users: Id | Ids, data: UserItems, N: int = LIST_LENGTH) -> SimilarityTable:
         """Return the users of ``data`` who are like others by name, as a table (user, similar, rank, score).
 
         The lists are those of `similar_users`. Somebody who is in ``data`` is the most similar to themselves, beside
@@ -267,7 +275,11 @@ class Similar(Explaining):
         rows, scores = model.similar_users(asked.matrix, among.matrix, N)
         return SimilarityTable(asked.users, rows, scores, among.users, "user")
 
-    def item_index(self, ids: Any) -> Any:
+    @overload
+    def item_index(self, ids: Id) -> int: ...  # type: ignore[overload-overlap]
+    @overload
+    def item_index(self, ids: Ids) -> npt.NDArray[np.int64]: ...
+    def item_index(self, ids: Id | Ids) -> int | npt.NDArray[np.int64]:
         """Return the numbers of items by the ids that they have in the data of ``fit``: `item_names` the other way.
 
         Methods that take numbers of items, such as `explain`, `ranker` and `recommend`, take them by name so.
@@ -280,6 +292,7 @@ class Similar(Explaining):
         Returns
         -------
         int, or int64 array for a list
+            Numbers of the items, which are columns of the matrix.
 
         Raises
         ------

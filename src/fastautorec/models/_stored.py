@@ -119,6 +119,7 @@ class Stored(Answering):
         Returns
         -------
         self
+            The model, with its arrays on that device.
 
         Raises
         ------

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.inputs import UserItems
 from fastautorec._training.run import FitRun, ProgressBar
 from fastautorec._training.updates import Sums, counts_without
 from fastautorec.models._answers import Answering
@@ -27,7 +29,7 @@ class Updating(Answering):
 
     sums_: Sums | None
 
-    def partial_fit(self, user_items: Any) -> Self:
+    def partial_fit(self, user_items: UserItems) -> Self:
         """Take in new users exactly: as if they had been in ``fit``, but with the encoder that was found there.
 
         Models with sums over users can do that: `Popularity` always, `NCEPLRec`, `EASE`, and models of the AutoRec
@@ -47,6 +49,7 @@ class Updating(Answering):
         Returns
         -------
         self
+            The model.
 
         Raises
         ------
@@ -73,7 +76,7 @@ class Updating(Answering):
         """
         return self._update(user_items, 1)
 
-    def forget(self, user_items: Any, rows: Any = None) -> Self:
+    def forget(self, user_items: UserItems | None, rows: npt.ArrayLike | None = None) -> Self:
         """Take users out exactly, for example because they ask for it: as if they had never been there.
 
         A model holds sums over users and no user, so it cannot look up who is to be forgotten: the histories have to be
@@ -95,6 +98,7 @@ class Updating(Answering):
         Returns
         -------
         self
+            The model.
 
         Raises
         ------

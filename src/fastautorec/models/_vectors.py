@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.protocol import FloatArray
 from fastautorec._extras import require
+from fastautorec._types import FaissIndex, HnswIndex, UsearchIndex
 from fastautorec.evaluation._metric import Metric, half_width
 
 if TYPE_CHECKING:
@@ -88,7 +90,13 @@ class ItemVectors:
             there = backend.put(history).rows(0, history.shape[0])
             return np.asarray(backend.to_host(self._model._scorer().prepare(backend, there)), np.float32)
 
-    def recall(self, index: Any, user_items: UserItems, k: int = 10, filter_already_liked_items: bool = True) -> Metric:
+    def recall(
+        self,
+        index: FaissIndex | HnswIndex | UsearchIndex | Callable[[FloatArray, int], npt.ArrayLike],
+        user_items: UserItems,
+        k: int = 10,
+        filter_already_liked_items: bool = True,
+    ) -> Metric:
         """Return which share of the lists of ``recommend`` an index finds, with its 95 % interval over users.
 
         The index is asked for ``k`` items and as many more as the longest history of a block of users has; from what it
@@ -145,7 +153,7 @@ class ItemVectors:
 
     # --- recipes ------------------------------------------------------------------------------------------------------
 
-    def to_faiss(self, kind: str = KINDS[0], M: int = 32, ef_construction: int = 200, ef: int = 100) -> Any:
+    def to_faiss(self, kind: str = KINDS[0], M: int = 32, ef_construction: int = 200, ef: int = 100) -> FaissIndex:
         """Return an index of faiss by inner product.
 
         Parameters
@@ -177,11 +185,11 @@ class ItemVectors:
         else:  # by its class: strings for index_factory may lose the inner product
             inner = faiss.IndexHNSWFlat(width, links, faiss.METRIC_INNER_PRODUCT)
             inner.hnsw.efConstruction, inner.hnsw.efSearch = building, asking
-        index = faiss.IndexIDMap2(inner)
+        index: FaissIndex = faiss.IndexIDMap2(inner)
         index.add_with_ids(self.items[self.order], self.order)
         return index
 
-    def to_hnswlib(self, M: int = 16, ef_construction: int = 200, ef: int = 100, num_threads: int = 1) -> Any:
+    def to_hnswlib(self, M: int = 16, ef_construction: int = 200, ef: int = 100, num_threads: int = 1) -> HnswIndex:
         """Return an index of hnswlib by inner product.
 
         Parameters
@@ -215,7 +223,7 @@ class ItemVectors:
 
     def to_usearch(
         self, M: int = 16, expansion_add: int = 128, expansion_search: int = 64, num_threads: int = 1
-    ) -> Any:
+    ) -> UsearchIndex:
         """Return an index of usearch by inner product, with vectors as float32.
 
         Parameters
@@ -241,7 +249,7 @@ class ItemVectors:
         """
         links, building, asking = _graph_sizes(M, expansion_add, expansion_search, "expansion_add", "expansion_search")
         threads = check_int("num_threads", num_threads, 1)
-        index = require("usearch.index", "to_usearch", "usearch").Index(
+        index: UsearchIndex = require("usearch.index", "to_usearch", "usearch").Index(
             ndim=self.items.shape[1], metric="ip", dtype="f32", connectivity=links,
             expansion_add=building, expansion_search=asking,
         )  # fmt: skip

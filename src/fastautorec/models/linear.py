@@ -130,6 +130,7 @@ class LinearModel(Recommender):
         Returns
         -------
         float32 (q, factors)
+            One row for each history.
         """
         model = self._as_fitted()
         return model._units(linear_encoder(model.encoder_), user_items)

@@ -22,6 +22,7 @@ from fastautorec._checks import (
     fitting,
     warn_caller,
 )
+from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.item_index import Indexes
 from fastautorec._compute.protocol import NUMERATORS, FloatArray
 from fastautorec._compute.top_lists import Scorer
@@ -151,7 +152,7 @@ class NCEAutoRecCV(Recommender):
         plain.fitted_params_ = plain.get_params()
         return plain
 
-    def embed(self, user_items: Any) -> FloatArray:
+    def embed(self, user_items: UserItems) -> FloatArray:
         """Return the hidden units of histories, float32 (q, factors)."""
         return self.to_estimator().embed(user_items)
 

@@ -25,6 +25,7 @@ def count_items(backend: Backend, user_items: UserItems, *, num_threads: int | N
     Returns
     -------
     int64 (n,)
+        Users of each item.
 
     Raises
     ------
@@ -116,6 +117,7 @@ def encode(
     Returns
     -------
     float32 (q, k)
+        Hidden units H.
 
     Raises
     ------
@@ -161,6 +163,7 @@ def encode_backward(
     Returns
     -------
     float32 (n, k)
+        The gradient of W.
 
     Raises
     ------
@@ -201,6 +204,7 @@ def gram_product(
     Returns
     -------
     float32 (n, k)
+        The product.
 
     Raises
     ------

@@ -75,7 +75,7 @@ def ranking_metrics(
 
     Parameters
     ----------
-    item_ids : array (q, K), integer
+    item_ids : array (q, K), int
         Ranked item ids, best first, -1 in free places; a repeated id counts at its first place only.
     test : sparse matrix (q, n) or Interactions
         The relevant items, values 0 or 1.

@@ -103,7 +103,7 @@ def sample_negatives(
     seed : int, 0 <= seed < 2**64
     epoch : int, 0 <= epoch < 2**32
         Another epoch draws other samples.
-    rows : array (q,), integer, optional
+    rows : array (q,), int, optional
         Rows of ``user_items`` to draw for, in any order; default: all.
     weights : array (n,), float64, >= 0, optional
         Chances of the items instead of their popularity; they need not add up to 1.

@@ -50,9 +50,13 @@ def mse_head(
     Returns
     -------
     loss : float
+        Of all users and items.
     grad_hidden : float32 (q, k)
+        Of H.
     grad_decoder : float32 (n, k)
+        Of D.
     grad_bias : float32 (n,)
+        Of c.
 
     Raises
     ------
@@ -116,9 +120,13 @@ def ns_head(
     Returns
     -------
     loss : float
+        Of all users and items.
     grad_hidden : float32 (q, k)
+        Of H.
     grad_decoder : float32 (n, k)
+        Of D.
     grad_bias : float32 (n,)
+        Of c.
 
     Raises
     ------
@@ -194,8 +202,10 @@ def optimizer_step(
 
     Returns
     -------
-    weights, first, second : float32 (n, k)
-        New arrays; moments that the rule does not keep are None.
+    weights : float32 (n, k)
+        A new array.
+    first, second : float32 (n, k) or None
+        New arrays; None for moments that the rule does not keep.
 
     Raises
     ------

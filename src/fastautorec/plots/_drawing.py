@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastautorec._checks import kind
+from fastautorec._types import Figure
 from fastautorec.evaluation._many_reports import RealArray
 
 PAGE, COLUMN = 7.0, 4.6  # inches
@@ -65,7 +66,7 @@ def in_lines(text: str, letters: float) -> str:
     return "\n".join(textwrap.wrap(text, max(int(letters), 1), max_lines=MAX_LINES, placeholder=" …"))
 
 
-def save(figure: Any, path: str | PathLike[str] | None) -> Any:
+def save(figure: Figure, path: str | PathLike[str] | None) -> Figure:
     if path is not None:
         figure.savefig(path)
     return figure

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fastautorec._types import Axes, Figure
 from fastautorec.evaluation._buckets import HistoryBuckets, PopularityBuckets
 from fastautorec.evaluation._convergence import Convergence
 from fastautorec.evaluation._effects import Effect, MetricAtK
@@ -39,6 +40,7 @@ from fastautorec.plots._drawing import (  # fmt: skip
 )
 
 Target = str | PathLike[str] | None
+Panels = Axes | Sequence[Axes] | None
 
 SHADES = ("#e3eef8", "#c0d9ee", "#8dbfe0", "#4f9bcb", "#2171b5")  # light to dark
 SHARES = (0.95, 0.8, 0.6, 0.4, 0.2)  # shares of the users that the shades hold
@@ -58,21 +60,44 @@ ax : matplotlib.axes.Axes, or a sequence of one for each panel, optional
 Returns
 -------
 matplotlib.figure.Figure
+    The figure, which a notebook shows.
 
 Raises
 ------
 ImportError
     If matplotlib is not installed."""
+EXAMPLE = """\
+Examples
+--------
+>>> import fastautorec as far
+>>> from fastautorec import evaluation
+>>> train, test = far.split(far.datasets.synthetic(300, 100, 6000), (0.7, 0.3), by="random")
+>>> models = {"EASE": far.EASE(), "NCE-AutoRec": far.NCEAutoRec(factors=16, epochs=1)}
+>>> for model in models.values():
+...     fitted = model.fit(train, validation=test)
+>>> reports = {name: far.evaluate(model, train, test) for name, model in models.items()}
+"""
 
 
-def document(function: Function) -> Function:
-    """Put what all figures share into the docstring of a function."""
-    function.__doc__ = cleandoc(function.__doc__ or "").replace("{shared}", SHARED)
-    return function
+def document(call: str) -> Callable[[Function], Function]:
+    """Put what all figures share into the docstring of a function, and an example with what it draws."""
+
+    def finish(function: Function) -> Function:
+        text = cleandoc(function.__doc__ or "").replace("{shared}", SHARED)
+        function.__doc__ = f"{text}\n\n{EXAMPLE}>>> figure = far.plots.{function.__name__}({call})\n"
+        return function
+
+    return finish
 
 
-@document
-def popularity(distribution: PopularityDistribution, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
+@document("evaluation.popularity_distribution(reports)")
+def popularity(
+    distribution: PopularityDistribution,
+    path: Target = None,
+    *,
+    title: str = "",
+    ax: Panels = None,
+) -> Figure:
     """Draw how popular the items are that models recommend, and in grey what users chose (Figure 7 of the paper).
 
     Parameters
@@ -105,8 +130,10 @@ def popularity(distribution: PopularityDistribution, path: Target = None, *, tit
     return save(figure, path)
 
 
-@document
-def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
+@document("evaluation.popularity_tradeoff(model, train, test, [0, 0.2, 0.4])")
+def popularity_tradeoff(
+    found: PopularityTradeoff, path: Target = None, *, title: str = "", ax: Panels = None
+) -> Figure:
     """Draw what a popularity discount costs in NDCG and gives in variety; a dashed line marks the model as fitted.
 
     Parameters
@@ -129,10 +156,14 @@ def popularity_tradeoff(found: PopularityTradeoff, path: Target = None, *, title
     return save(figure, path)
 
 
-@document
+@document("evaluation.compare_users(*reports.values(), names=tuple(reports))")
 def user_comparison(
-    pairs: UserComparison | Sequence[UserComparison], path: Target = None, *, title: str = "", ax: Any = None
-) -> Any:
+    pairs: UserComparison | Sequence[UserComparison],
+    path: Target = None,
+    *,
+    title: str = "",
+    ax: Panels = None,
+) -> Figure:
     """Draw the density of users over the metric of two models (Figure 6 of the paper), a panel for each pair.
 
     The first model is on the horizontal axis: users below the line are better served by it. The shades hold 95, 80, 60,
@@ -173,8 +204,8 @@ def user_comparison(
     return save(figure, path)
 
 
-@document
-def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
+@document("evaluation.by_history_length(reports)")
+def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str = "", ax: Panels = None) -> Figure:
     """Draw a metric for users with short to long histories.
 
     Parameters
@@ -191,8 +222,8 @@ def history_length(buckets: HistoryBuckets, path: Target = None, *, title: str =
     return save(figure, path)
 
 
-@document
-def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
+@document("evaluation.by_item_popularity(reports)")
+def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: str = "", ax: Panels = None) -> Figure:
     """Draw which share of the rare and the popular test items models find, and what fills their lists.
 
     Parameters
@@ -216,8 +247,15 @@ def item_popularity(buckets: PopularityBuckets, path: Target = None, *, title: s
     return save(figure, path)
 
 
-@document
-def effect(found: Effect, path: Target = None, *, log: bool | None = None, title: str = "", ax: Any = None) -> Any:
+@document('evaluation.parameter_effect({"NDCG": reports}, "model")')
+def effect(
+    found: Effect,
+    path: Target = None,
+    *,
+    log: bool | None = None,
+    title: str = "",
+    ax: Panels = None,
+) -> Figure:
     """Draw a metric against a parameter: curves for numbers (Figure 5 of the paper), bars for names (Figure 2).
 
     Parameters
@@ -249,8 +287,8 @@ def effect(found: Effect, path: Target = None, *, log: bool | None = None, title
     return save(figure, path)
 
 
-@document
-def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
+@document("evaluation.metric_at_k(reports)")
+def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "", ax: Panels = None) -> Figure:
     """Draw a metric of several models at every list length as bars (Figure 3 of the paper).
 
     Parameters
@@ -266,8 +304,8 @@ def metric_bars(metrics: MetricAtK, path: Target = None, *, title: str = "", ax:
     return save(figure, path)
 
 
-@document
-def convergence(times: Convergence, path: Target = None, *, title: str = "", ax: Any = None) -> Any:
+@document('evaluation.convergence({"NCE-AutoRec": {"full": model.history_}})')
+def convergence(times: Convergence, path: Target = None, *, title: str = "", ax: Panels = None) -> Figure:
     """Draw the seconds until models were near their best metric (Figure 4 of the paper), a row for each training.
 
     Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastautorec._types import Figure
 from fastautorec.evaluation._metric import Z
 from fastautorec.plots._drawing import COLORS, PAGE, band, log_axis, name_axes, new_figure, save
 
@@ -19,7 +20,7 @@ WIDE_RANGE = 20  # largest over smallest value from which on an axis is logarith
 OUTCOME = ("metric", "standard_error", "users")
 
 
-def path(model: NCEAutoRecCV, path: str | PathLike[str] | None = None, *, title: str = "") -> Any:
+def path(model: NCEAutoRecCV, path: str | PathLike[str] | None = None, *, title: str = "") -> Figure:
     """Draw the held-out metric of a fitted `NCEAutoRecCV` against each parameter that it has chosen.
 
     A point is the best setting with that value among those that the first judges measured, with a band of the 95 %
@@ -35,6 +36,7 @@ def path(model: NCEAutoRecCV, path: str | PathLike[str] | None = None, *, title:
     Returns
     -------
     matplotlib.figure.Figure
+        The figure, which a notebook shows.
 
     Raises
     ------

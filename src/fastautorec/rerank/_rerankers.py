@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fastautorec._checks import check_int, check_random_state, check_real, kind
 from fastautorec._compute.labelled import labels_of, places_of_items
 from fastautorec._compute.protocol import FloatArray, IdArray
+from fastautorec._types import Id
 from fastautorec.rerank._apply import Places, Request, mixed
 
 BLOCK_BYTES = 16 << 20  # of vectors that are compared together
@@ -116,11 +117,11 @@ class Caps:
     2
     """
 
-    def __init__(self, groups: Any, at_most: int) -> None:
+    def __init__(self, groups: Mapping[Any, Id | None] | npt.ArrayLike, at_most: int) -> None:
         self.at_most = check_int("at_most", at_most, 1)
         self._keyed = isinstance(groups, Mapping)
-        self._labels = list(groups) if self._keyed else labels_of(groups)
-        self._codes = _group_codes(list(groups.values()) if self._keyed else groups)
+        self._labels = list(groups) if isinstance(groups, Mapping) else labels_of(groups)
+        self._codes = _group_codes(list(groups.values()) if isinstance(groups, Mapping) else groups)
         self._ordered: tuple[Any, npt.NDArray[np.int64]] | None = None  # the codes for some model's item_ids_
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastautorec._checks import check_bool, check_choice, check_cutoffs, check_int, check_random_state, kind
-from fastautorec._compute.inputs import check_user_items
+from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._compute.protocol import DEFINITIONS
 from fastautorec._training.run import open_bar
 from fastautorec.data import _identity as identity
@@ -149,7 +149,7 @@ class CrossValidation(Mapping[str, PooledReport]):
 
 def cross_validate(
     models: Recommender | Sequence[Recommender] | Mapping[str, Recommender],
-    data: Any = None,
+    data: UserItems | None = None,
     folds: int | Folds = 5,
     *,
     k: int | tuple[int, ...] = DEFAULT_K,
@@ -192,7 +192,9 @@ def cross_validate(
 
     See Also
     --------
-    fastautorec.rolling, fastautorec.split, fastautorec.compare
+    fastautorec.rolling : Windows of time, for ``folds``.
+    fastautorec.split : One split.
+    fastautorec.compare : The comparison of two reports.
 
     Examples
     --------

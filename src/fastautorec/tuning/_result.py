@@ -10,6 +10,7 @@ from typing import Any
 from fastautorec._compute.inputs import UserItems
 from fastautorec._extras import require
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame, Figure
 from fastautorec.models import Recommender
 from fastautorec.tuning._space import chooses_itself
 
@@ -59,10 +60,11 @@ class TuningResult(Printed):
         Returns
         -------
         Recommender
+            The new model, fitted.
         """
         return as_chosen(self.best_model).fit(user_items, show_progress=show_progress)
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each trial.
 
         Raises
@@ -88,7 +90,7 @@ class TuningResult(Printed):
         title = f"{type(self.best_model).__name__}: {len(states)} trials ({counts}), best {self.metric}"
         return [f"{title} {self.best_metric:.4f}", rows, *failed[:SHOWN]]
 
-    def plot(self, path: str | PathLike[str] | None = None) -> Any:
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Draw how the search went, and the metric against each parameter.
 
         Parameters
@@ -99,6 +101,7 @@ class TuningResult(Printed):
         Returns
         -------
         matplotlib.figure.Figure
+            The figure, which a notebook shows.
 
         Raises
         ------

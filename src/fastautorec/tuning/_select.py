@@ -92,7 +92,8 @@ def select(
 
     See Also
     --------
-    fastautorec.cross_validate, fastautorec.tune
+    fastautorec.cross_validate : Several splits of the same data, with parameters as they are.
+    fastautorec.tune : The search for the parameters of one model.
 
     Notes
     -----

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastautorec._extras import require
 from fastautorec._printed import Printed, Rows
+from fastautorec._types import DataFrame, Figure
 from fastautorec.evaluation import Report
 from fastautorec.evaluation._tables import interval
 from fastautorec.models import Recommender
@@ -44,7 +45,7 @@ class Selection(Printed):
     models: Mapping[str, Recommender] = field(repr=False)
     reports: Mapping[str, Report] = field(repr=False)
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with one row for each candidate.
 
         Raises
@@ -88,7 +89,7 @@ class Selection(Printed):
         chosen = [f"chosen: {self.best_model!r}"]
         return [self.in_words(), title, table, *left_out, *chosen]
 
-    def plot(self, path: str | PathLike[str] | None = None) -> Any:
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Draw how far each candidate is behind the best one, with its paired 95 % interval, and the time it took.
 
         Parameters
@@ -99,6 +100,7 @@ class Selection(Printed):
         Returns
         -------
         matplotlib.figure.Figure
+            The figure, which a notebook shows.
 
         Raises
         ------
@@ -108,7 +110,8 @@ class Selection(Printed):
         require("matplotlib", "plot", "plot")
         from fastautorec.plots._selection import draw  # noqa: PLC0415  needs matplotlib
 
-        return draw(self.rows, self.metric, path)
+        figure: Figure = draw(self.rows, self.metric, path)
+        return figure
 
 
 def _difference(row: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._extras import require
 from fastautorec._training import checkpoint as _checkpoint
 from fastautorec._training.run import held_out_metric, open_bar
+from fastautorec._types import BasePruner, Study
 from fastautorec.data import _identity as identity
 from fastautorec.exceptions import DivergedError
 from fastautorec.models import Recommender
@@ -56,8 +57,8 @@ def tune(
     metric: str = "NDCG",
     storage: str | PathLike[str] | None = None,
     study_name: str | None = None,
-    pruner: Any = None,
-    study: Any = None,
+    pruner: BasePruner | None = None,
+    study: Study | None = None,
     random_state: int | np.random.Generator = 0,
     show_progress: bool = False,
 ) -> TuningResult:
@@ -103,6 +104,7 @@ def tune(
     Returns
     -------
     TuningResult
+        The best parameters, all trials and a model of the best ones.
 
     Raises
     ------
