@@ -13,7 +13,7 @@ import fastautorec as far
 from fastautorec import distributed
 from fastautorec.cli import main
 from fastautorec.data._texts import text_array
-from fastautorec.distributed import _sharding as sharding
+from fastautorec.distributed._parts import hashes_of
 
 HEAD = "user,item,rating,timestamp"
 DRAWN = np.random.default_rng(0).integers((0, 0, 1, 100), (40, 15, 6, 999), (600, 4))  # with repeated pairs
@@ -98,11 +98,11 @@ def test_hashes_of_ids() -> None:
         return splitmix(sum(b * pow(0x9E3779B97F4A7C15, place + 1, 2**64) for place, b in enumerate(text.encode())))
 
     numbers = np.array([0, 1, -1, 2**63 - 1, -(2**63)])
-    assert sharding.hashes_of(numbers).tolist() == [splitmix(number % 2**64) for number in numbers.tolist()]
+    assert hashes_of(numbers).tolist() == [splitmix(number % 2**64) for number in numbers.tolist()]
     texts = ["a", "b", "ab", "ba", "käse", "a" * 100]
     ids = text_array(texts)
-    assert sharding.hashes_of(ids).tolist() == [of_text(text) for text in texts]
-    shares = np.bincount((sharding.hashes_of(np.arange(80_000)) >> np.uint64(61)).astype(int))
+    assert hashes_of(ids).tolist() == [of_text(text) for text in texts]
+    shares = np.bincount((hashes_of(np.arange(80_000)) >> np.uint64(61)).astype(int))
     assert np.abs(shares - 10_000).max() < 400, "four standard deviations"
 
 
@@ -150,17 +150,6 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="must be a new or an empty folder"):
         distributed.shard(files, files[0])
     assert {path.name for path in tmp_path.iterdir()} == before, "nothing is left of what was refused"
-
-
-def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    files = three_files(tmp_path)
-    monkeypatch.setattr(sharding, "_joined", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        distributed.shard(files, tmp_path / "out", verbose=False)
-    assert sorted(tmp_path.iterdir()) == files
 
 
 def test_parts_of_parquet(tmp_path: Path) -> None:

@@ -7,15 +7,15 @@ import argparse
 from fastautorec.cli import _files as files
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
-from fastautorec.data._loading import load
 from fastautorec.data._roles import Words
+from fastautorec.distributed._parts import Reading
 from fastautorec.distributed._sharding import write_shards
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     options.add_file_options(parser, "--format", several=True)
-    text = "the folder of shards, which does not exist yet or is empty"
+    text = "the folder of shards, which does not exist yet or is empty; the same command goes on where it was stopped"
     parser.add_argument("--output", required=True, metavar="DIR", help=text)
     text = "number of shards (default: one for each two million interactions)"
     parser.add_argument("--n-shards", type=int, metavar="N", help=text)
@@ -25,9 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the shards, and print their paths."""
     check_output()
     words = Words(args.user, args.item, args.rating, args.timestamp, args.sep, args.header, args.weights)
-    limit = files.limit(args)
-    shards = write_shards(
-        args.file, args.output, args.n_shards, lambda path: load(path, args.file_format, limit, words), say
-    )
+    reading = Reading(args.file_format, files.limit(args), words)
+    shards = write_shards(args.file, args.output, args.n_shards, reading, say)
     print("\n".join(map(str, shards)))
     return 0

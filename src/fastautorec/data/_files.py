@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO
 
 from fastautorec.exceptions import RatingsFileError
@@ -40,15 +40,19 @@ _OTHERS = {  # and what loads them
 _PARQUET = (".parquet", ".parq", ".pq")  # in small or capital letters
 
 
+def is_parquet(name: str) -> bool:
+    """Return whether a file is called as Parquet files are."""
+    return name.lower().endswith(_PARQUET)
+
+
+def counts(place: PurePath) -> bool:
+    """Return whether a file within a data set is one of its parts: none is that is hidden or begins with "_"."""
+    return is_parquet(place.name) and not any(name.startswith(("_", ".")) for name in place.parts)
+
+
 def parquet_parts(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder and its folders, without those that are hidden or begin with "_"."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in _PARQUET
-        and path.is_file()
-        and not any(name.startswith(("_", ".")) for name in path.relative_to(folder).parts)
-    ]
+    """Return the Parquet files of a folder and its folders that count."""
+    return [path for path in sorted(folder.rglob("*")) if counts(path.relative_to(folder)) and path.is_file()]
 
 
 @contextmanager

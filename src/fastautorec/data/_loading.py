@@ -15,13 +15,14 @@ from fastautorec.data import _identity as identity
 from fastautorec.data import _naming as naming
 from fastautorec.data._description import Source
 from fastautorec.data._interactions import Interactions
+from fastautorec.data._parquet import Part
 from fastautorec.data._readers import Columns, read_columns
 from fastautorec.data._roles import Words, untyped
 from fastautorec.exceptions import RatingsFileError
 
 
 def load(
-    path: Path,
+    path: Path | Part,
     form: str,
     threshold: float | None,
     words: Words,
@@ -29,7 +30,7 @@ def load(
     *,
     count_ratings: bool = False,
 ) -> Interactions:
-    """Read a rating file; see `fastautorec.read_ratings`."""
+    """Read a rating file, or one part of a data set; see `fastautorec.read_ratings`."""
     if items is not None:
         identity.check_ids("items", items, identity.ITEMS)
     found = read_columns(path, form, words)
@@ -77,7 +78,7 @@ def load(
     return data
 
 
-def _weights(path: Path, found: Columns, counted: Any) -> Any:
+def _weights(path: Path | Part, found: Columns, counted: Any) -> Any:
     """Return the weights, which must be above 0 in the rows that are counted; None where the file has none."""
     if found.weights is None:
         return None

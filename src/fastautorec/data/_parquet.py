@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,45 @@ PYARROW = importlib.util.find_spec("pyarrow") is not None
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
-def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:
+@dataclass(frozen=True)
+class Part:
+    """One file of a data set, to be read by itself.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    path : str
+        Where it is, in the file system.
+    folders : dict
+        What the names of its folders say, as ``{"year": "2024"}`` of ``year=2024/part-0.parquet``.
+    whole : frozenset
+        Those of them that are whole numbers in all parts.
+    filesystem : pyarrow.fs.FileSystem or None
+        None for a file on this machine.
+    """
+
+    name: str
+    path: str
+    folders: Mapping[str, str]
+    whole: frozenset[str]
+    filesystem: Any = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def read_parquet(path: Path | Part, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:
     """Return the columns, their roles, and the names of all columns."""
+    polars = polars and getattr(path, "filesystem", None) is None
     if not polars and not PYARROW:
         raise ImportError("reading Parquet needs polars or pyarrow: pip install 'fastautorec[data]'")
-    parts = [(part, _names(part, polars), folders) for part, folders in _parts(path)]
+    given: list[tuple[Any, Mapping[str, str]]]
+    if isinstance(path, Part):
+        given = [(Path(path.path) if path.filesystem is None else path, path.folders)]
+    else:
+        given = list(_parts(path))
+    parts = [(part, _names(part, polars), folders) for part, folders in given]
     first, names, folders = parts[0]
     known = _known(names, folders)
     try:
@@ -44,7 +80,7 @@ def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any]
     for part, others, other_folders in parts[1:]:
         _refuse_other_roles(part, _known(others, other_folders), first, known, wanted, words)
     found: dict[str, list[tuple[Path, Any]]] = {role: [] for role in wanted}
-    whole = {name for name in wanted.values() if plain.integers([own.get(name, "") for _, _, own in parts]) is not None}
+    whole = path.whole if isinstance(path, Part) else whole_numbers_in([own for _, _, own in parts])
     for part, names, own in parts:
         table = _table(part, [name for name in dict.fromkeys(wanted.values()) if name in names], polars)
         n_rows = _height(part, table, polars)
@@ -58,7 +94,19 @@ def read_parquet(path: Path, words: Words, polars: bool) -> tuple[dict[str, Any]
     return {role: _joined(path, role, wanted[role], some) for role, some in found.items()}, roles, known
 
 
-def _known(names: list[str], folders: dict[str, str]) -> list[str]:
+def folders_of(parts: Sequence[str]) -> dict[str, str]:
+    """Return what the names of folders say."""
+    pairs = (folder.partition("=") for folder in parts)
+    return {unquote(key): unquote(value) for key, equals, value in pairs if equals}
+
+
+def whole_numbers_in(folders: Sequence[Mapping[str, str]]) -> frozenset[str]:
+    """Return the names to which all folders give whole numbers."""
+    names = {name for own in folders for name in own}
+    return frozenset(name for name in names if plain.integers([own.get(name, "") for own in folders]) is not None)
+
+
+def _known(names: list[str], folders: Mapping[str, str]) -> list[str]:
     return [*names, *(key for key in folders if key not in names)]
 
 
@@ -81,16 +129,18 @@ def _parts(path: Path) -> list[tuple[Path, dict[str, str]]]:
     """Return the files, each with what its folders say, as ``{"year": "2024"}`` of ``year=2024/part-0.parquet``."""
     if path.is_file():
         return [(path, {})]
-    found = []
-    for part in files.parquet_parts(path):
-        pairs = (folder.partition("=") for folder in part.relative_to(path).parts[:-1])
-        found.append((part, {unquote(key): unquote(value) for key, equals, value in pairs if equals}))
+    found = [(part, folders_of(part.relative_to(path).parts[:-1])) for part in files.parquet_parts(path)]
     if not found:
         raise FileNotFoundError(f"`path` must hold *.parquet files, the folder {path} has none that counts")
     return found
 
 
-def _names(path: Path, polars: bool) -> list[str]:
+def _source(path: Path | Part) -> Any:
+    """Return what pyarrow reads."""
+    return path if isinstance(path, Path) else path.filesystem.open_input_file(path.path)
+
+
+def _names(path: Any, polars: bool) -> list[str]:
     """Return the names of the columns; raise where a file cannot be read."""
 
     def names() -> list[str]:
@@ -100,7 +150,7 @@ def _names(path: Path, polars: bool) -> list[str]:
             return list(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema().names())
         from pyarrow import parquet  # noqa: PLC0415
 
-        return list(parquet.read_schema(path).names)
+        return list(parquet.read_schema(_source(path)).names)
 
     found = list(_guarded(path, names))
     if len(set(found)) < len(found):
@@ -108,7 +158,7 @@ def _names(path: Path, polars: bool) -> list[str]:
     return found
 
 
-def _table(path: Path, names: list[str], polars: bool) -> Any:
+def _table(path: Any, names: list[str], polars: bool) -> Any:
     def table() -> Any:
         if polars:
             import polars as pl  # noqa: PLC0415
@@ -116,7 +166,7 @@ def _table(path: Path, names: list[str], polars: bool) -> Any:
             return pl.read_parquet(path, columns=names, glob=False, hive_partitioning=False)
         from pyarrow import parquet  # noqa: PLC0415
 
-        read = parquet.ParquetFile(path).read(columns=names)
+        read = parquet.ParquetFile(_source(path)).read(columns=names)
         read.validate(full=True)  # texts that are not UTF-8 would fail later, when the file is not known any more
         return read
 
@@ -146,14 +196,14 @@ def _height(path: Path, table: Any, polars: bool) -> int:
     return int(table.num_rows)
 
 
-def _guarded(path: Path, read: Any) -> Any:
+def _guarded(path: Path | Part, read: Any) -> Any:
     """Return what ``read`` returns; what it says of the bytes becomes our error, other trouble passes."""
     try:
         return read()
     except BaseException as error:  # polars' panics are no Exception
         if type(error).__name__ == "DuplicateError":
             raise _named_alike(path) from None
-        passing = isinstance(error, OSError) and error.errno is not None
+        passing = isinstance(error, OSError) and (error.errno is not None or isinstance(path, Part))
         if passing or not (isinstance(error, (ValueError, OSError, NotImplementedError)) or is_polars_failure(error)):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -165,7 +215,7 @@ def _guarded(path: Path, read: Any) -> Any:
         raise RatingsFileError(f"{path}: not a readable Parquet file ({reason}); was it cut off on the way?") from error
 
 
-def _named_alike(path: Path) -> RatingsFileError:
+def _named_alike(path: Path | Part) -> RatingsFileError:
     return RatingsFileError(
         f"{path}: several of its columns have the same name; rename them, or write only one of them"
     )
@@ -207,7 +257,7 @@ def _repeated(path: Path, name: str, text: str, n_rows: int, whole: bool) -> Any
     return np.full(n_rows, int(text)) if whole else np.full(n_rows, text, object)
 
 
-def _joined(path: Path, role: str, name: str, parts: list[tuple[Path, Any]]) -> Any:
+def _joined(path: Path | Part, role: str, name: str, parts: list[tuple[Path, Any]]) -> Any:
     """Return the columns of all parts as one, each taken by the rules for its own type."""
     if len(parts) == 1:
         return parts[0][1]

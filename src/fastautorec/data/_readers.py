@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,9 +42,10 @@ class Columns(NamedTuple):
     place: Callable[[int], str]  # names a row for a message
 
 
-def read_columns(path: Path, requested: str, words: Words) -> Columns:
-    """Read a rating file of any format; see `fastautorec.read_ratings`."""
-    kind = find_format(path, requested, words)
+def read_columns(path: Any, requested: str, words: Words) -> Columns:
+    """Read a rating file of any format, or one part of a data set; see `fastautorec.read_ratings`."""
+    words.check()
+    kind = "parquet" if isinstance(path, parquet.Part) else find_format(path, requested, words)
     if words.weights is not None and kind in ("netflix", "lists"):
         raise ValueError(f"`weights` must name a column, but {path} is of the format {kind!r}, which has none for them")
     found: dict[str, Any]

@@ -1,39 +1,52 @@
-"""Rating files into folders of interactions, one file and one shard in memory at a time.
+"""Rating files into folders of interactions: two passes over them that an engine makes.
 
 Each file becomes a folder with its users in the order of a hash of their ids. A shard is a range of hashes, hence a
-range of rows of each such folder, and is the sum of these.
+range of rows of each such folder, and is the sum of these. A call that was stopped goes on from what is finished.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
-from fastautorec._checks import check_bool, check_choice, check_int, kind
-from fastautorec._files import sync
-from fastautorec.data import Interactions
-from fastautorec.data._identity import picked
+from fastautorec._checks import check_bool, check_choice, check_int
+from fastautorec._files import replace_content, sync
+from fastautorec._version import __version__
+from fastautorec.data import Interactions, _folders
 from fastautorec.data._layouts import FORMATS
-from fastautorec.data._loading import load
 from fastautorec.data._roles import Words
-from fastautorec.data._texts import is_text, pack
-from fastautorec.data._times import evident, other_unit
-from fastautorec.distributed._engines import Local
+from fastautorec.data._times import check_joinable, other_unit
+from fastautorec.distributed._engines import Engine, engine_of
+from fastautorec.distributed._parts import (
+    FINAL,
+    Facts,
+    Items,
+    Reading,
+    Room,
+    Task,
+    place_items,
+    read_part,
+    shown_shard,
+    write_shard,
+)
 from fastautorec.distributed._shards import SHARD_ENTRIES, check_new_folder
+from fastautorec.distributed._sources import sources_of
 
-Ids = npt.NDArray[Any]
-Hashes = npt.NDArray[np.uint64]
+ITEM_BYTES = 1 << 30
 
-BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no factor of a power is lost
+Say = Callable[[str], object]
 
 
 def shard(
@@ -50,29 +63,46 @@ def shard(
     weights: str | int | None = None,
     sep: str | None = None,
     header: bool | None = None,
+    engine: Engine | Any = "local",
+    item_bytes: int = ITEM_BYTES,
+    filesystem: Any = None,
     verbose: bool = True,
 ) -> list[Path]:
     r"""Read rating files that are parts of one data set, and write folders that `fit` takes; return their paths.
 
     A user may be in several files, and is in one shard, which a hash of the id decides. All shards have the same items:
     those of all files. A pair that occurs several times, in one file or in several, counts once, at its latest time and
-    with the sum of its weights. In memory are one file or one shard at a time; on disk are the files once more while it
-    runs.
+    with the sum of its weights. The bytes are the same on every engine, for any number of workers.
+
+    A worker has one file or one shard in memory at a time. While it runs, the data are there once more, in a folder
+    beside ``output`` that is called ``output.unfinished``. The same call goes on from there after it was stopped; it
+    begins anew where files or arguments are others.
 
     Parameters
     ----------
-    files : path or list of paths
-        Files that `fastautorec.read_ratings` reads, all with ids of one kind. A folder counts as one file. The order in
-        which they are listed changes nothing.
+    files : path, address or list of them
+        Files that `fastautorec.read_ratings` reads, all with ids of one kind. A folder of Parquet files is its parts,
+        with what the names of its folders say (``year=2024``); parts without rows do not matter. Each file is at the
+        same path on all workers. Addresses such as ``"s3://bucket/ratings"`` lead to Parquet in whatever
+        ``pyarrow.fs`` or else ``fsspec`` opens; of its parts only the columns that count are read. The order in which
+        files are listed changes nothing.
     output : path
-        A folder that does not exist yet, or is empty. It appears in one step, once all shards are complete. They are
-        ``shard-00000``, ``shard-00001``, ..., each a folder that ``Interactions.open`` reads.
+        A folder that does not exist yet, or is empty, in a place that all workers see. It appears in one step, once all
+        shards are complete. They are ``shard-00000``, ``shard-00001``, ..., each a folder that ``Interactions.open``
+        reads.
     n_shards : int, optional
         By default, one for each two million interactions.
     format, threshold, user, item, rating, timestamp, weights, sep, header
         As in `fastautorec.read_ratings`, for each file.
+    engine : "local", distributed.Client, module ray, SparkSession, or Engine
+        Who reads the files and writes the shards, as in `fit`.
+    item_bytes : int
+        Bytes that the ids of all items may take: every worker has them in memory.
+    filesystem : pyarrow.fs.FileSystem or fsspec file system, optional
+        What ``files`` are paths in, where an address does not say all, such as keys or an endpoint.
     verbose : bool
-        Print what each file was taken for, and a line for each shard, to standard error.
+        Print what each file was taken for, and a line for each shard, to standard error; on an engine, once all of
+        them are read or written.
 
     Returns
     -------
@@ -82,14 +112,16 @@ def shard(
     Raises
     ------
     FileExistsError
-        If there is something at ``output``.
+        If there is something at ``output``, or another call is making it.
     FileNotFoundError
-        If a file, or the folder that ``output`` is to be in, is not there.
+        If a file, or the folder that ``output`` is to be in, is not there, for this process or for a worker.
     RatingsFileError
         If a file cannot be read, is empty, or misses an id.
     TypeError, ValueError
-        If an argument is not usable, a file is named twice, ids are integers in one file and texts in another, only
-        some files have times or weights, ``threshold`` leaves nothing of a file, or a shard would have no users.
+        If an argument is not usable, a file is named twice or changes meanwhile, ids are integers in one file and texts
+        in another, only some files have times or weights, parts of a data set have other columns, ``threshold``
+        leaves nothing of a file, items take more than ``item_bytes``, or a shard would have no users. Such errors name
+        the file, and nothing is left of the call.
 
     Examples
     --------
@@ -109,172 +141,209 @@ def shard(
     ([10, 20, 30], [4, 3, 2])
     """
     check_choice("format", format, FORMATS)
-    words = Words(user, item, rating, timestamp, sep, header, weights)
+    reading = Reading(format, threshold, Words(user, item, rating, timestamp, sep, header, weights))
     say = _to_stderr if check_bool("verbose", verbose) else _nowhere
-    return write_shards(files, output, n_shards, lambda path: load(path, format, threshold, words), say)
+    return write_shards(files, output, n_shards, reading, say, engine, item_bytes, filesystem)
 
 
 def write_shards(
-    files: Any, output: Any, n_shards: int | None, read: Callable[[Path], Interactions], say: Callable[[str], object]
+    files: Any,
+    output: Any,
+    n_shards: int | None,
+    reading: Reading,
+    say: Say,
+    engine: Any = "local",
+    item_bytes: int = ITEM_BYTES,
+    filesystem: Any = None,
 ) -> list[Path]:
-    """Write shards of files that ``read`` reads; see `shard`."""
-    paths = _distinct(files)
+    """Write shards of files that are read so; see `shard`."""
+    check_int("item_bytes", item_bytes, 1)
     if n_shards is not None:
         check_int("n_shards", n_shards, 1)
+    work = _Work(engine_of(engine), isinstance(engine, str), say, item_bytes)
+    if "://" in str(output):
+        raise ValueError(f"`output` must be the path of a folder that all workers see, got the address {output}")
     shown = Path(output).absolute()
     target = shown.resolve()  # a symbolic link stays, and what it leads to is made
     check_new_folder("output", shown)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"`output` {target} is in a folder that does not exist; create it first")
-    room = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    tasks = [Task(number, source) for number, source in enumerate(sources_of(files, filesystem, reading.form))]
+    call = {
+        "fastautorec": __version__,
+        "numpy": np.__version__,
+        "files": [[task.source.key, list(task.source.mark)] for task in tasks],
+        "reading": [*reading[:2], list(reading.words)],
+        "n_shards": n_shards,
+    }
+    room = Room(fspath(target.with_name(f"{target.name}.unfinished")))
+    lock = _taken(room, call, say)
     try:
-        whole = room / "shards"
-        whole.mkdir()  # with the permissions that others expect, which the room itself has not
-        parts, item_ids, nnz = _sorted_parts(paths, room, read, say)
-        borders = _borders(parts, n_shards or math.ceil(nnz / SHARD_ENTRIES))
-        names = [f"shard-{number:05d}" for number in range(borders.shape[1] - 1)]
-        for number, name in enumerate(names):
-            data = _joined(parts, borders[:, number : number + 2], item_ids)
-            data.to_disk(whole / name)
-            say(f"{name}: {data.shape[0]:,} users, {data.shape[1]:,} items, {data.nnz:,} interactions")
-            del data  # before the next one is made
-        whole.replace(target)
+        count = _filled(room, tasks, n_shards, reading, work)
+        shutil.rmtree(room.folder / "parts", ignore_errors=True)
+        room.shards.replace(target)
         sync(target.parent)
+    except FINAL:
+        shutil.rmtree(room.folder, ignore_errors=True)  # other files or arguments are asked for
+        raise
     finally:
-        shutil.rmtree(room, ignore_errors=True)
-    return [shown / name for name in names]
+        os.close(lock)
+    shutil.rmtree(room.folder, ignore_errors=True)
+    return [shown / room.shard(number).name for number in range(count)]
 
 
-class _Part(NamedTuple):
-    """What a file was written to: its interactions, and the hashes of its users, ascending."""
-
-    folder: Path
-    hashes: Path
-
-
-def _distinct(files: Any) -> list[Path]:
-    """Return the paths in an order that does not depend on how they are listed."""
-    one = isinstance(files, (str, PathLike))
-    given = [files] if one else list(files) if isinstance(files, (list, tuple)) else []
-    if not given or not all(isinstance(name, (str, PathLike)) for name in given):
-        raise TypeError(f"`files` must be the path of a rating file or a list of such paths, got {kind(files)}")
-    paths = sorted({Path(fspath(name)).resolve(): Path(fspath(name)) for name in given}.items())
-    if len(paths) < len(given):
-        raise ValueError(f"`files` must name each file once, got {len(given)} names of {len(paths)} files")
-    for path, name in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"`files` must name rating files, but {name} does not exist")
-    return [name for _, name in paths]
-
-
-def _sorted_parts(
-    paths: list[Path], room: Path, read: Callable[[Path], Interactions], say: Callable[[str], object]
-) -> tuple[list[_Part], Ids, int]:
-    """Write each file with its users by their hashes; return the parts, the ids of all items, and the interactions."""
-    parts: list[_Part] = []
-    items: Ids | None = None
-    first: _Facts | None = None
-    nnz = 0
-    for number, path in enumerate(paths):
-        data = read(path)
-        for line in data.describe().lines():
-            say(line)
-        facts = _Facts.of(path, data)
-        first = first or facts
-        first.require_alike(facts)
-        if first.moment is None:
-            first = first._replace(moment=facts.moment)
-        items = data.item_ids if items is None else np.unique(np.concatenate((items, data.item_ids)))
-        nnz += data.nnz
-        hashes = hashes_of(data.user_ids)
-        order = np.argsort(hashes, kind="stable")
-        part = _Part(room / f"part-{number}", room / f"part-{number}.npy")
-        picked(data, order, None).to_disk(part.folder)
-        np.save(part.hashes, hashes[order])
-        parts.append(part)
-    assert items is not None
-    return parts, items, nnz
+def _taken(room: Room, call: dict[str, Any], say: Say) -> int:
+    """Have the room to ourselves, with what an earlier call of the same kind has left; return a handle to close."""
+    known = json.loads(json.dumps(call))
+    if not room.folder.exists():
+        room.folder.mkdir()
+    elif not room.folder.is_dir() or (any(room.folder.iterdir()) and not room.call.is_file()):
+        raise FileExistsError(f"{room.folder} is where `output` is made, but holds something else; move it elsewhere")
+    lock = _folders._lock(room.folder)  # ends with this process
+    if lock is None:
+        raise FileExistsError(
+            f"another call is making `output` in {room.folder}; wait for it, or name another `output`"
+        )
+    try:
+        if room.call.is_file():
+            if _read(room.call) == known:
+                say(f"{room.folder.name}: goes on from what is there")
+                return lock[0]
+            say(f"{room.folder.name}: left by another call, begins anew")
+            for path in (room.call, *room.folder.iterdir()):  # that file first: without it nothing counts
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        room.part(0).parent.mkdir()
+        room.shards.mkdir()
+        replace_content(room.call, json.dumps(known))
+    except BaseException:
+        os.close(lock[0])
+        raise
+    return lock[0]
 
 
-class _Facts(NamedTuple):
-    """What has to be the same in all files."""
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return None
 
-    path: Path
-    users: str
-    items: str
-    has: tuple[bool, bool]  # times, weights
-    moment: Any  # a time that tells the unit of all; None where none does
 
-    @classmethod
-    def of(cls, path: Path, data: Interactions) -> _Facts:
-        users, items = ("texts" if is_text(ids) else "integers" for ids in (data.user_ids, data.item_ids))
-        has = data.timestamps is not None, data.weights is not None
-        return cls(path, users, items, has, evident(data.timestamps))
+@dataclass(frozen=True)
+class _Work:
+    """Who does the work, and who is told of it."""
 
-    def require_alike(self, other: _Facts) -> None:
-        """Raise ValueError where another file does not fit this one."""
-        for role, mine, its in (("users", self.users, other.users), ("items", self.items, other.items)):
+    engine: Engine
+    is_here: bool
+    say: Say
+    item_bytes: int
+
+    @property
+    def told(self) -> Say | None:
+        """Who is told by the work itself: nobody where it travels."""
+        return self.say if self.is_here else None
+
+
+def _filled(room: Room, tasks: list[Task], n_shards: int | None, reading: Reading, work: _Work) -> int:
+    """Have all shards in the room; return how many there are."""
+    folder = fspath(room.folder)
+    if not room.plan.is_file():
+        state = (folder, reading, work.item_bytes, work.told)
+        facts, items = work.engine.reduce(read_part, tasks, state)
+        first = _require_alike(facts, len(tasks))
+        if not work.is_here:
+            for line in (line for part in facts for line in part.lines):
+                work.say(line)
+        _write_items(room, items)
+        _require_none(work.engine.map(place_items, tasks, (folder,)))
+        for task in tasks:
+            task.source.require_same()
+        borders = _borders(room, tasks, n_shards or math.ceil(sum(part.shape[2] for part in facts) / SHARD_ENTRIES))
+        plan = {"borders": borders.tolist(), "times": first}
+        replace_content(room.plan, json.dumps(plan))
+    plan = json.loads(room.plan.read_text("utf-8"))
+    borders = np.array(plan["borders"], np.int64)
+    numbers = range(borders.shape[1] - 1)
+    shapes = work.engine.map(write_shard, numbers, (folder, tasks, borders, plan["times"], work.told))
+    _require_none([shape for shape in shapes if isinstance(shape, Exception)])
+    for number, shape in enumerate(() if work.is_here else shapes):
+        work.say(shown_shard(number, shape))
+    return len(numbers)
+
+
+def _require_none(failures: Sequence[Any]) -> None:
+    """Raise the first error that is among results."""
+    for failure in failures:
+        if isinstance(failure, Exception):
+            raise failure
+
+
+def _require_alike(facts: list[Any], expected: int) -> str | None:
+    """Raise ValueError where parts do not fit together; return the type of the times, None where there are none."""
+    _require_none(facts)
+    if len(facts) != expected:
+        raise ValueError(f"`engine`.reduce must join what is read of {expected} parts, got {len(facts)}")
+    some: list[Facts] = [part for part in facts if part.shape[2]]
+    if not some:
+        raise ValueError(f"`files` must hold interactions, got none in {expected} parts")
+    first, moment, timed = some[0], None, some[0]
+    columns: dict[str, Facts] = {}
+    for part in some:
+        if part.versions != (__version__, np.__version__):
+            raise ValueError(
+                f"`engine` has a worker with fastautorec {part.versions[0]} and NumPy {part.versions[1]}, but the call "
+                f"has {__version__} and {np.__version__}; install the same on all"
+            )
+        for role, mine, its in (("users", first.users, part.users), ("items", first.items, part.items)):
             if mine != its:
                 raise ValueError(
-                    f"`files` must have ids of one kind, but those of the {role} are {mine} in {self.path} and {its} "
-                    f"in {other.path}; write them alike in all files"
+                    f"`files` must have ids of one kind, but those of the {role} are {mine} in {first.name} and {its} "
+                    f"in {part.name}; write them alike in all files"
                 )
-        for name, here, there in zip(("times", "weights"), self.has, other.has, strict=True):
-            if here != there:
-                has, lacks = (self.path, other.path) if here else (other.path, self.path)
+        known = columns.setdefault(part.dataset, part)
+        if part.dataset and known.headings != part.headings:
+            raise ValueError(
+                f"`files` must have the same columns in all parts of {part.dataset}, but {dict(known.headings)} were "
+                f"taken in {known.name} and {dict(part.headings)} in {part.name}; name them with user=, item= and so on"
+            )
+        for name, ours, theirs in zip(("times", "weights"), first.has, part.has, strict=True):
+            if ours != theirs:
+                has, lacks = (first.name, part.name) if ours else (part.name, first.name)
                 fix = "; leave them out with timestamp=False" if name == "times" else ""
                 raise ValueError(f"`files` must all have {name} or none, but {has} has some and {lacks} has none{fix}")
-        if unlike := other_unit(other.moment, self.moment):
-            raise ValueError(f"`files` must have times of one unit, got {unlike}, in {other.path}; bring all to one")
+        if unlike := other_unit(part.moment, moment):
+            raise ValueError(
+                f"`files` must have times of one unit, got {unlike} in {timed.name}, in {part.name}; bring all to one"
+            )
+        if moment is None and part.moment is not None:
+            moment, timed = part.moment, part
+    times = [np.array(part.times) for part in some if part.times]
+    check_joinable("`files`", times)
+    return np.result_type(*times).name if times else None
 
 
-def hashes_of(ids: Ids) -> Hashes:
-    """Return numbers that look random, the same for an id wherever it stands.
-
-    Those of texts come from a polynomial of their bytes; both are mixed as SplitMix64 does (Steele, Lea and Flood,
-    2014).
-    """
-    if is_text(ids):
-        packed = pack(ids)
-        ends = np.flatnonzero(packed == 0)
-        starts = np.concatenate(([0], ends[:-1] + 1))
-        places = np.arange(len(packed)) - np.repeat(starts, ends - starts + 1)
-        powers = np.cumprod(np.full(int((ends - starts).max()) + 1, BASE))
-        sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(packed * powers[places], dtype=np.uint64)))
-        numbers = sums[ends] - sums[starts]
-    else:
-        numbers = ids.astype(np.int64).view(np.uint64)
-    z = numbers + BASE
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    hashes: Hashes = z ^ (z >> np.uint64(31))
-    return hashes
+def _write_items(room: Room, items: Items) -> None:
+    """Write the ids of all items, for all workers."""
+    if items.ids is None:
+        raise ValueError(
+            f"`item_bytes` {items.limit:,} is less than what the ids of the items take, which is {items.size:,} bytes "
+            "or more; every worker has them in memory: allow more, or leave out items that hardly occur"
+        )
+    nobody = sparse.csr_matrix((0, len(items.ids)), dtype=np.float32)
+    Interactions(nobody, None, items.ids).to_disk(room.items, overwrite=True)
 
 
-def _borders(parts: list[_Part], n_shards: int) -> npt.NDArray[np.int64]:
+def _borders(room: Room, tasks: list[Task], n_shards: int) -> npt.NDArray[np.int64]:
     """Return where each shard begins in each part and the last one ends, (parts, n_shards + 1)."""
     inner = np.array([(number << 64) // n_shards for number in range(1, n_shards)], np.uint64)
     rows = []
-    for part in parts:
-        hashes = np.load(part.hashes, mmap_mode="r")
+    for task in tasks:
+        hashes = np.load(room.hashes(task.number), mmap_mode="r")
         rows.append(np.concatenate(([0], np.searchsorted(hashes, inner), [len(hashes)])))
     borders = np.array(rows, np.int64)
     empty = int(np.count_nonzero(np.diff(borders).sum(axis=0) == 0))
     if empty:
         raise ValueError(f"`n_shards` {n_shards} leaves {empty} shards without users; ask for fewer")
     return borders
-
-
-def _joined(parts: list[_Part], borders: npt.NDArray[np.int64], item_ids: Ids) -> Interactions:
-    """Return the interactions of a shard, which are rows borders[p, 0] .. borders[p, 1] of part p."""
-    blocks = [
-        Interactions.open(part.folder)._users_between(start, stop)
-        for part, (start, stop) in zip(parts, borders.tolist(), strict=True)
-        if start < stop
-    ]
-    users = np.unique(np.concatenate([block.user_ids for block in blocks]))
-    joined: Interactions = Local().reduce(lambda block, _: block.with_items(item_ids).with_users(users), blocks, ())
-    return joined
 
 
 def _to_stderr(line: str) -> None:

@@ -1,0 +1,324 @@
+"""What workers do to shard rating files: read a part, number its items, write a shard.
+
+A part becomes a folder in the order of the hashes of its users; a range of hashes of all these folders is a shard. All
+of it lies in one folder, the room, which all workers see. What is there is finished, and is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastautorec._compute.inputs import check_user_items
+from fastautorec._files import replace_content, replace_file
+from fastautorec._version import __version__
+from fastautorec.data import Interactions
+from fastautorec.data._columns import factorize, sorted_unique
+from fastautorec.data._identity import picked, places
+from fastautorec.data._loading import load
+from fastautorec.data._roles import Words
+from fastautorec.data._texts import is_text, memory, pack
+from fastautorec.data._times import evident
+from fastautorec.distributed._joining import owned
+from fastautorec.distributed._sources import Source
+from fastautorec.exceptions import RatingsFileError
+
+Ids = npt.NDArray[Any]
+Hashes = npt.NDArray[np.uint64]
+
+BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no factor of a power is lost
+CALL = "call.json"  # in the room: for whom it is
+ITEMS = "items"
+FINAL = (RatingsFileError, FileNotFoundError, ImportError, TypeError, ValueError)  # to try again would not help
+
+
+class Reading(NamedTuple):
+    """How files are read; see `fastautorec.distributed.shard`."""
+
+    form: str
+    threshold: float | None
+    words: Words
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a part that is read, and has to be the same in all of them where there is a rule for it."""
+
+    name: str
+    users: str  # "texts" or "integers"
+    items: str
+    has: tuple[bool, bool]  # times, weights
+    moment: Any  # a time that tells the unit of all; None where none does
+    times: tuple[Any, ...]  # the first and the last
+    shape: tuple[int, int, int]  # users, items and interactions
+    lines: tuple[str, ...]  # what it was taken for
+    dataset: str  # of which it is a part; empty for a file of its own
+    headings: dict[str, str]  # the column of each role
+    versions: tuple[str, str]
+
+    @classmethod
+    def of(cls, source: Source, data: Interactions) -> Facts:
+        users, items = ("texts" if is_text(ids) else "integers" for ids in (data.user_ids, data.item_ids))
+        times, moment = data.timestamps, evident(data.timestamps)
+        assert data._source is not None  # they were read from a file
+        return cls(
+            source.name,
+            users,
+            items,
+            (times is not None, data.weights is not None),
+            None if moment is None else moment.item(),
+            () if times is None or not len(times) else (times.min().item(), times.max().item()),
+            (*data.shape, data.nnz),
+            tuple(data.describe().lines()),
+            source.dataset,
+            dict(data._source.headings),
+            (__version__, np.__version__),
+        )
+
+    @classmethod
+    def stored(cls, path: Path) -> Facts:
+        """Return what was written of a part that is finished."""
+        told: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        fields: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Items:
+    """The ids of the items of some parts, ascending.
+
+    Attributes
+    ----------
+    ids : array or None
+        None where they are not of one kind, or take more than ``limit``.
+    size : int
+        Bytes that they take, or more than ``limit``.
+    limit : int
+    """
+
+    ids: Ids | None
+    size: int
+    limit: int
+
+    @classmethod
+    def of(cls, ids: Ids, limit: int) -> Items:
+        size = memory(ids)
+        return cls(ids if size <= limit else None, size, limit)
+
+    def __add__(self, other: Items) -> Items:
+        """Return those of both."""
+        if self.ids is None or other.ids is None or not len(other.ids) or not len(self.ids):
+            return max(self, other, key=lambda items: (items.ids is None, items.size))
+        if is_text(self.ids) != is_text(other.ids):
+            return Items(None, 0, self.limit)
+        return self.of(sorted_unique(np.concatenate((owned(self.ids), owned(other.ids)))), self.limit)
+
+
+# --- places in the room ---------------------------------------------------------------------------------------------
+
+
+class Room:
+    """Where what belongs to a part and to a shard is."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.items, self.shards, self.call = self.folder / ITEMS, self.folder / "shards", self.folder / CALL
+        self.plan = self.folder / "plan.json"  # there once all parts are read
+
+    def part(self, number: int) -> Path:
+        """Return the folder of a part."""
+        return self.folder / "parts" / f"part-{number:05d}"
+
+    def hashes(self, number: int) -> Path:
+        """Return the file with the hashes of its users, ascending."""
+        return self.part(number).with_suffix(".hashes.npy")
+
+    def places(self, number: int) -> Path:
+        """Return the file with the place of each of its items among all items."""
+        return self.part(number).with_suffix(".places.npy")
+
+    def facts(self, number: int) -> Path:
+        """Return the file that is there once the part is finished."""
+        return self.part(number).with_suffix(".json")
+
+    def shard(self, number: int) -> Path:
+        """Return the folder of a shard."""
+        return self.shards / f"shard-{number:05d}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A source and its number."""
+
+    number: int
+    source: Source
+
+
+def here() -> str:
+    """Return who speaks, for errors that only one of several workers has."""
+    return f"{socket.gethostname()} (process {os.getpid()})"
+
+
+# --- the first pass: parts ------------------------------------------------------------------------------------------
+
+
+def read_part(task: Task, state: tuple[Any, ...]) -> tuple[list[Any], Items]:
+    """Have a part in the room; return its facts, or the error that they are not there for, and its items."""
+    folder, reading, limit, say = state
+    try:
+        facts, ids = _part_in(Room(folder), task, reading)
+    except FINAL as error:
+        failure = told_of(task.source.name, error)
+        if say is not None:
+            raise failure from error
+        return [failure], Items(None, 0, limit)
+    for line in facts.lines if say is not None else ():
+        say(line)
+    return [facts], Items.of(ids, limit)
+
+
+def told_of(name: str, error: Exception) -> Exception:
+    """Return an error that travels and names the part or the shard."""
+    text = str(error)
+    kind = next(kind for kind in FINAL if isinstance(error, kind))
+    failure: Exception = kind(text if name in text else f"{name}: {text}")
+    return failure
+
+
+def _part_in(room: Room, task: Task, reading: Reading) -> tuple[Facts, Ids]:
+    """Return the facts and the items of a part, which is read unless it is there."""
+    if not room.call.is_file():
+        raise FileNotFoundError(f"no {room.folder} on {here()}: `output` must be at a path that all workers see")
+    if room.facts(task.number).is_file():
+        return Facts.stored(room.facts(task.number)), Interactions.open(room.part(task.number)).item_ids
+    try:
+        task.source.require_same()
+        data = load(task.source.file, reading.form, reading.threshold, reading.words)
+        task.source.require_same()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{task.source.name} cannot be read on {here()}: {error}; it must be at the same path on every worker, "
+            "and stay there until the end"
+        ) from error
+    facts = Facts.of(task.source, data)
+    hashes = hashes_of(data.user_ids)
+    order = np.argsort(hashes, kind="stable")
+    picked(data, order, None).to_disk(room.part(task.number), overwrite=True)
+    replace_file(room.hashes(task.number), lambda file: np.save(file, hashes[order]))
+    replace_content(room.facts(task.number), json.dumps(asdict(facts)))
+    return facts, data.item_ids
+
+
+def hashes_of(ids: Ids) -> Hashes:
+    """Return numbers that look random, the same for an id wherever it stands.
+
+    Those of texts come from a polynomial of their bytes; both are mixed as SplitMix64 does (Steele, Lea and Flood,
+    2014).
+    """
+    if not len(ids):
+        return np.empty(0, np.uint64)
+    if is_text(ids):
+        packed = pack(ids)
+        ends = np.flatnonzero(packed == 0)
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        places_of = np.arange(len(packed)) - np.repeat(starts, ends - starts + 1)
+        powers = np.cumprod(np.full(int((ends - starts).max()) + 1, BASE))
+        sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(packed * powers[places_of], dtype=np.uint64)))
+        numbers = sums[ends] - sums[starts]
+    else:
+        numbers = ids.astype(np.int64).view(np.uint64)
+    z = numbers + BASE
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    hashes: Hashes = z ^ (z >> np.uint64(31))
+    return hashes
+
+
+# --- the second pass: shards ----------------------------------------------------------------------------------------
+
+
+def place_items(task: Task, state: tuple[Any, ...]) -> Exception | None:
+    """Have the place of each item of a part among all items in the room."""
+    room = Room(state[0])
+    path = room.places(task.number)
+    if path.is_file():
+        return None
+    try:
+        among = Interactions.open(room.items).item_ids
+        found = places(_opened(room, task).item_ids, among).astype(np.int32)
+    except FINAL as error:
+        return told_of(task.source.name, error)
+    replace_file(path, lambda file: np.save(file, found))
+    return None
+
+
+def write_shard(number: int, state: tuple[Any, ...]) -> tuple[int, int, int] | Exception:
+    """Have a shard in the room; return its users, items and interactions, or the error that it is not there for."""
+    folder, tasks, borders, dtype, say = state
+    room = Room(folder)
+    try:
+        if not room.shard(number).is_dir():
+            ranges = np.asarray(borders)[:, number : number + 2].tolist()
+            _joined(room, tasks, ranges, dtype).to_disk(room.shard(number), overwrite=True)
+        data = Interactions.open(room.shard(number))
+    except FINAL as error:
+        return told_of(room.shard(number).name, error)
+    if say is not None:
+        say(shown_shard(number, (*data.shape, data.nnz)))
+    return *data.shape, data.nnz
+
+
+def shown_shard(number: int, shape: Sequence[int]) -> str:
+    """Return a line on a shard that is written."""
+    users, items, nnz = shape
+    return f"shard-{number:05d}: {users:,} users, {items:,} items, {nnz:,} interactions"
+
+
+def _opened(room: Room, task: Task) -> Interactions:
+    try:
+        return Interactions.open(room.part(task.number))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"what was read of {task.source.name} is not there on {here()}: {error}; `output` must be at a path that "
+            "all workers see, and nothing in it may be removed until the end; begin again"
+        ) from error
+
+
+def _joined(room: Room, tasks: Sequence[Task], ranges: list[list[int]], dtype: str | None) -> Interactions:
+    """Return the interactions of a shard, which are some rows of each part, with its users in ascending order."""
+    ids: list[Any]
+    ids, lengths, cols, times, weights = [], [], [], [], []
+    for task, (start, stop) in zip(tasks, ranges, strict=True):
+        if start == stop:
+            continue
+        block = _opened(room, task)._users_between(start, stop)
+        csr = check_user_items("data", block)
+        ids.append(block.user_ids)
+        lengths.append(csr.row_lengths())
+        cols.append(np.load(room.places(task.number))[csr.indices])
+        times.append(block.timestamps)
+        weights.append(block.weights)
+    users, codes = factorize("user", _end_to_end(ids))
+    rows = np.repeat(codes, _end_to_end(lengths))
+    del codes, ids
+    item_ids = Interactions.open(room.items).item_ids
+    moments = None if dtype is None else _end_to_end(times).astype(dtype, copy=False)
+    counted = None if weights[0] is None else _end_to_end(weights)
+    numbers = _end_to_end(cols)
+    del times, weights, cols
+    return Interactions._from_columns((users, rows), (item_ids, numbers), None, moments, None, counted)
+
+
+def _end_to_end(parts: list[Any]) -> Any:
+    """Return arrays one after the other, and forget them: they would take their memory twice."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole

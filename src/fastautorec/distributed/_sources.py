@@ -1,0 +1,180 @@
+"""Rating files, and the parts of Parquet data sets on disk and in object stores: what there is to read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fastautorec._checks import kind
+from fastautorec._extras import require
+from fastautorec.data import _files as files
+from fastautorec.data._parquet import Part, folders_of, whole_numbers_in
+
+Mark = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A rating file or a part of a data set, which is read by itself.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    key : str
+        Where it is: sources are in the order of these.
+    file : Path or Part
+        What a reader takes.
+    mark : tuple
+        Size and time, which tell whether it was changed.
+    dataset : str
+        The data set that it is a part of; empty for a file of its own.
+    """
+
+    name: str
+    key: str
+    file: Path | Part
+    mark: Mark
+    dataset: str = ""
+
+    def require_same(self) -> None:
+        """Raise unless the file is there and as it was.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If it is gone, or was changed.
+        """
+        if (found := mark_of(self.file)) != self.mark:
+            raise ValueError(
+                f"{self.name} was changed while it was read: size and time are {list(found)}, and were "
+                f"{list(self.mark)}; begin again when it is complete"
+            )
+
+
+def mark_of(file: Path | Part) -> Mark:
+    """Return size and time of a file, or of all files in a folder."""
+    filesystem = file.filesystem if isinstance(file, Part) else None
+    if isinstance(file, Part) and filesystem is not None:
+        info = filesystem.get_file_info(file.path)
+        if info.type != require("pyarrow.fs", "files", "data").FileType.File:
+            raise FileNotFoundError(f"{file} is not there any more")
+        return info.size, info.mtime_ns
+    path = Path(file.path) if isinstance(file, Part) else file
+    within = sorted(path.rglob("*")) if path.is_dir() else [path]
+    states = [one.stat() for one in within]
+    return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0), len(states)
+
+
+def sources_of(given: Any, filesystem: Any, form: str) -> list[Source]:
+    """Return what is to be read, in an order that does not depend on how it is listed.
+
+    A folder of Parquet files, or an object that is one, is its parts.
+    """
+    one = isinstance(given, (str, PathLike))
+    named = [given] if one else list(given) if isinstance(given, (list, tuple)) else []
+    if not named or not all(isinstance(name, (str, PathLike)) for name in named):
+        raise TypeError(f"`files` must be the path of a rating file or a list of such paths, got {kind(given)}")
+    stores = _filesystem(filesystem)
+    sources: list[Source] = []
+    for name in named:
+        if stores is not None or "://" in str(name):
+            _require_parquet(str(name), form)
+            sources += _in_store(str(name), stores)
+        else:
+            sources += _on_disk(Path(fspath(name)), form)
+    sources.sort(key=lambda source: source.key)
+    for before, source in itertools.pairwise(sources):
+        if before.key == source.key:
+            raise ValueError(f"`files` must name each file once, got {source.name} twice: its rows would count twice")
+    return sources
+
+
+# --- on disk --------------------------------------------------------------------------------------------------------
+
+
+def _on_disk(path: Path, form: str) -> Iterator[Source]:
+    if not path.exists():
+        raise FileNotFoundError(f"`files` must name rating files, but {path} does not exist")
+    # an absolute path is the same on every worker, whatever folder that is in
+    parts = files.parquet_parts(path.absolute()) if path.is_dir() and form in ("auto", "parquet") else []
+    if not parts:
+        yield Source(str(path), str(path.resolve()), path.absolute(), mark_of(path))
+        return
+    below = [folders_of(part.relative_to(path.absolute()).parts[:-1]) for part in parts]
+    whole = whole_numbers_in(below)
+    for part, folders in zip(parts, below, strict=True):
+        file = Part(str(part), str(part), folders, whole)
+        yield Source(file.name, str(part.resolve()), file, mark_of(file), str(path))
+
+
+# --- in object stores -----------------------------------------------------------------------------------------------
+
+
+def _require_parquet(name: str, form: str) -> None:
+    if form not in ("auto", "parquet"):
+        raise ValueError(f"`format` must be 'auto' or 'parquet' for what is in a store, got {form!r} for {name}")
+
+
+def _filesystem(given: Any) -> Any:
+    """Return a file system of pyarrow, or None where there is none."""
+    if given is None:
+        return None
+    fs = require("pyarrow.fs", "filesystem=", "data")
+    if isinstance(given, fs.FileSystem):
+        return given
+    if callable(getattr(given, "info", None)) and callable(getattr(given, "find", None)):  # one of fsspec
+        return fs.PyFileSystem(fs.FSSpecHandler(given))
+    raise TypeError(f"`filesystem` must be a file system of pyarrow.fs or fsspec, got {kind(given)}")
+
+
+def _of_uri(uri: str) -> tuple[Any, str]:
+    """Return the file system that an address names, of pyarrow or else of fsspec, and the path in it."""
+    fs = require("pyarrow.fs", f"reading {uri}", "data")
+    try:
+        found: tuple[Any, str] = fs.FileSystem.from_uri(uri)
+    except ValueError as error:  # pyarrow knows no such scheme, or not this form of it
+        fsspec = require("fsspec.core", f"reading {uri}")
+        try:
+            filesystem, path = fsspec.url_to_fs(uri)
+        except ValueError:
+            raise ValueError(f"`files` must name what pyarrow.fs or fsspec can open, got {uri!r} ({error})") from None
+        return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+    return found
+
+
+def _in_store(name: str, filesystem: Any) -> Iterator[Source]:
+    fs = require("pyarrow.fs", f"reading {name}", "data")
+    filesystem, root = _of_uri(name) if filesystem is None else (filesystem, name)
+    info = filesystem.get_file_info(root)
+    if info.type == fs.FileType.NotFound:
+        raise FileNotFoundError(f"`files` must name rating files, but {name} does not exist")
+    if info.type == fs.FileType.Directory:
+        infos = _parts_below(fs, filesystem, root)
+        if not infos:
+            raise FileNotFoundError(f"`files` must hold *.parquet files, {name} has none that counts")
+    else:
+        infos = [info]
+        if not files.is_parquet(info.path):
+            raise ValueError(f"`files` in a store must be Parquet files, got {name}; download others first")
+    below = [PurePosixPath(_within(each.path, root)) for each in infos]
+    folders = [folders_of(place.parts[:-1]) for place in below]
+    whole = whole_numbers_in(folders)
+    for each, place, told in zip(infos, below, folders, strict=True):
+        shown = f"{name.rstrip('/')}/{place}" if place.parts else name
+        file = Part(shown, each.path, told, whole, filesystem)
+        yield Source(shown, f"{filesystem.type_name}:{each.path}", file, (each.size, each.mtime_ns), name)
+
+
+def _within(path: str, root: str) -> str:
+    return path.strip("/")[len(root.strip("/")) :].strip("/")
+
+
+def _parts_below(fs: Any, filesystem: Any, root: str) -> Sequence[Any]:
+    found = filesystem.get_file_info(fs.FileSelector(root, recursive=True))
+    below = [(info, PurePosixPath(_within(info.path, root))) for info in found if info.type == fs.FileType.File]
+    return [info for info, place in sorted(below, key=lambda pair: pair[1].parts) if files.counts(place)]

@@ -1,0 +1,331 @@
+"""Shards made on engines: the bytes of one machine, from disk and from stores, and on from where a call was stopped."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sharded import Elsewhere
+
+import fastautorec as far
+from fastautorec import distributed
+from fastautorec.distributed._engines import Local
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+import pyarrow.fs  # noqa: E402
+import pyarrow.parquet  # noqa: E402
+
+DRAWN = np.random.default_rng(1).integers((0, 0, 1, 100), (60, 20, 6, 999), (900, 4))  # with repeated pairs
+
+
+def table(rows: Any, texts: bool) -> Any:
+    users, items, ratings, times = np.array(rows).reshape(-1, 4).T
+    named = [[f"user {n}" for n in users], [f"käse {n}" for n in items]] if texts else [users, items]
+    types = [pa.string() if texts else pa.int64()] * 2
+    columns = [pa.array(ids, kind) for ids, kind in zip(named, types, strict=True)]
+    return pa.table([*columns, ratings, times, ratings * 0.1], ["user", "item", "rating", "timestamp", "other"])
+
+
+def data_set(folder: Path, texts: bool = False) -> Path:
+    """Write parts in folders, one of them without rows, and one that does not count."""
+    for number in range(4):
+        part = folder / f"day={number}" / f"part-{number}.parquet"
+        part.parent.mkdir(parents=True)
+        pa.parquet.write_table(table(DRAWN[number:720:3] if number < 3 else DRAWN[:0], texts), part)
+    pa.parquet.write_table(table(DRAWN[720:], texts), folder / "day=3" / "late.PARQUET")
+    (folder / "_temporary.parquet").write_bytes(b"not yet")
+    return folder
+
+
+def whole(texts: bool = False) -> far.Interactions:
+    return far.Interactions.from_dataframe(table(DRAWN, texts), "user", "item", timestamp="timestamp", rating=False)
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def rows_in(shards: list[Path]) -> list[tuple[Any, ...]]:
+    frames = [far.Interactions.open(path, verify=True).to_arrow() for path in shards]
+    return sorted(tuple(row.values()) for row in pa.concat_tables(frames).to_pylist())
+
+
+class Stopping(Local):
+    """An engine that is gone after so many tasks."""
+
+    def __init__(self, tasks: int) -> None:
+        self.left = tasks
+
+    def _stopping(self, work: Any) -> Callable[..., Any]:
+        def done(*given: Any) -> Any:
+            if not self.left:
+                raise ConnectionError("the cluster is gone")
+            self.left -= 1
+            return work(*given)
+
+        return done
+
+    def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+        return super().map(self._stopping(work), shards, state)
+
+    def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+        return super().reduce(self._stopping(work), shards, state)
+
+
+class Between(Local):
+    """An engine that does something when the first pass is over."""
+
+    def __init__(self, event: Callable[[], Any]) -> None:
+        self.event = event
+
+    def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+        joined = super().reduce(work, shards, state)
+        self.event()
+        return joined
+
+
+@pytest.mark.parametrize("texts", [False, True], ids=["integers", "texts"])
+def test_engines_write_the_bytes_of_one_machine(texts: bool, tmp_path: Path) -> None:
+    folder = data_set(tmp_path / "ratings", texts)
+    here = distributed.shard(folder, tmp_path / "here", n_shards=3, verbose=False)
+    parts = sorted(folder.rglob("*.[pP]*"))[::-1]
+    parts = [part for part in parts if not part.name.startswith("_")]
+    distributed.shard(parts, tmp_path / "there", n_shards=3, engine=Elsewhere(), verbose=False)
+    assert bytes_in(tmp_path / "there") == bytes_in(tmp_path / "here")
+    expected = whole(texts).to_arrow().to_pylist()
+    assert rows_in(here) == sorted(tuple(row.values()) for row in expected)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "ratings", "there"]
+
+
+def test_dask_writes_the_same_bytes(tmp_path: Path) -> None:
+    dask = pytest.importorskip("dask.distributed", reason="needs Dask: make test-cluster")
+    folder = data_set(tmp_path / "ratings", texts=True)
+    distributed.shard(folder, tmp_path / "here", n_shards=3, verbose=False)
+    options = {"threads_per_worker": 2, "processes": False, "dashboard_address": None}  # nothing listens
+    with dask.LocalCluster(n_workers=1, **options) as cluster, dask.Client(cluster) as client:
+        distributed.shard(folder, tmp_path / "dask", n_shards=3, engine=client, verbose=False)
+        pa.parquet.write_table(pa.table({"user": ["u", None], "item": ["a", "b"]}), folder / "null.parquet")
+        with pytest.raises(ValueError, match=r"null\.parquet.* got (None|nan) in row 1"):
+            distributed.shard(folder, tmp_path / "refused", n_shards=3, engine=client, timestamp=False, verbose=False)
+    assert bytes_in(tmp_path / "dask") == bytes_in(tmp_path / "here")
+
+
+def test_weights_and_times_of_two_types(tmp_path: Path) -> None:
+    files = []
+    for number, times in enumerate(([5, 9], [7.5, 8.0])):
+        files.append(tmp_path / f"{number}.parquet")
+        columns = {"user": [1, 2], "item": [10, 20 + number], "timestamp": times, "plays": [1.5, 2.0 + number]}
+        pa.parquet.write_table(pa.table(columns), files[-1])
+    for engine in ("local", Elsewhere()):
+        (path,) = distributed.shard(files, tmp_path / str(engine)[:3], weights="plays", engine=engine, verbose=False)
+        data = far.Interactions.open(path)
+        assert data.user_items.toarray().tolist() == [[1, 0, 0], [0, 1, 1]]
+        assert data.timestamps.tolist() == [7.5, 9.0, 8.0], "the latest of a pair"
+        assert data.weights.tolist() == [3.0, 2.0, 3.0], "the sum of a pair"
+
+
+@pytest.mark.parametrize("tasks", range(0, 14, 2))
+def test_a_call_that_was_stopped_goes_on(tasks: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = data_set(tmp_path / "ratings")
+    distributed.shard(folder, tmp_path / "whole", n_shards=3, verbose=False)
+    with pytest.raises(ConnectionError):
+        distributed.shard(folder, tmp_path / "out", n_shards=3, engine=Stopping(tasks), verbose=False)
+    assert not (tmp_path / "out").exists()
+    there = {path for path in (tmp_path / "out.unfinished").rglob("*") if path.is_file()}
+    again = Stopping(len([*data_set_parts(folder)]) * 2 + 3)
+    distributed.shard(folder, tmp_path / "out", n_shards=3, engine=again)
+    assert "out.unfinished: goes on from what is there" in capsys.readouterr().err
+    assert bytes_in(tmp_path / "out") == bytes_in(tmp_path / "whole")
+    assert there, "what the call is for is known at least"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ratings", "whole"]
+
+
+def data_set_parts(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("_")]
+
+
+def test_what_is_finished_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastautorec.distributed import _parts
+
+    folder = data_set(tmp_path / "ratings")
+    read: list[str] = []
+    load = _parts.load
+    monkeypatch.setattr(_parts, "load", lambda file, *given: (read.append(str(file)), load(file, *given))[1])
+    with pytest.raises(ConnectionError):
+        distributed.shard(folder, tmp_path / "out", n_shards=2, engine=Stopping(3), verbose=False)
+    assert len(read) == 3
+    distributed.shard(folder, tmp_path / "out", n_shards=2, verbose=False)
+    assert sorted(read) == sorted(map(str, data_set_parts(folder))), "each part is read once"
+
+
+def test_another_call_begins_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = data_set(tmp_path / "ratings")
+    with pytest.raises(ConnectionError):
+        distributed.shard(folder, tmp_path / "out", n_shards=3, engine=Stopping(12), verbose=False)
+    paths = distributed.shard(folder, tmp_path / "out", n_shards=2, threshold=3)
+    assert "left by another call, begins anew" in capsys.readouterr().err
+    distributed.shard(folder, tmp_path / "whole", n_shards=2, threshold=3, verbose=False)
+    assert (len(paths), bytes_in(tmp_path / "out")) == (2, bytes_in(tmp_path / "whole"))
+
+
+SLOW = """
+import sys, time
+from fastautorec import distributed
+from fastautorec.distributed import _parts
+write = _parts.replace_content
+def slowly(path, content):
+    write(path, content)
+    print(path.name, flush=True)
+    time.sleep(0.2)
+_parts.replace_content = slowly
+distributed.shard(sys.argv[1], sys.argv[2], n_shards=3, verbose=False)
+"""
+
+
+def test_a_killed_call_goes_on(tmp_path: Path) -> None:
+    folder = data_set(tmp_path / "ratings", texts=True)
+    distributed.shard(folder, tmp_path / "whole", n_shards=3, verbose=False)
+    command = [sys.executable, "-c", SLOW, str(folder), str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in itertools.islice(process.stdout, 2):
+            assert line.startswith("part-")
+        with pytest.raises(FileExistsError, match="another call is making `output`"):
+            distributed.shard(folder, tmp_path / "out", n_shards=3, verbose=False)
+        os.kill(process.pid, signal.SIGKILL)
+    distributed.shard(folder, tmp_path / "out", n_shards=3, engine=Elsewhere(), verbose=False)
+    assert bytes_in(tmp_path / "out") == bytes_in(tmp_path / "whole")
+
+
+def stores(folder: Path) -> dict[str, Any]:
+    """Return ways to read a folder as if it were in a store: the name in it, and the file system to say."""
+    tree = pyarrow.fs.SubTreeFileSystem(str(folder.parent), pyarrow.fs.LocalFileSystem())
+    return {"file://": (folder.as_uri(), None), "subtree": (folder.name, tree)}
+
+
+@pytest.mark.parametrize("store", ["file://", "subtree"])
+def test_stores_of_pyarrow(store: str, tmp_path: Path) -> None:
+    folder = data_set(tmp_path / "ratings", texts=True)
+    distributed.shard(folder, tmp_path / "here", n_shards=3, verbose=False)
+    name, filesystem = stores(folder)[store]
+    for engine in ("local", Elsewhere()):
+        output = tmp_path / f"there {type(engine).__name__}"
+        distributed.shard(name, output, n_shards=3, engine=engine, filesystem=filesystem, verbose=False)
+        assert bytes_in(output) == bytes_in(tmp_path / "here")
+
+
+def test_stores_of_fsspec(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    folder = data_set(tmp_path / "ratings")
+    distributed.shard(folder, tmp_path / "here", n_shards=3, verbose=False)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(folder), "/bucket/ratings", recursive=True)
+    try:
+        for number, (name, given) in enumerate((("memory://bucket/ratings", None), ("/bucket/ratings", memory))):
+            distributed.shard(name, tmp_path / str(number), n_shards=3, filesystem=given, verbose=False)
+            assert bytes_in(tmp_path / str(number)) == bytes_in(tmp_path / "here")
+        one = "memory://bucket/ratings/day=0/part-0.parquet"
+        (path,) = distributed.shard(one, tmp_path / "one", n_shards=1, verbose=False)
+        assert far.Interactions.open(path).nnz == len({(u, i) for u, i, *_ in DRAWN[0:720:3].tolist()})
+        for words, name in (
+            ("does not exist", "memory://bucket/nothing"),
+            ("must hold .*parquet files", "memory://bucket"),
+            ("must be Parquet files", "memory://other/a.csv"),
+            ("pyarrow.fs or fsspec can open", "nowhere://bucket/ratings"),
+        ):
+            memory.pipe("/other/a.csv", b"user,item\n1,2\n")
+            if words == "must hold .*parquet files":
+                memory.rm("/bucket", recursive=True)
+                memory.pipe("/bucket/readme.txt", b"nothing")
+            with pytest.raises((ValueError, FileNotFoundError), match=words):
+                distributed.shard(name, tmp_path / "out", verbose=False)
+    finally:
+        memory.store.clear()
+
+
+@pytest.mark.parametrize("engine", ["local", Elsewhere()], ids=["local", "elsewhere"])
+def test_bad_parts(engine: Any, tmp_path: Path) -> None:
+    def refused(words: str, files: Any = None, **given: Any) -> None:
+        options = {"n_shards": 2, "engine": engine, "verbose": False, **given}
+        with pytest.raises((ValueError, FileNotFoundError), match=words):
+            distributed.shard(files or folder, tmp_path / "out", **options)
+        assert {path.name for path in tmp_path.iterdir()} == {"ratings"}, "nothing is left"
+
+    folder = data_set(tmp_path / "ratings")
+    bad = folder / "day=2" / "bad.parquet"
+    for words, rows in {
+        r"bad\.parquet: .*'user' .*got (None|nan) in row 1": {"user": [1, None], "item": [1, 2]},
+        r"bad\.parquet: .*'item' .*got (None|nan) in row 0": {"user": [1, 2], "item": [None, 2]},
+        r"users are integers in .*part-0\.parquet and texts in .*bad\.parquet": {"user": ["a", "b"], "item": [1, 2]},
+        r"items are integers in .*part-0\.parquet and texts in .*bad\.parquet": {"user": [1, 2], "item": ["a", "b"]},
+        r"same columns in all parts of .*ratings, .* in .*bad\.parquet": {"user_id": [1, 2], "item": [1, 2]},
+    }.items():
+        pa.parquet.write_table(pa.table({**rows, "timestamp": [1, 2]}), bad)
+        refused(words)
+    pa.parquet.write_table(pa.table({"user": [1], "item": [2]}), bad)
+    refused(r"same columns in all parts of .*'timestamp'.* were taken in .*part-0\.parquet and .* in .*bad\.parquet")
+    refused(
+        r"all have times or none, but .*part-0\.parquet has some and .*bad\.parquet has none",
+        [bad, bad.parents[1] / "day=0" / "part-0.parquet"],
+    )
+    bad.write_bytes(b"PAR1 and no more")
+    refused(r"bad\.parquet: not a readable Parquet file")
+    bad.unlink()
+    refused("`item_bytes` 100 is less than .* 160 bytes or more", item_bytes=100)
+    refused("name each file once", [folder, folder / "day=0" / "part-0.parquet"])
+    refused("none in 1 parts", folder / "day=3" / "part-3.parquet", n_shards=None)
+    refused("leaves .* shards without users", n_shards=1000)
+
+
+def test_parts_that_change_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastautorec.distributed import _parts
+
+    folder = data_set(tmp_path / "ratings")
+    part, output = folder / "day=1" / "part-1.parquet", tmp_path / "out"
+    content = part.read_bytes()
+
+    def call(engine: Any) -> None:
+        distributed.shard(folder, output, n_shards=2, engine=engine, verbose=False)
+
+    with pytest.raises(FileNotFoundError, match=r"part-1\.parquet"):
+        call(Between(part.unlink))
+    part.write_bytes(content)
+    with pytest.raises(ValueError, match=r"part-1\.parquet was changed while it was read"):
+        call(Between(lambda: part.write_bytes(content + b" ")))
+    part.write_bytes(content)
+    gone = tmp_path / "out.unfinished" / "parts" / "part-00001" / "indices.npy"
+    with pytest.raises(ValueError, match=r"part-1\.parquet: .*indices"):
+        call(Between(gone.unlink))
+    load = _parts.load
+    monkeypatch.setattr(_parts, "load", lambda file, *given: (time.sleep(0.01), os.utime(part), load(file, *given))[2])
+    with pytest.raises(ValueError, match=r"part-1\.parquet was changed while it was read"):
+        call("local")
+    assert [path.name for path in tmp_path.iterdir()] == ["ratings"]
+
+
+def test_arguments(tmp_path: Path) -> None:
+    folder = data_set(tmp_path / "ratings")
+    for words, error, given in (
+        ("`engine` must be", TypeError, {"engine": "cluster"}),
+        ("`item_bytes` must be", ValueError, {"item_bytes": 0}),
+        ("`filesystem` must be", TypeError, {"filesystem": "s3"}),
+        ("`format` must be 'auto' or 'parquet'", ValueError, {"files": folder.as_uri(), "format": "csv"}),
+        ("`output` must be the path", ValueError, {"output": "s3://bucket/shards"}),
+    ):
+        with pytest.raises(error, match=words):
+            distributed.shard(**{"files": folder, "output": tmp_path / "out", "verbose": False, **given})
+    foreign = tmp_path / "out.unfinished"
+    foreign.mkdir()
+    (foreign / "mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds something else"):
+        distributed.shard(folder, tmp_path / "out", verbose=False)
+    assert (foreign / "mine.txt").read_text() == "mine"
