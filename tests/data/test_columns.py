@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 from fastautorec.data import Interactions
+from fastautorec.data._texts import text_array
 
 
 def refusal(column):
@@ -94,6 +95,14 @@ def test_structured_arrays_are_tables():
         Interactions.from_dataframe(np.ma.masked_array(rows, [(0, 0, 0), (0, 1, 0)]), "u", "i")
     with pytest.raises(TypeError, match=r"an array without names of columns, of shape \(2, 2\)"):
         Interactions.from_dataframe(np.eye(2), "u", "i")
+
+
+def test_texts_in_ascending_runs():
+    """NumPy 2.4 sorts such texts by a way that ends the process."""
+    run = sorted(f"user-{number}" for number in range(20_000))
+    ids = [*run, *(f"{text}!" for text in run)]
+    data = Interactions(sparse.csr_matrix((len(ids), 2), dtype=np.float32), text_array(ids))
+    assert data.user_ids.tolist() == ids
 
 
 def test_an_empty_text_is_no_id():

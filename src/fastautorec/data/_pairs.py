@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec.data._texts import is_text
+
 Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int32]
 
@@ -52,5 +54,6 @@ def pair_matrix(
 
 def sorted_unique(values: Array) -> Array:
     """Return the distinct values, ascending. np.unique hashes since NumPy 2.3, which is ten times slower here."""
-    values = np.sort(values)
+    # The other sort of NumPy 2.4 ends the process where it gives up on texts: those in several ascending runs, say.
+    values = np.sort(values, kind="stable" if is_text(values) else None)
     return values[np.concatenate(([True], values[1:] != values[:-1]))] if values.size else values

@@ -228,7 +228,7 @@ def _fit(values: Array, dtype: np.dtype[Any]) -> bool:
 
 def _refuse_repeated(user_ids: Array) -> None:
     if len(sorted_unique(user_ids)) < len(user_ids):
-        ordered = np.sort(user_ids)
+        ordered = np.sort(user_ids, kind="stable")  # see `sorted_unique`
         twice = ordered[1:][ordered[1:] == ordered[:-1]][:1].tolist()[0]
         raise ValueError(
             f"`blocks` must have user ids that are distinct over all blocks, got {twice!r} more than once; blocks that "
