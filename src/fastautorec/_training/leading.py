@@ -6,6 +6,8 @@ With the eigenvectors U (m, r) and eigenvalues θ of the r leading directions of
 
 The eigenvalue of each other direction lies between 0 and θ_r, so what is put for it is off by the share
 θ_r/(2λ + θ_r) at most. Nothing is cut off: what a model of rank r loses stays, with a penalty that is nearly its own.
+
+Its two parts are nearly opposite in the first directions, so rounding counts (λ + θ₁)/λ times.
 """
 
 from __future__ import annotations
@@ -13,23 +15,34 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from fastautorec._compute.csr import Csr
 from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray
-from fastautorec._training.full_rank import Parts, Shape
+from fastautorec._compute.symmetric import subtract_product
+from fastautorec._training.full_rank import Parts, Shape, weighted
 from fastautorec._training.subspace import OVERSAMPLING, PASSES, leading_eigenvectors, low_rank_root
 
 COLUMNS = 128  # of dense products with sparse matrices in one piece of work
 
 
 class LeadingDirections:
-    """The system of one `Shape` by r directions; `solve` gives its solution for a penalty, as that of `FullRank`."""
+    """The system of one `Shape` by r directions; `solve` gives its solution for a penalty, as that of `FullRank`.
+
+    Blocks of columns over the items are those of S = diag(s) times what the formulas have, so that neither a block nor
+    the solution is ever scaled: S C = C′S with C′ = I + (cSAᵀ)(AS⁻¹), and F S⁻¹ = D^(−a) R.
+    """
 
     def __init__(self, matrix: sparse.csr_matrix, shape: Shape, directions: int, backend: Backend) -> None:
         """Take binary interactions (m, n), float32, and a backend of the host."""
-        self.parts = Parts(matrix, shape)
-        self.by_user = self.parts.joined.T.tocsr()  # A
-        self.by_item = self.parts.target.T.tocsr()  # Tᵀ
-        self.backend, self._threads = backend, backend.host.num_threads
+        parts = Parts(matrix, shape)
+        self.scale, self.mean_square, self._prior = parts.scale, parts.mean_square, parts.prior
+        self.threads, self._one = backend.host.num_threads, backend.host.with_threads(1)
+        self.inputs = (sparse.diags(parts.scale) @ parts.inputs).tocsr()  # S Fᵀ
+        self.target = parts.target.T.tocsr()  # Tᵀ
+        self._to_items, self._to_targets = _rows(self.inputs), _rows(self.target)
+        self._to_users = _rows(weighted(matrix, shape.input_weight))
+        self._joined = _rows((sparse.diags(np.float32(parts.prior) * parts.scale) @ parts.joined).tocsr())
+        self._join = _rows((parts.joined.T @ sparse.diags(1 / parts.scale)).tocsr())
         width, rng = min(directions + OVERSAMPLING, matrix.shape[0]), np.random.default_rng(0)
         root = low_rank_root(backend, self._multiply, matrix.shape[0], width, rng, PASSES, lambda _: None)
         self.vectors, self.eigenvalues = leading_eigenvectors(backend, root, directions)
@@ -39,71 +52,85 @@ class LeadingDirections:
         out = np.empty_like(block)
 
         def multiply(start: int, stop: int) -> None:
-            inner = self.parts.inputs @ np.ascontiguousarray(block[:, start:stop])
-            out[:, start:stop] = self.parts.rows @ self.join(inner)
+            out[:, start:stop] = self.to_users(self.to_items(np.ascontiguousarray(block[:, start:stop])))
 
-        run_blocks(multiply, block.shape[1], COLUMNS, self._threads)
+        run_blocks(multiply, block.shape[1], COLUMNS, self.threads)
         return out
 
+    def to_users(self, block: FloatArray) -> FloatArray:
+        """Return F S⁻¹ C′ times a block (n, k), which is replaced, on the calling thread."""
+        return self._one.encode(self._to_users, self.join(block))
+
+    def to_items(self, block: FloatArray) -> FloatArray:
+        """Return S Fᵀ times a block (m, k), on the calling thread."""
+        return self._one.encode(self._to_items, block)
+
+    def to_targets(self, block: FloatArray) -> FloatArray:
+        """Return Tᵀ times a block (m, k), on the calling thread."""
+        return self._one.encode(self._to_targets, block)
+
     def join(self, block: FloatArray) -> FloatArray:
-        """Replace a block (n, k) by C times it, on the calling thread, and return it."""
-        if self.parts.prior:
-            joined = self.parts.joined @ (self.by_user @ block)
-            joined *= np.float32(self.parts.prior)
-            block += joined
+        """Replace a block (n, k) by C′ times it, on the calling thread, and return it."""
+        if self._prior:
+            block += self._one.encode(self._joined, self._one.encode(self._join, block))
         return block
 
     def solve(self, regularization: float) -> LeadingSolution:
         """Return the solution for λ = ``regularization`` × the mean squared length of the users' rows of F."""
-        return LeadingSolution(self, regularization * self.parts.mean_square)
+        return LeadingSolution(self, regularization * self.mean_square)
 
 
 class LeadingSolution:
     """W of one penalty, as the product of what it is made of."""
 
     def __init__(self, system: LeadingDirections, penalty: float) -> None:
-        self._system, self._threads = system, system.backend.host.num_threads
+        self._system = system
         rest = 1 / (penalty + system.eigenvalues[-1] / 2)
         self._rest = np.float32(rest)
-        self._beyond = (1 / (penalty + system.eigenvalues) - rest).astype(np.float32)
+        self._excess = (rest - 1 / (penalty + system.eigenvalues)).astype(np.float32)
 
     def scores(self, rows: sparse.csr_matrix, out: FloatArray) -> FloatArray:
         """Write x W of sparse rows x (q, n) to ``out`` (q, n)."""
-        system, parts = self._system, self._system.parts
+        system = self._system
+        squares = system.scale * system.scale
 
         def multiply(start: int, stop: int) -> None:
-            own = np.ascontiguousarray(rows[start:stop].multiply(parts.scale).toarray().T)
-            hidden = parts.rows @ system.join(own)
+            hidden = system.to_users(np.ascontiguousarray(rows[start:stop].multiply(squares).toarray().T))
             inner = system.vectors.T @ hidden
-            inner *= self._beyond[:, None]
+            inner *= self._excess[:, None]
             hidden *= self._rest
-            hidden += system.vectors @ inner
-            out[start:stop] = (system.by_item @ hidden).T
+            hidden -= system.vectors @ inner
+            out[start:stop] = system.to_targets(hidden).T
 
-        run_blocks(multiply, rows.shape[0], COLUMNS, self._threads)
+        run_blocks(multiply, rows.shape[0], COLUMNS, system.threads)
         return out
 
     def weights(self, discount: FloatArray) -> FloatArray:
         """Return W diag(discount) (n, n), made in blocks of columns."""
-        system, parts, n = self._system, self._system.parts, len(discount)
-        left, right = (np.empty((n, len(self._beyond)), np.float32) for _ in range(2))  # C FᵀU, TᵀU
+        system, n = self._system, len(discount)
+        left, right = (np.empty((n, len(self._excess)), np.float32) for _ in range(2))  # S C FᵀU, diag(discount) TᵀU
 
         def project(start: int, stop: int) -> None:
             block = np.ascontiguousarray(system.vectors[:, start:stop])
-            left[:, start:stop] = system.join(parts.inputs @ block) * self._beyond[start:stop]
-            right[:, start:stop] = system.by_item @ block
+            left[:, start:stop] = system.join(system.to_items(block)) * self._excess[start:stop]
+            right[:, start:stop] = system.to_targets(block) * discount[:, None]
 
-        run_blocks(project, len(self._beyond), COLUMNS, self._threads)
+        run_blocks(project, len(self._excess), COLUMNS, system.threads)
+        target = (sparse.diags(self._rest * discount) @ system.target).tocsr()
         out = np.empty((n, n), np.float32)
 
         def multiply(start: int, stop: int) -> None:
-            block = (parts.inputs @ system.by_item[start:stop].T.tocsr()).toarray()
-            block *= self._rest
-            block = system.join(block)
-            block += left @ right[start:stop].T
-            block *= parts.scale[:, None]
-            block *= discount[start:stop]
+            block = system.join((system.inputs @ target[start:stop].T.tocsr()).toarray())
+            subtract_product(left, right[start:stop], block)
             out[:, start:stop] = block
 
-        run_blocks(multiply, n, COLUMNS, self._threads)
+        run_blocks(multiply, n, COLUMNS, system.threads)
         return out
+
+
+def _rows(matrix: sparse.csr_matrix) -> Csr:
+    """Return a matrix as the operations of a backend take it."""
+    matrix.sort_indices()
+    return Csr(
+        matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data, matrix.shape[1]
+    )
