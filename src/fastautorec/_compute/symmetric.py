@@ -6,6 +6,7 @@ All of it has the same bits for any number of threads.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,15 +78,17 @@ def invert_spd(matrix: Floats, num_threads: int) -> Floats:
     return matrix
 
 
-def inverse_or_none(matrix: Floats, num_threads: int, doubtful: float = np.inf) -> Floats | None:
-    """Return the inverse in the place of a symmetric matrix, or None where its precision does not do.
+def inverse_or_none(
+    matrix: Floats, num_threads: int, doubtful: float = np.inf, invert: Callable[[Floats, int], Floats] = invert_spd
+) -> Floats | None:
+    """Return what ``invert`` puts in the place of a symmetric matrix, or None where its precision does not do.
 
     A_jj (A⁻¹)_jj says how much of a variable the others tell (its variance inflation factor), and so how many digits
     the inverse has lost, in whatever units the variables are; ``doubtful`` is the largest one allowed.
     """
     before = matrix.diagonal().copy()
     try:
-        inverse = invert_spd(matrix, num_threads)
+        inverse = invert(matrix, num_threads)
     except LinAlgError:
         return None
     factor = (before * inverse.diagonal()).max()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import linalg
 from fastautorec._checks import check_bool, check_penalties
 from fastautorec._compute.blas import single_threaded_blas
 from fastautorec._compute.csr import Csr
+from fastautorec._compute.elimination import Elimination, plan_elimination
 from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.symmetric import DOUBTFUL, Floats, inverse_or_none, sparse_product
@@ -137,18 +139,17 @@ class _Systems:
 
     def __init__(self, run: FitRun, *, keep: bool, double: bool) -> None:
         self._run, self._threads = run, run.backend.host.num_threads
+        self._keep = keep
+        self._kept: FloatArray | None = None
+        self._elimination: Elimination | None = None
         self._single = run.train.shape[0] <= EXACT_COUNTS and run.train.n_cols > SMALL and not double
-        self._kept = self._counts(np.float32) if keep and self._single else None
 
-    def solve(self, penalty: float) -> tuple[FloatArray, Floats]:
-        """Return B (n, n) and (G + λI)⁻¹: one float32 array, or float64 where float32 loses too many digits."""
+    def solve(self, penalty: float) -> tuple[FloatArray, Floats | None]:
+        """Return B (n, n), and (G + λI)⁻¹ where it is float64: wanted so, or float32 loses too many digits."""
         if self._single:
-            system = self._counts(np.float32) if self._kept is None else self._kept.copy()
-            np.einsum("jj->j", system)[...] += penalty
-            inverse = inverse_or_none(system, self._threads, DOUBTFUL)
-            del system
-            if inverse is not None:
-                return _weights(inverse, self._threads), inverse
+            weights = self._weights_in_single(penalty)
+            if weights is not None:
+                return weights, None
         system = self._counts(np.float64)
         np.einsum("jj->j", system)[...] += penalty
         inverse = inverse_or_none(system, self._threads)
@@ -158,6 +159,29 @@ class _Systems:
                 "be inverted in double precision; take a larger one, for example 1"
             )
         return _weights(inverse, self._threads), inverse
+
+    def _weights_in_single(self, penalty: float) -> FloatArray | None:
+        """Return B (n, n) by way of float32, or None where that will not do."""
+        if self._kept is not None:
+            system = self._kept.copy()
+        else:
+            system = self._counts(np.float32)
+            self._elimination = plan_elimination(system)
+            if self._elimination is not None:
+                system = self._elimination.ordered(system, self._threads)
+            if self._keep:
+                self._kept = system.copy()
+        np.einsum("jj->j", system)[...] += penalty
+        if self._elimination is None:
+            inverse = inverse_or_none(system, self._threads, DOUBTFUL)
+            return None if inverse is None else _weights(inverse, self._threads)
+        invert = partial(self._elimination.invert, self._run.backend.host)
+        inverse = inverse_or_none(system, self._threads, DOUBTFUL, invert)
+        if inverse is None:
+            return None
+        weights = self._elimination.restored(inverse, -1 / inverse.diagonal(), self._threads)
+        np.fill_diagonal(weights, 0)
+        return weights
 
     def _counts(self, dtype: npt.DTypeLike) -> Floats:
         return self._run.total(pairs_part, dtype, on_host=True)
