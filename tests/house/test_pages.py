@@ -1,4 +1,4 @@
-"""The code of docs/first_steps.md and docs/updating.md runs as it stands, and says what the pages say."""
+"""The code of these pages in docs runs as it stands, and says what the pages say."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def test_first_steps(capsys: pytest.CaptureFixture[str]) -> None:
     assert "NCE-AutoRec is better than Popularity: NDCG +" in capsys.readouterr().out
     assert names["wrmf"].item_factors_.shape[1] == 16
     assert names["search"].best_score_ > 0
+
+
+def test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    run("metrics.md")
+    printed = capsys.readouterr().out
+    assert printed
+    assert f"```\n{printed}```" in (DOCS / "metrics.md").read_text("utf-8")
 
 
 def test_updating() -> None:
