@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -12,7 +13,9 @@ from fastautorec.distributed._joining import join, tree
 
 TRIES = 4  # of one pass, each over what is left of the workers
 PAUSE = 1.0  # seconds before another one
-FAN_IN = 8  # partial sums that Spark joins in one place; a power of two, so that they are whole subtrees
+TASKS_OF_A_CORE = 2  # of Spark, at least, where there are so many shards
+GATHERED = 32  # partial sums that the driver of Spark takes at once; a shuffle, which takes seconds, joins more of them
+FAN_IN = 8  # of those in one place; a power of two, so that they are whole subtrees
 
 Work = Callable[[Any, tuple[Any, ...]], Any]  # work(shard, state)
 
@@ -120,31 +123,64 @@ class Ray:
 
 
 class Spark:
-    """A ``SparkSession``: groups of partial sums are joined where they are, the last group by the driver.
+    """A ``SparkSession``: each task joins the sums of a group of neighbours, and the driver those of the groups.
 
-    Spark's own ``treeReduce`` would join them in the order in which they arrive.
+    Groups are whole subtrees, so that the bits do not depend on them. Spark's own ``treeReduce`` would join the sums in
+    the order in which they arrive.
     """
 
     def __init__(self, session: Any) -> None:
         self._context = session.sparkContext
 
     def map(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> list[Any]:
-        return self._collected(self._numbered(work, shards, state))
+        return [one for (one,) in self._done(Local().map, work, [[shard] for shard in shards], state)]
 
     def reduce(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
-        parts, count = self._numbered(work, shards, state), len(shards)
-        while count > FAN_IN:
+        size, enough = 1, TASKS_OF_A_CORE * self._context.defaultParallelism
+        while len(shards) > 2 * size * (enough - 1):
+            size *= 2
+        groups = [shards[start : start + size] for start in range(0, len(shards), size)]
+        return tree(self._done(Local().reduce, work, groups, state, joined=True))
+
+    def _done(
+        self, verb: Callable[..., Any], work: Work, groups: list[Any], state: tuple[Any, ...], joined: bool = False
+    ) -> list[Any]:
+        """Return ``verb(work, group, state)`` of each group in their order, or a few sums of all of them."""
+        shared = self._context.broadcast(state)
+
+        def task(pair: tuple[int, Any]) -> tuple[int, Any]:
+            try:
+                return pair[0], verb(work, pair[1], shared.value)
+            except Exception as error:
+                return pair[0], Failure(error)
+
+        parts, count = self._context.parallelize(list(enumerate(groups)), len(groups)).map(task), len(groups)
+        while joined and count > GATHERED:
             count = -(-count // FAN_IN)
             parts = parts.map(_to_group).groupByKey(count).mapValues(_joined_group)
-        return tree(self._collected(parts))
+        try:
+            return _in_order(parts.collect())
+        finally:
+            shared.destroy()
 
-    def _numbered(self, work: Work, shards: Sequence[Any], state: tuple[Any, ...]) -> Any:
-        shared = self._context.broadcast(state)
-        numbered = self._context.parallelize(list(enumerate(shards)), len(shards))
-        return numbered.map(lambda pair: (pair[0], work(pair[1], shared.value)))
 
-    def _collected(self, parts: Any) -> list[Any]:
-        return [value for _, value in sorted(parts.collect(), key=_number)]
+class Failure:
+    """An error of the work as its result: what Spark sees fail it tries again, as if a worker had been lost."""
+
+    def __init__(self, error: Exception) -> None:
+        """Take an error that is being handled; one of a third package may not arrive as what it is."""
+        known = type(error).__module__.partition(".")[0] in ("builtins", __package__.partition(".")[0])
+        self.error = error if known else RuntimeError(f"{type(error).__name__}: {error}")
+        self.where = traceback.format_exc()
+
+
+def _in_order(pairs: Any) -> list[Any]:
+    """Return numbered results in their order; raise the first error among them."""
+    results = [value for _, value in sorted(pairs, key=_number)]
+    for result in results:
+        if isinstance(result, Failure):
+            raise result.error from RuntimeError(result.where)
+    return results
 
 
 def _number(pair: tuple[int, Any]) -> int:
@@ -156,7 +192,10 @@ def _to_group(pair: tuple[int, Any]) -> tuple[int, tuple[int, Any]]:
 
 
 def _joined_group(pairs: Any) -> Any:
-    return tree([value for _, value in sorted(pairs, key=_number)])
+    try:
+        return tree(_in_order(pairs))
+    except Exception as error:
+        return Failure(error)
 
 
 def _name_of(work: Any) -> str:
