@@ -103,6 +103,12 @@ class Csr:
         data = None if own.data is None else own.data[kept]
         return replace(own, indptr=kept_before[own.indptr], indices=renumbered[kept], data=data, n_cols=len(items))
 
+    def entries(self, kept: npt.NDArray[np.bool_]) -> Csr:
+        """Return the same rows with some of the entries only, bool (nnz,), all of them with the value 1."""
+        own = self.rebased()
+        ends = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[own.indptr]
+        return Csr(ends, own.indices[kept], None, own.n_cols, own.users)
+
     def rebased(self) -> Csr:
         """Return the same rows with storage that starts at 0 and ends with the last row."""
         start, stop = int(self.indptr[0]), int(self.indptr[-1])

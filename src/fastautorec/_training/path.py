@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec._checks import metric_names
-from fastautorec._compute.csr import Csr, LazyRows
+from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._compute.top_lists import DotScorer, top_lists
 from fastautorec._training.closed_form import (
@@ -168,7 +168,7 @@ class Judges:
         self._backend, self._counts = run.backend, run.item_counts
         held_out = run.validation.row_lengths()[users]
         users = users[np.argsort(-held_out, kind="stable")]  # R-Precision has lists as long as a user's held-out items
-        self._known, self._wanted = (LazyRows.picked(rows, users) for rows in (run.known.to_host(), run.validation))
+        self._known, self._wanted = run.histories(users)
         self._length, self._metric = with_length(metric, run.train.n_cols)
         self._places = np.full(len(users), self._length)
         if metric == "R-Precision":

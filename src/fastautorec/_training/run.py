@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from fastautorec._compute.csr import Csr
+from fastautorec._compute.csr import Csr, LazyRows
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.checkpoint import Checkpoint
 from fastautorec.data._splits import held_out
@@ -135,6 +135,28 @@ class FitRun:
         """
         return part(self.backend, self.known.to_host() if on_host else self.train, self.step, *state)
 
+    def measured(self, model: Any, metric: str) -> float:
+        """Return a metric ("standard" definition) of a fitted model on the validation data."""
+        return held_out_metric(model, self.known.to_host(), self.validation, metric)
+
+    def histories(self, users: npt.NDArray[np.int64]) -> tuple[LazyRows, LazyRows]:
+        """Return the known and the held-out rows of some users, in the order given."""
+        assert self.validation is not None
+        return LazyRows.picked(self.known.to_host(), users), LazyRows.picked(self.validation, users)
+
+    def split(self, rng: np.random.Generator) -> FitRun:
+        """Return a run on the same data of which a part of each history is held out: the latest, or at random.
+
+        Raises
+        ------
+        ValueError
+            If no user has two interactions.
+        """
+        own = self.known.to_host().rebased()
+        held = held_out(own, self.timestamps, rng)
+        check_held_out(int(np.count_nonzero(held)), own.row_lengths())
+        return self.on(own.entries(~held), own.entries(held))
+
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
         """Train on some of the users only; validation leaves out those without interactions by itself."""
         self.train = self.train.take_rows(users)
@@ -188,30 +210,13 @@ class FitRun:
                 return
 
 
-# --- a part that is held out ------------------------------------------------------------------------------------------
-
-
-def split_history(run: FitRun, rng: np.random.Generator) -> FitRun:
-    """Return a run on the same data of which a part of each history is held out: the latest, or at random.
-
-    Raises
-    ------
-    ValueError
-        If no user has two interactions.
-    """
-    own = run.known.to_host().rebased()
-    held = held_out(own, run.timestamps, rng)
-    if not held.any():
+def check_held_out(held: int, lengths: npt.NDArray[np.int64]) -> None:
+    """Raise unless something is held out of histories of these lengths."""
+    if not held:
         raise ValueError(
             f"`user_items` must hold a user with 2 or more interactions, of which one can be held out, got none among "
-            f"{np.count_nonzero(own.row_lengths())} users; pass fit(user_items, validation=...)"
+            f"{np.count_nonzero(lengths)} users; pass fit(user_items, validation=...)"
         )
-
-    def part(kept: Any) -> Csr:
-        ends = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[own.indptr]
-        return Csr(ends, own.indices[kept], None, own.n_cols)
-
-    return run.on(part(~held), part(held))
 
 
 # --- a metric on interactions that were held out ---------------------------------------------------------------------
@@ -222,7 +227,7 @@ def validation_metric(model: Any, fitted: dict[str, Any], run: FitRun, metric: s
     assert run.validation is not None
     candidate = copy.copy(model)
     candidate.__dict__.update(fitted, n_items_=run.train.n_cols, item_ids_=None)
-    return held_out_metric(candidate, run.known.to_host(), run.validation, metric)
+    return run.measured(candidate, metric)
 
 
 def held_out_metric(model: Any, train: Any, held_out: Any, metric: str) -> float:

@@ -132,22 +132,25 @@ def assign_parts(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> Pa
     return part
 
 
-def hold_out(
-    indptr: IntArray, share: float, order_by: npt.NDArray[Any], rng: np.random.Generator
-) -> npt.NDArray[np.bool_]:
-    """Return which stored entries to hold out, bool (nnz,): of each row about ``share``, the last by ``order_by``.
+def held_counts(lengths: IntArray, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return how many entries to hold out of rows of these lengths, int64 (m,): a tenth of each.
 
-    Where the share of a row is no whole number, chance rounds it, so that rows too short for a whole entry hold out one
-    as often as their length says; a row keeps at least one. The total is the share of all, rounded up.
+    Where that is no whole number, chance rounds it, so that rows too short for a whole entry hold out one as often as
+    their length says; a row keeps at least one. The total is the share of all, rounded up.
     """
-    lengths = np.diff(indptr).astype(np.int64)
-    wanted = np.where(lengths > 1, lengths * share, 0.0)
+    lengths = lengths.astype(np.int64)
+    wanted = np.where(lengths > 1, lengths * HELD_OUT, 0.0)
     order = rng.permutation(len(lengths))
     before = np.cumsum(wanted[order])
     rounding = math.ceil(before[-1] - 1e-6) - before[-1] if len(before) else 0.0
     counts = np.empty_like(lengths)
     counts[order] = np.diff(np.floor(before + rounding + 1e-6).astype(np.int64), prepend=0)
-    cut = lengths - counts
+    return counts
+
+
+def last_entries(indptr: IntArray, counts: IntArray, order_by: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return which stored entries are the last of their row by ``order_by``, so many of each row, bool (nnz,)."""
+    cut = np.diff(indptr) - counts
     held = np.empty(len(order_by), bool)
     for first, last in row_blocks(indptr, BLOCK):
         entries = slice(indptr[first], indptr[last])
@@ -161,8 +164,13 @@ def held_out(csr: Csr, timestamps: npt.NDArray[Any] | None, rng: np.random.Gener
 
     What is left is nearly as long as the histories that the model will be used on: the best setting depends on that.
     """
-    order_by = rng.integers(2**32, size=csr.nnz, dtype=np.uint32) if timestamps is None else timestamps
-    return hold_out(csr.rebased().indptr, HELD_OUT, order_by, rng)
+    order_by = random_order(csr.nnz, rng) if timestamps is None else timestamps
+    return last_entries(csr.rebased().indptr, held_counts(csr.row_lengths(), rng), order_by)
+
+
+def random_order(count: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:
+    """Return numbers to sort entries by at random, uint32 (count,); drawn part by part they are the same."""
+    return rng.integers(2**32, size=count, dtype=np.uint32)
 
 
 def _assign_block(indptr: IntArray, cuts: IntArray, order_by: npt.NDArray[Any]) -> Parts:

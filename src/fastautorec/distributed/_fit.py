@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from fastautorec._checks import check_bool, check_int, kind
 from fastautorec._compute import get_backend
+from fastautorec._compute.csr import LazyRows
 from fastautorec._training.checkpoint import identity
 from fastautorec._training.run import FitRun, ProgressBar
+from fastautorec.distributed._blocks import in_blocks
+from fastautorec.distributed._choosing import divided, histories_of, metric_over, validation_of
 from fastautorec.distributed._engines import engine_of
 from fastautorec.distributed._passes import Passes
 from fastautorec.distributed._shards import (
@@ -26,6 +29,7 @@ from fastautorec.distributed._shards import (
     threads_of,
 )
 from fastautorec.models._recommender import Recommender
+from fastautorec.models.ease import pairs_part
 
 Model = TypeVar("Model", bound=Recommender)
 
@@ -33,19 +37,62 @@ Model = TypeVar("Model", bound=Recommender)
 class _ShardedRun(FitRun):
     """A run whose rows are in shards."""
 
-    train: Any  # of `Shards`, which are what a fit asks of a matrix
+    train: Any  # these are `Shards`, which have what a fit asks of a matrix
+    known: Any
+    validation: Any
 
-    def __init__(self, rows: Any, passes: Passes | None, progress: ProgressBar, num_threads: int | None) -> None:
-        super().__init__(get_backend("cpu", num_threads), rows, None, (), progress)
-        self._passes, self.item_counts = passes, rows.counts
+    def __init__(
+        self,
+        rows: Any,
+        validation: Any,
+        passes: Passes | None,
+        progress: ProgressBar,
+        num_threads: int | None,
+        state_bytes: int | None,
+    ) -> None:
+        super().__init__(get_backend("cpu", num_threads), rows, validation, (), progress)
+        self._given = passes, progress, num_threads, state_bytes
+        self._passes, self._state_bytes, self.item_counts = passes, state_bytes, rows.counts
         self.step = no_step  # a step of the bar is a pass, which `total` counts
         progress.step("counting")
 
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
         """Train on some of the users only."""
-        self.train.keep(users)
+        self.train = self.train.only(users)
+
+    def on(self, train: Any, validation: Any) -> _ShardedRun:
+        """Return a run on other shards that goes on with the passes, the bar and the records of this one."""
+        other = _ShardedRun(train, validation, *self._given)
+        other.history = self.history
+        return other
+
+    def split(self, rng: np.random.Generator) -> _ShardedRun:
+        """Return a run on the same users, of each of whom a part is held out."""
+        return self.on(*divided(self.known, rng))
+
+    def histories(self, users: npt.NDArray[np.int64]) -> tuple[LazyRows, LazyRows]:
+        """Return the known and the held-out rows of some users, in the order given."""
+        return histories_of(self.known, users), histories_of(self.validation, users)
+
+    def measured(self, model: Any, metric: str) -> float:
+        """Return a metric of a fitted model on the validation data."""
+        self.progress.step(metric)
+        size = sum(value.nbytes for value in vars(model).values() if isinstance(value, np.ndarray))
+        if self._state_bytes is not None and size > self._state_bytes:
+            raise ValueError(
+                f"`state_bytes` must be at least {size:,}, the bytes of a model that validation data judge, got "
+                f"{self._state_bytes:,}; fit one value without validation data"
+            )
+        return metric_over(self.known, self.validation, model, metric)
 
     def total(self, part: Callable[..., Any], *state: Any, on_host: bool = False) -> Any:
+        """Return sums over all users, in one pass or block by block."""
+        size, most = 4 * self.train.n_cols**2, self._state_bytes
+        if part is pairs_part and most is not None and size > most:
+            raise ValueError(f"`state_bytes` must be at least {size:,}, the bytes of a matrix of items, got {most:,}")
+        return in_blocks(self._pass, self._state_bytes, part, *state)
+
+    def _pass(self, part: Callable[..., Any], *state: Any) -> Any:
         """Return sums over all users: of an earlier run that was interrupted, or from the engine."""
         sums = None if self._passes is None else self._passes.take()
         if sums is None:
@@ -59,10 +106,12 @@ class _ShardedRun(FitRun):
 def fit(
     model: Model,
     data: Folders,
+    validation: Folders | None = None,
     *,
     engine: object = "local",
     shard_entries: int = SHARD_ENTRIES,
     num_threads: int | None = None,
+    state_bytes: int | None = None,
     checkpoint: str | PathLike[str] | None = None,
     show_progress: bool = False,
 ) -> Model:
@@ -75,11 +124,15 @@ def fit(
     Parameters
     ----------
     model : recommender
-        `NCEAutoRec` and `AutoRec` as exact solutions (``init="svd"``, ``epochs=0``), `NCEPLRec`, `PureSVD`, `EASE` or
-        `Popularity`, with one value for ``regularization``. It is changed once the fit is over.
+        `NCEAutoRec` and `AutoRec` as exact solutions (``init="svd"``, ``epochs=0``), `NCEAutoRecCV`, `NCEPLRec`,
+        `PureSVD`, `EASE` or `Popularity`. It is changed once the fit is over.
     data : path, Interactions or list of them
         Folders that ``Interactions.to_disk`` or ``Interactions.write`` has written, with the same items, each at a path
         that all workers see. Several folders are one after the other.
+    validation : path, Interactions or list of them, optional
+        Folders with the same users and items in the same rows and columns, to choose among several values of
+        ``regularization`` or ``factors`` by: validation folder i holds what the users of folder i chose later. Without
+        them `NCEAutoRecCV` holds out a part of each history, the same as on one machine.
     engine : "local", distributed.Client, module ray, SparkSession, or Engine
         Who does the work over shards. "local" is this process with all its threads.
     shard_entries : int
@@ -88,6 +141,10 @@ def fit(
     num_threads : int, optional
         Threads of the work on one shard, by default those of the model. Where that has none: all with "local", and one
         elsewhere, where an engine runs as many tasks as it has cores.
+    state_bytes : int, optional
+        What goes to every worker in a pass, and comes back from a shard, has about so many bytes at most: above it, the
+        n × k arrays are cut into blocks of columns, which take more passes. `plan` says how many. The borders of
+        blocks change the last bits, as those of shards do. By default nothing is cut.
     checkpoint : path, optional
         A folder for the sums of the passes that are over. The same call goes on from them after an interruption, on
         any engine, with the same bits. It is removed at the end.
@@ -102,8 +159,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If an argument or a parameter of the model is not usable, if folders have different items, or if a worker has
-        another version of fastautorec or NumPy; an error on a worker names its shard.
+        If an argument or a parameter of the model is not usable, if folders have different items or validation data
+        other users, or if a worker has another version of fastautorec or NumPy; an error on a worker names its shard.
     FileNotFoundError
         If a folder is not there, for this process or for a worker.
     ModelFileError
@@ -120,22 +177,32 @@ def fit(
     >>> model.n_users_
     17330
     """
-    worker = _checked(model)
+    worker, most = _checked(model), None if state_bytes is None else check_int("state_bytes", state_bytes, 1)
     matrices, item_ids = folders_of("data", data)
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
     with ProgressBar(type(model).__name__, check_bool("show_progress", show_progress)) as progress:
         rows = Shards(engine_of(engine), shards, threads_of(engine, num_threads, worker))
+        held_out = None if validation is None else validation_of(rows, matrices, validation, item_ids)
         passes = None
         if checkpoint is not None:
-            parts = [(shard.path, shard.start, shard.stop, *shard.folder) for shard in shards]
-            passes = Passes(
-                place_for("checkpoint", checkpoint), identity(type(model).__name__, worker.get_params(), parts)
-            )
-        run = _ShardedRun(rows, passes, progress, worker.num_threads)
+            if getattr(worker, "timeout", None) is not None:
+                raise ValueError(
+                    f"`timeout` must be None for a search with a checkpoint, got {worker.timeout}: what it would try "
+                    "depends on the clock, and the sums that are kept on what it tries"
+                )
+            settings = worker.get_params() | {"state_bytes": most}
+            held_marks = None if held_out is None else _marks(held_out)
+            mark = identity(type(model).__name__, settings, _marks(rows), held_marks)
+            passes = Passes(place_for("checkpoint", checkpoint), mark)
+        run = _ShardedRun(rows, held_out, passes, progress, worker.num_threads, most)
         model._take(worker, run, {"item_ids_": item_ids})
     if passes is not None:
         passes.finish()
     return model
+
+
+def _marks(rows: Shards) -> list[Any]:
+    return [(shard.path, shard.start, shard.stop, *shard.folder) for shard in rows.shards]
 
 
 def _checked(model: Recommender) -> Any:
@@ -147,7 +214,7 @@ def _checked(model: Recommender) -> Any:
     if not worker._solved_by_sums():
         raise ValueError(
             f"`model` must be an exact solution from sums over users: NCEAutoRec or AutoRec with init='svd' and "
-            f"epochs=0, NCEPLRec, PureSVD, EASE or Popularity, got {model!r}; fit this one on one machine"
+            f"epochs=0, NCEAutoRecCV, NCEPLRec, PureSVD, EASE or Popularity, got {model!r}; fit this one on one machine"
         )
     if getattr(worker, "device", "auto") == "cuda":
         raise ValueError("`device` must be 'auto' or 'cpu' for a fit over shards, got 'cuda'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +14,8 @@ from fastautorec._compute.inputs import check_columns, check_user_items
 from fastautorec._compute.protocol import Backend
 from fastautorec._extras import require
 from fastautorec._files import replace_file
-from fastautorec.data._identity import USERS, aligned, own_ids
-from fastautorec.data._naming import same_ids
+from fastautorec.data._identity import aligned
+from fastautorec.distributed._choosing import Pair, check_users, pairs_of, same_users
 from fastautorec.distributed._shards import (
     SHARD_ENTRIES,
     Fitted,
@@ -179,18 +178,12 @@ def evaluate(
     True
     """
     _require_fitted(model)
-    matrices, tests = folders_of("train", train)[0], folders_of("test", test)[0]
-    shapes, others = ([matrix.shape for matrix in some.values()] for some in (matrices, tests))
-    if shapes != others:
-        raise ValueError(
-            f"`test` must have a folder for each one of `train`, with the same users and items in the same rows and "
-            f"columns, but these have {shapes} users and items and `test` has {others}"
-        )
+    matrices, _ = folders_of("train", train)
+    shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
+    tests, _ = same_users("test", test, "train", matrices, shards)
     n_items = next(iter(matrices.values())).n_cols
     check_length(check_options(k, definition, n_items), n_items)
-    pairs = dict(zip(matrices, cut_into_shards(tests, 1 << 62), strict=True))
-    shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
-    parts = over_shards(_measured, engine, num_threads, shards, model, pairs, k, definition)
+    parts = over_shards(_measured, engine, num_threads, pairs_of(shards, tests), model, k, definition)
     return _joined(shards, [Part(*part) for part in parts])
 
 
@@ -207,17 +200,10 @@ class Part(NamedTuple):
     report: Report | None = None  # None where nobody has items in both
 
 
-def _measured(
-    shard: Shard, backend: Backend, fitted: Fitted, pairs: dict[str, Shard], k: Any, definition: str
-) -> tuple[Any, ...]:
+def _measured(pair: Pair, backend: Backend, fitted: Fitted, k: Any, definition: str) -> tuple[Any, ...]:
     """Return the `Part` of a shard."""
-    train = shard.interactions()
-    test = replace(pairs[shard.path], start=shard.start, stop=shard.stop).interactions()
-    if not same_ids(own_ids(train, USERS), own_ids(test, USERS)):
-        raise ValueError(
-            "`test` must have the users of `train` in the same rows, but their ids differ; write it again from "
-            "test.with_users(train.user_ids)"
-        )
+    train, test = pair.train.interactions(), pair.held.interactions()
+    check_users("test", test, "train", train)
     test = aligned("test", test, "train", train)
     given, later = check_user_items("train", train), check_user_items("test", test)
     has_train = given.row_lengths() > 0

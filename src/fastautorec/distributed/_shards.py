@@ -6,7 +6,7 @@ import copy
 import itertools
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -89,7 +89,11 @@ class Shard:
 
     def rows(self) -> Csr:
         """Return the same as a matrix of users who are numbered among all."""
-        rows = check_user_items("data", self.interactions())
+        return self.numbered(self.interactions())
+
+    def numbered(self, data: Interactions) -> Csr:
+        """Return the matrix of these users."""
+        rows = check_user_items("data", data)
         return replace(rows, users=np.arange(self.first_user, self.first_user + rows.shape[0], dtype=np.int64))
 
 
@@ -186,7 +190,7 @@ def _borders(matrix: Csr, entries: int) -> list[tuple[int, int]]:
 # --- what runs on a worker ------------------------------------------------------------------------------------------
 
 
-def on_shard(work: Callable[..., Any], num_threads: int | None, shard: Shard, state: tuple[Any, ...]) -> Any:
+def on_shard(work: Callable[..., Any], num_threads: int | None, shard: Any, state: tuple[Any, ...]) -> Any:
     """Return ``work(shard, backend, *state)``; an error tells of which shard.
 
     Nothing is kept on the worker, and the result depends on the arguments alone: it may be done again anywhere.
@@ -198,14 +202,14 @@ def on_shard(work: Callable[..., Any], num_threads: int | None, shard: Shard, st
 
 
 def over_shards(
-    work: Callable[..., Any], engine: Any, num_threads: Any, shards: list[Shard], model: Any, *state: Any
+    work: Callable[..., Any], engine: Any, num_threads: Any, shards: list[Any], model: Any, *state: Any
 ) -> list[Any]:
     """Return ``work(shard, backend, fitted, *state)`` of each shard, for a fitted model."""
     threads = threads_of(engine, num_threads, model)
     return mapped(engine_of(engine), partial(on_shard, work, threads), shards, (Fitted(model), *state))
 
 
-def mapped(engine: Engine, work: Callable[..., Any], shards: list[Shard], state: tuple[Any, ...]) -> list[Any]:
+def mapped(engine: Engine, work: Callable[..., Any], shards: list[Any], state: tuple[Any, ...]) -> list[Any]:
     """Return what an engine's ``map`` gives, which must be one result for each shard."""
     parts = engine.map(work, shards, state)
     if not isinstance(parts, (list, tuple)) or len(parts) != len(shards):
@@ -248,10 +252,12 @@ def no_step(name: str) -> None:
     """Show nothing: the bar is the driver's, and moves with each pass."""
 
 
-def describe(shard: Shard, backend: Backend) -> tuple[tuple[str, str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the versions on the worker, the interactions of each user, and the users of each item."""
-    rows = shard.rows()
-    return (__version__, np.__version__), rows.row_lengths(), backend.count_items(rows)
+def describe(
+    shard: Shard, backend: Backend
+) -> tuple[tuple[str, str], bool, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the versions on the worker, if there are timestamps, each user's interactions, and each item's users."""
+    rows, timed = shard.rows(), shard.interactions().timestamps is not None
+    return (__version__, np.__version__), timed, rows.row_lengths(), backend.count_items(rows)
 
 
 def rows_of_shard(shard: Shard, _: Backend, users: npt.NDArray[np.int64]) -> Csr:
@@ -272,26 +278,30 @@ class Shards:
     shards : list of Shard
     counts : int64 (n,)
         Users of each item.
+    timed : bool
+        Whether interactions have timestamps, in all folders.
     num_threads : int or None
         For the work on one shard.
     """
 
-    def __init__(self, engine: Engine, shards: list[Shard], num_threads: int | None) -> None:
+    def __init__(self, engine: Engine, shards: Sequence[Shard], num_threads: int | None) -> None:
         """Ask the workers, who must have the versions that are here."""
-        self.engine, self.shards, self.num_threads = engine, shards, num_threads
-        versions, lengths, counts = zip(*owned(self._map(describe)), strict=True)
+        self.engine, self.shards, self.num_threads = engine, list(shards), num_threads
+        versions, timed, lengths, counts = zip(*owned(self.map(describe)), strict=True)
         for other in set(versions) - {(__version__, np.__version__)}:
             raise ValueError(
                 f"`engine` has a worker with fastautorec {other[0]} and NumPy {other[1]}, but the fit is asked "
                 f"for with {__version__} and {np.__version__}: the bits could differ; install the same on all"
             )
-        self.counts = np.sum(counts, axis=0)
+        self.timed, self.counts = all(timed), np.sum(counts, axis=0)
         self._lengths = np.concatenate(lengths)
         self._users = np.arange(len(self._lengths))
         self.n_cols = len(self.counts)
 
-    def _map(self, work: Callable[..., Any], *state: Any) -> list[Any]:
-        return mapped(self.engine, partial(on_shard, work, self.num_threads), self.shards, state)
+    def map(self, work: Callable[..., Any], *state: Any, shards: Sequence[Any] | None = None) -> list[Any]:
+        """Return ``work(shard, backend, *state)`` of each shard, or of what is given in their place."""
+        given = self.shards if shards is None else list(shards)
+        return mapped(self.engine, partial(on_shard, work, self.num_threads), given, state)
 
     def total(self, part: Callable[..., Any], *state: Any) -> Any:
         """Return the sums over all users."""
@@ -319,12 +329,19 @@ class Shards:
         """Return the number of interactions of each user, int64 (m,)."""
         return self._lengths[self._users]
 
-    def keep(self, users: npt.NDArray[np.int64]) -> None:
-        """Forget users without interactions, whom the sums leave out anyway."""
-        self._users = self._users[users]
+    def entries(self) -> list[int]:
+        """Return the number of interactions of each shard."""
+        before = np.concatenate(([0], np.cumsum(self._lengths)))
+        return [int(before[one.first_user + one.stop - one.start] - before[one.first_user]) for one in self.shards]
+
+    def only(self, users: npt.NDArray[np.int64]) -> Shards:
+        """Return the same without users who have no interactions, whom the sums leave out anyway."""
+        kept = copy.copy(self)
+        kept._users = self._users[users]
+        return kept
 
     def take_rows(self, users: npt.NDArray[np.int64]) -> Csr:
         """Return a few rows (ascending)."""
-        parts = self._map(rows_of_shard, self._users[users])
+        parts = self.map(rows_of_shard, self._users[users])
         indptr = np.concatenate(([0], np.cumsum(np.concatenate([part.row_lengths() for part in parts]))))
         return Csr(indptr, np.concatenate([part.indices for part in parts]), None, self.n_cols)

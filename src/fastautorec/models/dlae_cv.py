@@ -14,7 +14,7 @@ from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
 from fastautorec._training.leading import LeadingDirections
 from fastautorec._training.path_search import nearest
-from fastautorec._training.run import FitRun, split_history, with_length
+from fastautorec._training.run import FitRun, with_length
 from fastautorec.evaluation import evaluate_ranking
 from fastautorec.evaluation._metric import Z
 from fastautorec.models._memory_plan import Plan, require_memory
@@ -161,7 +161,7 @@ class DLAECV(DLAE):
             check_discount(run.item_counts, value)
         require_memory(self._plan(*run.train.shape, run.train.nnz))
         rng = check_random_state(self.random_state)
-        search = _Search(self, split_history(run, rng) if run.validation is None else run, grids, rng)
+        search = _Search(self, run.split(rng) if run.validation is None else run, grids, rng)
         search.from_starts()
         search.forget()
         best = max(search.results, key=lambda row: row["metric"])  # the first of equals

@@ -29,7 +29,7 @@ from fastautorec._compute.top_lists import Scorer
 from fastautorec._training.losses import SquaredError, weighted_error
 from fastautorec._training.path import Setting
 from fastautorec._training.path_search import Grids, PathSearch, Point
-from fastautorec._training.run import FitRun, split_history
+from fastautorec._training.run import FitRun
 from fastautorec.models._autoencoder import INTERCEPTS, Autoencoder
 from fastautorec.models._contributions import EncoderParts
 from fastautorec.models._memory_plan import Plan, plan_of_path
@@ -130,6 +130,7 @@ class NCEAutoRecCV(Recommender):
     device: str = "auto"
     num_threads: int | None = None
 
+    _from_sums: ClassVar[bool] = True
     _arrays: ClassVar[dict[str, str]] = Autoencoder._arrays
 
     best_params_: ClassVar[dict[str, Any]]
@@ -160,7 +161,7 @@ class NCEAutoRecCV(Recommender):
 
     def _fit(self, run: FitRun) -> dict[str, Any]:
         rng = copy.deepcopy(check_random_state(self.random_state))
-        part = split_history(run, rng) if run.validation is None else run.on(run.known, run.validation)
+        part = run.split(rng) if run.validation is None else run.on(run.known, run.validation)
         users = int(np.count_nonzero(run.known.row_lengths()))
         counts = part.item_counts
 
