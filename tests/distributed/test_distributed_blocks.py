@@ -68,8 +68,8 @@ def test_blocks_go_on_from_their_passes(folder: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_cut_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"`state_bytes` must be at least 320 for 40 items, .* got 319"):
         distributed.fit(far.NCEAutoRec(8), folder, state_bytes=2 * COLUMN - 1)
-    with pytest.raises(ValueError, match=r"`state_bytes` must be at least 6,400, the bytes of a matrix of items"):
-        distributed.fit(far.EASE(10), folder, state_bytes=6399)
+    with pytest.raises(ValueError, match=r"`state_bytes` must be at least 12,800, the bytes of items × items"):
+        distributed.fit(far.EASE(10), folder, state_bytes=12_799)
     with pytest.raises(
         ValueError, match=r"`state_bytes` must be at least [\d,]+, the bytes of a model that validation"
     ):

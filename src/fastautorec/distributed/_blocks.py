@@ -33,14 +33,14 @@ def in_blocks(total: Total, most: int | None, part: Callable[..., Any], *state: 
 
 def _gram(total: Total, most: int, target: SquaredError, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     product = np.empty_like(block)
-    for own in _cut(len(block), block.shape[1], most, 1):
+    for own in blocks_of(len(block), block.shape[1], most, 1):
         product[:, own] = total(gram_part, target, np.ascontiguousarray(block[:, own]))
     return product
 
 
 def _ridge(total: Total, most: int, encoder: Encoder, dropout: float, seed: int, target: SquaredError) -> Any:
     n, k = encoder.weight.shape
-    blocks = _cut(n, k, most, 2)
+    blocks = blocks_of(n, k, most, 2)
     if len(blocks) < 3:  # a pair of them is all
         return total(ridge_part, encoder, dropout, seed, target)
     gram, cross = np.empty((encoder.width, encoder.width)), np.empty((n, encoder.width), np.float32)
@@ -54,9 +54,9 @@ def _ridge(total: Total, most: int, encoder: Encoder, dropout: float, seed: int,
     return gram, cross, squares
 
 
-def _cut(n: int, width: int, most: int, together: int) -> list[npt.NDArray[np.int64]]:
+def blocks_of(n: int, width: int, most: int | None, together: int) -> list[npt.NDArray[np.int64]]:
     """Return the numbers of columns in blocks of about one size, so many of which are sent together."""
-    if 4 * n * width <= most:
+    if most is None or 4 * n * width <= most:
         return [np.arange(width)]
     columns = most // (4 * n * together)
     if columns == 0:

@@ -87,10 +87,12 @@ class _ShardedRun(FitRun):
 
     def total(self, part: Callable[..., Any], *state: Any, on_host: bool = False) -> Any:
         """Return sums over all users, in one pass or block by block."""
-        size, most = 4 * self.train.n_cols**2, self._state_bytes
-        if part is pairs_part and most is not None and size > most:
-            raise ValueError(f"`state_bytes` must be at least {size:,}, the bytes of a matrix of items, got {most:,}")
-        return in_blocks(self._pass, self._state_bytes, part, *state)
+        most = self._state_bytes
+        if part is pairs_part and most is not None:
+            size = np.dtype(state[0]).itemsize * self.train.n_cols**2
+            if size > most:
+                raise ValueError(f"`state_bytes` must be at least {size:,}, the bytes of items × items, got {most:,}")
+        return in_blocks(self._pass, most, part, *state)
 
     def _pass(self, part: Callable[..., Any], *state: Any) -> Any:
         """Return sums over all users: of an earlier run that was interrupted, or from the engine."""
@@ -177,7 +179,7 @@ def fit(
     >>> model.n_users_
     17330
     """
-    worker, most = _checked(model), None if state_bytes is None else check_int("state_bytes", state_bytes, 1)
+    worker, most = checked(model), None if state_bytes is None else check_int("state_bytes", state_bytes, 1)
     matrices, item_ids = folders_of("data", data)
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
     with ProgressBar(type(model).__name__, check_bool("show_progress", show_progress)) as progress:
@@ -205,7 +207,7 @@ def _marks(rows: Shards) -> list[Any]:
     return [(shard.path, shard.start, shard.stop, *shard.folder) for shard in rows.shards]
 
 
-def _checked(model: Recommender) -> Any:
+def checked(model: Recommender) -> Any:
     """Return a model to work on, which is one that sums over users solve."""
     if not isinstance(model, Recommender):
         raise TypeError(f"`model` must be a recommender of fastautorec, got {kind(model)}")

@@ -1,0 +1,151 @@
+"""Plans of fits over shards say what is then measured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sharded import ENTRIES
+
+import fastautorec as far
+from fastautorec import distributed
+from fastautorec.distributed import _engines as engines
+
+COLUMN = 4 * 40
+MODELS = {
+    "NCE": partial(far.NCEAutoRec, 8),
+    "NCE relu": partial(far.NCEAutoRec, 8, activation="relu"),
+    "AutoRec": partial(far.AutoRec, 8, init="svd", epochs=0),
+    "NCEPLRec": partial(far.NCEPLRec, 8),
+    "PureSVD": partial(far.PureSVD, 8),
+    "EASE": far.EASE,
+    "Popularity": far.Popularity,
+    "search": partial(far.NCEAutoRecCV, factors=[4, 8], beta=1.0),
+}
+PEAK = """
+import sys
+from pathlib import Path
+import fastautorec as far
+from fastautorec import distributed
+
+def peak():
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024
+
+def fit(engine):
+    model = far.NCEAutoRec(factors=int(sys.argv[3]), num_threads=1)
+    distributed.fit(model, sys.argv[1], engine=engine, shard_entries=int(sys.argv[2]))
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        fit("local")
+        print(peak())
+    else:
+        from distributed import Client, LocalCluster
+        here = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+        with LocalCluster(n_workers=2, **here) as cluster, Client(cluster) as client:
+            fit(client)
+            print(peak(), max(client.run(peak).values()))
+"""
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is told by Linux")
+
+
+class Counting(engines.Local):
+    """An engine that counts passes, and the bytes of the largest array that goes out or comes back."""
+
+    passes, largest = 0, 0
+
+    def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+        self.passes += 1
+        return super().map(work, shards, state)
+
+    def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+        self.passes += 1
+        total = super().reduce(work, shards, state)
+        self.largest = max(self.largest, bytes_of(state), bytes_of(total))
+        return total
+
+
+def bytes_of(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    parts = value if isinstance(value, tuple) else vars(value).values() if hasattr(value, "__dict__") else ()
+    return max(map(bytes_of, parts), default=0)
+
+
+@pytest.mark.parametrize("state", [None, 4 * COLUMN])
+@pytest.mark.parametrize("name", MODELS)
+def test_passes_and_messages(name: str, state: int | None, folder: Path) -> None:
+    if name == "EASE" and state:
+        pytest.skip("its matrix is not cut")
+    engine = Counting()
+    distributed.fit(MODELS[name](), folder, engine=engine, shard_entries=ENTRIES, state_bytes=state)
+    plan = distributed.plan(MODELS[name](), folder, engine="dask", workers=2, shard_entries=ENTRIES, state_bytes=state)
+    assert plan.passes == engine.passes
+    assert plan.message_bytes == engine.largest
+    assert plan.shards == 8
+    assert plan.wire_bytes == (2 + 8) * plan.message_bytes
+
+
+def measured(folder: Path, data: far.Interactions, *arguments: str) -> list[int]:
+    """Return the peaks of a fit in a process of its own."""
+    data.to_disk(folder / "data")
+    script = folder / "peak.py"
+    script.write_text(PEAK)
+    command = [sys.executable, script, folder / "data", *arguments]
+    return [int(size) for size in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
+
+
+@LINUX
+@pytest.mark.grid
+def test_the_peaks_of_driver_and_worker(tmp_path: Path) -> None:
+    try:
+        metadata.version("distributed")
+    except metadata.PackageNotFoundError:
+        pytest.skip("needs dask: make test-cluster")
+    data = far.Interactions(far.datasets.synthetic(10_000, 150_000, 400_000, random_state=0))
+    driver, worker = measured(tmp_path, data, "50001", "96", "dask")
+    options: dict[str, Any] = {"engine": "dask", "workers": 2, "shard_entries": 50_001}
+    plan = distributed.plan(far.NCEAutoRec(factors=96), (*data.shape, data.nnz), **options)
+    assert plan.shards == 8
+    assert plan.driver_bytes == pytest.approx(driver, rel=0.15)
+    assert plan.worker_bytes == pytest.approx(worker, rel=0.15)
+
+
+@LINUX
+def test_the_peak_of_one_process(tmp_path: Path) -> None:
+    data = far.Interactions(far.datasets.synthetic(10_000, 150_000, 200_000, random_state=0))
+    (peak,) = measured(tmp_path, data, "50001", "64")
+    model = far.NCEAutoRec(factors=64)
+    plan = distributed.plan(model, tmp_path / "data", shard_entries=50_001)
+    assert plan.shards == 4
+    assert plan.driver_bytes == pytest.approx(peak, rel=0.15)
+    by_shape = distributed.plan(model, (*data.shape, data.nnz), shard_entries=50_001)
+    assert by_shape == plan
+    assert "driver, predicted peak" in str(plan)
+    assert plan.worker == {}
+
+
+def test_an_engine_pays_from_some_size() -> None:
+    shape = 10**7, 10**5, 10**9
+    few, many = (distributed.plan(far.NCEAutoRec(), shape, engine="spark", workers=count) for count in (1, 100_000))
+    assert few.pays_from is None
+    assert many.pays_from is not None
+    assert few.driver == {}
+    assert "never" in str(few)
+    assert f"from {many.pays_from:,} interactions" in str(many)
+    assert distributed.plan(far.NCEAutoRec(), shape, engine=engines.Local()).engine == "local"
+    with pytest.raises(ValueError, match="`engine` must be 'local', 'dask', 'ray', 'spark'"):
+        distributed.plan(far.NCEAutoRec(), shape, engine=Counting())
+    with pytest.raises(TypeError, match="`engine` must be 'local'"):
+        distributed.plan(far.NCEAutoRec(), shape, engine=3)
+    with pytest.raises(ValueError, match="`workers` must be >= 1"):
+        distributed.plan(far.NCEAutoRec(), shape, engine="dask", workers=0)
+    with pytest.raises(ValueError, match="exact solution from sums over users"):
+        distributed.plan(far.NSAutoRec(), shape)
