@@ -28,8 +28,8 @@ def on_loopback() -> list[str]:
     return start if subprocess.run([*start, "true"], capture_output=True, check=False).returncode == 0 else []
 
 
-@pytest.mark.parametrize("engine", PACKAGES)
-def test_engines_give_the_same_bits(engine: str, tmp_path: Path) -> None:
+def run_on(engine: str, script: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a script that starts an engine, or skip the test where that cannot be done here."""
     try:
         metadata.version(PACKAGES[engine])  # a folder of tests has the name of a package: importing tells nothing
     except metadata.PackageNotFoundError:
@@ -39,12 +39,17 @@ def test_engines_give_the_same_bits(engine: str, tmp_path: Path) -> None:
     start = on_loopback()
     if engine == "ray" and not start:
         pytest.skip("Ray listens on every network device, and no namespace without one can be made here")
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYSPARK_PYTHON": sys.executable, "PYTHONWARNINGS": ""}
+    command = [*start, sys.executable, script, engine, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=environment)
+
+
+@pytest.mark.parametrize("engine", PACKAGES)
+def test_engines_give_the_same_bits(engine: str, tmp_path: Path) -> None:
     data = far.Interactions(far.datasets.synthetic(1000, 200, 12_000, random_state=0))
     data.to_disk(tmp_path / "data")
+    done = run_on(engine, SCRIPT, tmp_path / "data", 2, "--kill", 0.05)
     expected = [digest(distributed.fit(model, tmp_path / "data", shard_entries=ENTRIES)) for model in models()]
-    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYSPARK_PYTHON": sys.executable, "PYTHONWARNINGS": ""}
-    command = [*start, sys.executable, SCRIPT, engine, tmp_path / "data", "2", "--kill", "0.05"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=environment)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines == [*expected, f"{expected[0]} killed"], done.stderr

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lanes import keeping
 from sharded import Elsewhere
 
 import fastautorec as far
@@ -133,7 +134,7 @@ def test_weights_and_times_of_two_types(tmp_path: Path) -> None:
         assert data.weights.tolist() == [3.0, 2.0, 3.0], "the sum of a pair"
 
 
-@pytest.mark.parametrize("tasks", range(0, 14, 2))
+@pytest.mark.parametrize("tasks", keeping([3, 11], range(13)))
 def test_a_call_that_was_stopped_goes_on(tasks: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = data_set(tmp_path / "ratings")
     distributed.shard(folder, tmp_path / "whole", n_shards=3, verbose=False)
@@ -165,6 +166,16 @@ def test_what_is_finished_is_not_done_again(tmp_path: Path, monkeypatch: pytest.
     assert len(read) == 3
     distributed.shard(folder, tmp_path / "out", n_shards=2, verbose=False)
     assert sorted(read) == sorted(map(str, data_set_parts(folder))), "each part is read once"
+
+
+@pytest.mark.parametrize("left", [(), ("parts", "shards"), ("call.json", ".call.json.0a1b2c3d.tmp")], ids=str)
+def test_a_call_that_was_killed_at_its_beginning(left: tuple[str, ...], tmp_path: Path) -> None:
+    room = tmp_path / "out.unfinished"
+    room.mkdir()
+    for name in left:
+        (room / name).write_text("{") if "." in name else (room / name).mkdir()
+    distributed.shard(data_set(tmp_path / "ratings"), tmp_path / "out", n_shards=2, verbose=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ratings"]
 
 
 def test_another_call_begins_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

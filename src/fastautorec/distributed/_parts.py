@@ -133,6 +133,11 @@ class Room:
         self.items, self.shards, self.call = self.folder / ITEMS, self.folder / "shards", self.folder / CALL
         self.plan = self.folder / "plan.json"  # there once all parts are read
 
+    def is_own(self, path: Path) -> bool:
+        """Return whether what is in the folder is ours, temporary files included."""
+        own = (self.items, self.shards, self.call, self.plan, self.folder / "parts")
+        return any(path == one or path.name.startswith(f".{one.name}.") for one in own)
+
     def part(self, number: int) -> Path:
         """Return the folder of a part."""
         return self.folder / "parts" / f"part-{number:05d}"

@@ -41,8 +41,8 @@ from fastautorec.distributed._parts import (
     shown_shard,
     write_shard,
 )
-from fastautorec.distributed._shards import SHARD_ENTRIES, check_new_folder
-from fastautorec.distributed._sources import sources_of
+from fastautorec.distributed._shards import SHARD_ENTRIES, check_new_folder, mapped
+from fastautorec.distributed._sources import Source, sources_of
 
 ITEM_BYTES = 1 << 30
 
@@ -168,7 +168,11 @@ def write_shards(
     check_new_folder("output", shown)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"`output` {target} is in a folder that does not exist; create it first")
-    tasks = [Task(number, source) for number, source in enumerate(sources_of(files, filesystem, reading.form))]
+
+    def listed() -> list[Source]:
+        return sources_of(files, filesystem, reading.form)
+
+    tasks = [Task(number, source) for number, source in enumerate(listed())]
     call = {
         "fastautorec": __version__,
         "numpy": np.__version__,
@@ -179,7 +183,7 @@ def write_shards(
     room = Room(fspath(target.with_name(f"{target.name}.unfinished")))
     lock = _taken(room, call, say)
     try:
-        count = _filled(room, tasks, n_shards, reading, work)
+        count = _filled(room, tasks, n_shards, reading, work, listed)
         shutil.rmtree(room.folder / "parts", ignore_errors=True)
         room.shards.replace(target)
         sync(target.parent)
@@ -195,23 +199,23 @@ def write_shards(
 def _taken(room: Room, call: dict[str, Any], say: Say) -> int:
     """Have the room to ourselves, with what an earlier call of the same kind has left; return a handle to close."""
     known = json.loads(json.dumps(call))
-    if not room.folder.exists():
-        room.folder.mkdir()
-    elif not room.folder.is_dir() or (any(room.folder.iterdir()) and not room.call.is_file()):
+    if os.path.lexists(room.folder) and (not room.folder.is_dir() or not all(map(room.is_own, room.folder.iterdir()))):
         raise FileExistsError(f"{room.folder} is where `output` is made, but holds something else; move it elsewhere")
+    room.folder.mkdir(exist_ok=True)
     lock = _folders._lock(room.folder)  # ends with this process
     if lock is None:
         raise FileExistsError(
             f"another call is making `output` in {room.folder}; wait for it, or name another `output`"
         )
     try:
-        if room.call.is_file():
-            if _read(room.call) == known:
-                say(f"{room.folder.name}: goes on from what is there")
-                return lock[0]
+        if room.call.is_file() and _read(room.call) == known:
+            say(f"{room.folder.name}: goes on from what is there")
+            return lock[0]
+        if any(room.folder.iterdir()):
             say(f"{room.folder.name}: left by another call, begins anew")
-            for path in (room.call, *room.folder.iterdir()):  # that file first: without it nothing counts
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        room.call.unlink(missing_ok=True)  # first: without it nothing counts
+        for path in room.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         room.part(0).parent.mkdir()
         room.shards.mkdir()
         replace_content(room.call, json.dumps(known))
@@ -243,7 +247,14 @@ class _Work:
         return self.say if self.is_here else None
 
 
-def _filled(room: Room, tasks: list[Task], n_shards: int | None, reading: Reading, work: _Work) -> int:
+def _filled(
+    room: Room,
+    tasks: list[Task],
+    n_shards: int | None,
+    reading: Reading,
+    work: _Work,
+    listed: Callable[[], list[Source]],
+) -> int:
     """Have all shards in the room; return how many there are."""
     folder = fspath(room.folder)
     if not room.plan.is_file():
@@ -254,20 +265,28 @@ def _filled(room: Room, tasks: list[Task], n_shards: int | None, reading: Readin
             for line in (line for part in facts for line in part.lines):
                 work.say(line)
         _write_items(room, items)
-        _require_none(work.engine.map(place_items, tasks, (folder,)))
-        for task in tasks:
-            task.source.require_same()
+        _require_none(mapped(work.engine, place_items, tasks, (folder,)))
+        _require_same(tasks, listed())
         borders = _borders(room, tasks, n_shards or math.ceil(sum(part.shape[2] for part in facts) / SHARD_ENTRIES))
         plan = {"borders": borders.tolist(), "times": first}
         replace_content(room.plan, json.dumps(plan))
     plan = json.loads(room.plan.read_text("utf-8"))
     borders = np.array(plan["borders"], np.int64)
-    numbers = range(borders.shape[1] - 1)
-    shapes = work.engine.map(write_shard, numbers, (folder, tasks, borders, plan["times"], work.told))
-    _require_none([shape for shape in shapes if isinstance(shape, Exception)])
+    numbers = list(range(borders.shape[1] - 1))
+    shapes = mapped(work.engine, write_shard, numbers, (folder, tasks, borders, plan["times"], work.told))
+    _require_none(shapes)
     for number, shape in enumerate(() if work.is_here else shapes):
         work.say(shown_shard(number, shape))
     return len(numbers)
+
+
+def _require_same(tasks: list[Task], again: list[Source]) -> None:
+    """Raise unless all files are there that were read, as they were."""
+    found = {source.key: source for source in again}
+    for task in tasks:
+        if task.source.key not in found:
+            raise FileNotFoundError(f"{task.source.name} is gone since it was read; begin again when all are there")
+        task.source.require_mark(found[task.source.key].mark)
 
 
 def _require_none(failures: Sequence[Any]) -> None:

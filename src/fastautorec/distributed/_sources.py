@@ -49,7 +49,11 @@ class Source:
         FileNotFoundError, ValueError
             If it is gone, or was changed.
         """
-        if (found := mark_of(self.file)) != self.mark:
+        self.require_mark(mark_of(self.file))
+
+    def require_mark(self, found: Mark) -> None:
+        """Raise ValueError unless size and time are as they were."""
+        if found != self.mark:
             raise ValueError(
                 f"{self.name} was changed while it was read: size and time are {list(found)}, and were "
                 f"{list(self.mark)}; begin again when it is complete"

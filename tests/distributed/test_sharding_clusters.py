@@ -1,0 +1,30 @@
+"""Shards made on Dask, Ray and Spark: the bytes of one machine, with a worker killed too, and errors of the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_engines import PACKAGES, run_on
+from test_sharding_engines import bytes_in, data_set, pa
+
+from fastautorec import distributed
+
+SCRIPT = Path(__file__).parents[1] / "shard_script.py"
+
+
+@pytest.mark.parametrize("engine", PACKAGES)
+def test_engines_write_the_same_bytes(engine: str, tmp_path: Path) -> None:
+    folder = data_set(tmp_path / "ratings", texts=True)
+    bad = data_set(tmp_path / "bad", texts=True)
+    columns = {"user": ["user", None], "item": ["item", "item"], "timestamp": [1, 2]}
+    pa.parquet.write_table(pa.table(columns), bad / "null.parquet")
+    done = run_on(engine, SCRIPT, folder, tmp_path / "there", bad, "--kill", 0.3)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    names = [f"shard-0000{number}" for number in range(3)]
+    assert [lines[0], lines[2]] == [" ".join(names), " ".join([*names, "killed"])], done.stderr
+    assert lines[1].startswith(f"refused: {bad / 'null.parquet'}: column 'user' must hold integer or string ids"), lines
+    distributed.shard(folder, tmp_path / "here", n_shards=3, verbose=False)
+    for name in ("there", "there again"):
+        assert bytes_in(tmp_path / name) == bytes_in(tmp_path / "here")
