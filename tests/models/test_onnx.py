@@ -190,3 +190,17 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"`to_onnx` needs the package onnx; pip install 'fastautorec\[onnx\]'"):
         far.EASE().fit(TRAIN).to_onnx(tmp_path / "model.onnx")
+
+
+@with_onnx
+@pytest.mark.parametrize(("name", "discount"), [("EASE", None), ("DLAE", None), ("DLAE", 0.3)])
+def test_item_item_scores_have_the_bits_of_recommend(name: str, discount: float | None, tmp_path: Path) -> None:
+    """For lists of items in any order, with some named twice and gaps between them."""
+    options: dict[str, Any] = {"N": 60, "filter_already_liked_items": False, "popularity_discount": discount}
+    model, path, rng = MODELS[name].fit(TRAIN), tmp_path / "model.onnx", np.random.default_rng(0)
+    model.to_onnx(path, **options)
+    lists = [[-1] * 3 + row + row[:2] for row in padded(TRAIN)]
+    ids, scores = answers(path, [rng.permutation(row) for row in lists])
+    own_ids, own_scores = model.recommend(TRAIN, **options)
+    np.testing.assert_array_equal(ids, own_ids)
+    np.testing.assert_array_equal(scores, own_scores)

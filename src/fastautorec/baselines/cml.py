@@ -27,7 +27,7 @@ class CML(UserModel):
               + \omega \sum_{a \ne b} C_{ab}^2
 
     over batches B of interactions, with all points in the unit ball. L_ij holds ``negatives`` items drawn uniformly,
-    those of user i left out. The weight w_ij = log(1 + rank) grows with the approximate rank of item j: n times the
+    without those of user i. The weight w_ij = log(1 + rank) grows with the approximate rank of item j: n times the
     share of L_ij that violates the margin. C is the covariance of the points u and v of a batch. Scores are −‖u − v‖².
 
     Each training user has a point. Where the data have ids, ``recommend``, ``predict`` and ``evaluate`` find users by

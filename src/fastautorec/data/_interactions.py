@@ -318,7 +318,7 @@ class Interactions(OnDisk, Frames):
     def to_frame(self) -> DataFrame:
         """Return a pandas DataFrame with a row for each interaction; ``to_polars`` and ``to_arrow`` return others.
 
-        Rows are in the order of users and items. Users and items without interactions are in none.
+        Rows are in the order of users and items. Users and items without interactions have no row.
 
         Returns
         -------

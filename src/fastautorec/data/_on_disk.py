@@ -37,8 +37,9 @@ class OnDisk(Numbered):
     def to_disk(self, path: str | PathLike[str], overwrite: bool = False) -> None:
         """Write a folder that `open` reads, for data that need not be in memory all at once.
 
-        It holds one .npy file for each array and a header with checksums, and appears in one step, also in the place
-        of another: who opens it meanwhile gets one of them, and who has it open keeps the one before.
+        It holds one .npy file for each array and a header with checksums, and appears in one step, also in the place of
+        another folder: those who open it meanwhile get the former or the new one, and those who have it open keep the
+        former.
 
         Parameters
         ----------

@@ -22,9 +22,9 @@ IntArray = npt.NDArray[np.int64]
 class Samples:
     """Interactions one by one: what scikit-learn cuts, while every part keeps all users and items.
 
-    Its tools hold out samples, which are rows. Of a user-item matrix these are users; here a sample is an interaction,
+    Its tools hold out samples, which are rows. In a user-item matrix a row is a user. Here a sample is an interaction,
     so that models are tested on what was held out of histories that they know, as by `split`. A model's ``fit`` takes a
-    part as it takes Interactions, and ``score`` recommends from all that is not in it.
+    part as it takes Interactions, and ``score`` recommends from everything that is not in the part.
 
     They come in an order in which any run of consecutive ones has its share of every history. So ``cv=5``, which takes
     folds as samples come, holds out a part of each history too.

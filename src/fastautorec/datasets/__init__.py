@@ -26,9 +26,9 @@ PAPER_SHAPES: dict[str, tuple[int, int, int]] = {
 def load_example() -> Interactions:
     """Load the embedded data: Debian packages (rows) and what they depend on or recommend (columns).
 
-    17,330 packages of Debian 12 and the 5,460 names in their Depends, Pre-Depends and Recommends fields, alternatives
-    included; every row and column has 5 interactions or more. `scripts/make_example_data.py` in the source repository
-    makes it from package metadata.
+    17,330 packages of Debian 12 and the 5,460 names in their Depends, Pre-Depends and Recommends fields, with
+    alternatives; every row and column has 5 interactions or more. `scripts/make_example_data.py` in the source
+    repository makes it from package metadata.
 
     Returns
     -------

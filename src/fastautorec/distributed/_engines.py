@@ -21,7 +21,7 @@ Work = Callable[[Any, tuple[Any, ...]], Any]  # work(shard, state)
 
 
 class Engine(Protocol):
-    """Whoever runs work over shards: a class with these two methods is an engine.
+    """What runs work over shards: any class with these two methods.
 
     ``work`` can travel (it is a function of a module with its first arguments given), keeps nothing, and may be done
     again after a failure.

@@ -81,9 +81,9 @@ class Convergence(Printed):
 def convergence_time(history: History, share: float = 0.995) -> float:
     """Return the seconds of training until a share of the best validation metric was reached.
 
-    The seconds of the records are added up: all epochs and the exact solutions. Validation is not counted, but for a
-    record of an exact prediction head, which holds the judging of that head. Where a prediction phase follows that is
-    trained, the metrics of the embedding phase judge another head and do not count, but its seconds do.
+    The seconds of the records are added up: all epochs and the exact solutions. Validation is not counted, except in
+    the record of an exact prediction head, whose time includes the judging of that head. Where a trained prediction
+    phase follows, the seconds of the embedding phase count, but its metrics do not, because they judge another head.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def evaluate(
     rerank: Reranker | Sequence[Reranker] | None = None,
     n_candidates: int | None = None,
 ) -> Report:
-    """Recommend for every user of ``train``, training items left out, and compare with ``test``.
+    """Recommend for every user of ``train``, without training items, and compare with ``test``.
 
     Scores exist only tile by tile. Users whose histories say nothing to the model get popular items, as in
     ``recommend``. Notes in the report tell of test items that the user also has in ``train``, which count as missed,
@@ -113,7 +113,7 @@ def evaluate_ranking(
     """Compare ready-made recommendation lists, of any library, with ``test``.
 
     The lists are taken as they are: -1 is an empty place; an id that a list repeats counts at its first place; a
-    training item is one more item that takes a rank, with a note in the report.
+    training item takes a rank like any other, and a note in the report tells of it.
 
     Parameters
     ----------

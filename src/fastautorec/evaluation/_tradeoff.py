@@ -83,8 +83,8 @@ class PopularityTradeoff(Printed):
     def pick(self, max_loss: float = MAX_LOSS) -> float:
         """Return the largest discount whose relative loss of NDCG cannot exceed ``max_loss``.
 
-        It cannot where the upper end of its 95 % interval, paired over the users, does not. The interval is that of
-        one discount: choose on validation data and report what test data say.
+        That is, the upper end of the 95 % interval of the loss, paired over the users, is at most ``max_loss``. The
+        interval is that of one discount: choose on validation data and report what test data say.
 
         Parameters
         ----------

@@ -77,8 +77,8 @@ class UserKFold:
 class Scorer:
     """A metric of `evaluate` for ``scoring=``: the mean over the users, larger is better.
 
-    Held-out `Samples` are to be found from all others, which are the histories; of a matrix, whose rows are users, a
-    random half of each history is hidden, as in a model's ``score``.
+    With `Samples`, all samples that are not held out are the histories, and the held-out ones have to be found. With a
+    matrix, whose rows are users, a random half of each history is hidden, as in a model's ``score``.
 
     Parameters
     ----------

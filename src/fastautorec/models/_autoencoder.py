@@ -209,8 +209,8 @@ class Autoencoder(Recommender):
 
         An exact update adds their rows to the sums over users and solves the prediction head again. The result is that
         of a fit to all users with the same encoder and penalty, to rounding. Training goes on with the last phase of
-        the mode and nothing to stop early. Both do it as the model was fitted: parameters that were set since count for
-        the next ``fit``.
+        the mode and nothing to stop early. Both use the parameters of the last ``fit``: those that were set since count
+        for the next one.
 
         Every row is a new user, whatever the ids: a user that the model has learned already counts twice. Where it is
         ``updatable``, call ``forget(old)`` first, then ``partial_fit(old + new)``.

@@ -28,7 +28,7 @@ class Exporting(Answering):
         popularity_discount: float | None = None,
         histories: UserItems | None = None,
     ) -> None:
-        """Write the model as an ONNX graph that makes the lists of `recommend`, and check it before it is there.
+        """Write the model as an ONNX graph that makes the lists of `recommend`, and check it before the file appears.
 
         The graph takes ``history``, int64 (batch, length): the numbers of the items that each user has, filled up with
         -1 to one length. Whatever is no number of an item counts as nothing, and an item that is named twice counts
@@ -65,7 +65,7 @@ class Exporting(Answering):
         Notes
         -----
         A history becomes a row of n zeros and ones in the graph, and all its scores exist at once. A model with an
-        item-item matrix takes 4 n² bytes in the file.
+        item-item matrix takes 4 n² bytes in the file, and its scores have the bits of `recommend`.
 
         Examples
         --------
@@ -83,9 +83,11 @@ class Exporting(Answering):
         if not history.shape[0]:
             raise ValueError("`histories` must hold at least one row, got none; leave it out to have some drawn")
         with backend.active():
-            factors = None if popularity_discount is None else model._factors(backend, [popularity_discount])[0]
-            layers = model._layers().on_host(backend, factors)
-        content = graph_of(model, layers, n_top, known_left_out)
+            factors = None
+            if popularity_discount is not None:
+                factors = backend.to_host(model._factors(backend, [popularity_discount])[0])
+            layers = model._layers().on_host(backend)
+        content = graph_of(model, layers, factors, n_top, known_left_out)
         own = model.recommend(history.to_scipy(), n_top, known_left_out, popularity_discount=popularity_discount)
         require_same_lists(own, lists_by_onnx(content, backend, history))
         replace_content(Path(path), content)

@@ -23,11 +23,9 @@ class Layers:
     encoder: Encoder | None
     last: FloatArray
 
-    def on_host(self, backend: Backend, factors: FloatArray | None) -> Layers:
-        """Return the layers in host memory, whose scores are multiplied by a factor for each item, (n,)."""
+    def on_host(self, backend: Backend) -> Layers:
+        """Return the layers in host memory."""
         last = np.array(backend.to_host(self.last), np.float32, order="C")
-        if factors is not None:
-            last *= backend.to_host(factors)
         own = self.encoder
         if own is None:
             return Layers(None, last)

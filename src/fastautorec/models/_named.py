@@ -46,11 +46,11 @@ class NamedAnswers(Similar):
         """Return the best items for users by name, as a table (user, item, rank, score).
 
         It is `recommend` with ids in place of numbers, and gives the same lists. `recommend` is the shorter way for
-        matrices and loops: it gives arrays of one shape, with -1 for "none". One method with an option would have two
-        results to check for.
+        matrices and loops: it gives arrays of one shape, with -1 for "none". They are two methods because they return
+        different things.
 
-        Ids are those of the data of ``fit``; a model of a bare matrix has the numbers of its columns in their place. An
-        integer is an id wherever there are ids of users or items, and a number where there are none.
+        Ids are those of the data of ``fit``; a model of a matrix without ids has the numbers of its columns in their
+        place. An integer is an id wherever there are ids of users or items, and a number where there are none.
 
         Parameters
         ----------

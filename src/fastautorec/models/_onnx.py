@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import Backend, FloatArray, IdArray
 from fastautorec._extras import require
+from fastautorec._training.closed_form import Encoder
 from fastautorec._version import __version__
 from fastautorec.data._naming import names_of
 from fastautorec.models._answers import Answering
@@ -40,14 +41,31 @@ class Graph:
         self.constants.append(self._onnx.numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
+    def add_scan(self, start: str, pairs: str, to: str) -> None:
+        """Add the loop over ``pairs`` (batch, steps, 2) that adds the named ``rows`` to ``start`` (batch, 2, width)."""
+        helper, types = self._onnx.helper, self._onnx.TensorProto
+        body = helper.make_graph(
+            [
+                helper.make_node("Gather", ["rows", "pair_of_items"], ["pair_of_rows"], axis=0),
+                helper.make_node("Add", ["sums_so_far", "pair_of_rows"], ["sums_then"]),
+            ],
+            "add_rows",
+            [
+                helper.make_tensor_value_info("sums_so_far", types.FLOAT, None),
+                helper.make_tensor_value_info("pair_of_items", types.INT64, None),
+            ],
+            [helper.make_tensor_value_info("sums_then", types.FLOAT, None)],
+        )
+        self.add("Scan", start, pairs, to=to, body=body, num_scan_inputs=1, scan_input_axes=[1])
+
     def add(self, kind: str, *inputs: str, to: str, also: tuple[str, ...] = (), **attributes: Any) -> str:
         """Add a node and return the name of its first output."""
         self.nodes.append(self._onnx.helper.make_node(kind, inputs, [to, *also], **attributes))
         return to
 
 
-def graph_of(model: Answering, layers: Layers, n_top: int, known_left_out: bool) -> bytes:
-    """Return the file of a fitted model.
+def graph_of(model: Answering, layers: Layers, factors: FloatArray | None, n_top: int, known_left_out: bool) -> bytes:
+    """Return the file of a fitted model; where there are factors (n,), the scores of its items are multiplied by them.
 
     A history becomes a row of zeros and ones, in which an item that is named twice counts once, as in `recommend`.
     """
@@ -61,7 +79,13 @@ def graph_of(model: Answering, layers: Layers, n_top: int, known_left_out: bool)
         )
     graph = Graph(onnx)
     seen = _multi_hot(graph, n)
-    scores = graph.add("MatMul", _units(graph, layers, seen), graph.constant("last", layers.last, np.float32), to="raw")
+    if layers.encoder is None:
+        scores = _sums(graph, layers.last)
+    else:
+        units = _units(graph, layers.encoder, seen)
+        scores = graph.add("MatMul", units, graph.constant("last", layers.last, np.float32), to="raw")
+    if factors is not None:
+        scores = graph.add("Mul", scores, graph.constant("factors", factors, np.float32), to="discounted")
     minus = graph.constant("minus_infinity", -np.inf, np.float32)
     if known_left_out:
         graph.add("Greater", seen, "zero", to="known")
@@ -101,11 +125,39 @@ def _multi_hot(graph: Graph, n: int) -> str:
     return graph.add("Slice", "wide", "first_axis", graph.constant("n", [n], np.int64), "one_more", to="seen")
 
 
-def _units(graph: Graph, layers: Layers, seen: str) -> str:
+def _sums(graph: Graph, rows: FloatArray) -> str:
+    """Add the sums of the rows (n, width) of each history's items, and return their name.
+
+    Items are taken by ascending number, those in even places and those in odd ones are added up apart, and then both
+    sums: the order of the core's ``encode``, so that the result has its bits.
+    """
+    graph.constant("rows", np.vstack([rows, np.zeros_like(rows[:1])]), np.float32)  # the last one stands for no item
+    graph.constant("last_axis", [-1], np.int64)
+    graph.constant("first", [0], np.int64)
+    graph.constant("to_the_end", [np.iinfo(np.int64).max], np.int64)
+    graph.constant("two", [2], np.int64)
+    graph.add("Expand", "behind", graph.add("Concat", "batch", "two", to="pair_shape", axis=0), to="pair")
+    graph.add("Concat", "columns", "pair", to="with_pair", axis=1)  # so that every list has a pair
+    graph.add("Slice", graph.add("Shape", "with_pair", to="pair_counted"), "one_more", "two", to="length_with_pair")
+    ascending = {"axis": 1, "largest": 0, "sorted": 1}
+    graph.add("TopK", "with_pair", "length_with_pair", to="in_order", also=("order",), **ascending)
+    graph.add("Slice", "in_order", "first", "last_axis", "one_more", to="before")
+    graph.add("Slice", "in_order", "one_more", "to_the_end", "one_more", to="after")
+    graph.add("Where", graph.add("Equal", "before", "after", to="again"), "behind", "after", to="once")
+    graph.add("Slice", "in_order", "first", "one_more", "one_more", to="start")
+    graph.add("Concat", "start", "once", to="with_gaps", axis=1)
+    graph.add("TopK", "with_gaps", "length_with_pair", to="distinct", also=("order_of_distinct",), **ascending)
+    graph.add("Mul", graph.add("Div", "length_with_pair", "two", to="n_pairs"), "two", to="even_length")
+    graph.add("Slice", "distinct", "first", "even_length", "one_more", to="even")
+    graph.add("Reshape", "even", graph.constant("pairs_shape", [0, -1, 2], np.int64), to="pairs")
+    width = graph.constant("sums_width", [2, rows.shape[1]], np.int64)
+    graph.add("Expand", "zero", graph.add("Concat", "batch", width, to="sums_shape", axis=0), to="no_sums")
+    graph.add_scan("no_sums", "pairs", to="two_sums")
+    return graph.add("ReduceSum", "two_sums", "one_more", to="sums", keepdims=0)
+
+
+def _units(graph: Graph, encoder: Encoder, seen: str) -> str:
     """Add the encoder and return the name of what the last layer multiplies."""
-    encoder = layers.encoder
-    if encoder is None:
-        return seen
     graph.add("ReduceSum", seen, "one_more", to="count", keepdims=1)
     graph.add("Max", "count", "one", to="length")
     graph.add("Sqrt", "length", to="root")

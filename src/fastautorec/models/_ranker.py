@@ -49,10 +49,10 @@ class NamedList(NamedTuple):
 class Ranker:
     """Lists for one history at a time from a fitted model, for any number of threads; `Recommender.ranker` makes it.
 
-    It gives the lists of ``model.recommend`` for one history, ids and scores to the bit. What that makes for each call
-    is made here once: the scorer, the candidates with what they are scored by, and buffers for scores, one for each
-    thread that is asking at the same time. It stays with the fit that it was made from: after another ``fit`` or
-    ``partial_fit``, make a new one and let requests have it from then on.
+    It gives the lists of ``model.recommend`` for one history, ids and scores to the bit. `recommend` makes the scorer,
+    the candidates and the buffers for scores in each call. A ranker makes them once, with one buffer for each thread
+    that asks at the same time. It stays with the fit that it was made from: after another ``fit`` or ``partial_fit``,
+    make a new one for the requests that follow.
 
     Examples
     --------

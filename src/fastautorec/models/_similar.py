@@ -80,8 +80,7 @@ class Similar(Explaining):
     ) -> SimilarityTable:
         """Return the items that are like others by name, as a table (item, similar, rank, score).
 
-        It is `similar_items` for people, as `recommend_table` is `recommend`: the lists are the same, the item itself
-        first.
+        The lists are those of `similar_items`, with names in place of numbers; the item itself is first.
 
         Parameters
         ----------
@@ -150,9 +149,10 @@ class Similar(Explaining):
     ) -> tuple[IdArray, FloatArray]:
         """Return the users of ``data`` who are most like those of histories, by the cosine of their vectors.
 
-        A user's vector are the hidden units, those of ``embed``: what the model keeps of a history, without what is due
-        to an item, its popularity say, for this would make all users alike. `EASE` has none, and takes the scores of
-        all items. A user without items, or with a vector of zeros, is no neighbour of any and has none.
+        A user's vector holds the hidden units that ``embed`` returns. It leaves out what depends on the item alone,
+        such as its popularity, because that would make all users alike. `EASE` has no hidden units, so it takes the
+        scores of all items. A user without items, or with a vector of zeros, has no neighbours and is nobody's
+        neighbour.
 
         Parameters
         ----------
@@ -282,7 +282,7 @@ class Similar(Explaining):
     def item_index(self, ids: Id | Ids) -> int | npt.NDArray[np.int64]:
         """Return the numbers of items by the ids that they have in the data of ``fit``: `item_names` the other way.
 
-        Methods that take numbers of items, such as `explain`, `ranker` and `recommend`, take them by name so.
+        Use it for methods that take numbers of items, such as `explain`, `ranker` and `recommend`.
 
         Parameters
         ----------

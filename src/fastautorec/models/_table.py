@@ -159,8 +159,8 @@ class RecommendationTable(NamedLists):
     were asked for has fewer rows; a user for whom no item is left has none. ``len``, iteration (named tuples of
     Python's own values) and ``table["item"]`` work on rows.
 
-    It is no array, since names have no number for "none", and no data frame, since this library needs none: columns are
-    NumPy arrays, and ``to_pandas``, ``to_polars`` and ``to_arrow`` hand them on.
+    It is no data frame, because this library needs none: columns are NumPy arrays, and ``to_pandas``, ``to_polars`` and
+    ``to_arrow`` make data frames of them.
 
     Attributes
     ----------

@@ -37,9 +37,9 @@ class Updating(Answering):
         ``updatable=True``. `EASE` and `Popularity` have no encoder: then the result is that of a new fit, to rounding.
 
         Every row is a new user. The model holds sums over users and no user, so it cannot see that a user is in it
-        already, whatever the ids: such a user counts twice, without a word. For users who have more interactions
-        than before, call ``forget(old)`` with the rows that the model has learned, then ``partial_fit(old + new)``.
-        Items that were not in ``fit`` need a new fit.
+        already, whatever the ids: such a user counts twice, and no error tells of it. For users who have more
+        interactions than before, call ``forget(old)`` with the rows that the model has learned, then
+        ``partial_fit(old + new)``. Items that were not in ``fit`` need a new fit.
 
         Parameters
         ----------
@@ -79,10 +79,10 @@ class Updating(Answering):
     def forget(self, user_items: UserItems | None, rows: npt.ArrayLike | None = None) -> Self:
         """Take users out exactly, for example because they ask for it: as if they had never been there.
 
-        A model holds sums over users and no user, so it cannot look up who is to be forgotten: the histories have to be
-        those that it learned from, all of each user. An error tells that an item has fewer users in the model than
-        here, that there are fewer users, or that a sum of squares would be negative. Other wrong histories, such as
-        those of a user whom it never learned, pass, and leave the model wrong. The encoder stays,
+        A model holds sums over users and no user, so it cannot look up who is to be forgotten: pass the histories that
+        it learned from, with all interactions of each user. It is an error if an item has fewer users in the model than
+        here, if there are fewer users, or if a sum of squares would become negative. Other wrong histories, such as
+        those of a user whom the model never learned, are not noticed and leave the model wrong. The encoder stays,
         though the users had a part in it; where it must not, ``fit`` again. Items without users become as unknown as
         those that never had any.
 

@@ -99,9 +99,9 @@ class ItemVectors:
     ) -> Metric:
         """Return which share of the lists of ``recommend`` an index finds, with its 95 % interval over users.
 
-        The index is asked for ``k`` items and as many more as the longest history of a block of users has; from what it
-        gives, the items of the history are left out, and the first ``k`` count. Of equal scores at the end of a list,
-        ``recommend`` names the lower number; an index that finds another one of them has missed it.
+        The index is asked for ``k`` items and as many more as the longest history of a block of users has; the items of
+        the history are taken out of its answer, and the first ``k`` that are left count. Of equal scores at the end of
+        a list, ``recommend`` names the lower number; an index that finds another one of them has missed it.
 
         Parameters
         ----------

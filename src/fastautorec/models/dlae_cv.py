@@ -41,10 +41,11 @@ SCORE_BYTES = 256 << 20  # of the scores of all judging users
 class DLAECV(DLAE):
     """`DLAE` whose parameters are chosen from grids, on held-out interactions.
 
-    From two starting points, the setting that is published as DLAE and one with all that goes beyond it, the search
-    goes along one grid after the other for as long as a neighbour is better, until none is. Some users judge, drawn
-    once; every discount is tried with each solution, which costs little. Where no validation data are given, a tenth of
-    each history is held out as in `NCEAutoRecCV`, and the best setting is fitted once more to all interactions.
+    The search begins at two settings: the published DLAE, and one with everything that this class adds to it. It goes
+    along one grid after the other, moves to a neighbouring value while that is better, and ends where no neighbour is.
+    Some users, drawn once, judge the settings. Every discount is tried with each solution, which costs little. Where no
+    validation data are given, a tenth of each history is held out as in `NCEAutoRecCV`, and the best setting is fitted
+    once more to all interactions.
 
     Parameters
     ----------

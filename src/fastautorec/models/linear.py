@@ -42,7 +42,7 @@ PURE_SVD_PASSES = 8  # the vectors are the whole model, and there are few: more 
 class Popularity(Recommender):
     """Recommends to everyone the items that most users have: the baseline that a model must beat.
 
-    It knows of no similarity: in `similar_items` every item stands alone.
+    It has no similarities: `similar_items` lists the item itself only.
 
     Attributes
     ----------

@@ -49,10 +49,10 @@ Words = str | Sequence[str]
 class NCEAutoRecCV(Recommender):
     """`NCEAutoRec` in closed form whose parameters are chosen on held-out interactions, as in scikit-learn's RidgeCV.
 
-    One truncated SVD and one pass over the data hold the exact solutions for every rank, power of the spectrum,
-    dropout rate, penalty, intercept and popularity discount. What is left to pay for a setting is a small linear system
-    and the lists of the users who judge it. The search climbs from setting to better neighbouring setting; the first
-    1,000 judges lead it, and up to 4,000 decide among the best that these cannot tell apart.
+    One truncated SVD and one pass over the data hold the exact solutions for every rank, power of the spectrum, dropout
+    rate, penalty, intercept and popularity discount. Each setting then takes only a small linear system and the lists
+    of the users who judge it. The search climbs from setting to better neighbouring setting; the first 1,000 judges
+    lead it, and up to 4,000 decide among the best that these cannot tell apart.
 
     Parameters
     ----------

@@ -172,7 +172,8 @@ class ItemKNN(NeighbourModel):
     - "tfidf": the cosine of columns whose entries are I_u in place of 1;
     - "bm25": S_ij = w_i w_j Σ_u I_u² r_ui r_uj, w_i = (k₁ + 1) / (k₁ (1 − b + b pop_i / p̄) + 1).
 
-    They are those of the library ``implicit`` without the item itself, which is counted among the K there.
+    The similarities are those of the library ``implicit``, which counts the item itself among the K; here it is not
+    counted.
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ class MMR:
 
 
 class Caps:
-    """At most so many items of each group in a list: of one author, seller, genre.
+    """At most a given number of items of each group in a list, such as those of one author, seller or genre.
 
     From the best candidate down, an item is listed unless its group is full already. The caps are kept: where the
     candidates have too few groups, lists are shorter, and ``n_candidates`` of `recommend` takes more of them.

@@ -52,10 +52,9 @@ def select(
 ) -> Selection:
     """Choose among models: each is tuned, all are compared on the same held-out data, and the best is fitted to all.
 
-    A tenth of each history is held out once, the latest interactions where there are timestamps. By that of some users,
-    drawn once, each candidate searches for its parameters; by that of the others the candidates are compared in pairs.
-    So no comparison is made with users who have chosen parameters, and what the models know of each user is nearly as
-    long as what they will be used on.
+    A tenth of each history is held out once, the latest interactions where there are timestamps. Some users, drawn
+    once, judge the searches for parameters. The other users judge the comparison of the candidates, in pairs. So no
+    user judges both, and the models know nearly as much of each user as they will in use.
 
     Models that choose their parameters themselves (`NCEAutoRecCV`, `DLAECV`) do so. For the others the search climbs
     from the defaults to better neighbours in the default space of `tune`, a range as 13 values; parameters that are set

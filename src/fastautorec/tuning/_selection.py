@@ -62,7 +62,7 @@ class Selection(Printed):
         return str(min(self._close(), key=lambda row: row["seconds"])["model"])
 
     def in_words(self) -> str:
-        """Return in a line which model is the best, and which one is as good as far as the data show, in less time."""
+        """Return in a line which model is best, and which one takes less time and is not shown to be worse."""
         best = self.rows[0]
         text = f"{self.best} has the best {self.metric}, {interval(best['metric'], best['half_width'])}"
         if self.fastest == self.best:

@@ -64,7 +64,7 @@ def tune(
 ) -> TuningResult:
     """Search for the parameters of a model that do best on validation data, by Optuna's tree of Parzen estimators.
 
-    Trial 0 has the parameters of the model itself, its defaults as a rule, as far as the space holds them. Models that
+    Trial 0 has the parameters of the model itself, usually its defaults, as far as the space holds them. Models that
     are trained by epochs report each one to a pruner, which ends trials that fall behind. Where one fit can try several
     values of ``regularization`` (the AutoRec family, DLAE, NCE-PLRec), a list of them is tried within each trial and
     takes no part in the search.
