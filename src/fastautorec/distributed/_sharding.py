@@ -63,9 +63,9 @@ def shard(
     weights: str | int | None = None,
     sep: str | None = None,
     header: bool | None = None,
-    engine: Engine | Any = "local",
+    engine: object = "local",
     item_bytes: int = ITEM_BYTES,
-    filesystem: Any = None,
+    filesystem: object = None,
     verbose: bool = True,
 ) -> list[Path]:
     r"""Read rating files that are parts of one data set, and write folders that `fit` takes; return their paths.
