@@ -106,7 +106,12 @@ class Finder {
             chain_products(vector_, search_.rows, listed_.data(), size, search_.borders, scores_.data());
         else
             multiply_listed_rows(vector_, search_.rows, listed_.data(), size, scores_.data());
-        for (std::size_t c = 0; c < listed_.size(); ++c) keys_.push_back(to_key(scores_[c], listed_[c]));
+        const bool full = static_cast<std::int64_t>(keys_.size()) == search_.n_top;
+        const std::uint64_t last = full ? keys_.back() : ~std::uint64_t{0};
+        for (std::size_t c = 0; c < listed_.size(); ++c) {
+            const std::uint64_t key = to_key(scores_[c], listed_[c]);
+            if (key < last) keys_.push_back(key);
+        }
         keep_best(keys_, search_.n_top);
         return true;
     }

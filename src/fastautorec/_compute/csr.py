@@ -90,7 +90,9 @@ class Csr:
     def rows(self, start: int, stop: int) -> Csr:
         """Return rows start..stop as a view."""
         users = np.arange(start, stop, dtype=np.int64) if self.users is None else self.users[start:stop]
-        return replace(self, indptr=self.indptr[start : stop + 1], users=users)
+        return Csr(
+            self.indptr[start : stop + 1], self.indices, self.data, self.n_cols, users
+        )  # half the time of replace
 
     def columns(self, items: npt.NDArray[np.int32]) -> Csr:
         """Return the columns of ``items`` (ascending, no repeats), renumbered 0, 1, ..."""
