@@ -326,3 +326,25 @@ def test_weights_whose_squares_leave_the_range_of_float32(train: sparse.csr_matr
     best = np.linalg.svd(target, full_matrices=False)[2][0]
     leading = np.linalg.svd(model.encoder_.astype(np.float64), full_matrices=False)[0][:, 0]
     assert abs(best @ leading) > 0.999
+
+
+@pytest.mark.parametrize(("many", "passes"), [(101, 4), (100, 2)])
+def test_many_vectors_take_fewer_passes(many: int, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their span alone counts, and holds nearly all that so many directions can hold of the target."""
+    from fastautorec._training import closed_form as _exact
+
+    taken, product = [], _exact.gram_part
+    monkeypatch.setattr(_exact, "MANY", many)
+    monkeypatch.setattr(_exact, "gram_part", lambda *args: taken.append(1) or product(*args))
+    data = far.datasets.synthetic(800, 300, 20000, random_state=0)
+    model = far.NCEAutoRec(factors=100, user_weight=0).fit(data)
+    assert len(taken) == passes
+    weights = np.log(800) - np.log(np.maximum(data.getnnz(axis=0), 1))
+    target = data.toarray() * weights
+    basis = np.linalg.qr(model.encoder_.astype(np.float64))[0]
+    best = np.linalg.svd(target, compute_uv=False)[:100]
+    held = np.square(target @ basis).sum() / np.square(best).sum()
+    assert (0.99 if passes == 4 else 0.97) < held < 1  # one pass: 0.926
+    weight = model.encoder_.astype(np.float64)
+    spectrum = np.linalg.eigvalsh(weight.T @ weight)[::-1]
+    np.testing.assert_allclose(spectrum / spectrum[0], np.square(best / best[0]), rtol=0.35)  # one pass: 0.54
