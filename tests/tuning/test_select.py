@@ -69,6 +69,7 @@ def test_rows_are_what_the_reports_say() -> None:
     found = far.select(DATA, FEW, metric="Recall@5")
     names = [row["model"] for row in found.rows]
     assert found.best == names[0]
+    assert all(row["further_metric"] is None for row in found.rows)  # none is close
     assert [row["metric"] for row in found.rows] == sorted((row["metric"] for row in found.rows), reverse=True)
     for row in found.rows:
         report = found.reports[row["model"]]
@@ -78,6 +79,49 @@ def test_rows_are_what_the_reports_say() -> None:
         assert row["bytes"] > 0
         assert row["error"] is None
     assert found.rows[names.index("popular")]["high"] < 0  # or the data could not tell anything
+
+
+def test_close_candidates_are_told_apart_by_further_parts() -> None:
+    models = {"a": far.EASE(regularization=20.0), "b": far.EASE(regularization=21.0), "popular": far.Popularity()}
+    found = far.select(DATA, models, metric="Recall@5")
+    first, second, last = found.rows
+    assert [last["model"], last["further_metric"]] == ["popular", None]
+    assert first["further_metric"] >= second["further_metric"]
+    assert second["difference"] == pytest.approx(second["further_metric"] - first["further_metric"])
+    assert second["low"] <= second["difference"] <= second["high"]
+    assert last["difference"] == pytest.approx(last["metric"] - first["metric"])
+    assert found.in_words().startswith(f"{found.best} has the best Recall@5 on further parts, ")
+    assert "further parts" in str(found)
+    again = far.select(DATA, dict(reversed(models.items())), metric="Recall@5")  # the parts are the same
+    assert [row["further_metric"] for row in again.rows] == [row["further_metric"] for row in found.rows]
+
+
+def test_further_parts_are_new_ones_and_those_who_searched_do_not_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[Any] = []
+    spy = _select.evaluate
+
+    def note(model: Any, known: Any, wanted: Any, **options: Any) -> Any:
+        judged.append((known, wanted))
+        return spy(model, known, wanted, **options)
+
+    monkeypatch.setattr(_select, "evaluate", note)
+    found = far.select(DATA, {"a": far.EASE(regularization=20.0), "b": far.EASE(regularization=21.0)})
+    parts = judged[2::2]
+    assert len(parts) == len(judged[3::2]) == _select.FURTHER_PARTS
+    compares = np.zeros(DATA.shape[0], bool)
+    compares[found.reports["a"].users] = True
+    for known, wanted in parts:
+        assert ((known + wanted) != DATA).nnz == 0
+        assert not wanted[~compares].nnz
+        assert 0 < wanted.nnz <= np.ceil(DATA.nnz / 30)
+    assert len({part.indices.tobytes() + part.indptr.tobytes() for _, part in parts}) == len(parts)
+
+
+def test_dated_data_have_one_latest_part() -> None:
+    dated = far.Interactions(DATA, timestamps=np.random.default_rng(0).permutation(DATA.nnz))
+    found = far.select(dated, {"a": far.EASE(regularization=20.0), "b": far.EASE(regularization=21.0)})
+    assert not found.rows[1]["high"] < 0
+    assert all(row["further_metric"] is None for row in found.rows)
 
 
 def test_the_winner_is_fitted_to_everything() -> None:

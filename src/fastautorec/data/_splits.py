@@ -132,14 +132,14 @@ def assign_parts(indptr: IntArray, cuts: Cuts, order_by: npt.NDArray[Any]) -> Pa
     return part
 
 
-def held_counts(lengths: IntArray, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return how many entries to hold out of rows of these lengths, int64 (m,): a tenth of each.
+def held_counts(lengths: IntArray, rng: np.random.Generator, share: float = HELD_OUT) -> npt.NDArray[np.int64]:
+    """Return how many entries to hold out of rows of these lengths, int64 (m,): a share of each, by default a tenth.
 
     Where that is no whole number, chance rounds it, so that rows too short for a whole entry hold out one as often as
     their length says; a row keeps at least one. The total is the share of all, rounded up.
     """
     lengths = lengths.astype(np.int64)
-    wanted = np.where(lengths > 1, lengths * HELD_OUT, 0.0)
+    wanted = np.where(lengths > 1, lengths * share, 0.0)
     order = rng.permutation(len(lengths))
     before = np.cumsum(wanted[order])
     rounding = math.ceil(before[-1] - 1e-6) - before[-1] if len(before) else 0.0
@@ -159,13 +159,15 @@ def last_entries(indptr: IntArray, counts: IntArray, order_by: npt.NDArray[Any])
     return held
 
 
-def held_out(csr: Csr, timestamps: npt.NDArray[Any] | None, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Return which stored entries choices are judged by, bool (nnz,): of each row a tenth, the latest or at random.
+def held_out(
+    csr: Csr, timestamps: npt.NDArray[Any] | None, rng: np.random.Generator, share: float = HELD_OUT
+) -> npt.NDArray[np.bool_]:
+    """Return which stored entries choices are judged by, bool (nnz,): a share of each row, the latest or at random.
 
     What is left is nearly as long as the histories that the model will be used on: the best setting depends on that.
     """
     order_by = random_order(csr.nnz, rng) if timestamps is None else timestamps
-    return last_entries(csr.rebased().indptr, held_counts(csr.row_lengths(), rng), order_by)
+    return last_entries(csr.rebased().indptr, held_counts(csr.row_lengths(), rng, share), order_by)
 
 
 def random_order(count: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:

@@ -72,6 +72,10 @@ class PooledReport(Mapping[str, Metric]):
         except KeyError:
             raise KeyError(f"{name!r} was not measured; there are {', '.join(self._metrics)}") from None
 
+    def metric(self, name: str) -> Metric:
+        """Return any metric that `Report.metric` has, pooled likewise."""
+        return self._pooled([report.metric(name) for report in self.reports])
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._metrics)
 

@@ -20,12 +20,12 @@ from fastautorec._training.path_search import Point, climb, nearest
 from fastautorec._training.run import held_out_metric, open_bar, with_length
 from fastautorec.data._splits import held_out
 from fastautorec.data._splitting import take_entries
-from fastautorec.evaluation import Report, evaluate
+from fastautorec.evaluation import Metric, Report, evaluate
 from fastautorec.evaluation._compare import paired_difference
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
 from fastautorec.models import DLAECV, EASE, ItemKNN, NCEAutoRecCV, Popularity, Recommender, RP3beta
 from fastautorec.models._memory_plan import require_memory
-from fastautorec.tuning._cross_validate import named_models
+from fastautorec.tuning._cross_validate import PooledReport, named_models
 from fastautorec.tuning._result import as_chosen
 from fastautorec.tuning._selection import Selection
 from fastautorec.tuning._space import check_parameters, chooses_itself, is_number, open_space
@@ -34,6 +34,7 @@ _log = logging.getLogger("fastautorec")
 
 SEARCH_USERS = 4000  # who judge the searches, at most, and at most half of all
 POINTS = 13  # of a range, evenly spaced
+FURTHER_PARTS, FURTHER_SHARE = 6, 1 / 30  # of each history, to tell candidates that the first part leaves close
 EASE_ITEMS, DLAE_SIDE = 20_000, 10_000  # from which on a search of theirs takes more than some ten minutes
 LEFT_OUT_FOR = (ValueError, ImportError, MemoryError, DivergedError, BackendUnavailableError)
 
@@ -55,6 +56,11 @@ def select(
     A tenth of each history is held out once, the latest interactions where there are timestamps. Some users, drawn
     once, judge the searches for parameters. The other users judge the comparison of the candidates, in pairs. So no
     user judges both, and the models know nearly as much of each user as they will in use.
+
+    Candidates that this does not show to be worse than the best one are fitted six times more, with what they have
+    chosen, to all but another thirtieth of each history, and the best on these parts together is taken: which of two
+    close models is better depends on how much is known, and that is nearly all of it here. With timestamps there is
+    only one latest part, and it decides.
 
     Models that choose their parameters themselves (`NCEAutoRecCV`, `DLAECV`) do so. For the others the search climbs
     from the defaults to better neighbours in the default space of `tune`, a range as 13 values; parameters that are set
@@ -97,7 +103,7 @@ def select(
     Notes
     -----
     The intervals are those of each pair alone, and the best one was picked by the same users: where several candidates
-    are close, which one is first is chance, and `Selection.in_words` names the one of them that took least time. The
+    stay close, which one is first is chance, and `Selection.in_words` names the one of them that took least time. The
     choice is the same for any number of threads, unless ``timeout`` cuts a search.
 
     Examples
@@ -142,6 +148,11 @@ def select(
             _log.info("select: %s", rows[-1])
             bar.update()
         rows = _ranked(rows, reports, metric)
+        close = [row["model"] for row in rows if row["state"] == "fitted" and not row["high"] < 0]
+        if len(close) > 1 and getattr(data, "timestamps", None) is None and any(row.get("difference") for row in rows):
+            users = reports[close[0]].users
+            further = _further(close, chosen, (data, csr, users), metric, rng, partial(_tell_part, bar))
+            rows = _ranked(rows, reports, metric, further)
         best = rows[0]["model"]
         bar.set_postfix_str(f"{best}, all data")
         del parts  # before the memory for the fit is taken
@@ -152,6 +163,10 @@ def select(
 
 def _tell(bar: Any, name: str, setting: int) -> None:
     bar.set_postfix_str(f"{name}, setting {setting}")
+
+
+def _tell_part(bar: Any, name: str, part: int) -> None:
+    bar.set_postfix_str(f"{name}, part {part} of {FURTHER_PARTS}")
 
 
 def _too_large(named: Mapping[str, Recommender], m: int, n: int) -> dict[str, str]:
@@ -199,6 +214,33 @@ def _tried(
         "params": params,
     }  # fmt: skip
     return as_chosen(fitted), report, figures
+
+
+def _further(
+    close: Sequence[str],
+    chosen: Mapping[str, Recommender],
+    data: tuple[Any, Csr, Any],
+    metric: str,
+    rng: np.random.Generator,
+    tell: Callable[[str, int], None],
+) -> dict[str, Metric]:
+    """Return a metric of candidates by further parts of the data that are held out of some users."""
+    given, csr, users = data
+    compares = np.zeros(csr.shape[0], bool)
+    compares[users] = True
+    compares = np.repeat(compares, csr.row_lengths())
+    reports: dict[str, list[Report]] = {name: [] for name in close}
+    for part in range(FURTHER_PARTS):
+        held = compares & held_out(csr, None, rng, FURTHER_SHARE)
+        if not held.any():
+            continue
+        known, wanted = (take_entries(given, csr, own) for own in (~held, held))
+        for name in close:
+            tell(name, part + 1)
+            model = as_chosen(chosen[name]).fit(known)
+            reports[name].append(evaluate(model, known, wanted, k=with_length(metric, csr.shape[1])[0]))
+    own = with_length(metric, csr.shape[1])[1]
+    return {name: PooledReport(made).metric(own) for name, made in reports.items() if made}
 
 
 def _search(
@@ -253,8 +295,15 @@ def _start(values: tuple[Any, ...], own: Any) -> Any:
     return nearest(values, own) if is_number(own) else values[0]
 
 
-def _ranked(rows: list[dict[str, Any]], reports: Mapping[str, Report], metric: str) -> list[dict[str, Any]]:
+def _ranked(
+    rows: list[dict[str, Any]],
+    reports: Mapping[str, Report],
+    metric: str,
+    further: Mapping[str, Metric] | None = None,
+) -> list[dict[str, Any]]:
     """Return the rows with their metrics, the best first, and those that were left out last.
+
+    ``further`` has the metrics of close candidates by further parts; these are compared by them.
 
     Raises
     ------
@@ -264,15 +313,19 @@ def _ranked(rows: list[dict[str, Any]], reports: Mapping[str, Report], metric: s
     if not reports:
         raise ValueError(f"none of the {len(rows)} `models` could be fitted; {rows[0]['model']}: {rows[0]['error']}")
     metrics = {name: report.metric(with_length(metric, report.k[-1])[1]) for name, report in reports.items()}
-    best = max(metrics.values(), key=lambda own: own.mean)  # the first of equals
-    if len(metrics) > 1 and all(own.mean == best.mean for own in metrics.values()):
+    decide = further or metrics
+    best = max(decide, key=lambda name: decide[name].mean)  # the first of equals
+    if len(metrics) > 1 and len({own.mean for own in metrics.values()}) == 1:
         warn_caller(
-            f"{metric} is {best.mean:g}, the same for all {len(metrics)} models: it chose nothing; use another "
-            "`metric`, or more data",
+            f"{metric} is {metrics[best].mean:g}, the same for all {len(metrics)} models: it chose nothing; use "
+            "another `metric`, or more data",
         )
     for row in rows:
-        if (own := metrics.get(row["model"])) is not None:
-            behind = paired_difference(own, best)
-            row |= {"metric": own.mean, "half_width": own.half_width}
+        name = row["model"]
+        if name in metrics:
+            by = decide if name in decide else metrics
+            behind = paired_difference(by[name], by[best])
+            row |= {"metric": metrics[name].mean, "half_width": metrics[name].half_width}
             row |= {"difference": behind.difference, "low": behind.low, "high": behind.high}
-    return sorted(rows, key=lambda row: -row.get("metric", -math.inf))
+            row["further_metric"] = further[name].mean if further and name in further else None
+    return sorted(rows, key=lambda row: (-(row.get("further_metric") or -math.inf), -row.get("metric", -math.inf)))

@@ -22,7 +22,7 @@ class Selection(Printed):
     Attributes
     ----------
     best : str
-        Name of the candidate with the best metric, the first of equal ones.
+        Name of the candidate with the best metric, the first of equal ones; of close candidates by further parts.
     best_model : Recommender
         The model that it chose, fitted to all of the data.
     metric : str
@@ -31,7 +31,8 @@ class Selection(Printed):
         ("fitted" or "left out"), "metric", "half_width" (of its 95 % interval), "difference" (its metric minus that of
         the best), "low" and "high" (the paired 95 % interval of the difference), "settings" (how many were tried),
         "seconds" (search and fits on the part that is known), "bytes" (predicted peak of a fit), "params" (what was
-        searched and chosen) and "error" (why it was left out, or None).
+        searched and chosen), "further_metric" (of close candidates: the metric by the further parts, on which their
+        differences are then measured; else None) and "error" (why it was left out, or None).
     models : dict of str to Recommender
         The candidates that were fitted, with the parameters that they chose; unfitted.
     reports : dict of str to Report
@@ -64,7 +65,10 @@ class Selection(Printed):
     def in_words(self) -> str:
         """Return in a line which model is best, and which one takes less time and is not shown to be worse."""
         best = self.rows[0]
-        text = f"{self.best} has the best {self.metric}, {interval(best['metric'], best['half_width'])}"
+        figure, where = interval(best["metric"], best["half_width"]), ""
+        if best["further_metric"] is not None:
+            figure, where = f"{best['further_metric']:.4f}", " on further parts"
+        text = f"{self.best} has the best {self.metric}{where}, {figure}"
         if self.fastest == self.best:
             return text
         row = next(row for row in self.rows if row["model"] == self.fastest)
@@ -76,13 +80,17 @@ class Selection(Printed):
 
     def _parts(self) -> list[str | Rows]:
         users = self.reports[self.best].n_users
-        table = [["", self.metric, "minus the best", "settings", "seconds", "MB"]]
+        again = ["further parts"] if self.rows[0]["further_metric"] is not None else []
+        table = [["", self.metric, *again, "minus the best", "settings", "seconds", "MB"]]
         left_out = []
         for row in self.rows:
             if row["state"] == "left out":
                 left_out.append(f"{row['model']} was left out: {row['error']}")
                 continue
-            figures = interval(row["metric"], row["half_width"]), "" if row["model"] == self.best else _difference(row)
+            figures = [interval(row["metric"], row["half_width"])]
+            if again:
+                figures.append("" if row["further_metric"] is None else f"{row['further_metric']:.4f}")
+            figures.append("" if row["model"] == self.best else _difference(row))
             sizes = str(row["settings"]), f"{row['seconds']:,.2f}", f"{row['bytes'] / 1e6:,.1f}"
             table.append([row["model"], *figures, *sizes])
         title = f"{self.metric} of {users:,} users who judged no search; differences are paired; 95 % intervals"
