@@ -1,6 +1,6 @@
 # Everything needed is installed into .venv by the first target that needs it. Nothing is installed elsewhere.
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-native test-grid test-all test-cluster test-faults test-oldest coverage test-gpu lint wheel
+.PHONY: help demo dev test test-native test-grid test-all test-cluster test-faults test-oldest coverage test-gpu lint docs wheel
 .PHONY: bench bench-compare bench-gpu cuda-version clean
 
 PYTHON ?= python3
@@ -29,6 +29,7 @@ help:
 	@echo "make test-gpu   what needs a CUDA GPU, and each kernel under compute-sanitizer"
 	@echo "make test-oldest  the tests with the oldest versions of what the package needs, in Python 3.10"
 	@echo "make lint       ruff, mypy, codespell, clang-format"
+	@echo "make docs       the pages as a site in build/docs, for which nothing is fetched once the tools are there"
 	@echo "make wheel      sdist and wheel of this machine in dist/, tried where there is no compiler"
 	@echo "make bench      speed and memory against the named peers: build/benchmarks/report.md"
 	@echo "make bench-compare A=old.json B=new.json    what changed between two runs of it"
@@ -53,6 +54,10 @@ $(VENV)/installed: $(VENV)/python $(SOURCES)
 
 $(VENV)/dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
 $(VENV)/bench: $(VENV)/dev
@@ -140,6 +145,10 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/codespell $$(git ls-files)
 	$(BIN)/clang-format --dry-run --Werror $(shell find cpp cuda -name '*.?pp' -o -name '*.h' -o -name '*.cu*')
+
+docs: $(VENV)/docs
+	@rm -rf docs/api build/docs
+	$(BIN)/python -m sphinx --builder html --doctree-dir build/doctrees --fresh-env --fail-on-warning --keep-going docs build/docs
 
 # The wheel is built from the sdist, may link to nothing but what every Linux of its tag has, and has to install and to
 # run where no compiler is on the path.

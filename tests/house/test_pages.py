@@ -1,36 +1,94 @@
-"""The code of these pages in docs runs as it stands, and says what the pages say."""
+"""The code of the pages runs as it stands and says what the pages say; links lead somewhere; the API is complete."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+import fastautorec as far
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+OUTSIDE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / name for name in OUTSIDE)])
+pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not beside the tests")
+# What has a test of its own, here or elsewhere, takes minutes, or needs a cluster.
+OWN_TESTS = {"coming_from.md", "metrics.md", "quickstart.md", "updating.md", "your_data.md", "export.md", "serving.md"}
+NOT_RUN = {"path.md", "select.md", "distributed.md"}
+NEEDS = {
+    "coming_from.md": ("pandas",),
+    "quickstart.md": ("pandas",),
+    "tuning.md": ("optuna", "sklearn"),
+    "your_data.md": ("pandas", "implicit"),
+}
+
+
+def code(page: Path, before: str | None = None) -> list[str]:
+    """Return the blocks of a page, or those before a heading."""
+    text = page.read_text("utf-8")
+    return re.findall(r"```python\n(.*?)```", text if before is None else text.split(before)[0], flags=re.DOTALL)
 
 
 def run(name: str, before: str | None = None) -> dict[str, Any]:
-    """Return the names after the blocks of a page, or after those before a heading."""
-    page = DOCS / name
-    if not page.exists():
-        pytest.skip("the documentation is not beside the tests")
+    for package in NEEDS.get(name, ()):
+        pytest.importorskip(package)
     names: dict[str, Any] = {}
-    text = page.read_text("utf-8")
-    for block in re.findall(r"```python\n(.*?)```", text if before is None else text.split(before)[0], flags=re.DOTALL):
-        exec(compile(block, str(page), "exec"), names)
+    for block in code(DOCS / name, before):
+        exec(compile(block, name, "exec"), names)
     return names
 
 
-def test_first_steps(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("pandas")
-    pytest.importorskip("sklearn")
-    pytest.importorskip("implicit")
-    names = run("first_steps.md")
-    assert "NCE-AutoRec is better than Popularity: NDCG +" in capsys.readouterr().out
+def shown(name: str, begins: str) -> str:
+    (output,) = re.findall(rf"```\n({begins}.*?)```", (DOCS / name).read_text("utf-8"), flags=re.DOTALL)
+    return str(output)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+OTHERS = [page.name for page in DOCS.glob("*.md") if page.name not in OWN_TESTS | NOT_RUN and code(page)]
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_code_runs(name: str) -> None:
+    run(name)
+
+
+def test_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run("quickstart.md")
+    printed = capsys.readouterr().out
+    assert shown("quickstart.md", "user +item +rank") in printed
+    assert "NCE-AutoRec is better than Popularity: NDCG +" in printed
+    assert "predicted peak" in printed
+    assert (names["same"].decoder_ == names["model"].decoder_).all()
+
+
+def test_your_data(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run("your_data.md")
+    assert shown("your_data.md", r"sold\.csv: ") in capsys.readouterr().err
+    assert (names["music"].nnz, names["films"].nnz, names["songs"].nnz) == (1, 2, 2)
+    assert names["known"].shape == names["hidden"].shape == (3, 4)
     assert names["wrmf"].item_factors_.shape[1] == 16
-    assert names["search"].best_score_ > 0
+    Path("cart.csv").write_text("cart,ware\nA7,tea\nA9,salt\n")
+    with pytest.raises(far.RatingsFileError) as refused:
+        far.read_ratings("cart.csv")
+    assert str(refused.value).split() == shown("your_data.md", r"cart\.csv, line 1").split()
+
+
+def test_coming_from() -> None:
+    names = run("coming_from.md")
+    assert names["ids"].shape == (1, 2)
+    assert names["report"]["NDCG@10"].per_user.size == names["report"].n_users
+    assert len(names["folds"]) == 1
+    assert list(names["table"]["user"]) == ["ann", "ann"]
 
 
 def test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +106,7 @@ def test_updating() -> None:
 
 def test_users_who_have_bought_more_are_as_in_a_new_fit() -> None:
     names = run("updating.md", before="## New products")
-    far, model = names["far"], names["model"]
+    model = names["model"]
     everything = far.Interactions.from_dataframe(
         {
             "user": ["ann"] * 3 + ["bob"] * 2 + ["cleo"] * 3 + ["dora"] * 2 + ["eve"] * 2,
@@ -59,3 +117,46 @@ def test_users_who_have_bought_more_are_as_in_a_new_fit() -> None:
     counts = far.Popularity().fit(everything.with_items(model.item_ids_)).item_counts_
     assert model.n_users_ == 5
     assert (model.item_counts_ == counts).all()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_exist_and_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for block in code(page):
+        ast.parse(block)
+    for name in re.findall(r"\bfar\.((?:\w+\.)*\w+)", text):
+        value: Any = far
+        for part in name.split("."):
+            value = getattr(value, part)
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        other = (page.parent / path) if path else page
+        assert other.exists(), target
+        headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), flags=re.MULTILINE) if anchor else []
+        anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in anchors, target
+
+
+def test_the_api_has_every_public_name() -> None:
+    told = set(re.findall(r"^   ([\w.]+)$", (DOCS / "api.md").read_text("utf-8"), flags=re.MULTILINE))
+    rooms = [
+        "baselines",
+        "datasets",
+        "distributed",
+        "evaluation",
+        "model_selection",
+        "ops",
+        "plots",
+        "rerank",
+        "tuning",
+    ]
+    wanted: dict[int, str] = {}
+    for room in [*rooms, ""]:  # a name of the package itself comes last and counts
+        module = importlib.import_module(f"fastautorec.{room}".rstrip("."))
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not isinstance(value, (ModuleType, str)):
+                wanted[id(value)] = f"{room}.{name}".lstrip(".")
+    assert told == {*wanted.values(), "reference.pure"}

@@ -176,7 +176,7 @@ def optimizer_step(
     """Return weights and moments after one step of an optimiser, as `torch.optim` defines them.
 
     With t = ``step`` + 1, learning rate η, weight decay λ and g = ``grad`` + λ w ("adamw": g = ``grad``, and w is first
-    multiplied by 1 − ηλ):
+    multiplied by 1 − ηλ)::
 
         "sgd":              m ← β₁ m + g (m = g at t = 1),   w ← w − η m
         "adam", "adamw":    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
