@@ -230,7 +230,7 @@ class Report(Printed, Mapping[str, Metric]):
     def intra_list_distance(self, train: UserItems, k: int = HEAD) -> Metric:
         """Return how different the first k recommendations of a user are: the mean distance of two of them.
 
-        The distance of items i and j is 1 − |Uᵢ ∩ Uⱼ| / √(|Uᵢ| |Uⱼ|), one minus the cosine of their columns of the
+        The distance of items i and j is ``1 − |Uᵢ ∩ Uⱼ| / √(|Uᵢ| |Uⱼ|)``, one minus the cosine of their columns of the
         training data, where U are the users of an item; 1 where an item has none. It depends on no model, so it means
         the same for all. Nothing is scored again, but the training data have to be passed, because a report does not
         keep them.
