@@ -23,6 +23,7 @@ import numpy as np
 
 import fastautorec as far
 from fastautorec import distributed
+from fastautorec.distributed._engines import engine_of
 
 ENTRIES = 1500
 
@@ -117,6 +118,11 @@ def kill_one(find: Any, after: float, killed: list[int]) -> None:
         time.sleep(0.01)
 
 
+def refuse(shard: int, _: tuple[Any, ...]) -> None:
+    """Find the data of a shard wrong."""
+    raise ValueError(f"shard {shard} is wrong")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("engine", choices=("dask", "ray", "spark"))
@@ -128,6 +134,11 @@ def main() -> None:
     with start(args.workers) as running:
         for model in models():
             say(digest(distributed.fit(model, args.folder, engine=running[0], shard_entries=ENTRIES)))
+        for verb in (engine_of(running[0]).map, engine_of(running[0]).reduce):
+            try:
+                verb(refuse, [7], ())
+            except ValueError as error:
+                say(f"{error}")
         for after in args.kill:
             # Dask does not start another worker each time, so each killing has a cluster of its own
             with start(args.workers) if args.engine == "dask" else contextlib.nullcontext(running) as (engine, workers):

@@ -139,5 +139,9 @@ def test_validation_of_others_is_refused(folders: tuple[Path, Path], tmp_path: P
             distributed.fit(model, folders[0], tmp_path / folder, shard_entries=ENTRIES)
     single = sparse.csr_matrix(np.eye(5, 4, dtype=np.float32))
     far.Interactions(single).to_disk(tmp_path / "single")
-    with pytest.raises(ValueError, match="must hold a user with 2 or more interactions"):
+    with pytest.raises(ValueError, match="`data` must hold a user with 2 or more interactions"):
         distributed.fit(far.NCEAutoRecCV(factors=[2]), tmp_path / "single")
+    with_times().to_disk(tmp_path / "timed")
+    named(MATRIX, first=1000).to_disk(tmp_path / "timeless")
+    with pytest.raises(ValueError, match="`data` must have timestamps in all folders or in none"):
+        distributed.fit(SEARCH(), [tmp_path / "timed", tmp_path / "timeless"])

@@ -52,4 +52,5 @@ def test_engines_give_the_same_bits(engine: str, tmp_path: Path) -> None:
     expected = [digest(distributed.fit(model, tmp_path / "data", shard_entries=ENTRIES)) for model in models()]
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
-    assert lines == [*expected, f"{expected[0]} killed"], done.stderr
+    refused = ["shard 7 is wrong"] * 2  # as what it is, which more tries would not have mended
+    assert lines == [*expected, *refused, f"{expected[0]} killed"], done.stderr

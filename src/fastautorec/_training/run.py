@@ -154,7 +154,7 @@ class FitRun:
         """
         own = self.known.to_host().rebased()
         held = held_out(own, self.timestamps, rng)
-        check_held_out(int(np.count_nonzero(held)), own.row_lengths())
+        check_held_out("user_items", int(np.count_nonzero(held)), own.row_lengths())
         return self.on(own.entries(~held), own.entries(held))
 
     def keep_users(self, users: npt.NDArray[np.int64]) -> None:
@@ -210,12 +210,12 @@ class FitRun:
                 return
 
 
-def check_held_out(held: int, lengths: npt.NDArray[np.int64]) -> None:
+def check_held_out(name: str, held: int, lengths: npt.NDArray[np.int64]) -> None:
     """Raise unless something is held out of histories of these lengths."""
     if not held:
         raise ValueError(
-            f"`user_items` must hold a user with 2 or more interactions, of which one can be held out, got none among "
-            f"{np.count_nonzero(lengths)} users; pass fit(user_items, validation=...)"
+            f"`{name}` must hold a user with 2 or more interactions, of which one can be held out, got none among "
+            f"{np.count_nonzero(lengths)} users; pass fit({name}, validation=...)"
         )
 
 

@@ -57,15 +57,20 @@ class Pair:
 
 def divided(shards: Shards, rng: np.random.Generator) -> tuple[Shards, Shards]:
     """Return what is left of each history, and what is held out of it: the same as on one machine, for any shards."""
+    if len(shards.timed) > 1:
+        raise ValueError(
+            "`data` must have timestamps in all folders or in none, for a part of each history is held out: the "
+            "latest, or at random; write some of them again, or pass `validation`"
+        )
     before = []
     for nnz in shards.entries():
         before.append(copy.deepcopy(rng))
-        if not shards.timed:
+        if shards.timed == {False}:
             random_order(nnz, rng)  # a worker draws them again, so that they do not travel
     lengths = shards.row_lengths()
     counts = held_counts(lengths, rng)
     most = int(counts.max(initial=0))
-    check_held_out(most, lengths)
+    check_held_out("data", most, lengths)
     counts = counts.astype(np.min_scalar_type(most))
 
     def part(held: bool) -> Shards:

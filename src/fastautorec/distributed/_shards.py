@@ -278,8 +278,8 @@ class Shards:
     shards : list of Shard
     counts : int64 (n,)
         Users of each item.
-    timed : bool
-        Whether interactions have timestamps, in all folders.
+    timed : set of bool
+        Whether interactions have timestamps.
     num_threads : int or None
         For the work on one shard.
     """
@@ -293,7 +293,7 @@ class Shards:
                 f"`engine` has a worker with fastautorec {other[0]} and NumPy {other[1]}, but the fit is asked "
                 f"for with {__version__} and {np.__version__}: the bits could differ; install the same on all"
             )
-        self.timed, self.counts = all(timed), np.sum(counts, axis=0)
+        self.timed, self.counts = set(timed), np.sum(counts, axis=0)
         self._lengths = np.concatenate(lengths)
         self._users = np.arange(len(self._lengths))
         self.n_cols = len(self.counts)
