@@ -15,6 +15,7 @@ from sharded import ENTRIES
 
 import fastautorec as far
 from fastautorec import distributed
+from fastautorec._training import closed_form
 from fastautorec.distributed import _engines as engines
 
 COLUMN = 4 * 40
@@ -33,6 +34,7 @@ import sys
 from pathlib import Path
 import fastautorec as far
 from fastautorec import distributed
+from fastautorec._training import closed_form
 
 def peak():
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -91,6 +93,18 @@ def test_passes_and_messages(name: str, state: int | None, folder: Path) -> None
     assert plan.message_bytes == engine.largest
     assert plan.shards == 8
     assert plan.wire_bytes == (2 + 8) * plan.message_bytes
+
+
+@pytest.mark.parametrize("name", ["NCE", "NCE relu", "NCEPLRec"])
+def test_many_factors_take_other_passes(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = Counting()
+    distributed.fit(MODELS[name](), folder, engine=fewer)
+    for number in ("MANY", "WIDE"):
+        monkeypatch.setattr(closed_form, number, 4)
+    monkeypatch.setattr(closed_form, "MANY_SHARE", 0.0)
+    engine = Counting()
+    distributed.fit(MODELS[name](), folder, engine=engine)
+    assert distributed.plan(MODELS[name](), folder).passes == engine.passes < fewer.passes
 
 
 def measured(folder: Path, data: far.Interactions, *arguments: str) -> list[int]:

@@ -1,6 +1,7 @@
 """Exact solutions: an encoder from the leading singular vectors of a sparse matrix, and the ridge head on it.
 
-Both walk the users in tiles and keep only item-side arrays, so memory is O(items × units) whatever the number of users.
+Both walk the users in tiles, or the items where that is cheaper, and keep only item-side arrays, so memory is
+O(items × units) whatever the number of users.
 """
 
 from __future__ import annotations
@@ -64,17 +65,18 @@ def svd_encoder(
         )
     target = target.relative()
     if any_basis and spectrum_power == 1:
-        many = rank >= MANY and rank >= MANY_SHARE * run.train.n_cols
-        return _subspace(run, target, rank, rng, passes or PASSES - 2 * many)
-    vectors, singular = right_singular_vectors(run, target, rank, rng, passes or usual_passes(rank))
+        return _subspace(run, target, rank, rng, passes or usual_passes(rank, run.train.n_cols, any_basis))
+    vectors, singular = right_singular_vectors(run, target, rank, rng, passes or usual_passes(rank, run.train.n_cols))
     largest = singular[0] if singular[0] > 0 else 1.0
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
     vectors *= run.backend.to_device(np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32))
     return vectors
 
 
-def usual_passes(rank: int) -> int:
-    """Return the number of passes over the data for so many singular vectors."""
+def usual_passes(rank: int, n: int, any_basis: bool = False) -> int:
+    """Return the number of passes over the data for so many singular vectors of n items, or for any basis of them."""
+    if any_basis:
+        return PASSES - 2 * (rank >= MANY and rank >= MANY_SHARE * n)
     return PASSES - (rank >= WIDE)
 
 

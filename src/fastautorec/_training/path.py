@@ -75,7 +75,9 @@ class RidgePath:
     ) -> None:
         """Take the singular vectors of a target, and the sums over the training data of a run."""
         self._run, self.rank = run, rank
-        vectors, singular = right_singular_vectors(run, target.relative(), rank, rng, usual_passes(rank))
+        vectors, singular = right_singular_vectors(
+            run, target.relative(), rank, rng, usual_passes(rank, run.train.n_cols)
+        )
         self._spectrum = singular / (singular[0] or 1.0)
         self.encoder = Encoder(vectors, None, "identity", normalize, intercept)
         sums = accumulate_ridge(run, self.encoder, EVEN, 0)

@@ -130,8 +130,8 @@ class FitRun:
     def total(self, part: Callable[..., Sums], *state: Any, on_host: bool = False) -> Sums:
         """Return ``part(backend, rows, step, *state)`` of the rows in training: arrays that are sums over users.
 
-        These are all that an exact solution asks of the data; a run over shards adds up the parts of each. ``on_host``
-        asks for the rows where the caller gave them.
+        These are all the sums that an exact solution asks of the data; a run over shards adds up the parts of each.
+        ``on_host`` asks for the rows where the caller gave them.
         """
         return part(self.backend, self.known.to_host() if on_host else self.train, self.step, *state)
 

@@ -222,6 +222,9 @@ def _work(model: Any, n: int, most: int | None) -> tuple[int, int, int]:
     gram, pairs = blocks_of(n, width, most, 1), blocks_of(n, k, most, 2)
     ridge = len(pairs) * (len(pairs) - 1) // 2 if len(pairs) > 2 else 1
     units = max(map(len, pairs)) * (2 if len(pairs) > 2 else 1) if len(pairs) != 2 else k
-    passes = len(gram) * (PURE_SVD_PASSES if isinstance(model, PureSVD) else usual_passes(rank)) + heads * ridge
+    passes = (
+        len(gram) * (PURE_SVD_PASSES if isinstance(model, PureSVD) else usual_passes(rank, n, any_basis))
+        + heads * ridge
+    )
     columns, sent = max(width, heads * (k + border)), max(*map(len, gram), heads * (units + border))
     return columns, sent, 1 + passes * (1 + search) + (family or search) + search * PASSES_OF_JUDGES
