@@ -20,7 +20,7 @@ def test_engines_write_the_same_bytes(engine: str, tmp_path: Path) -> None:
     columns = {"user": ["user", None], "item": ["item", "item"], "timestamp": [1, 2]}
     pa.parquet.write_table(pa.table(columns), bad / "null.parquet")
     done = run_on(engine, SCRIPT, folder, tmp_path / "there", bad, "--kill", 0.3)
-    lines = done.stdout.splitlines()
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("shard-", "refused"))]  # Ray tells of deaths
     assert done.returncode == 0, done.stderr
     names = [f"shard-0000{number}" for number in range(3)]
     assert [lines[0], lines[2]] == [" ".join(names), " ".join([*names, "killed"])], done.stderr

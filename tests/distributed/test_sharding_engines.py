@@ -208,8 +208,8 @@ def test_a_killed_call_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SLOW, str(folder), str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in itertools.islice(process.stdout, 2):
-            assert line.startswith("part-")
+        for line in itertools.islice(process.stdout, 1, 3):
+            assert line == "facts.json\n"
         with pytest.raises(FileExistsError, match="another call is making `output`"):
             distributed.shard(folder, tmp_path / "out", n_shards=3, verbose=False)
         os.kill(process.pid, signal.SIGKILL)
@@ -314,7 +314,7 @@ def test_parts_that_change_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyP
         call(Between(lambda: part.write_bytes(content + b" ")))
     part.write_bytes(content)
     gone = tmp_path / "out.unfinished" / "parts" / "part-00001" / "indices.npy"
-    with pytest.raises(ValueError, match=r"part-1\.parquet: .*indices"):
+    with pytest.raises(FileNotFoundError, match=r"what was read of .*part-1\.parquet is not there .*indices\.npy"):
         call(Between(gone.unlink))
     load = _parts.load
     monkeypatch.setattr(_parts, "load", lambda file, *given: (time.sleep(0.01), os.utime(part), load(file, *given))[2])

@@ -1,7 +1,7 @@
 """What workers do to shard rating files: read a part, number its items, write a shard.
 
-A part becomes a folder in the order of the hashes of its users; a range of hashes of all these folders is a shard. All
-of it lies in one folder, the room, which all workers see. What is there is finished, and is not done again.
+A part becomes arrays in the order of the hashes of its users; a range of hashes of all parts is a shard. All of it lies
+in one folder, the room, which all workers see. What is there is finished, and is not done again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fastautorec.data._columns import factorize, sorted_unique
 from fastautorec.data._identity import picked, places
 from fastautorec.data._loading import load
 from fastautorec.data._roles import Words
-from fastautorec.data._texts import is_text, memory, pack
+from fastautorec.data._texts import is_text, memory, pack, unpack
 from fastautorec.data._times import evident
 from fastautorec.distributed._joining import owned
 from fastautorec.distributed._sources import Source
@@ -125,6 +125,14 @@ class Items:
 # --- places in the room ---------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Task:
+    """A source and its number."""
+
+    number: int
+    source: Source
+
+
 class Room:
     """Where what belongs to a part and to a shard is."""
 
@@ -139,32 +147,43 @@ class Room:
         return any(path == one or path.name.startswith(f".{one.name}.") for one in own)
 
     def part(self, number: int) -> Path:
-        """Return the folder of a part."""
+        """Return the folder with the arrays of a part."""
         return self.folder / "parts" / f"part-{number:05d}"
-
-    def hashes(self, number: int) -> Path:
-        """Return the file with the hashes of its users, ascending."""
-        return self.part(number).with_suffix(".hashes.npy")
-
-    def places(self, number: int) -> Path:
-        """Return the file with the place of each of its items among all items."""
-        return self.part(number).with_suffix(".places.npy")
 
     def facts(self, number: int) -> Path:
         """Return the file that is there once the part is finished."""
-        return self.part(number).with_suffix(".json")
+        return self.part(number) / "facts.json"
+
+    def keep(self, number: int, name: str, array: npt.NDArray[Any]) -> None:
+        """Write an array of a part; a second time writes the same."""
+        replace_file(self.part(number) / f"{name}.npy", lambda file: np.save(file, array))
+
+    def array(self, task: Task, name: str) -> npt.NDArray[Any]:
+        """Return an array of a part, mapped."""
+        try:
+            array: npt.NDArray[Any] = np.load(self.part(task.number) / f"{name}.npy", mmap_mode="r")
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"what was read of {task.source.name} is not there on {here()}: {error}; `output` must be at a path "
+                "that all workers see, and nothing beside it may be removed until the end; begin again"
+            ) from error
+        return array
+
+    def item_ids(self, task: Task) -> Ids:
+        """Return the ids of the items of a part."""
+        return _ids_of(self.array(task, "item_ids"))
+
+    def user_ids(self, task: Task, start: int, stop: int) -> Ids:
+        """Return the ids of some users of a part, and read no others."""
+        ids = self.array(task, "user_ids")
+        if ids.dtype != np.uint8:
+            return ids[start:stop]
+        ends = self.array(task, "ends")
+        return _ids_of(ids[ends[start - 1] + 1 if start else 0 : ends[stop - 1] + 1])
 
     def shard(self, number: int) -> Path:
         """Return the folder of a shard."""
         return self.shards / f"shard-{number:05d}"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A source and its number."""
-
-    number: int
-    source: Source
 
 
 def here() -> str:
@@ -203,7 +222,7 @@ def _part_in(room: Room, task: Task, reading: Reading) -> tuple[Facts, Ids]:
     if not room.call.is_file():
         raise FileNotFoundError(f"no {room.folder} on {here()}: `output` must be at a path that all workers see")
     if room.facts(task.number).is_file():
-        return Facts.stored(room.facts(task.number)), Interactions.open(room.part(task.number)).item_ids
+        return Facts.stored(room.facts(task.number)), np.asarray(room.item_ids(task))
     try:
         task.source.require_same()
         data = load(task.source.file, reading.form, reading.threshold, reading.words)
@@ -216,10 +235,30 @@ def _part_in(room: Room, task: Task, reading: Reading) -> tuple[Facts, Ids]:
     facts = Facts.of(task.source, data)
     hashes = hashes_of(data.user_ids)
     order = np.argsort(hashes, kind="stable")
-    picked(data, order, None).to_disk(room.part(task.number), overwrite=True)
-    replace_file(room.hashes(task.number), lambda file: np.save(file, hashes[order]))
+    part = picked(data, order, None)
+    matrix = check_user_items("data", part).rebased()
+    arrays = {
+        "hashes": hashes[order],
+        "user_ids": pack(part.user_ids) if is_text(part.user_ids) else part.user_ids,
+        "item_ids": pack(data.item_ids) if is_text(data.item_ids) else data.item_ids,
+        "indptr": matrix.indptr,
+        "indices": matrix.indices,
+        "timestamps": part.timestamps,
+        "weights": part.weights,
+    }
+    if is_text(part.user_ids):
+        arrays["ends"] = np.flatnonzero(arrays["user_ids"] == 0)
+    room.part(task.number).mkdir(exist_ok=True)
+    for name, array in arrays.items():
+        if array is not None:
+            room.keep(task.number, name, array)
     replace_content(room.facts(task.number), json.dumps(asdict(facts)))
     return facts, data.item_ids
+
+
+def _ids_of(stored: npt.NDArray[Any]) -> Ids:
+    """Return ids as they are kept: integers, or the bytes of texts."""
+    return unpack(stored) if stored.dtype == np.uint8 else stored
 
 
 def hashes_of(ids: Ids) -> Hashes:
@@ -253,27 +292,25 @@ def hashes_of(ids: Ids) -> Hashes:
 def place_items(task: Task, state: tuple[Any, ...]) -> Exception | None:
     """Have the place of each item of a part among all items in the room."""
     room = Room(state[0])
-    path = room.places(task.number)
-    if path.is_file():
-        return None
     try:
-        among = Interactions.open(room.items).item_ids
-        found = places(_opened(room, task).item_ids, among).astype(np.int32)
+        if not (room.part(task.number) / "places.npy").is_file():
+            among = Interactions.open(room.items).item_ids
+            room.keep(task.number, "places", places(np.asarray(room.item_ids(task)), among).astype(np.int32))
     except FINAL as error:
         return told_of(task.source.name, error)
-    replace_file(path, lambda file: np.save(file, found))
     return None
 
 
 def write_shard(number: int, state: tuple[Any, ...]) -> tuple[int, int, int] | Exception:
     """Have a shard in the room; return its users, items and interactions, or the error that it is not there for."""
-    folder, tasks, borders, dtype, say = state
+    folder, tasks, borders, (dtype, weighted), say = state
     room = Room(folder)
     try:
-        if not room.shard(number).is_dir():
-            ranges = np.asarray(borders)[:, number : number + 2].tolist()
-            _joined(room, tasks, ranges, dtype).to_disk(room.shard(number), overwrite=True)
-        data = Interactions.open(room.shard(number))
+        if room.shard(number).is_dir():
+            data = Interactions.open(room.shard(number))
+        else:
+            data = _joined(room, tasks, np.asarray(borders)[:, number : number + 2].tolist(), dtype, weighted)
+            data.to_disk(room.shard(number), overwrite=True)
     except FINAL as error:
         return told_of(room.shard(number).name, error)
     if say is not None:
@@ -287,39 +324,34 @@ def shown_shard(number: int, shape: Sequence[int]) -> str:
     return f"shard-{number:05d}: {users:,} users, {items:,} items, {nnz:,} interactions"
 
 
-def _opened(room: Room, task: Task) -> Interactions:
-    try:
-        return Interactions.open(room.part(task.number))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"what was read of {task.source.name} is not there on {here()}: {error}; `output` must be at a path that "
-            "all workers see, and nothing in it may be removed until the end; begin again"
-        ) from error
-
-
-def _joined(room: Room, tasks: Sequence[Task], ranges: list[list[int]], dtype: str | None) -> Interactions:
+def _joined(
+    room: Room, tasks: Sequence[Task], ranges: list[list[int]], dtype: str | None, weighted: bool
+) -> Interactions:
     """Return the interactions of a shard, which are some rows of each part, with its users in ascending order."""
-    ids: list[Any]
-    ids, lengths, cols, times, weights = [], [], [], [], []
+    ids: list[Any] = []
+    lengths: list[Any] = []
+    cols: list[Any] = []
+    times: list[Any] | None = None if dtype is None else []
+    weights: list[Any] | None = [] if weighted else None
     for task, (start, stop) in zip(tasks, ranges, strict=True):
         if start == stop:
             continue
-        block = _opened(room, task)._users_between(start, stop)
-        csr = check_user_items("data", block)
-        ids.append(block.user_ids)
-        lengths.append(csr.row_lengths())
-        cols.append(np.load(room.places(task.number))[csr.indices])
-        times.append(block.timestamps)
-        weights.append(block.weights)
+        indptr = room.array(task, "indptr")[start : stop + 1]
+        entries = slice(indptr[0], indptr[-1])
+        ids.append(room.user_ids(task, start, stop))
+        lengths.append(np.diff(indptr))
+        cols.append(room.array(task, "places")[room.array(task, "indices")[entries]])
+        if times is not None:
+            times.append(room.array(task, "timestamps")[entries])
+        if weights is not None:
+            weights.append(room.array(task, "weights")[entries])
     users, codes = factorize("user", _end_to_end(ids))
     rows = np.repeat(codes, _end_to_end(lengths))
     del codes, ids
     item_ids = Interactions.open(room.items).item_ids
-    moments = None if dtype is None else _end_to_end(times).astype(dtype, copy=False)
-    counted = None if weights[0] is None else _end_to_end(weights)
-    numbers = _end_to_end(cols)
-    del times, weights, cols
-    return Interactions._from_columns((users, rows), (item_ids, numbers), None, moments, None, counted)
+    moments = None if times is None else _end_to_end(times).astype(dtype, copy=False)
+    counted = None if weights is None else _end_to_end(weights)
+    return Interactions._from_columns((users, rows), (item_ids, _end_to_end(cols)), None, moments, None, counted)
 
 
 def _end_to_end(parts: list[Any]) -> Any:

@@ -260,7 +260,7 @@ def _filled(
     if not room.plan.is_file():
         state = (folder, reading, work.item_bytes, work.told)
         facts, items = work.engine.reduce(read_part, tasks, state)
-        first = _require_alike(facts, len(tasks))
+        has = _require_alike(facts, len(tasks))
         if not work.is_here:
             for line in (line for part in facts for line in part.lines):
                 work.say(line)
@@ -268,12 +268,12 @@ def _filled(
         _require_none(mapped(work.engine, place_items, tasks, (folder,)))
         _require_same(tasks, listed())
         borders = _borders(room, tasks, n_shards or math.ceil(sum(part.shape[2] for part in facts) / SHARD_ENTRIES))
-        plan = {"borders": borders.tolist(), "times": first}
+        plan = {"borders": borders.tolist(), "has": has}
         replace_content(room.plan, json.dumps(plan))
     plan = json.loads(room.plan.read_text("utf-8"))
     borders = np.array(plan["borders"], np.int64)
     numbers = list(range(borders.shape[1] - 1))
-    shapes = mapped(work.engine, write_shard, numbers, (folder, tasks, borders, plan["times"], work.told))
+    shapes = mapped(work.engine, write_shard, numbers, (folder, tasks, borders, plan["has"], work.told))
     _require_none(shapes)
     for number, shape in enumerate(() if work.is_here else shapes):
         work.say(shown_shard(number, shape))
@@ -296,8 +296,8 @@ def _require_none(failures: Sequence[Any]) -> None:
             raise failure
 
 
-def _require_alike(facts: list[Any], expected: int) -> str | None:
-    """Raise ValueError where parts do not fit together; return the type of the times, None where there are none."""
+def _require_alike(facts: list[Any], expected: int) -> tuple[str | None, bool]:
+    """Raise ValueError where parts do not fit together; return the type of the times and whether there are weights."""
     _require_none(facts)
     if len(facts) != expected:
         raise ValueError(f"`engine`.reduce must join what is read of {expected} parts, got {len(facts)}")
@@ -337,7 +337,7 @@ def _require_alike(facts: list[Any], expected: int) -> str | None:
             moment, timed = part.moment, part
     times = [np.array(part.times) for part in some if part.times]
     check_joinable("`files`", times)
-    return np.result_type(*times).name if times else None
+    return (np.result_type(*times).name if times else None), first.has[1]
 
 
 def _write_items(room: Room, items: Items) -> None:
@@ -356,7 +356,7 @@ def _borders(room: Room, tasks: list[Task], n_shards: int) -> npt.NDArray[np.int
     inner = np.array([(number << 64) // n_shards for number in range(1, n_shards)], np.uint64)
     rows = []
     for task in tasks:
-        hashes = np.load(room.hashes(task.number), mmap_mode="r")
+        hashes = room.array(task, "hashes")
         rows.append(np.concatenate(([0], np.searchsorted(hashes, inner), [len(hashes)])))
     borders = np.array(rows, np.int64)
     empty = int(np.count_nonzero(np.diff(borders).sum(axis=0) == 0))
