@@ -32,7 +32,7 @@ def formula(X: np.ndarray, model: far.DLAE) -> np.ndarray:
 
 
 def by_directions(X: np.ndarray, model: far.DLAE) -> tuple[np.ndarray, float, float]:
-    """Return B by the leading eigenvectors of F C Fᵀ in float64, the share that it is off by, and its conditioning."""
+    """Return B by the leading eigenvectors of F C Fᵀ in float64, the share that it is off by, and (λ + θ₁)/λ."""
     assert model.directions is not None
     X = X.astype(np.float64)
     lengths, counts = np.maximum(X.sum(axis=1, keepdims=True), 1), X.sum(axis=0)
@@ -41,11 +41,14 @@ def by_directions(X: np.ndarray, model: far.DLAE) -> tuple[np.ndarray, float, fl
     C = np.eye(len(scale)) + model.prior * A.T @ A / np.linalg.norm(A, 2) ** 2
     penalty = model.regularization * (F**2).sum() / np.count_nonzero(X.any(axis=1))
     values, vectors = (one[..., ::-1] for one in np.linalg.eigh(F @ C @ F.T))
-    taken = values.copy()
-    taken[model.directions :] = values[model.directions - 1] / 2
-    inverse = vectors / (penalty + taken) @ vectors.T
+    last = values[model.directions - 1]
+    spread = 8 * (penalty + last / 2) ** 2 - last**2
+    line = 8 * (penalty + last - values) / spread  # Chebyshev's polynomial of degree 2 without its zero at −λ
+    taken = np.where(np.arange(len(values)) < model.directions, 1 / (penalty + values), line)
+    inverse = vectors * taken @ vectors.T
     B = scale[:, None] * (C @ F.T @ inverse @ (X * lengths**-model.target_weight))
-    off = np.abs((penalty + values) / (penalty + taken) - 1).max()
+    off = np.abs((penalty + values) * taken - 1).max()
+    assert off <= 1 / (2 * (1 + 2 * penalty / last) ** 2 - 1) + 1e-9
     return B * np.maximum(counts, 1) ** -model.popularity_discount, off, 1 + values[0] / penalty
 
 

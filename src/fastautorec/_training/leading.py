@@ -1,13 +1,13 @@
 """The full-rank linear autoencoder without a dense system: its leading directions, and one step for what is left.
 
-With the eigenvectors U (m, r) and eigenvalues θ of the r leading directions of F C Fᵀ, it is
+With the eigenvectors U (m, r) and eigenvalues θ of the r leading directions of K = F C Fᵀ, it is
 
-    (λI + F C Fᵀ)⁻¹ ≈ U diag(1/(λ + θ)) Uᵀ + (I − UUᵀ) / (λ + μ), μ = θ_r/2.
+    (λI + K)⁻¹ ≈ q(K) + U diag(1/(λ + θ) − q(θ)) Uᵀ, q linear: what comes nearest to 1/(λ + θ) on [0, θ_r].
 
-The eigenvalue of each other direction lies between 0 and θ_r, so what is put for it is off by the share
-θ_r/(2λ + θ_r) at most. Nothing is cut off: what a model of rank r loses stays, with a penalty that is nearly its own.
-
-Its two parts are nearly opposite in the first directions, so rounding counts (λ + θ₁)/λ times.
+The eigenvalue of each other direction lies in [0, θ_r], so what is put for it is off by the share 1/T₂(1 + 2λ/θ_r) at
+most, T₂(x) = 2x² − 1. Nothing is cut off: what a model of rank r loses stays, with a penalty that is nearly its own.
+The first directions, whose θ are far larger than the others, are taken out of what q is applied to; what is
+left of rounding counts (λ + θ₁)/λ times.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fastautorec._compute.symmetric import subtract_product
 from fastautorec._training.full_rank import Parts, Shape, weighted
 from fastautorec._training.subspace import OVERSAMPLING, PASSES, leading_eigenvectors, low_rank_root
 
+FIRST = 32  # directions that are taken out before anything is multiplied twice, which would square their rounding
 COLUMNS = 128  # of dense products with sparse matrices in one piece of work
 
 
@@ -46,20 +47,26 @@ class LeadingDirections:
         width, rng = min(directions + OVERSAMPLING, matrix.shape[0]), np.random.default_rng(0)
         root = low_rank_root(backend, self._multiply, matrix.shape[0], width, rng, PASSES, lambda _: None)
         self.vectors, self.eigenvalues = leading_eigenvectors(backend, root, directions)
+        self.first = self.vectors[:, :FIRST].copy()
 
     def _multiply(self, block: FloatArray) -> FloatArray:
         """Return F C Fᵀ times a block (m, k)."""
         out = np.empty_like(block)
 
         def multiply(start: int, stop: int) -> None:
-            out[:, start:stop] = self.to_users(self.to_items(np.ascontiguousarray(block[:, start:stop])))
+            out[:, start:stop] = self.to_users(self.join(self.to_items(np.ascontiguousarray(block[:, start:stop]))))
 
         run_blocks(multiply, block.shape[1], COLUMNS, self.threads)
         return out
 
     def to_users(self, block: FloatArray) -> FloatArray:
-        """Return F S⁻¹ C′ times a block (n, k), which is replaced, on the calling thread."""
-        return self._one.encode(self._to_users, self.join(block))
+        """Return F S⁻¹ times a block (n, k), on the calling thread."""
+        return self._one.encode(self._to_users, block)
+
+    def without_first(self, block: FloatArray) -> FloatArray:
+        """Take the first directions out of a block (m, k), on the calling thread, and return it."""
+        block -= self.first @ (self.first.T @ block)
+        return block
 
     def to_items(self, block: FloatArray) -> FloatArray:
         """Return S Fᵀ times a block (m, k), on the calling thread."""
@@ -85,9 +92,11 @@ class LeadingSolution:
 
     def __init__(self, system: LeadingDirections, penalty: float) -> None:
         self._system = system
-        rest = 1 / (penalty + system.eigenvalues[-1] / 2)
-        self._rest = np.float32(rest)
-        self._excess = (rest - 1 / (penalty + system.eigenvalues)).astype(np.float32)
+        constant, slope = nearest_line(penalty, float(system.eigenvalues[-1]))
+        self._constant, self._slope = np.float32(constant), np.float32(slope)
+        line = constant + slope * system.eigenvalues
+        line[:FIRST] = 0
+        self._excess = (line - 1 / (penalty + system.eigenvalues)).astype(np.float32)
 
     def scores(self, rows: sparse.csr_matrix, out: FloatArray) -> FloatArray:
         """Write x W of sparse rows x (q, n) to ``out`` (q, n)."""
@@ -95,10 +104,14 @@ class LeadingSolution:
         squares = system.scale * system.scale
 
         def multiply(start: int, stop: int) -> None:
-            hidden = system.to_users(np.ascontiguousarray(rows[start:stop].multiply(squares).toarray().T))
+            hidden = system.to_users(system.join(np.ascontiguousarray(rows[start:stop].multiply(squares).toarray().T)))
             inner = system.vectors.T @ hidden
+            hidden -= system.first @ inner[:FIRST]
             inner *= self._excess[:, None]
-            hidden *= self._rest
+            more = system.without_first(system.to_users(system.join(system.to_items(hidden))))
+            hidden *= self._constant
+            more *= self._slope
+            hidden += more
             hidden -= system.vectors @ inner
             out[start:stop] = system.to_targets(hidden).T
 
@@ -112,20 +125,36 @@ class LeadingSolution:
 
         def project(start: int, stop: int) -> None:
             block = np.ascontiguousarray(system.vectors[:, start:stop])
-            left[:, start:stop] = system.join(system.to_items(block)) * self._excess[start:stop]
+            left[:, start:stop] = system.join(system.to_items(block))
             right[:, start:stop] = system.to_targets(block) * discount[:, None]
 
         run_blocks(project, len(self._excess), COLUMNS, system.threads)
-        target = (sparse.diags(self._rest * discount) @ system.target).tocsr()
+        first = left[:, :FIRST].copy()
+        left *= self._excess
+        target = (sparse.diags(discount) @ system.target).tocsr()
         out = np.empty((n, n), np.float32)
 
         def multiply(start: int, stop: int) -> None:
             block = system.join((system.inputs @ target[start:stop].T.tocsr()).toarray())
+            subtract_product(first, right[start:stop, :FIRST], block)
+            hidden = system.without_first(system.to_users(block))
+            hidden *= self._slope
+            block *= self._constant
+            block += system.join(system.to_items(hidden))
             subtract_product(left, right[start:stop], block)
             out[:, start:stop] = block
 
         run_blocks(multiply, n, COLUMNS, system.threads)
         return out
+
+
+def nearest_line(penalty: float, largest: float) -> tuple[float, float]:
+    """Return a and b for which a + bθ is off by the smallest share of 1/(λ + θ), over all θ in [0, ``largest``].
+
+    1 − (λ + θ)(a + bθ) is T₂(2θ/θ_r − 1) / T₂(1 + 2λ/θ_r).
+    """
+    ends = largest * largest + 8 * penalty * (largest + penalty)  # θ_r² T₂(1 + 2λ/θ_r)
+    return 8 * (penalty + largest) / ends, -8 / ends
 
 
 def _rows(matrix: sparse.csr_matrix) -> Csr:

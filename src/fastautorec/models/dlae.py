@@ -40,8 +40,9 @@ class DLAE(Recommender):
     penalty (κ = 0). With a = t = c = γ = 0 it is DLAE and, with a zero diagonal, EDLAE; with κ = 0 too, ridge
     regression and EASE.
 
-    The time is cubic in the smaller number of users and items, or in the items for a zero diagonal; `plan` says what
-    memory it takes, and a fit that needs more than there is, is refused. It computes on the host, whatever the device.
+    Without ``directions``, the time is cubic in the smaller number of users and items, or in the items for a zero
+    diagonal. `plan` says what memory it takes, and a fit that needs more than there is, is refused. It computes on the
+    host, whatever the device.
 
     Parameters
     ----------
@@ -58,10 +59,10 @@ class DLAE(Recommender):
     diagonal : {"free", "zero"}
         Whether an item of the history adds to its own score. `recommend` leaves such items out of the lists.
     directions : int, optional
-        r ≥ 1: solve for the r leading eigenvectors U of F C Fᵀ, with eigenvalues θ, and put 1/(λ + θ_r/2) for
-        1/(λ + θ) of all others, which is off by the share θ_r/(2λ + θ_r) at most. Nothing is cut off, so the model
-        stays of full rank; no system is stored, and the time is no longer cubic. For a free diagonal. By default the
-        system is inverted.
+        r ≥ 1: solve for the r leading eigenvectors of F C Fᵀ, with eigenvalues θ, and put the nearest line for
+        1/(λ + θ) in all others, which is off by the share 1/T₂(1 + 2λ/θ_r) at most, T₂(x) = 2x² − 1. Nothing is cut
+        off, so the model stays of full rank; no system is stored, and the time is no longer cubic. For a free diagonal.
+        By default the system is inverted.
     device, num_threads
         As in `NCEAutoRec`.
 
@@ -157,7 +158,8 @@ class DLAE(Recommender):
     def _plan(self, m: int, n: int, nnz: int) -> Plan:
         threads, side = resolve_num_threads(self.num_threads), n if self.diagonal == "zero" or by_items(m, n) else m
         several = len(check_penalties(self.regularization, above=True)) > 1
-        parts = {"row pointers": 8 * (m + 1), "weighted interactions": 6 * 8 * nnz}
+        weighted = 6 if self.directions is None else 10
+        parts = {"row pointers": 8 * (m + 1), "weighted interactions": weighted * 8 * nnz}
         if self.directions is None:
             matrices = (1 if several else 0) + 1 + (0 if not self.prior else 1 if side == n else 2)
             parts["systems of the smaller side"] = 4 * side * side * matrices
