@@ -96,3 +96,12 @@ def test_penalties_share_a_plan(matrix, counts):
         value = far.evaluate(alone, matrix, validation, k=50)["NDCG"].mean
         rows = [row for row in chosen.history_ if row["regularization"] == penalty]
         assert rows[0]["metric"] == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 300])
+def test_rows_without_any_other_entry(kept):
+    system = np.diag(np.arange(1, 1602, dtype=np.float32))
+    system[:kept, :kept] += 1
+    plan = plan_elimination(system)
+    inverse = plan.restored(plan.invert(CpuBackend(2), plan.ordered(system, 2), 2), np.ones(1601, np.float32), 2)
+    np.testing.assert_allclose(inverse, np.linalg.inv(system.astype(np.float64)), rtol=0, atol=1e-6)

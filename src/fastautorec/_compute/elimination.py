@@ -87,9 +87,13 @@ class Elimination:
 def plan_elimination(matrix: Floats) -> Elimination | None:
     """Return the plan for a symmetric matrix (n, n), or None where too few rows have few entries."""
     n = len(matrix)
-    entries = [(row != 0).nonzero()[0] for row in matrix]
-    ids = np.array([i for i, own in enumerate(entries) if len(own) <= n // SPARSE_SHARE], np.int64)
-    entries = [entries[i] for i in ids]
+    short, entries = [], []
+    for i, row in enumerate(matrix):
+        own = (row != 0).nonzero()[0]
+        if len(own) <= n // SPARSE_SHARE:
+            short.append(i)
+            entries.append(own)
+    ids = np.array(short, np.int64)
     starts = np.concatenate(([0], np.cumsum([len(own) for own in entries], dtype=np.int64)))
     columns = np.concatenate([*entries, np.empty(0, np.int64)])
     rows = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(ids), n))
