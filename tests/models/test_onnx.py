@@ -193,7 +193,9 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @with_onnx
-@pytest.mark.parametrize(("name", "discount"), [("EASE", None), ("DLAE", None), ("DLAE", 0.3)])
+@pytest.mark.parametrize(
+    ("name", "discount"), [("EASE", None), ("DLAE", None), ("DLAE", 0.3), ("ItemKNN", None), ("RP3beta", None)]
+)
 def test_item_item_scores_have_the_bits_of_recommend(name: str, discount: float | None, tmp_path: Path) -> None:
     """For lists of items in any order, with some named twice and gaps between them."""
     options: dict[str, Any] = {"N": 60, "filter_already_liked_items": False, "popularity_discount": discount}

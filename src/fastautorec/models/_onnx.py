@@ -42,7 +42,7 @@ class Graph:
         return name
 
     def add_scan(self, start: str, pairs: str, to: str) -> None:
-        """Add the loop over ``pairs`` (batch, steps, 2) that adds the named ``rows`` to ``start`` (batch, 2, width)."""
+        """Add the loop over ``pairs`` (batch, steps, chains) that adds ``rows`` to ``start`` (batch, chains, width)."""
         helper, types = self._onnx.helper, self._onnx.TensorProto
         body = helper.make_graph(
             [
@@ -80,7 +80,7 @@ def graph_of(model: Answering, layers: Layers, factors: FloatArray | None, n_top
     graph = Graph(onnx)
     seen = _multi_hot(graph, n)
     if layers.encoder is None:
-        scores = _sums(graph, layers.last)
+        scores = _sums(graph, layers.last, layers.chains)
     else:
         units = _units(graph, layers.encoder, seen)
         scores = graph.add("MatMul", units, graph.constant("last", layers.last, np.float32), to="raw")
@@ -125,11 +125,11 @@ def _multi_hot(graph: Graph, n: int) -> str:
     return graph.add("Slice", "wide", "first_axis", graph.constant("n", [n], np.int64), "one_more", to="seen")
 
 
-def _sums(graph: Graph, rows: FloatArray) -> str:
+def _sums(graph: Graph, rows: FloatArray, chains: int) -> str:
     """Add the sums of the rows (n, width) of each history's items, and return their name.
 
-    Items are taken by ascending number, those in even places and those in odd ones are added up apart, and then both
-    sums: the order of the core's ``encode``, so that the result has its bits.
+    Items are taken by ascending number. With two chains, those in even places and those in odd ones are added up
+    apart, and then both sums: the order of the model itself, so that the result has its bits.
     """
     graph.constant("rows", np.vstack([rows, np.zeros_like(rows[:1])]), np.float32)  # the last one stands for no item
     graph.constant("last_axis", [-1], np.int64)
@@ -149,8 +149,8 @@ def _sums(graph: Graph, rows: FloatArray) -> str:
     graph.add("TopK", "with_gaps", "length_with_pair", to="distinct", also=("order_of_distinct",), **ascending)
     graph.add("Mul", graph.add("Div", "length_with_pair", "two", to="n_pairs"), "two", to="even_length")
     graph.add("Slice", "distinct", "first", "even_length", "one_more", to="even")
-    graph.add("Reshape", "even", graph.constant("pairs_shape", [0, -1, 2], np.int64), to="pairs")
-    width = graph.constant("sums_width", [2, rows.shape[1]], np.int64)
+    graph.add("Reshape", "even", graph.constant("pairs_shape", [0, -1, chains], np.int64), to="pairs")
+    width = graph.constant("sums_width", [chains, rows.shape[1]], np.int64)
     graph.add("Expand", "zero", graph.add("Concat", "batch", width, to="sums_shape", axis=0), to="no_sums")
     graph.add_scan("no_sums", "pairs", to="two_sums")
     return graph.add("ReduceSum", "two_sums", "one_more", to="sums", keepdims=0)

@@ -95,7 +95,7 @@ class NeighbourModel(Recommender):
         return _SparseScorer(self._matrix(), self._backend().to_host)
 
     def _layers(self) -> Layers:
-        return Layers(None, self._item_vectors())
+        return Layers(None, self._item_vectors(), chains=1)
 
     def _contributions(self) -> _SparseParts:
         return _SparseParts(self._matrix())
