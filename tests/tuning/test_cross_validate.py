@@ -94,6 +94,18 @@ def test_reports_are_those_of_evaluate():
             assert (pooled[name].mean, pooled[name].half_width) == (metric.mean, metric.half_width)
 
 
+def test_further_metrics_are_pooled_by_user():
+    train, test = far.split(FEW, (0.8, 0.2), by="random")
+    pooled = far.cross_validate({"EASE": far.EASE(20)}, folds=[(train, test), (train, train)], k=K)["EASE"]
+    first, second = (report.metric(f"MRR@{K[0]}").per_user for report in pooled.reports)
+    both = np.isin(pooled.users, pooled.reports[0].users) & np.isin(pooled.users, pooled.reports[1].users)
+    assert both.all()
+    np.testing.assert_allclose(pooled.metric(f"MRR@{K[0]}").per_user, (first + second) / 2)
+    np.testing.assert_array_equal(pooled.metric("NDCG").per_user, pooled["NDCG"].per_user)
+    with pytest.raises(ValueError, match="MRR"):
+        pooled.metric("MRR@9999")
+
+
 def test_comparisons():
     models = {"EASE": far.EASE(20), "popularity": far.Popularity(), "again": far.EASE(20)}
     result = far.cross_validate(models, FEW, folds=3, k=K)

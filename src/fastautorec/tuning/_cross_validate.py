@@ -72,9 +72,25 @@ class PooledReport(Mapping[str, Metric]):
         except KeyError:
             raise KeyError(f"{name!r} was not measured; there are {', '.join(self._metrics)}") from None
 
-    def metric(self, name: str) -> Metric:
-        """Return any metric that `Report.metric` has, pooled likewise."""
-        return self._pooled([report.metric(name) for report in self.reports])
+    def metric(self, metric: str) -> Metric:
+        """Return a metric by name, pooled over the folds.
+
+        Parameters
+        ----------
+        metric : str
+            As in `Report.metric`.
+
+        Returns
+        -------
+        Metric
+            Its mean, half-width and the values of the users.
+
+        Raises
+        ------
+        ValueError
+            As `Report.metric` does.
+        """
+        return self._pooled([report.metric(metric) for report in self.reports])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._metrics)
