@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_engines import PACKAGES, run_on
-from test_sharding_engines import bytes_in, data_set, pa
+from clusters import PACKAGES, run_on
 
 from fastautorec import distributed
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+from parquet_parts import bytes_in, data_set  # noqa: E402
 
 SCRIPT = Path(__file__).parents[1] / "shard_script.py"
 

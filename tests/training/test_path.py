@@ -17,7 +17,7 @@ from fastautorec._training.losses import weighted_error
 from fastautorec._training.path import Judges, RidgePath, Setting
 from fastautorec._training.path_search import climb
 from fastautorec._training.run import FitRun, ProgressBar
-from fastautorec.data._splits import hold_out
+from fastautorec.data._splits import held_counts, last_entries
 
 USERS, ITEMS, RANK = 90, 40, 30
 ALMOST_ONE = float(np.nextafter(1, 0))  # for a power of 1 a plain fit takes another basis, of a block of its own
@@ -128,13 +128,17 @@ def test_climbing_ends_where_no_neighbour_is_better() -> None:
 # --- what is held out -------------------------------------------------------------------------------------------------
 
 
+def hold_out(indptr: Any, times: Any, rng: np.random.Generator) -> Any:
+    return last_entries(indptr, held_counts(np.diff(indptr), rng), times)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_tenth_is_held_out_but_nobody_loses_everything(seed: int) -> None:
     rng = np.random.default_rng(seed)
     lengths = rng.integers(0, 40, 300)
     indptr = np.concatenate(([0], np.cumsum(lengths)))
     times = rng.random(indptr[-1])
-    held = hold_out(indptr, 0.1, times, rng)
+    held = hold_out(indptr, times, rng)
     counts = np.add.reduceat(np.append(held, False), indptr[:-1]) * (lengths > 0)
     assert (counts >= lengths // 10).all()
     assert (counts <= -(-lengths // 10)).all()
@@ -148,15 +152,15 @@ def test_a_tenth_is_held_out_but_nobody_loses_everything(seed: int) -> None:
 def test_short_histories_hold_out_one_as_often_as_long_as_they_are() -> None:
     lengths = np.repeat([2, 5], 1000)
     indptr = np.concatenate(([0], np.cumsum(lengths)))
-    held = hold_out(indptr, 0.1, np.arange(indptr[-1]), np.random.default_rng(0))
+    held = hold_out(indptr, np.arange(indptr[-1]), np.random.default_rng(0))
     assert held.sum() == 700
     assert 150 < held[:2000].sum() < 250
 
 
 def test_two_interactions_are_enough_to_hold_one_out() -> None:
-    held = hold_out(np.array([0, 1, 3, 4]), 0.1, np.arange(4), np.random.default_rng(0))
+    held = hold_out(np.array([0, 1, 3, 4]), np.arange(4), np.random.default_rng(0))
     assert held.tolist() == [False, False, True, False]
 
 
 def test_nobody_has_two() -> None:
-    assert not hold_out(np.arange(6), 0.1, np.arange(5), np.random.default_rng(0)).any()
+    assert not hold_out(np.arange(6), np.arange(5), np.random.default_rng(0)).any()
