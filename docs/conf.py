@@ -26,6 +26,7 @@ autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections tell the types
 html_math_renderer = "mathml"
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 
