@@ -172,4 +172,4 @@ bench-compare: $(VENV)/bench
 	$(BIN)/python -m benchmarks.compare $(A) $(B)
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/api
