@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from fastautorec import distributed
 from fastautorec.distributed._engines import engine_of
 
 ENTRIES = 1500
+RESULTS = os.dup(1)
 
 
 def models() -> list[Any]:
@@ -102,8 +102,7 @@ def _is_below(pid: int, parents: dict[int, int]) -> bool:
 
 def say(line: str) -> None:
     """Write a line that whoever reads it sees at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    os.write(RESULTS, f"{line}\n".encode())
 
 
 def kill_one(find: Any, after: float, killed: list[int]) -> None:
@@ -130,6 +129,7 @@ def main() -> None:
     parser.add_argument("workers", type=int)
     parser.add_argument("--kill", type=float, nargs="*", default=[], help="seconds until a worker is killed, one a fit")
     args = parser.parse_args()
+    os.dup2(2, 1)  # Ray prints what it has to say of a killed worker
     start = {"dask": dask, "ray": ray, "spark": spark}[args.engine]
     with start(args.workers) as running:
         for model in models():
