@@ -65,6 +65,14 @@ def link_to_pages(app: Any, name: str, source: list[str]) -> None:
     source[0] = OUTWARDS.sub(on_the_site, source[0])
 
 
+def unlink_metrics(app: Any, document: Any) -> None:
+    """Turn back into text what docutils takes for mail to a host without a dot: Recall@20 and its like."""
+    for link in list(document.findall(nodes.reference)):
+        if re.fullmatch(r"mailto:[^@]+@[^.]+", link.get("refuri", "")):
+            link.replace_self(nodes.Text(link.astext()))
+
+
 def setup(app: Any) -> None:
+    app.connect("doctree-read", unlink_metrics)
     app.connect("source-read", link_to_pages)
     app.add_html_math_renderer("mathml", (show_formula, None), (show_formula, None))

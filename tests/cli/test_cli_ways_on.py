@@ -71,9 +71,9 @@ def test_times_have_an_option(words: list[str], plain: Path, capsys: pytest.Capt
 
 def test_words_of_python_are_told_as_options(rated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = error_of(capsys, "inspect", rated)
-    assert message.endswith("rating=False (on the command line: --no-rating)")
+    assert message.partition("(on the command line: --no-rating); ")[2].endswith("rating=False")
     message = error_of(capsys, "inspect", rated, "--no-rating")
-    assert message.endswith("timestamp=False (on the command line: --no-timestamp)")
+    assert message.partition("(on the command line: --no-timestamp); ")[2].endswith("timestamp=False")
     assert main(["inspect", str(rated), "--no-rating", "--no-timestamp"]) == 0
     capsys.readouterr()
     model = tmp_path / "m"
@@ -86,8 +86,28 @@ def test_unclear_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     path = tmp_path / "five.csv"
     path.write_text("1,2,3,4,5\n2,3,4,5,6\n")
     message = error_of(capsys, "inspect", path)
-    assert message.endswith("each a position from 0 to 4 (on the command line: --user COLUMN --item COLUMN)")
+    told, _, advice = message.partition(" (on the command line: --user COLUMN --item COLUMN); ")
+    assert told.endswith("got '1, 2, 3, 4, 5'")
+    assert advice.endswith("each a position from 0 to 4")
     assert main(["inspect", str(path), "--user", "0", "--item", "1"]) == 0
+
+
+def test_options_come_before_advice_for_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cart.csv"
+    path.write_text("cart,ware\nA7,tea\nA9,salt\n")
+    message = error_of(capsys, "inspect", path)
+    assert " got cart, ware (on the command line: --user COLUMN --item 'ware' or --no-header); say which" in message
+    assert message.index("--user") < message.index("read_ratings(")
+
+
+def test_the_format_of_a_file_is_no_format_of_lists(plain: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["recommend", str(plain), "--model", "m.npz", "--format", "movielens"])
+    told = capsys.readouterr().err
+    assert "it is the format of the output, csv or table; what FILE is: --file-format movielens" in told
+    with pytest.raises(SystemExit):
+        main(["recommend", str(plain), "--model", "m.npz", "--format", "html"])
+    assert "invalid choice: 'html'" in capsys.readouterr().err
 
 
 def test_a_folder_of_a_partition_is_no_word() -> None:

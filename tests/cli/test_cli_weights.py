@@ -58,4 +58,4 @@ def test_a_column_without_weights(tmp_path, capsys):
     file.write_text("user,item,note\n" + "".join(f"{user},tea,fine\n" for user in range(5)))
     text = error_of(capsys, "inspect", file, "--weight", "note")
     assert "'note', taken as the weights, holds no number" in text
-    assert text.endswith("(on the command line: --weight COLUMN)")
+    assert " (on the command line: --weight COLUMN); " in text

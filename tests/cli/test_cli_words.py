@@ -258,8 +258,8 @@ def test_a_file_without_ratings_for_a_model_with_a_threshold(
     assert main(["fit", str(file), "--model", "ease", "--threshold", "4", "--output", str(path)]) == 0
     capsys.readouterr()
     assert error_of(capsys, "recommend", clicks, "--model", path).endswith(
-        f"has no column for them; threshold=None takes every row ({path} was fitted with that threshold) "
-        "(on the command line: --threshold none)"
+        "has no column for them (on the command line: --threshold none); threshold=None takes every row "
+        f"({path} was fitted with that threshold)"
     )
     rows, _ = output_of(capsys, "recommend", clicks, "--model", path, "--threshold", "none")
     assert {row["user"] for row in rows} == {"ann"}

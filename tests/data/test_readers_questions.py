@@ -342,7 +342,9 @@ def test_the_command_line_asks_in_its_own_words(write, capsys):
     path = str(write("acheteur,livre\nann,tea\nbob,milk\n"))
     for command in (["inspect", path], ["fit", path, "--output", f"{path}.npz"]):
         assert main(command) == 2
-        asked, _, flags = capsys.readouterr().err.splitlines()[-1].partition(" (on the command line: ")
+        flags, _, asked = (
+            capsys.readouterr().err.splitlines()[-1].partition(" (on the command line: ")[2].partition("); ")
+        )
         assert asked.endswith("read_ratings(path, user='acheteur', item='livre')")
         assert "--no-header" in flags
         assert "--user 'acheteur' --item 'livre'" in flags

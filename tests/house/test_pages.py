@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import runpy
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -119,6 +121,21 @@ def test_users_who_have_bought_more_are_as_in_a_new_fit() -> None:
     assert (model.item_counts_ == counts).all()
 
 
+OF_PACKAGE = {"sklearn": "scikit-learn", "pydantic": "fastapi"}  # where a page names another word
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_begins_with_what_its_code_needs(page: Path) -> None:
+    nodes = [node for block in code(page) for node in ast.walk(ast.parse(block))]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    brought = {"fastautorec", "numpy", "scipy", *sys.stdlib_module_names}
+    told = re.split(r"^##|^```", page.read_text("utf-8"), maxsplit=1, flags=re.MULTILINE)[0].lower()
+    for module in {name.partition(".")[0] for name in modules} - brought:
+        assert "pip install" in told, module
+        assert OF_PACKAGE.get(module, module) in told
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_names_exist_and_links_lead_somewhere(page: Path) -> None:
     text = page.read_text("utf-8")
@@ -137,6 +154,20 @@ def test_names_exist_and_links_lead_somewhere(page: Path) -> None:
         headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), flags=re.MULTILINE) if anchor else []
         anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
         assert not anchor or anchor in anchors, target
+
+
+def test_metrics_are_no_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    core = pytest.importorskip("docutils.core")
+    converter = ModuleType("latex2mathml.converter")
+    monkeypatch.setattr(converter, "convert", None, raising=False)
+    monkeypatch.setitem(sys.modules, "latex2mathml", ModuleType("latex2mathml"))
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", converter)
+    text = "The metric Recall@20, as (NDCG@10). Write to ann@example.org.\n"
+    document = core.publish_doctree(text, settings_overrides={"report_level": 5})
+    assert document.pformat().count("mailto:") == 3
+    runpy.run_path(str(DOCS / "conf.py"))["unlink_metrics"](None, document)
+    assert document.pformat().count("mailto:") == 1
+    assert document.astext() == text.strip()
 
 
 def test_the_api_has_every_public_name() -> None:

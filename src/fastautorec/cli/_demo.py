@@ -74,7 +74,7 @@ def run(
     trials = []
     for name, model in models.items():
         if isinstance(model, NCEAutoRecCV):
-            say(f"{name}: tries some thirty settings, which takes some seconds")
+            say(f"{name}: tries some thirty solutions, which takes some seconds")
         if isinstance(model, EASE):
             n = data.shape[1]
             say(f"{name}: inverts a {n:,} x {n:,} matrix, which takes some seconds")

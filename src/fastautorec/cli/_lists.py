@@ -22,6 +22,7 @@ from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
 from fastautorec.data import Interactions
 from fastautorec.data import _identity as identity
+from fastautorec.data._layouts import FORMATS
 from fastautorec.evaluation._tables import table_lines
 from fastautorec.models import Recommender
 from fastautorec.models._labels import check_distinct
@@ -29,6 +30,7 @@ from fastautorec.models._labels import check_distinct
 LENGTH = 10  # length of a list, where the model has so many items
 FEW = 3  # examples in a message
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+PRINTED = ("csv", "table")
 
 Ids = npt.NDArray[Any]
 
@@ -56,14 +58,23 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", type=int, metavar="N", help=f"length of the lists (default: {LENGTH})")
     text = f"write to a file instead of standard output, in the format of its name: {', '.join(SUFFIXES)}"
     parser.add_argument("--output", metavar="LISTS", help=text)
-    text = "of standard output (default: csv)"
-    parser.add_argument("--format", choices=("csv", "table"), default="csv", help=text)
+    text = f"format of the output where there is no --output: {' or '.join(PRINTED)} (default: csv)"
+    parser.add_argument("--format", type=_printed, choices=PRINTED, default="csv", help=text)
 
 
 def add_users(parser: argparse.ArgumentParser) -> None:
     """Add the users of FILE who are asked for."""
     text = "ids of users of FILE, which may begin with '-' (default: all); --users=ID for one that is an option's name"
     parser.add_argument("--users", nargs="+", type=options.user_id, action="extend", metavar="ID", help=text)
+
+
+def _printed(text: str) -> str:
+    """Return a format of the output, or say where that of FILE belongs."""
+    if text in FORMATS and text not in PRINTED:
+        raise argparse.ArgumentTypeError(
+            f"here it is the format of the output, {' or '.join(PRINTED)}; what FILE is: --file-format {text}"
+        )
+    return text
 
 
 def check_place(args: argparse.Namespace) -> None:

@@ -33,9 +33,9 @@ def add_file_options(
     ``names`` are further names of ``--file-format``, ``counted`` says which ratings count by default, and ``several``
     takes one file or more.
     """
-    text = "ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1"
+    text = "ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1, RecBole's .inter, lists as of LightGCN"
     parser.add_argument("file", metavar="FILE", nargs="+" if several else None, help=text)
-    text = f"of FILE: {', '.join(FORMATS)} (default: auto)"
+    text = f"what FILE is: {', '.join(FORMATS)} (default: auto, told from FILE)"
     flags = ("--file-format", *names)
     parser.add_argument(*flags, dest="file_format", choices=FORMATS, default="auto", metavar="FORMAT", help=text)
     for role in SOUGHT:
@@ -101,24 +101,30 @@ def add_dial(parser: argparse.ArgumentParser) -> None:
 def on_the_command_line(message: str) -> str:
     """Return a message with the options that stand for the arguments of Python which it speaks of.
 
+    They come before its advice, which follows a semicolon, or at the end.
+
     >>> on_the_command_line("say which, for example read_ratings(path, user=0, item=1)")
     'say which, for example read_ratings(path, user=0, item=1) (on the command line: --user 0 --item 1)'
+    >>> on_the_command_line("no column of users; say user=COLUMN")
+    'no column of users (on the command line: --user COLUMN); say user=COLUMN'
     >>> on_the_command_line("leave them out with rating=False, or say header=True")
     'leave them out with rating=False, or say header=True (on the command line: --no-rating or --header)'
     >>> on_the_command_line("no such file")
     'no such file'
     """
     told: set[str] = set()
-    options, end = "", 0
+    options, end, advice = "", 0, len(message)
     ours = _PANDAS.sub(lambda call: " " * len(call[0]), message)
     for found in _ARGUMENT.finditer(ours):
         flag = _flag(*found.groups())
+        if not told:
+            advice = place if (place := message.rfind("; ", 0, found.start())) >= 0 else advice
         if flag not in told:
             joint = " or " if _OR.search(message, end, found.start()) else " "
             options += flag if not told else f"{joint}{flag}"
             told.add(flag)
             end = found.end()
-    return f"{message} (on the command line: {options})" if options else message
+    return f"{message[:advice]} (on the command line: {options}){message[advice:]}" if options else message
 
 
 def _flag(name: str, value: str) -> str:

@@ -64,7 +64,7 @@ def histories_of(data: Any, users: Any, items: Items, name: str = "data") -> His
         raise ValueError(
             f"the model knows none of the {len(found.unknown):,} items in `{name}`, such as {few(found.unknown)}; its "
             f"own are such as {few(naming.some(items))}: was it fitted on other data, or do users and items stand in "
-            "each other's place? A user of whom nothing is known has an empty list"
+            "each other's place? For a user of whom nothing is known pass []"
         )
     return found
 
