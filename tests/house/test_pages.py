@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 import fastautorec as far
+from fastautorec import cli
+from fastautorec.cli import _main as cli_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -154,6 +156,22 @@ def test_names_exist_and_links_lead_somewhere(page: Path) -> None:
         headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), flags=re.MULTILINE) if anchor else []
         anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
         assert not anchor or anchor in anchors, target
+
+
+def test_commands_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
+    ratings = far.datasets.synthetic(60, 30, 900, random_state=3).tocoo()
+    rows = [f"u{row},i{column},{3 + row * column % 3}" for row, column in zip(ratings.row, ratings.col, strict=True)]
+    Path("ratings.csv").write_text("\n".join(["user,item,rating", *rows]) + "\n")
+    table = (DOCS / "command_line.md").read_text("utf-8")
+    commands = [line.split() for line in re.findall(r"^\| `fastautorec ([^`]*)`", table, flags=re.MULTILINE)]
+    on_ratings = [words for words in commands if "ratings.csv" in words or "model.npz" in words]
+    run_here = [words for words in on_ratings if words[0] not in ("select", "tune")]  # which take long
+    assert {words[0] for words in run_here} == {"inspect", "fit", "recommend", "similar", "explain", "evaluate"}
+    for words in run_here:
+        assert cli.main(words) == 0, (words, capsys.readouterr().err)
+        assert capsys.readouterr().out
+    for words in commands:
+        assert cli_parser._parse(words).command
 
 
 def test_metrics_are_no_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
