@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sharded import DATA, ENTRIES, MATRIX, MODELS, Elsewhere, Failing, assert_same, named, odd, without_some
+from sharded import DATA, ENTRIES, MATRIX, MODELS, Elsewhere, Failing, Meanwhile, assert_same, named, odd, without_some
 
 import fastautorec as far
 from fastautorec import distributed
@@ -153,3 +153,28 @@ def test_passes_of_another_fit_are_refused(folder: Path, tmp_path: Path) -> None
             distributed.fit(far.NCEAutoRec(8), folder, checkpoint=wrong)
     with pytest.raises(NotADirectoryError, match="must be a folder"):
         distributed.fit(far.NCEAutoRec(8), folder, checkpoint=first)
+
+
+def test_what_a_killed_fit_was_writing_is_removed(folder: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"shard_entries": ENTRIES, "checkpoint": tmp_path / "passes"}
+    with pytest.raises(ConnectionError):
+        distributed.fit(far.NCEAutoRec(8), folder, engine=Failing(2), **options)
+    (tmp_path / "passes" / ".pass-0002.npz.5dac57b8.tmp").write_bytes(b"half")
+    assert_same(
+        distributed.fit(far.NCEAutoRec(8), folder, **options),
+        distributed.fit(far.NCEAutoRec(8), folder, shard_entries=ENTRIES),
+    )
+    assert not (tmp_path / "passes").exists()
+
+
+def test_one_fit_at_a_time_has_a_checkpoint(folder: Path, tmp_path: Path) -> None:
+    def second() -> None:
+        with pytest.raises(FileExistsError, match=r"another call is using .*; wait for it, or name another `checkpo"):
+            distributed.fit(far.NCEAutoRec(8), folder, checkpoint=tmp_path / "passes")
+
+    engine = Meanwhile(second)
+    distributed.fit(far.NCEAutoRec(8), folder, engine=engine, checkpoint=tmp_path / "passes")
+    assert engine.passes > 2
+    with pytest.raises(ValueError, match="use fewer factors"):
+        distributed.fit(far.NCEAutoRec(1000), folder, checkpoint=tmp_path / "passes")
+    assert not (tmp_path / "passes").exists(), "a fit that is refused leaves nothing"

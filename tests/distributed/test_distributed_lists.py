@@ -108,3 +108,35 @@ def test_a_test_set_of_other_users_is_refused(folder: Path, tmp_path: Path) -> N
     for wrong in ({"k": 1000}, {"k": 0}, {"definition": "x"}):
         with pytest.raises(ValueError, match=r"^`(k|definition)` must"):
             distributed.evaluate(model, folder, folder, **wrong)
+
+
+def test_lists_take_no_folder_of_others(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    model, room = far.Popularity().fit(DATA), tmp_path / "lists.unfinished"
+    room.mkdir()
+    for name in ("part-00000-5f2c.snappy.parquet", "call.json"):
+        (room / name).write_text("of others")
+        with pytest.raises(FileExistsError, match=r"`output` is made in a folder of its own, but .* holds"):
+            distributed.recommend(model, folder, tmp_path / "lists")
+        assert (room / name).read_text() == "of others"
+        (room / name).unlink()
+    (room / "part-00099.parquet").touch()
+    (room / ".part-00000.parquet.5dac57b8.tmp").touch()
+    files = distributed.recommend(model, folder, tmp_path / "lists")
+    assert files == list((tmp_path / "lists").iterdir())
+
+
+def test_one_call_at_a_time_makes_lists(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    model = far.Popularity().fit(DATA)
+
+    class Twice(engines.Local):
+        def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+            done = super().map(work, shards, state)
+            with pytest.raises(FileExistsError, match=r"another call is using .*lists\.unfinished"):
+                distributed.recommend(model, folder, tmp_path / "lists")
+            return done
+
+    files = distributed.recommend(model, folder, tmp_path / "lists", engine=Twice(), shard_entries=ENTRIES)
+    assert len(files) == 8
+    assert files == sorted((tmp_path / "lists").iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -165,6 +166,8 @@ def fit(
         other users, or if a worker has another version of fastautorec or NumPy; an error on a worker names its shard.
     FileNotFoundError
         If a folder is not there, for this process or for a worker.
+    FileExistsError
+        If ``checkpoint`` holds something else, or another call is using it.
     ModelFileError
         If ``checkpoint`` belongs to another fit, or is damaged.
 
@@ -182,7 +185,8 @@ def fit(
     worker, most = checked(model), None if state_bytes is None else check_int("state_bytes", state_bytes, 1)
     matrices, item_ids = folders_of("data", data)
     shards = cut_into_shards(matrices, check_int("shard_entries", shard_entries, 1))
-    with ProgressBar(type(model).__name__, check_bool("show_progress", show_progress)) as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(ProgressBar(type(model).__name__, check_bool("show_progress", show_progress)))
         rows = Shards(engine_of(engine), shards, threads_of(engine, num_threads, worker))
         held_out = None if validation is None else validation_of(rows, matrices, validation, item_ids)
         passes = None
@@ -195,11 +199,9 @@ def fit(
             settings = worker.get_params() | {"state_bytes": most}
             held_marks = None if held_out is None else _marks(held_out)
             mark = identity(type(model).__name__, settings, _marks(rows), held_marks)
-            passes = Passes(place_for("checkpoint", checkpoint), mark)
+            passes = stack.enter_context(Passes.opened(place_for("checkpoint", checkpoint), mark))
         run = _ShardedRun(rows, held_out, passes, progress, worker.num_threads, most)
         model._take(worker, run, {"item_ids_": item_ids})
-    if passes is not None:
-        passes.finish()
     return model
 
 

@@ -16,6 +16,7 @@ from fastautorec._extras import require
 from fastautorec._files import replace_file
 from fastautorec.data._identity import aligned
 from fastautorec.distributed._choosing import Pair, check_users, pairs_of, same_users
+from fastautorec.distributed._rooms import taken
 from fastautorec.distributed._shards import (
     SHARD_ENTRIES,
     Fitted,
@@ -39,6 +40,8 @@ from fastautorec.evaluation._evaluate import (
 from fastautorec.evaluation._ranks import Ranks
 from fastautorec.evaluation._walk import Learned, check_length, check_options, walk
 from fastautorec.models._recommender import Recommender
+
+NAMES = r"part-\d{5,}\.parquet"
 
 
 def recommend(
@@ -80,7 +83,8 @@ def recommend(
     Raises
     ------
     FileExistsError
-        If ``output`` is there and is not an empty folder.
+        If ``output`` is there and is not an empty folder, if another call is making it, or if ``output.unfinished``
+        holds something else.
     NotFittedError, TypeError, ValueError, FileNotFoundError
         As in `fit` and ``recommend_table``.
     ImportError
@@ -108,14 +112,16 @@ def recommend(
     check_new_folder("output", folder)
     for matrix in matrices.values():
         check_columns("data", matrix.shape, model.n_items_)
-    unfinished = folder.with_name(f"{folder.name}.unfinished")  # nobody takes some of the lists for all
-    unfinished.mkdir(exist_ok=True)
-    for left in unfinished.glob("part-*"):
-        left.unlink()
+    target = folder.resolve()  # a symbolic link stays, and what it leads to is made
+    unfinished = target.with_name(f"{target.name}.unfinished")  # nobody takes some of the lists for all
     names = [f"part-{number:05d}.parquet" for number in range(len(shards))]
     files = {shard: unfinished / name for shard, name in zip(shards, names, strict=True)}
-    over_shards(_write_lists, engine, num_threads, shards, model, files, n_top, filtering)
-    unfinished.replace(folder)
+    with taken(unfinished, NAMES, "`output` is made in a folder of its own", "output"):
+        for left in unfinished.iterdir():
+            left.unlink()
+        over_shards(_write_lists, engine, num_threads, shards, model, files, n_top, filtering)
+        check_new_folder("output", folder)  # another call may have made it meanwhile
+        unfinished.replace(target)
     return [folder / name for name in names]
 
 

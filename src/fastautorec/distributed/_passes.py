@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastautorec._training import archive
+from fastautorec.distributed._rooms import taken
 from fastautorec.exceptions import ModelFileError
 
 KIND = "sums over shards"
+NAMES = r"pass-\d{4,}\.npz"
 
 
 class Passes:
@@ -20,14 +24,22 @@ class Passes:
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
-        """Take a folder, which is made if it is not there, and what must be the same when the fit goes on."""
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"`checkpoint` must be a folder, but {folder} is a file; name another")
-        folder.mkdir(exist_ok=True)
-        others = [path.name for path in folder.iterdir() if not path.name.startswith("pass-")]
-        if others:
-            raise FileExistsError(f"`checkpoint` must be a folder of its own, but {folder} holds {others[0]!r}")
+        """Take a folder that is `taken`, and what must be the same when the fit goes on."""
         self._folder, self._identity, self._number = folder, archive.plain(identity), 0
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path, identity: dict[str, Any]) -> Iterator[Passes]:
+        """Have a folder until the fit ends; a fit that comes to its end removes it, and so does one without a pass."""
+        folder = folder.resolve()  # what a symbolic link leads to
+        with taken(folder, NAMES, "`checkpoint` must be a folder of its own", "checkpoint"):
+            try:
+                yield cls(folder, identity)
+                for path in folder.iterdir():
+                    path.unlink()
+            finally:
+                with suppress(OSError):  # one that has passes stays
+                    folder.rmdir()
 
     def take(self) -> Any:
         """Return the sums of the next pass, or None where they are not known."""
@@ -53,12 +65,6 @@ class Passes:
         header = {"identity": self._identity, "count": len(arrays), "several": several}
         archive.write(self._path(), header, dict(arrays), KIND)
         self._number += 1
-
-    def finish(self) -> None:
-        """Remove the folder."""
-        for number in range(self._number):
-            (self._folder / f"pass-{number:04d}.npz").unlink(missing_ok=True)
-        self._folder.rmdir()
 
     def _path(self) -> Path:
         return self._folder / f"pass-{self._number:04d}.npz"
