@@ -138,8 +138,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
     for words, given in cases.items():
         with pytest.raises((ValueError, FileNotFoundError), match=words):
             distributed.shard(given, tmp_path / "out", n_shards=2, verbose=False)
-    with pytest.raises(ValueError, match=r"`n_shards` 100 leaves .* shards without users"):
-        distributed.shard(files, tmp_path / "out", n_shards=100, verbose=False)
+    for n_shards in (40, 100, 10**18):
+        with pytest.raises(ValueError, match=rf"`n_shards` {n_shards} leaves .* shards without users"):
+            distributed.shard(files, tmp_path / "out", n_shards=n_shards, verbose=False)
     for wrong in (0, -1):
         with pytest.raises(ValueError, match="`n_shards`"):
             distributed.shard(files, tmp_path / "out", n_shards=wrong)
@@ -150,6 +151,35 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="must be a new or an empty folder"):
         distributed.shard(files, files[0])
     assert {path.name for path in tmp_path.iterdir()} == before, "nothing is left of what was refused"
+
+
+def test_files_with_a_header_and_without(tmp_path: Path) -> None:
+    first = written(tmp_path / "a.csv", ["100,0", "101,1"], "item,user")
+    rest = written(tmp_path / "b.csv", ["101,3"], "100,2")  # as split writes it
+    other = written(tmp_path / "c.csv", ["100,2", "101,3"], "movie,reader")
+    for second in (rest, other):
+        with pytest.raises(
+            ValueError, match=rf"same columns, but .*'user'.* in .*a\.csv and .* in .*{second.name}; give"
+        ):
+            distributed.shard([first, second], tmp_path / "out", verbose=False)
+        (path,) = distributed.shard([first, second], tmp_path / second.stem, user=1, item=0, verbose=False)
+        data = far.Interactions.open(path)
+        assert (data.user_ids.tolist(), data.item_ids.tolist()) == ([0, 1, 2, 3], [100, 101])
+    rated = [written(tmp_path / f"{name}.csv", ["1,2,3"], f"user,item,{name}") for name in ("rating", "stars")]
+    distributed.shard(rated, tmp_path / "unused", verbose=False)
+    with pytest.raises(ValueError, match=r"same columns, but .*'stars'"):
+        distributed.shard(rated, tmp_path / "out", threshold=3, verbose=False)
+
+
+def test_scalars_of_numpy(tmp_path: Path) -> None:
+    files = three_files(tmp_path)
+    plain = {"n_shards": 2, "threshold": 3.0, "item_bytes": 1 << 20}
+    distributed.shard(files, tmp_path / "plain", **plain, verbose=False)
+    given = {"n_shards": np.int64(2), "threshold": np.float32(3), "item_bytes": np.int64(1 << 20)}
+    distributed.shard(files, tmp_path / "given", **given, verbose=False)
+    assert contents(tmp_path / "given") == contents(tmp_path / "plain")
+    with pytest.raises(TypeError, match="`user` must be the name or the position"):
+        distributed.shard(files, tmp_path / "out", user=np.int64(0), verbose=False)
 
 
 def test_parts_of_parquet(tmp_path: Path) -> None:

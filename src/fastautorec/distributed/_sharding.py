@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import check_bool, check_choice, check_int
+from fastautorec._checks import check_bool, check_choice, check_int, check_real
 from fastautorec._files import replace_content, sync
 from fastautorec._version import __version__
 from fastautorec.data import Interactions, _folders
 from fastautorec.data._layouts import FORMATS
-from fastautorec.data._roles import Words
+from fastautorec.data._roles import ROLES, Words
 from fastautorec.data._times import check_joinable, other_unit
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._parts import (
@@ -119,7 +119,7 @@ def shard(
         If a file cannot be read, is empty, or misses an id.
     TypeError, ValueError
         If an argument is not usable, a file is named twice or changes meanwhile, ids are integers in one file and texts
-        in another, only some files have times or weights, parts of a data set have other columns, ``threshold``
+        in another, only some files have times or weights, columns are other ones than in the first file, ``threshold``
         leaves nothing of a file, items take more than ``item_bytes``, or a shard would have no users. Such errors name
         the file, and nothing is left of the call.
 
@@ -141,7 +141,9 @@ def shard(
     ([10, 20, 30], [4, 3, 2])
     """
     check_choice("format", format, FORMATS)
-    reading = Reading(format, threshold, Words(user, item, rating, timestamp, sep, header, weights))
+    words = Words(user, item, rating, timestamp, sep, header, weights)
+    words.check()
+    reading = Reading(format, None if threshold is None else check_real("threshold", threshold), words)
     say = _to_stderr if check_bool("verbose", verbose) else _nowhere
     return write_shards(files, output, n_shards, reading, say, engine, item_bytes, filesystem)
 
@@ -157,9 +159,8 @@ def write_shards(
     filesystem: Any = None,
 ) -> list[Path]:
     """Write shards of files that are read so; see `shard`."""
-    check_int("item_bytes", item_bytes, 1)
-    if n_shards is not None:
-        check_int("n_shards", n_shards, 1)
+    item_bytes = check_int("item_bytes", item_bytes, 1)
+    n_shards = None if n_shards is None else check_int("n_shards", n_shards, 1)
     work = _Work(engine_of(engine), isinstance(engine, str), say, item_bytes)
     if "://" in str(output):
         raise ValueError(f"`output` must be the path of a folder that all workers see, got the address {output}")
@@ -183,11 +184,12 @@ def write_shards(
     room = Room(fspath(target.with_name(f"{target.name}.unfinished")))
     lock = _taken(room, call, say)
     try:
+        check_new_folder("output", shown)  # another call may have ended meanwhile
         count = _filled(room, tasks, n_shards, reading, work, listed)
         shutil.rmtree(room.folder / "parts", ignore_errors=True)
         room.shards.replace(target)
         sync(target.parent)
-    except FINAL:
+    except (*FINAL, FileExistsError):
         shutil.rmtree(room.folder, ignore_errors=True)  # other files or arguments are asked for
         raise
     finally:
@@ -260,7 +262,7 @@ def _filled(
     if not room.plan.is_file():
         state = (folder, reading, work.item_bytes, work.told)
         facts, items = work.engine.reduce(read_part, tasks, state)
-        has = _require_alike(facts, len(tasks))
+        has = _require_alike(facts, len(tasks), reading)
         if not work.is_here:
             for line in (line for part in facts for line in part.lines):
                 work.say(line)
@@ -296,7 +298,7 @@ def _require_none(failures: Sequence[Any]) -> None:
             raise failure
 
 
-def _require_alike(facts: list[Any], expected: int) -> tuple[str | None, bool]:
+def _require_alike(facts: list[Any], expected: int, reading: Reading) -> tuple[str | None, bool]:
     """Raise ValueError where parts do not fit together; return the type of the times and whether there are weights."""
     _require_none(facts)
     if len(facts) != expected:
@@ -306,16 +308,18 @@ def _require_alike(facts: list[Any], expected: int) -> tuple[str | None, bool]:
         raise ValueError(f"`files` must hold interactions, got none in {expected} parts")
     first, moment, timed = some[0], None, some[0]
     columns: dict[str, Facts] = {}
+    unused = {"rating"} if reading.threshold is None else set()
+    roles = [role for role in ROLES if role not in unused and not isinstance(getattr(reading.words, role), int)]
     for part in some:
         if part.versions != (__version__, np.__version__):
             raise ValueError(
                 f"`engine` has a worker with fastautorec {part.versions[0]} and NumPy {part.versions[1]}, but the call "
                 f"has {__version__} and {np.__version__}; install the same on all"
             )
-        for role, mine, its in (("users", first.users, part.users), ("items", first.items, part.items)):
+        for ids, mine, its in (("users", first.users, part.users), ("items", first.items, part.items)):
             if mine != its:
                 raise ValueError(
-                    f"`files` must have ids of one kind, but those of the {role} are {mine} in {first.name} and {its} "
+                    f"`files` must have ids of one kind, but those of the {ids} are {mine} in {first.name} and {its} "
                     f"in {part.name}; write them alike in all files"
                 )
         known = columns.setdefault(part.dataset, part)
@@ -324,9 +328,16 @@ def _require_alike(facts: list[Any], expected: int) -> tuple[str | None, bool]:
                 f"`files` must have the same columns in all parts of {part.dataset}, but {dict(known.headings)} were "
                 f"taken in {known.name} and {dict(part.headings)} in {part.name}; name them with user=, item= and so on"
             )
-        for name, ours, theirs in zip(("times", "weights"), first.has, part.has, strict=True):
-            if ours != theirs:
-                has, lacks = (first.name, part.name) if ours else (part.name, first.name)
+        ours, theirs = ({role: of.headings[role] for role in roles if role in of.headings} for of in (first, part))
+        if any(ours[role] != theirs[role] for role in ours.keys() & theirs.keys()):
+            raise ValueError(
+                f"`files` must have the same columns, but {ours} were taken in {first.name} and {theirs} in "
+                f"{part.name}; give all files the same header, or say the number of each column, as in user=0, item=1, "
+                "which also holds where only the first file has a header"
+            )
+        for name, there, here in zip(("times", "weights"), first.has, part.has, strict=True):
+            if there != here:
+                has, lacks = (first.name, part.name) if there else (part.name, first.name)
                 fix = "; leave them out with timestamp=False" if name == "times" else ""
                 raise ValueError(f"`files` must all have {name} or none, but {has} has some and {lacks} has none{fix}")
         if unlike := other_unit(part.moment, moment):
@@ -353,6 +364,9 @@ def _write_items(room: Room, items: Items) -> None:
 
 def _borders(room: Room, tasks: list[Task], n_shards: int) -> npt.NDArray[np.int64]:
     """Return where each shard begins in each part and the last one ends, (parts, n_shards + 1)."""
+    most = sum(len(room.array(task, "hashes")) for task in tasks)  # a user may be in several parts
+    if n_shards > most:  # before anything is as long as that
+        raise ValueError(f"`n_shards` {n_shards} leaves {n_shards - most} or more shards without users; ask for fewer")
     inner = np.array([(number << 64) // n_shards for number in range(1, n_shards)], np.uint64)
     rows = []
     for task in tasks:
