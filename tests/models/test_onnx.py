@@ -69,6 +69,18 @@ def test_gives_the_lists_of_recommend(name: str, tmp_path: Path) -> None:
 
 
 @with_onnx
+@pytest.mark.parametrize(
+    "name", ["NCEAutoRec", "DLAE", "ItemKNN"]
+)  # factors; item-item matrices with two chains of sums and with one
+@pytest.mark.parametrize("shape", [(0, 3), (0, 0), (2, 0)])
+def test_empty_batches(name: str, shape: tuple[int, int], tmp_path: Path) -> None:
+    model, path = MODELS[name].fit(TRAIN), tmp_path / "model.onnx"
+    model.to_onnx(path, N=7)
+    none = sparse.csr_matrix((shape[0], 60))
+    agree(model.recommend(none, N=7), answers(path, np.empty(shape)), model.predict(none))
+
+
+@with_onnx
 def test_known_items_and_another_discount(tmp_path: Path) -> None:
     model, path = MODELS["NCEAutoRec"].fit(TRAIN), tmp_path / "model.onnx"
     model.to_onnx(path, N=60, filter_already_liked_items=False, popularity_discount=0.6, histories=TRAIN[:9])

@@ -185,6 +185,34 @@ def test_who_is_left_out_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
         far.select(DATA, {"ease": far.EASE()})
 
 
+@pytest.mark.parametrize("fits", [99, 1, 4, 7])  # never, in a further part, the first or another, with all data
+def test_who_fails_late_is_left_out(fits: int) -> None:
+    class Fails(far.EASE):
+        made = 0
+
+        def fit(self, *args: Any, **options: Any) -> Fails:  # type: ignore[override]
+            Fails.made += 1
+            if Fails.made > fits:
+                raise MemoryError("no  room")
+            super().fit(*args, **options)
+            return self
+
+    few = far.datasets.synthetic(300, 100, 6000, random_state=0)
+    found = far.select(few, {"ease": far.EASE(99.0), "fails": Fails(100.0)})
+    assert Fails.made == min(8, fits + 1)  # the search, six parts, all data
+    assert found.best == ("fails" if fits == 99 else "ease")
+    assert found.rows[0]["difference"] == 0
+    assert found.best_model.item_weights_.shape == (100, 100)
+    if fits < 99:
+        assert found.rows[1] == {"model": "fails", "state": "left out", "error": "no room"}
+        assert list(found.models) == list(found.reports) == ["ease"]
+        assert "fails was left out: no room" in str(found)
+    Fails.made = fits - 1  # one fit is left: that of the search
+    if fits < 99:
+        with pytest.raises(ValueError, match="none of the 1 `models` could be fitted; fails: no room"):
+            far.select(few, {"fails": Fails(100.0)})
+
+
 def test_default_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_select, "DLAE_SIDE", 50)
     found = far.select(far.datasets.synthetic(60, 55, 900, random_state=0), metric="Recall@5", timeout=0)

@@ -149,7 +149,9 @@ def _sums(graph: Graph, rows: FloatArray, chains: int) -> str:
     graph.add("TopK", "with_gaps", "length_with_pair", to="distinct", also=("order_of_distinct",), **ascending)
     graph.add("Mul", graph.add("Div", "length_with_pair", "two", to="n_pairs"), "two", to="even_length")
     graph.add("Slice", "distinct", "first", "even_length", "one_more", to="even")
-    graph.add("Reshape", "even", graph.constant("pairs_shape", [0, -1, chains], np.int64), to="pairs")
+    graph.add("Div", "even_length", graph.constant("chains", [chains], np.int64), to="steps")
+    graph.add("Concat", "batch", "steps", "chains", to="pairs_shape", axis=0)  # -1 has no meaning for an empty batch
+    graph.add("Reshape", "even", "pairs_shape", to="pairs", allowzero=1)
     width = graph.constant("sums_width", [chains, rows.shape[1]], np.int64)
     graph.add("Expand", "zero", graph.add("Concat", "batch", width, to="sums_shape", axis=0), to="no_sums")
     graph.add_scan("no_sums", "pairs", to="two_sums")

@@ -87,7 +87,8 @@ def select(
     Selection
         ``print`` says what came out; ``.best_model`` is fitted to ``data``; ``.rows``, ``.to_frame()``, ``.plot()``.
         A candidate that cannot be fitted, as for an error, too little memory or a package that is not installed, is a
-        row with the reason.
+        row with the reason, also if that is seen late, in a further part or in the fit to all of ``data``; the best of
+        the others is taken then.
 
     Raises
     ------
@@ -132,6 +133,7 @@ def select(
     rows: list[dict[str, Any]] = []
     chosen: dict[str, Recommender] = {}
     reports: dict[str, Report] = {}
+    further: dict[str, Metric] = {}
     with open_bar(show, total=len(named) + 1, desc="select", unit=" models") as bar:
         for name, model in named.items():
             row: dict[str, Any] = {"model": name}
@@ -143,7 +145,7 @@ def select(
                     )
                     row |= {"state": "fitted", **figures, "error": None}
                 except LEFT_OUT_FOR as raised:
-                    error = " ".join(str(raised).split()) or type(raised).__name__
+                    error = _reason(raised)
             rows.append(row if error is None else {**row, "state": "left out", "error": error})
             _log.info("select: %s", rows[-1])
             bar.update()
@@ -151,14 +153,39 @@ def select(
         close = [row["model"] for row in rows if row["state"] == "fitted" and not row["high"] < 0]
         if len(close) > 1 and getattr(data, "timestamps", None) is None and any(row.get("difference") for row in rows):
             users = reports[close[0]].users
-            further = _further(close, chosen, (data, csr, users), metric, rng, partial(_tell_part, bar))
+            further, failed = _further(close, chosen, (data, csr, users), metric, rng, partial(_tell_part, bar))
+            _leave_out(failed, rows, chosen, reports)
             rows = _ranked(rows, reports, metric, further)
-        best = rows[0]["model"]
-        bar.set_postfix_str(f"{best}, all data")
         del parts  # before the memory for the fit is taken
-        model = as_chosen(chosen[best]).fit(data)
+        while (model := _fitted(rows[0]["model"], chosen, data, bar, failed := {})) is None:
+            _leave_out(failed, rows, chosen, reports)
+            rows = _ranked(rows, reports, metric, {name: own for name, own in further.items() if name in chosen})
         bar.update()
-    return Selection(best, model, metric, rows, chosen, reports)
+    return Selection(rows[0]["model"], model, metric, rows, chosen, reports)
+
+
+def _fitted(
+    name: str, chosen: Mapping[str, Recommender], data: Any, bar: Any, failed: dict[str, str]
+) -> Recommender | None:
+    """Return a candidate fitted to all data, or None and write to ``failed`` why that cannot be."""
+    bar.set_postfix_str(f"{name}, all data")
+    try:
+        return as_chosen(chosen[name]).fit(data)
+    except LEFT_OUT_FOR as raised:
+        failed[name] = _reason(raised)
+        return None
+
+
+def _leave_out(
+    failed: Mapping[str, str], rows: list[dict[str, Any]], chosen: dict[str, Recommender], reports: dict[str, Report]
+) -> None:
+    """Take candidates that failed after the comparison out of what was found, but for a row with the reason."""
+    for place, row in enumerate(rows):
+        name = row["model"]
+        if name in failed:
+            rows[place] = {"model": name, "state": "left out", "error": failed[name]}
+            del chosen[name], reports[name]
+            _log.info("select: %s", rows[place])
 
 
 def _tell(bar: Any, name: str, setting: int) -> None:
@@ -167,6 +194,11 @@ def _tell(bar: Any, name: str, setting: int) -> None:
 
 def _tell_part(bar: Any, name: str, part: int) -> None:
     bar.set_postfix_str(f"{name}, part {part} of {FURTHER_PARTS}")
+
+
+def _reason(raised: BaseException) -> str:
+    """Return in a line why a candidate is left out."""
+    return " ".join(str(raised).split()) or type(raised).__name__
 
 
 def _too_large(named: Mapping[str, Recommender], m: int, n: int) -> dict[str, str]:
@@ -223,24 +255,29 @@ def _further(
     metric: str,
     rng: np.random.Generator,
     tell: Callable[[str, int], None],
-) -> dict[str, Metric]:
-    """Return a metric of candidates by further parts of the data that are held out of some users."""
+) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Return a metric of candidates by further parts of the data that are held out of some users, and who failed."""
     given, csr, users = data
     compares = np.zeros(csr.shape[0], bool)
     compares[users] = True
     compares = np.repeat(compares, csr.row_lengths())
     reports: dict[str, list[Report]] = {name: [] for name in close}
+    failed: dict[str, str] = {}
     for part in range(FURTHER_PARTS):
         held = compares & held_out(csr, None, rng, FURTHER_SHARE)
         if not held.any():
             continue
         known, wanted = (take_entries(given, csr, own) for own in (~held, held))
-        for name in close:
+        for name in list(reports):
             tell(name, part + 1)
-            model = as_chosen(chosen[name]).fit(known)
-            reports[name].append(evaluate(model, known, wanted, k=with_length(metric, csr.shape[1])[0]))
+            try:
+                model = as_chosen(chosen[name]).fit(known)
+                reports[name].append(evaluate(model, known, wanted, k=with_length(metric, csr.shape[1])[0]))
+            except LEFT_OUT_FOR as raised:
+                failed[name] = _reason(raised)
+                del reports[name]
     own = with_length(metric, csr.shape[1])[1]
-    return {name: PooledReport(made).metric(own) for name, made in reports.items() if made}
+    return {name: PooledReport(made).metric(own) for name, made in reports.items() if made}, failed
 
 
 def _search(
