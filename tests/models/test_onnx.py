@@ -69,9 +69,7 @@ def test_gives_the_lists_of_recommend(name: str, tmp_path: Path) -> None:
 
 
 @with_onnx
-@pytest.mark.parametrize(
-    "name", ["NCEAutoRec", "DLAE", "ItemKNN"]
-)  # factors; item-item matrices with two chains of sums and with one
+@pytest.mark.parametrize("name", ["NCEAutoRec", "DLAE", "ItemKNN"])  # DLAE has two chains of sums
 @pytest.mark.parametrize("shape", [(0, 3), (0, 0), (2, 0)])
 def test_empty_batches(name: str, shape: tuple[int, int], tmp_path: Path) -> None:
     model, path = MODELS[name].fit(TRAIN), tmp_path / "model.onnx"

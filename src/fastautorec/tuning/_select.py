@@ -157,11 +157,11 @@ def select(
             _leave_out(failed, rows, chosen, reports)
             rows = _ranked(rows, reports, metric, further)
         del parts  # before the memory for the fit is taken
-        while (model := _fitted(rows[0]["model"], chosen, data, bar, failed := {})) is None:
+        while (best := _fitted(rows[0]["model"], chosen, data, bar, failed := {})) is None:
             _leave_out(failed, rows, chosen, reports)
             rows = _ranked(rows, reports, metric, {name: own for name, own in further.items() if name in chosen})
         bar.update()
-    return Selection(rows[0]["model"], model, metric, rows, chosen, reports)
+    return Selection(rows[0]["model"], best, metric, rows, chosen, reports)
 
 
 def _fitted(
