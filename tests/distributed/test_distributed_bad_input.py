@@ -104,13 +104,23 @@ def test_an_engine_that_loses_results(folder: Path) -> None:
         def reduce(self, work: Any, shards: Any, state: Any) -> Any:
             return super().reduce(work, shards[1:], state)
 
+    class Repeating(engines.Local):
+        def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+            return super().reduce(work, [*shards[:-1], shards[0]], state)
+
+    class Turning(engines.Local):
+        def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+            return super().map(work, shards, state)[::-1]
+
     class Nothing(engines.Local):
         def reduce(self, work: Any, shards: Any, state: Any) -> Any:
             return None
 
     for engine, words in (
-        (Forgetting(), r"`engine`\.map must return a list with one result for each of the 8 shards, .* got 7"),
-        (Adding(), r"`engine`\.reduce must return the sum .* each of the 8 shards, .* got that of 7"),
+        (Forgetting(), r"`engine`\.map must return a list with one result for each of the 8 shards, .* got 7 that are others"),
+        (Turning(), r"`engine`\.map must return a list .*, in their order, got 8 that are others"),
+        (Repeating(), r"`engine`\.reduce must return the sum .* got that of 8, not each once"),
+        (Adding(), r"`engine`\.reduce must return the sum .* each of the 8 shards, .* got that of 7, not each once"),
         (Nothing(), r"`engine`\.reduce must return the sum .* got NoneType"),
     ):
         with pytest.raises(ValueError, match=words):

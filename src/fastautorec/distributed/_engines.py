@@ -200,8 +200,9 @@ def _joined_group(pairs: Any) -> Any:
 
 def _name_of(work: Any) -> str:
     """Return what a dashboard shows."""
-    given = getattr(work, "args", ())
-    return f"fastautorec-{getattr(given[0] if given else work, '__name__', 'work')}"
+    while given := getattr(work, "args", ()):
+        work = given[0]
+    return f"fastautorec-{getattr(work, '__name__', 'work')}"
 
 
 def _key(name: str) -> str:

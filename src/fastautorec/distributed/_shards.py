@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
 import os
 import socket
@@ -210,15 +211,28 @@ def over_shards(
 
 
 def mapped(engine: Engine, work: Callable[..., Any], shards: list[Any], state: tuple[Any, ...]) -> list[Any]:
-    """Return what an engine's ``map`` gives, which must be one result for each shard."""
-    parts = engine.map(work, shards, state)
-    if not isinstance(parts, (list, tuple)) or len(parts) != len(shards):
-        found = f"{len(parts)}" if isinstance(parts, (list, tuple)) else kind(parts)
+    """Return what an engine's ``map`` gives, which must be one result for each shard, in their order."""
+    parts = engine.map(partial(_numbered, work), list(enumerate(shards)), state)
+    if not isinstance(parts, (list, tuple)) or [*map(_number_of, parts)] != list(range(len(shards))):
+        found = f"{len(parts)} that are others" if isinstance(parts, (list, tuple)) else kind(parts)
         raise ValueError(
             f"`engine`.map must return a list with one result for each of the {len(shards)} shards, in their order, "
             f"got {found}"
         )
-    return list(parts)
+    return [result for _, result in parts]
+
+
+def _numbered(work: Callable[..., Any], shard: tuple[int, Any], state: tuple[Any, ...]) -> tuple[int, Any]:
+    return shard[0], work(shard[1], state)
+
+
+def _number_of(part: Any) -> Any:
+    return part[0] if isinstance(part, tuple) and len(part) == 2 else None
+
+
+def _mark(shard: Shard) -> int:
+    """Return a number whose sum over shards tells that each is in it once, also where one is lost and another twice."""
+    return int.from_bytes(hashlib.blake2b(str(shard.first_user).encode(), digest_size=16).digest(), "big")
 
 
 def threads_of(engine: Any, num_threads: Any, model: Any) -> int | None:
@@ -242,10 +256,11 @@ class Fitted:
 
 
 def part_of_shard(shard: Shard, backend: Backend, part: Callable[..., Any], *state: Any) -> Any:
-    """Return the sums over the users of a shard who have interactions, and 1: the number of shards in the sums."""
+    """Return the sums over the users of a shard who have interactions, the number of shards in them, and their marks."""
     rows = shard.rows()
     users = np.flatnonzero(rows.row_lengths())
-    return part(backend, rows if len(users) == rows.shape[0] else rows.take_rows(users), no_step, *state), 1
+    active = rows if len(users) == rows.shape[0] else rows.take_rows(users)
+    return part(backend, active, no_step, *state), 1, _mark(shard)
 
 
 def no_step(name: str) -> None:
@@ -307,8 +322,10 @@ class Shards:
         """Return the sums over all users."""
         work = partial(on_shard, part_of_shard, self.num_threads)
         joined = self.engine.reduce(work, self.shards, (part, *state))
-        if not isinstance(joined, tuple) or len(joined) != 2 or joined[1] != len(self.shards):
-            found = f"that of {joined[1]}" if isinstance(joined, tuple) and len(joined) == 2 else kind(joined)
+        whole = len(self.shards), sum(map(_mark, self.shards))
+        if not isinstance(joined, tuple) or len(joined) != 3 or joined[1:] != whole:
+            tagged = isinstance(joined, tuple) and len(joined) == 3
+            found = f"that of {joined[1]}, not each once" if tagged else kind(joined)
             raise ValueError(
                 f"`engine`.reduce must return the sum of what `work` returns of each of the {len(self.shards)} shards, "
                 f"as fastautorec.distributed.tree joins them, got {found}"
