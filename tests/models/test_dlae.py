@@ -109,6 +109,26 @@ def test_all_directions_are_the_inverse(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(model.item_weights_, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("users", [2, 3, 4, 5, 7])
+def test_all_directions_of_a_few_users(users: int) -> None:
+    """Of so few random signs some columns are the same: a direction was lost, and counted as 1/λ."""
+    matrix = sparse.identity(users, dtype=np.float32, format="csr")
+    for regularization in (1.0, 32.0):
+        exact = far.DLAE(regularization).fit(matrix).item_weights_
+        model = far.DLAE(regularization, directions=users).fit(matrix)
+        np.testing.assert_allclose(model.item_weights_, exact, rtol=0, atol=1e-6 * np.abs(exact).max())
+
+
+def test_more_directions_than_the_rank() -> None:
+    """What is left of the directions by rounding must not count as often as their eigenvalues are larger."""
+    drawn = np.random.default_rng(0).random((45, 100)) < 0.5
+    matrix = sparse.csr_matrix(np.repeat(drawn, 10, axis=0), dtype=np.float32)
+    for regularization, most in ((32.0, 2e-4), (0.25, 0.01)):
+        exact = far.DLAE(regularization).fit(matrix).item_weights_
+        weights = far.DLAE(regularization, directions=50).fit(matrix).item_weights_
+        assert np.abs(weights - exact).max() < most * np.abs(exact).max()
+
+
 def test_directions_come_near_the_inverse() -> None:
     matrix = far.datasets.synthetic(500, 300, 9000, random_state=3)
     exact = far.DLAE().fit(matrix).item_weights_

@@ -2,12 +2,13 @@
 
 With the eigenvectors U (m, r) and eigenvalues θ of the r leading directions of K = F C Fᵀ, it is
 
-    (λI + K)⁻¹ ≈ q(K) + U diag(1/(λ + θ) − q(θ)) Uᵀ, q linear: what comes nearest to 1/(λ + θ) on [0, θ_r].
+    (λI + K)⁻¹ ≈ P q(P K P) P + U diag(1/(λ + θ)) Uᵀ, P = I − U Uᵀ.
 
-The eigenvalue of each other direction lies in [0, θ_r], so what is put for it is off by the share 1/T₂(1 + 2λ/θ_r) at
-most, T₂(x) = 2x² − 1. Nothing is cut off: what a model of rank r loses stays, with a penalty that is nearly its own.
-The first directions, whose θ are far larger than the others, are taken out of what q is applied to; what is
-left of rounding counts (λ + θ₁)/λ times.
+Here q is linear, and comes as near to 1/(λ + θ) on [0, θ_r] as a line can. The eigenvalue of each other direction lies
+in [0, θ_r], so what is put for it is off by the share 1/T₂(1 + 2λ/θ_r) at most, T₂(x) = 2x² − 1, for exact
+eigenvectors; those of four passes may be off by several times as much. Nothing is cut off: what a model of rank r loses
+stays, with a penalty that is nearly its own. The directions are taken out of what q is applied to: at their θ, q is far
+from 1/(λ + θ), and what is left of a direction, which has not converged to the last bit, would count as often as that.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from fastautorec._compute.symmetric import subtract_product
 from fastautorec._training.full_rank import Parts, Shape, weighted
 from fastautorec._training.subspace import OVERSAMPLING, PASSES, leading_eigenvectors, low_rank_root
 
-FIRST = 32  # directions that are taken out before anything is multiplied twice, which would square their rounding
 COLUMNS = 128  # of dense products with sparse matrices in one piece of work
 
 
@@ -47,7 +47,6 @@ class LeadingDirections:
         width, rng = min(directions + OVERSAMPLING, matrix.shape[0]), np.random.default_rng(0)
         root = low_rank_root(backend, self._multiply, matrix.shape[0], width, rng, PASSES, lambda _: None)
         self.vectors, self.eigenvalues = leading_eigenvectors(backend, root, directions)
-        self.first = self.vectors[:, :FIRST].copy()
 
     def _multiply(self, block: FloatArray) -> FloatArray:
         """Return F C Fᵀ times a block (m, k)."""
@@ -63,9 +62,9 @@ class LeadingDirections:
         """Return F S⁻¹ times a block (n, k), on the calling thread."""
         return self._one.encode(self._to_users, block)
 
-    def without_first(self, block: FloatArray) -> FloatArray:
-        """Take the first directions out of a block (m, k), on the calling thread, and return it."""
-        block -= self.first @ (self.first.T @ block)
+    def without_leading(self, block: FloatArray) -> FloatArray:
+        """Take the directions out of a block (m, k), on the calling thread, and return it."""
+        block -= self.vectors @ (self.vectors.T @ block)
         return block
 
     def to_items(self, block: FloatArray) -> FloatArray:
@@ -94,9 +93,7 @@ class LeadingSolution:
         self._system = system
         constant, slope = nearest_line(penalty, float(system.eigenvalues[-1]))
         self._constant, self._slope = np.float32(constant), np.float32(slope)
-        line = constant + slope * system.eigenvalues
-        line[:FIRST] = 0
-        self._excess = (line - 1 / (penalty + system.eigenvalues)).astype(np.float32)
+        self._leading = (1 / (penalty + system.eigenvalues)).astype(np.float32)
 
     def scores(self, rows: sparse.csr_matrix, out: FloatArray) -> FloatArray:
         """Write x W of sparse rows x (q, n) to ``out`` (q, n)."""
@@ -106,13 +103,13 @@ class LeadingSolution:
         def multiply(start: int, stop: int) -> None:
             hidden = system.to_users(system.join(np.ascontiguousarray(rows[start:stop].multiply(squares).toarray().T)))
             inner = system.vectors.T @ hidden
-            hidden -= system.first @ inner[:FIRST]
-            inner *= self._excess[:, None]
-            more = system.without_first(system.to_users(system.join(system.to_items(hidden))))
+            hidden -= system.vectors @ inner
+            inner *= self._leading[:, None]
+            more = system.without_leading(system.to_users(system.join(system.to_items(hidden))))
             hidden *= self._constant
             more *= self._slope
             hidden += more
-            hidden -= system.vectors @ inner
+            hidden += system.vectors @ inner
             out[start:stop] = system.to_targets(hidden).T
 
         run_blocks(multiply, rows.shape[0], COLUMNS, system.threads)
@@ -121,27 +118,26 @@ class LeadingSolution:
     def weights(self, discount: FloatArray) -> FloatArray:
         """Return W diag(discount) (n, n), made in blocks of columns."""
         system, n = self._system, len(discount)
-        left, right = (np.empty((n, len(self._excess)), np.float32) for _ in range(2))  # S C FᵀU, diag(discount) TᵀU
+        left, right = (np.empty((n, len(self._leading)), np.float32) for _ in range(2))  # S C FᵀU, diag(discount) TᵀU
 
         def project(start: int, stop: int) -> None:
             block = np.ascontiguousarray(system.vectors[:, start:stop])
             left[:, start:stop] = system.join(system.to_items(block))
             right[:, start:stop] = system.to_targets(block) * discount[:, None]
 
-        run_blocks(project, len(self._excess), COLUMNS, system.threads)
-        first = left[:, :FIRST].copy()
-        left *= self._excess
+        run_blocks(project, len(self._leading), COLUMNS, system.threads)
+        solved = left * -self._leading
         target = (sparse.diags(discount) @ system.target).tocsr()
         out = np.empty((n, n), np.float32)
 
         def multiply(start: int, stop: int) -> None:
             block = system.join((system.inputs @ target[start:stop].T.tocsr()).toarray())
-            subtract_product(first, right[start:stop, :FIRST], block)
-            hidden = system.without_first(system.to_users(block))
+            subtract_product(left, right[start:stop], block)
+            hidden = system.without_leading(system.to_users(block))
             hidden *= self._slope
             block *= self._constant
             block += system.join(system.to_items(hidden))
-            subtract_product(left, right[start:stop], block)
+            subtract_product(solved, right[start:stop], block)
             out[:, start:stop] = block
 
         run_blocks(multiply, n, COLUMNS, system.threads)

@@ -19,6 +19,7 @@ OVERSAMPLING = 16
 PASSES = 4  # number of passes over the data; a fifth changed validation NDCG by 0.4 % at most on the three tuning sets
 ROUNDING = float(np.finfo(np.float32).eps)
 DRIVERS = ("ev", "evd")  # of eigh: the faster one is refused by SciPy 1.10 to 1.12 for a single number
+FEW_ROWS = 64  # above it, square matrices of signs are never singular in practice
 PANEL = 256  # columns of a product with a triangle
 SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
 
@@ -37,7 +38,7 @@ def low_rank_root(
     Between two passes the block has to stay well conditioned, not orthogonal. The Nyström formula A ≈ Y (QᵀY)⁻¹ Yᵀ
     after the last one is worth one pass more than Rayleigh-Ritz and holds for any basis Q.
     """
-    block = backend.to_device(_random_signs(rng, size, width))
+    block = backend.to_device(_start(rng, size, width))
     for i in range(1, passes):
         step(f"embedding {i}/{passes}")
         block = _well_conditioned(backend, multiply(block))
@@ -62,11 +63,19 @@ def leading_eigenvectors(backend: Backend, root: FloatArray, rank: int) -> tuple
     return backend.matmul(root, transform, backend.empty(len(root), rank)), eigenvalues
 
 
-def _random_signs(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
-    """Return a (rows, columns) matrix of random signs, as good a start as Gaussian numbers and cheaper to draw."""
-    given = np.frombuffer(rng.bytes(-(-rows * columns // 8)), np.uint8)
-    signs: FloatArray = SIGNS_OF_BYTE.take(given, axis=0).ravel()
-    return signs[: rows * columns].reshape(rows, columns)
+def _start(rng: np.random.Generator, rows: int, columns: int) -> FloatArray:
+    """Return a (rows, columns) matrix of random signs, as good a start as Gaussian numbers and cheaper to draw.
+
+    As many columns as rows span everything. Of a few signs one column may be a combination of others: these are
+    drawn again.
+    """
+    if rows == columns:
+        return np.eye(rows, dtype=np.float32)
+    while True:
+        given = np.frombuffer(rng.bytes(-(-rows * columns // 8)), np.uint8)
+        signs: FloatArray = SIGNS_OF_BYTE.take(given, axis=0).ravel()[: rows * columns].reshape(rows, columns)
+        if rows > FEW_ROWS or np.linalg.matrix_rank(signs) == columns:
+            return signs
 
 
 def _well_conditioned(backend: Backend, block: FloatArray) -> FloatArray:

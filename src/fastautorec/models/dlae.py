@@ -60,9 +60,10 @@ class DLAE(Recommender):
         Whether an item of the history adds to its own score. `recommend` leaves such items out of the lists.
     directions : int, optional
         r ≥ 1: solve for the r leading eigenvectors of F C Fᵀ, with eigenvalues θ, and put the nearest line for
-        1/(λ + θ) in all others, which is off by the share 1/T₂(1 + 2λ/θ_r) at most, T₂(x) = 2x² − 1. Nothing is cut
-        off, so the model stays of full rank; no system is stored, and the time is no longer cubic. For a free diagonal.
-        By default the system is inverted.
+        1/(λ + θ) in all others. For exact eigenvectors it is off by the share 1/T₂(1 + 2λ/θ_r) at most,
+        T₂(x) = 2x² − 1; those that a fit finds in four passes may be off by several times as much. Take more
+        directions where ρ is small. Nothing is cut off, so the model stays of full rank; no system is stored, and the
+        time is no longer cubic. For a free diagonal. By default the system is inverted.
     device, num_threads
         As in `NCEAutoRec`.
 
@@ -166,7 +167,7 @@ class DLAE(Recommender):
             blocks = SCORE_BLOCKS * 4 * BLOCK_ROWS * n
         else:
             width = self.directions + OVERSAMPLING
-            parts["leading directions"] = 4 * width * (3 * m + 2 * n) + 3 * 8 * width * width
+            parts["leading directions"] = 4 * width * (3 * m + 3 * n) + 3 * 8 * width * width
             blocks = 4 * COLUMNS * (4 * n + 2 * m)
         parts |= {
             "buffers and blocks of scores of the threads": threads * (THREAD_BYTES + blocks),

@@ -28,6 +28,7 @@ from fastautorec.models._recommender import Recommender
 
 EXACT_COUNTS = 1 << 24  # the integers that float32 holds
 SMALL = 256  # items, whose inverse takes no time in float64 either
+COMMON = 0.25  # share of G that one direction may explain; float32 gives B right to 2e-5 there, and to 4e-3 for .9
 SCALED_ROWS = 128
 UPDATE_ROWS = 256  # users that are taken into its inverse at a time
 
@@ -166,6 +167,9 @@ class _Systems:
             system = self._kept.copy()
         else:
             system = self._counts(np.float32)
+            if _common_share(system) > COMMON:
+                self._single = False
+                return None
             self._elimination = plan_elimination(system)
             if self._elimination is not None:
                 system = self._elimination.ordered(system, self._threads)
@@ -193,6 +197,16 @@ def pairs_part(backend: Backend, rows: Csr, step: Callable[[str], None], dtype: 
     matrix = rows.to_scipy()
     n = matrix.shape[1]
     return sparse_product(matrix.T.tocsr(), matrix, np.empty((n, n), dtype), backend.host.num_threads)
+
+
+def _common_share(counts: FloatArray) -> float:
+    """Return which share of the trace of G (n, n) the direction √diag G has: 1 where all users have all items.
+
+    An elimination subtracts what items have in common, and keeps that many digits fewer.
+    """
+    root = np.sqrt(counts.diagonal())
+    with single_threaded_blas:
+        return float(root @ (counts @ root)) / max(float(counts.trace(dtype=np.float64)), 1.0) ** 2
 
 
 def _weights(inverse: Floats, num_threads: int) -> FloatArray:
