@@ -172,8 +172,10 @@ def test_several_penalties_are_as_many_fits() -> None:
         ({"regularization": 0}, ValueError, "`regularization` must be > 0, got 0"),
         ({"regularization": []}, ValueError, "`regularization` must hold at least one value"),
         ({"regularization": [1, 2]}, ValueError, "`regularization` holds 2 values to choose from"),
-        ({"denoising": -1}, ValueError, "`denoising` must be >= 0, got -1"),
+        ({"denoising": -1}, ValueError, r"`denoising` must be >= 0 and <= 1e\+12, got -1"),
+        ({"denoising": 1e25}, ValueError, r"`denoising` must be >= 0 and <= 1e\+12, got 1e\+25"),
         ({"prior": np.inf}, ValueError, "`prior` must be finite, got inf"),
+        ({"prior": 1e39}, ValueError, r"`prior` must be >= 0 and <= 1e\+12, got 1e\+39"),
         ({"input_weight": 2}, ValueError, "`input_weight` must be >= 0 and <= 1, got 2"),
         ({"target_weight": "1"}, TypeError, "`target_weight` must be a number, got str"),
         ({"popularity_discount": 1e3}, ValueError, "`popularity_discount` must keep"),
@@ -196,6 +198,38 @@ def test_bad_parameters(
 ) -> None:
     with pytest.raises(error, match=message):
         far.DLAE(**values).fit(train)
+
+
+def alike() -> sparse.csr_matrix:
+    """Return 450 users of 45 kinds and 100 items: fewer directions than either."""
+    rows = np.random.default_rng(0).random((45, 100)) < 0.5
+    return sparse.csr_matrix(np.repeat(rows, 10, 0).astype(np.float32))
+
+
+@pytest.mark.parametrize("directions", [None, 50])
+@pytest.mark.parametrize("penalty", [1e-20, 1e-300])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, of what the error tells
+def test_a_penalty_that_gives_no_solution(penalty: float, directions: int | None) -> None:
+    message = f"`regularization`={penalty:g} leaves the linear system singular; use another value > 0, for example 1"
+    with pytest.raises(ValueError, match=message):
+        far.DLAE(penalty, directions=directions).fit(alike())
+    chooses = far.DLAECV(penalty, 1.0, 0.0, 0.0, 0.0, 0.0, directions=directions)
+    with pytest.raises(ValueError, match=message):
+        chooses.fit(alike(), validation=alike()[:, ::-1])
+
+
+def test_a_prior_that_gives_no_solution() -> None:
+    with pytest.raises(ValueError, match=r"`prior`=1e\+12 leaves the prior covariance singular; take a smaller one"):
+        far.DLAE(prior=1e12).fit(alike())
+
+
+@pytest.mark.parametrize("directions", [None, 20])
+def test_the_largest_denoising_and_prior(train: sparse.csr_matrix, directions: int | None) -> None:  # noqa: F811
+    model = far.DLAE(denoising=1e12, prior=1e12, directions=directions).fit(train)
+    nearly = far.DLAE(denoising=1e10, prior=1e10, directions=directions).fit(train)
+    assert np.isfinite(model.item_weights_).all()
+    size = np.abs(model.item_weights_).max()
+    np.testing.assert_allclose(model.item_weights_, nearly.item_weights_, atol=0.01 * size)
 
 
 @pytest.mark.parametrize("diagonal", ["free", "zero"])

@@ -109,7 +109,12 @@ class FullRank:
         )
         other *= np.float32(self.parts.prior)
         np.einsum("jj->j", other)[...] += 1
-        self.other = invert_spd(other, self._threads)
+        try:
+            self.other = invert_spd(other, self._threads)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                f"`prior`={self.parts.prior:g} leaves the prior covariance singular; take a smaller one, for example 30"
+            ) from error
 
     def _prepare_users(self, inputs: sparse.csr_matrix) -> None:
         """Make the lower triangle of F C Fᵀ, and F Aᵀ."""
@@ -141,10 +146,7 @@ class FullRank:
         try:
             inverse = invert_spd(system, self._threads)
         except np.linalg.LinAlgError as error:
-            raise ValueError(
-                f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, "
-                "for example 1"
-            ) from error
+            raise singular(regularization) from error
         return Solution(self, inverse, self._threads)
 
 
@@ -203,6 +205,13 @@ class Solution:
         for start in range(0, n, BLOCK_ROWS):
             weights[start : start + BLOCK_ROWS] *= discount
         return weights
+
+
+def singular(regularization: float) -> ValueError:
+    """Return the error for a penalty that gives no solution."""
+    return ValueError(
+        f"`regularization`={regularization:g} leaves the linear system singular; use another value > 0, for example 1"
+    )
 
 
 def by_items(m: int, n: int) -> bool:

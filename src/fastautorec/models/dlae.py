@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from fastautorec._compute import resolve_num_threads
 from fastautorec._compute.csr import singular_vectors
 from fastautorec._compute.protocol import FloatArray
 from fastautorec._training.fit import check_discount, powers
-from fastautorec._training.full_rank import BLOCK_ROWS, FullRank, Shape, by_items
+from fastautorec._training.full_rank import BLOCK_ROWS, FullRank, Shape, by_items, singular
 from fastautorec._training.leading import COLUMNS, LeadingDirections
 from fastautorec._training.run import FitRun, validation_metric
 from fastautorec._training.subspace import OVERSAMPLING
@@ -24,6 +25,7 @@ from fastautorec.models._memory_plan import THREAD_BYTES, Plan, device_parts, re
 from fastautorec.models._recommender import Recommender
 
 DIAGONALS = ("free", "zero")
+LARGEST = 1e12  # of κ and c: the solutions are those of the limit, and products in float32 stay within its range
 SCORE_BLOCKS = 3  # arrays of `BLOCK_ROWS` rows of scores that a thread has at the same time
 
 
@@ -49,9 +51,9 @@ class DLAE(Recommender):
     regularization : float or sequence of float
         ρ > 0. Among several values, each of which counts once, validation data choose.
     denoising : float
-        κ ≥ 0.
+        κ, 0 to 1e12.
     prior : float
-        c ≥ 0.
+        c, 0 to 1e12.
     input_weight, target_weight : float
         a and t: how much less the users with many interactions count.
     popularity_discount : float
@@ -103,8 +105,8 @@ class DLAE(Recommender):
 
     def _check_params(self) -> None:
         check_penalties(self.regularization, above=True)
-        check_real("denoising", self.denoising, 0)
-        check_real("prior", self.prior, 0)
+        check_real("denoising", self.denoising, 0, LARGEST)
+        check_real("prior", self.prior, 0, LARGEST)
         check_real("input_weight", self.input_weight, 0, 1)
         check_real("target_weight", self.target_weight, 0, 1)
         check_real("popularity_discount", self.popularity_discount)
@@ -127,7 +129,7 @@ class DLAE(Recommender):
 
         def solved(penalty: float) -> dict[str, Any]:
             run.step("inverse")
-            weights = system.solve(penalty).weights(discount)
+            weights = finite_solution(penalty, lambda: system.solve(penalty).weights(discount))
             return {"item_weights_": run.backend.to_device(weights), "regularization_": penalty}
 
         return run.choose("prediction", penalties, solved, lambda fitted: validation_metric(self, fitted, run))[1]
@@ -175,3 +177,20 @@ class DLAE(Recommender):
         }
         device = device_parts(m, n, nnz) | {"item-item matrix": 4 * n * n}
         return Plan(type(self).__name__, (m, n), nnz, parts, device_parts=device)
+
+
+def finite_solution(penalty: float, solve: Callable[[], FloatArray]) -> FloatArray:
+    """Return what a system gives for a penalty.
+
+    Raises
+    ------
+    ValueError
+        If that is not finite: some directions of the data have no eigenvalue and leave nothing but the penalty.
+    """
+    try:
+        found = solve()
+    except ZeroDivisionError as error:
+        raise singular(penalty) from error
+    if not math.isfinite(float(found.sum(dtype=np.float64))):
+        raise singular(penalty)
+    return found

@@ -19,7 +19,7 @@ from fastautorec.evaluation import evaluate_ranking
 from fastautorec.evaluation._metric import Z
 from fastautorec.models._memory_plan import Plan, require_memory
 from fastautorec.models._recommender import without_choice
-from fastautorec.models.dlae import DLAE
+from fastautorec.models.dlae import DLAE, finite_solution
 
 Setting = dict[str, float]
 
@@ -170,7 +170,8 @@ class DLAECV(DLAE):
         run.step("fit")
         penalty = setting["regularization"]
         system = self._plain(setting)._system(run, keep=False)
-        weights = system.solve(penalty).weights(powers(run.item_counts, -setting["popularity_discount"]))
+        discount = powers(run.item_counts, -setting["popularity_discount"])
+        weights = finite_solution(penalty, lambda: system.solve(penalty).weights(discount))
         return {
             "item_weights_": run.backend.to_device(weights),
             "regularization_": penalty,
@@ -249,7 +250,8 @@ class _Search:
             self._run.step("system")
             self._system = shape, self._model._plain({**setting})._system(self._run, keep=True)
         self._run.step("inverse")
-        self._system[1].solve(setting["regularization"]).scores(self._rows, self._scores)
+        system, penalty = self._system[1], setting["regularization"]
+        finite_solution(penalty, lambda: system.solve(penalty).scores(self._rows, self._scores))
         best = -np.inf
         for value, discount in zip(self._grids["popularity_discount"], self._discounts, strict=True):
             np.multiply(self._scores, discount, out=self._scaled)
