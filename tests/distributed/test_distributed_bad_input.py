@@ -45,6 +45,9 @@ def test_what_is_no_folder(folder: Path, tmp_path: Path) -> None:
     for again in (folder, tmp_path / "link", tmp_path / ".." / tmp_path.name / "data"):
         with pytest.raises(ValueError, match="name each folder once"):
             distributed.fit(far.Popularity(), [folder, again])
+    DATA.to_disk(tmp_path / "copy")
+    with pytest.raises(ValueError, match=r"the data of a user once, but .*copy is a copy of .*data"):
+        distributed.fit(far.Popularity(), [folder, tmp_path / "copy"])
     far.Interactions(MATRIX[:, :30]).to_disk(tmp_path / "narrow")
     named(MATRIX).with_items(DATA.item_ids[::-1]).to_disk(tmp_path / "reversed")
     far.Interactions(sparse.csr_matrix((5, 40), dtype=np.float32)).to_disk(tmp_path / "empty")

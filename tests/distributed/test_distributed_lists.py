@@ -96,6 +96,23 @@ def test_users_without_ids_are_numbered_through_all_folders(tmp_path: Path) -> N
     assert users == list(range(300))
 
 
+def test_nothing_to_test_in_one_of_the_folders(tmp_path: Path) -> None:
+    train, test = far.split(named(MATRIX), (0.7, 0.3), by="random")
+    none = sparse.csr_matrix((150, 40), dtype=np.float32)
+    later = sparse.vstack([test.user_items[:150], none], "csr")
+    parts = {"a": train.user_items[:150], "b": train.user_items[150:], "later a": later[:150], "later b": none}
+    for name, rows in parts.items():
+        named(rows, 150 * name.endswith("b")).to_disk(tmp_path / name)
+    model, paths = far.NCEAutoRec(8).fit(train), [tmp_path / name for name in parts]
+    report = distributed.evaluate(model, paths[:2], paths[2:], 5, shard_entries=ENTRIES)
+    expected = far.evaluate(model, train, named(later), 5)
+    assert str(report) == str(expected)
+    np.testing.assert_array_equal(report["NDCG"].per_user, expected["NDCG"].per_user)
+    assert distributed.fit(far.NCEAutoRec(8, regularization=[1.0, 2.0]), paths[:2], paths[2:]).n_users_ == 300
+    with pytest.raises(ValueError, match="must have a user with items in both, got none in any shard"):
+        distributed.evaluate(model, paths[1], paths[3])
+
+
 def test_a_test_set_of_other_users_is_refused(folder: Path, tmp_path: Path) -> None:
     model = far.Popularity().fit(DATA)
     named(MATRIX[:100]).to_disk(tmp_path / "few")

@@ -87,7 +87,7 @@ def same_users(
     name: str, given: Any, reference_name: str, matrices: dict[str, Csr], shards: list[Shard]
 ) -> tuple[list[Shard], Ids | None]:
     """Return the users of shards in other folders, of as many users and items, and the ids of their items."""
-    others, items = folders_of(name, given)
+    others, items = folders_of(name, given, empty=True)
     shapes, found = ([matrix.shape for matrix in some.values()] for some in (matrices, others))
     if shapes != found:
         raise ValueError(

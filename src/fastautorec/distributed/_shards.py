@@ -103,8 +103,11 @@ def marks_of(matrix: Any) -> tuple[Any, ...]:
     return (*matrix.shape, matrix.nnz, matrix.token)
 
 
-def folders_of(name: str, data: Any) -> tuple[dict[str, Csr], Ids | None]:
-    """Return the matrices of folders of interactions by their paths, and the ids of the items where they have some."""
+def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, Csr], Ids | None]:
+    """Return the matrices of folders of interactions by their paths, and the ids of the items where they have some.
+
+    With ``empty``, folders without interactions are taken.
+    """
     one = isinstance(data, (str, os.PathLike, Interactions))
     given: list[Any] = [data] if one else list(data) if isinstance(data, (list, tuple)) else []
     if not given:
@@ -114,6 +117,7 @@ def folders_of(name: str, data: Any) -> tuple[dict[str, Csr], Ids | None]:
         )
     matrices: dict[str, Csr] = {}
     named: set[str] = set()  # one folder may have several paths
+    tokens: dict[Any, Path] = {}
     items: tuple[int, Ids | None] | None = None
     for folder in given:
         path = _path_of(name, folder)
@@ -127,7 +131,13 @@ def folders_of(name: str, data: Any) -> tuple[dict[str, Csr], Ids | None]:
             )
         if os.path.realpath(path) in named:
             raise ValueError(f"`{name}` must name each folder once, got {path} twice: its users would count twice")
-        if stored.matrix.nnz == 0:
+        if (twin := tokens.get(stored.matrix.token)) and stored.ids_given[0]:
+            raise ValueError(
+                f"`{name}` must name the data of a user once, but {path} is a copy of {twin}: the ids and all else are "
+                "the same; leave one out"
+            )
+        tokens[stored.matrix.token or str(path)] = path
+        if stored.matrix.nnz == 0 and not empty:
             raise ValueError(f"`{name}` must be folders with interactions, got none in {path}; leave it out")
         matrices[str(path)] = stored.matrix
         named.add(os.path.realpath(path))
@@ -180,7 +190,7 @@ def _path_of(name: str, folder: Any) -> Path:
 
 def _borders(matrix: Csr, entries: int) -> list[tuple[int, int]]:
     """Return ranges of rows with about the same number of entries, each with one at least."""
-    count = -(-matrix.nnz // entries)
+    count = max(1, -(-matrix.nnz // entries))
     wanted = np.arange(1, count) * (matrix.nnz / count)
     inner = np.searchsorted(matrix.indptr, wanted)
     filled = [border for border in dict.fromkeys(inner.tolist()) if 0 < matrix.indptr[border] < matrix.nnz]
