@@ -35,6 +35,15 @@ def test_what_is_no_engine(engine: Any, folder: Path) -> None:
         distributed.fit(far.Popularity(), folder, engine=engine)
 
 
+def test_an_engine_that_is_closed(folder: Path) -> None:
+    client = type("Client", (), {"__module__": "distributed.client", "status": "closed"})()
+    stopped = type("SparkContext", (), {"_jsc": None})()
+    session = type("SparkSession", (), {"__module__": "pyspark.sql.session", "sparkContext": stopped})()
+    for engine, words in ((client, r"distributed\.Client that was closed"), (session, "SparkSession that was stopped")):
+        with pytest.raises(ValueError, match=rf"`engine` must be .* got a {words}"):
+            distributed.fit(far.Popularity(), folder, engine=engine)
+
+
 def test_what_is_no_folder(folder: Path, tmp_path: Path) -> None:
     for wrong, words in (([], "must be a folder"), (3, "must be a folder"), (DATA, "must be on disk")):
         with pytest.raises(TypeError, match=words):

@@ -215,8 +215,12 @@ def engine_of(given: Any) -> Engine:
         return Local()
     package, name = type(given).__module__.partition(".")[0], type(given).__name__
     if package == "distributed" and name == "Client":
+        if given.status == "closed":
+            raise ValueError("`engine` must be open, got a distributed.Client that was closed; connect another one")
         return Dask(given)
     if package == "pyspark" and name == "SparkSession":
+        if getattr(given.sparkContext, "_jsc", given) is None:
+            raise ValueError("`engine` must be running, got a SparkSession that was stopped; start another one")
         return Spark(given)
     if getattr(given, "__name__", None) == "ray":
         return Ray(given)

@@ -117,7 +117,7 @@ def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, 
         )
     matrices: dict[str, Csr] = {}
     named: set[str] = set()  # one folder may have several paths
-    tokens: dict[Any, Path] = {}
+    tokens: dict[str, Path] = {}
     items: tuple[int, Ids | None] | None = None
     for folder in given:
         path = _path_of(name, folder)
@@ -131,12 +131,13 @@ def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, 
             )
         if os.path.realpath(path) in named:
             raise ValueError(f"`{name}` must name each folder once, got {path} twice: its users would count twice")
-        if (twin := tokens.get(stored.matrix.token)) and stored.ids_given[0]:
+        token = getattr(stored.matrix, "token", None) or str(path)  # a hash of the content; early versions have none
+        if stored.ids_given[0] and token in tokens:
             raise ValueError(
-                f"`{name}` must name the data of a user once, but {path} is a copy of {twin}: the ids and all else are "
+                f"`{name}` must name the data of a user once, but {path} is a copy of {tokens[token]}: the ids and all else are "
                 "the same; leave one out"
             )
-        tokens[stored.matrix.token or str(path)] = path
+        tokens[token] = path
         if stored.matrix.nnz == 0 and not empty:
             raise ValueError(f"`{name}` must be folders with interactions, got none in {path}; leave it out")
         matrices[str(path)] = stored.matrix
