@@ -129,6 +129,14 @@ def test_what_is_refused(tmp_path: Path) -> None:
             written(tmp_path / "s.csv", ["7,1,3,1700000000"]),
             written(tmp_path / "ms.csv", ["7,1,3,1700000000000"]),
         ],
+        "which looks like seconds, where the first is 17.* in .*ms.csv, in .*odd.csv": [
+            written(tmp_path / "odd.csv", ["7,1,3,1700000000", "7,2,3,77"]),
+            tmp_path / "ms.csv",
+        ],
+        "times of one kind, but those in .*a.csv are numbers and those in .*iso.csv dates": [
+            *files,
+            written(tmp_path / "iso.csv", ["7,1,3,2024-02-01"]),
+        ],
         "null.csv": [*files, written(tmp_path / "null.csv", ["7,1,3,100", ",2,3,100"])],
         "empty.csv": [*files, written(tmp_path / "empty.csv", [])],
         "name each file once": [*files, tmp_path / "." / "a.csv"],

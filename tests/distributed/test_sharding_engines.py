@@ -111,6 +111,19 @@ def test_weights_and_times_of_two_types(tmp_path: Path) -> None:
         assert data.weights.tolist() == [3.0, 2.0, 3.0], "the sum of a pair"
 
 
+def test_times_of_two_kinds(tmp_path: Path) -> None:
+    columns = {
+        "dates": pa.array([1, 2], pa.timestamp("s")),
+        "durations": pa.array([1, 2], pa.duration("s")),
+        "numbers": pa.array([1, 2]),
+    }
+    for kind, times in columns.items():
+        pa.parquet.write_table(pa.table({"user": [1, 2], "item": [1, 2], "timestamp": times}), tmp_path / f"{kind}.pq")
+    for one, other in itertools.combinations(sorted(columns), 2):
+        with pytest.raises(ValueError, match=rf"one kind, but those in .* are {one} and those in .* {other};"):
+            distributed.shard([tmp_path / f"{other}.pq", tmp_path / f"{one}.pq"], tmp_path / "out", verbose=False)
+
+
 @pytest.mark.parametrize("tasks", keeping([3, 11], range(13)))
 def test_a_call_that_was_stopped_goes_on(tasks: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = data_set(tmp_path / "ratings")

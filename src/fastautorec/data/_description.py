@@ -50,6 +50,8 @@ class Source:
         How many rows were left out, and why.
     repeated : int
         Rows whose user and item had come before.
+    times : str or None
+        What the times are, one of `fastautorec.data._times.KINDS`; None where there are none, or that is not known.
     ratings : dict or None
         How often each rating occurs in the file, if it was counted.
     """
@@ -67,6 +69,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
     dropped: list[tuple[int, str]] = field(default_factory=list)
     repeated: int = 0
+    times: str | None = None
     ratings: dict[float, int] | None = None
 
     def take_ratings(self, ratings: Any, threshold: float | None, n_rows: int) -> int:

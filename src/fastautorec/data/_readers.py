@@ -58,6 +58,7 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
     elif kind == "netflix":
         found = netflix.read_netflix(path, _POLARS)
         source = Source(str(path), "netflix", None, None, {role: role for role in _NETFLIX_NAMES}, {})
+        source.times = "dates"
     elif kind == "lists":
         found = lists.read_lists(path)
         source = Source(str(path), "lists", "blanks", None, {"user": "the first", "item": "each other"}, {})
@@ -74,10 +75,13 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
         form = "decimal comma" if layout.decimal_comma else ""
         separator = separator_name(layout.separator)
         source = Source(str(path), "text", separator, layout.n_fields, named, layout.evidence, form)
+        source.times = {True: "dates", False: "numbers"}.get(layout.dates)  # type: ignore[arg-type]
         source.ignored = _others(layout.names, layout.n_fields, layout.position)
         source.numeric = [_heading(layout.names, i) for i in layout.numeric]
         source.rated = [_heading(layout.names, i) for i in layout.rated]
     try:
+        if kind == "parquet" and "timestamp" in found:
+            source.times = columns.time_kind(source.headings["timestamp"], found["timestamp"])
         for role, convert in (*((role, columns.numbers) for role in NUMBERS), ("timestamp", columns.times)):
             if role in found and kind == "parquet":  # the others are converted line by line
                 found[role] = convert(source.headings[role], found[role])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -111,27 +111,51 @@ def mixed_units(values: Array) -> tuple[int, str] | None:
     Numbers that count from anywhere else are no times: such columns have some between two units, or below those that
     look like days. Zero and -1 stand for a time that is missing.
     """
-    spans = [(first, end, (values >= first) & (values < end)) for first, end in _present(values)]
-    if len(spans) < 2:
+    if _in_one_unit(values):  # as nearly always
         return None
-    low, high = spans[0][0], spans[-1][1]
-    days = low == UNITS[DAYS][0]
-    others = (values != 0) & (values != -1) if days else (values >= low) & (values < high)
-    if np.count_nonzero(others) > sum(np.count_nonzero(rows) for *_, rows in spans):
+    seen = Seen.of(values)
+    if not seen.are_mixed():
         return None
-    before, row, *_ = sorted(int(np.argmax(rows)) for *_, rows in spans)
+    before, row, *_ = sorted(int(np.argmax(values == value)) for value in seen.first if value is not None)
     return row, _unlike(values[row], values[before])
 
 
-def _present(values: Array) -> list[tuple[float, float]]:
-    """Return the borders of the units that some values have, the lowest first."""
+def _in_one_unit(values: Array) -> bool:
     if not values.size:
-        return []
+        return True
     low, high = values.min(), values.max()
-    if any(first <= low and high < end for first, end in UNITS.values()):
-        return []  # as nearly always: one unit, without another look at the values
-    borders = [(first, end) for first, end in UNITS.values() if first <= high and low < end]
-    return [(first, end) for first, end in borders if ((values >= first) & (values < end)).any()]
+    return any(first <= low and high < end for first, end in UNITS.values())
+
+
+class Seen(NamedTuple):
+    """What tells whether times are of one unit; that of several columns is added up."""
+
+    first: tuple[Any, ...]  # of each unit the first time that looks like it, or None
+    counts: tuple[int, ...]  # of times below the first unit, in it, between it and the second, and so on
+    present: int  # neither 0 nor -1
+
+    @classmethod
+    def of(cls, values: Array) -> Seen:
+        borders = np.array([border for span in UNITS.values() for border in span])
+        places = np.searchsorted(borders, values, side="right")
+        counts = np.bincount(places, minlength=len(borders) + 1).tolist()
+        first = [values[np.argmax(places == i)].item() if counts[i] else None for i in range(1, len(borders), 2)]
+        return cls(tuple(first), tuple(counts), int(np.count_nonzero((values != 0) & (values != -1))))
+
+    def plus(self, other: Seen) -> Seen:
+        """Return what is seen in both."""
+        firsts, counts = zip(self.first, other.first, strict=True), zip(self.counts, other.counts, strict=True)
+        first = (its if mine is None else mine for mine, its in firsts)
+        return Seen(tuple(first), tuple(map(sum, counts)), self.present + other.present)
+
+    def are_mixed(self) -> bool:
+        """Return whether two units are clearly there; see `mixed_units`."""
+        there = [i for i in range(1, len(self.counts), 2) if self.counts[i]]
+        if len(there) < 2:
+            return False
+        days = there[0] == 1
+        others = self.present if days else sum(self.counts[there[0] : there[-1] + 1])
+        return others <= sum(self.counts[i] for i in there)
 
 
 def evident(values: Array | None) -> Any:

@@ -26,7 +26,7 @@ from fastautorec.data._identity import picked, places
 from fastautorec.data._loading import load
 from fastautorec.data._roles import Words
 from fastautorec.data._texts import is_text, memory, pack, unpack
-from fastautorec.data._times import evident
+from fastautorec.data._times import Seen
 from fastautorec.distributed._joining import owned
 from fastautorec.distributed._sources import Source
 from fastautorec.exceptions import RatingsFileError
@@ -56,7 +56,8 @@ class Facts:
     users: str  # "texts" or "integers"
     items: str
     has: tuple[bool, bool]  # times, weights
-    moment: Any  # a time that tells the unit of all; None where none does
+    kind: str | None  # of the times
+    units: tuple[Any, ...]  # what `Seen` holds of them; empty without times
     times: tuple[Any, ...]  # the first and the last
     shape: tuple[int, int, int]  # users, items and interactions
     lines: tuple[str, ...]  # what it was taken for
@@ -67,14 +68,15 @@ class Facts:
     @classmethod
     def of(cls, source: Source, data: Interactions) -> Facts:
         users, items = ("texts" if is_text(ids) else "integers" for ids in (data.user_ids, data.item_ids))
-        times, moment = data.timestamps, evident(data.timestamps)
+        times = data.timestamps
         assert data._source is not None  # they were read from a file
         return cls(
             source.name,
             users,
             items,
             (times is not None, data.weights is not None),
-            None if moment is None else moment.item(),
+            data._source.times,
+            () if times is None else tuple(Seen.of(times)),
             () if times is None or not len(times) else (times.min().item(), times.max().item()),
             (*data.shape, data.nnz),
             tuple(data.describe().lines()),

@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from fastautorec._version import __version__
 from fastautorec.data import Interactions, _folders
 from fastautorec.data._layouts import FORMATS
 from fastautorec.data._roles import ROLES, Words
-from fastautorec.data._times import check_joinable, other_unit
+from fastautorec.data._times import Seen, check_joinable, other_unit
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._parts import (
     FINAL,
@@ -306,7 +307,7 @@ def _require_alike(facts: list[Any], expected: int, reading: Reading) -> tuple[s
     some: list[Facts] = [part for part in facts if part.shape[2]]
     if not some:
         raise ValueError(f"`files` must hold interactions, got none in {expected} parts")
-    first, moment, timed = some[0], None, some[0]
+    first, timed = some[0], next((part for part in some if part.kind is not None), None)
     columns: dict[str, Facts] = {}
     unused = {"rating"} if reading.threshold is None else set()
     roles = [role for role in ROLES if role not in unused and not isinstance(getattr(reading.words, role), int)]
@@ -340,15 +341,25 @@ def _require_alike(facts: list[Any], expected: int, reading: Reading) -> tuple[s
                 has, lacks = (first.name, part.name) if there else (part.name, first.name)
                 fix = "; leave them out with timestamp=False" if name == "times" else ""
                 raise ValueError(f"`files` must all have {name} or none, but {has} has some and {lacks} has none{fix}")
-        if unlike := other_unit(part.moment, moment):
+        if part.kind is not None and timed is not None and part.kind != timed.kind:
             raise ValueError(
-                f"`files` must have times of one unit, got {unlike} in {timed.name}, in {part.name}; bring all to one"
+                f"`files` must have times of one kind, but those in {timed.name} are {timed.kind} and those in "
+                f"{part.name} {part.kind}; make all of them numbers, or dates, or durations"
             )
-        if moment is None and part.moment is not None:
-            moment, timed = part.moment, part
+    _require_one_unit(some)
     times = [np.array(part.times) for part in some if part.times]
     check_joinable("`files`", times)
     return (np.result_type(*times).name if times else None), first.has[1]
+
+
+def _require_one_unit(parts: list[Facts]) -> None:
+    """Raise ValueError where the times of all parts together are clearly of two units."""
+    seen = [(part.name, Seen(*part.units)) for part in parts if part.units]
+    if seen and reduce(Seen.plus, (units for _, units in seen)).are_mixed():
+        moments = [(name, moment) for name, units in seen for moment in units.first if moment is not None]
+        named, first = moments[0]
+        name, unlike = next((name, unlike) for name, moment in moments if (unlike := other_unit(moment, first)))
+        raise ValueError(f"`files` must have times of one unit, got {unlike} in {named}, in {name}; bring all to one")
 
 
 def _write_items(room: Room, items: Items) -> None:
