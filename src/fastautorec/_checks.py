@@ -147,6 +147,16 @@ def check_bool(name: str, value: object) -> bool:
     return bool(value)
 
 
+def check_path(name: str, value: object) -> Path:
+    """Return a path of a file or a folder, which has to have a name and be text."""
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError(f"`{name}` must be a path (str or pathlib.Path), got {kind(text)}")
+    if not text or "\0" in text:
+        raise ValueError(f"`{name}` must be a path with a name and without NUL characters, got {text!r}")
+    return Path(text)
+
+
 def check_random_state(random_state: object) -> np.random.Generator:
     """Return a NumPy generator; an int (0 included) seeds it, a generator is used as it is."""
     if isinstance(random_state, np.random.Generator):

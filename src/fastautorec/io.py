@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastautorec import baselines, models
-from fastautorec._checks import check_bool
+from fastautorec._checks import check_bool, check_path
 from fastautorec._training import archive as _model_file
 from fastautorec._training import folder as _folder
 from fastautorec._training import tensors as _tensors
@@ -43,7 +43,7 @@ def load(path: str | PathLike[str], mmap: bool = False, verify: bool = False) ->
     OSError
         If there is no such file (FileNotFoundError), or it cannot be opened or read.
     TypeError, ValueError
-        If ``mmap`` or ``verify`` is not usable: a file is read, and only a folder can be mapped.
+        If ``path``, ``mmap`` or ``verify`` is not usable: a file is read, and only a folder can be mapped.
     ModelFileError
         If it is not a model file or folder (the message says what it is), is damaged, or was written by a newer
         version.
@@ -56,7 +56,7 @@ def load(path: str | PathLike[str], mmap: bool = False, verify: bool = False) ->
     >>> far.load(path)
     Popularity()
     """
-    path = Path(path)
+    path = check_path("path", path)
     header, arrays = _read(path, check_bool("mmap", mmap), check_bool("verify", verify))
     name = str(header.get("model"))
     homes = [module for module in (models, baselines) if name in module.__all__]

@@ -78,6 +78,22 @@ def test_empty_batches(name: str, shape: tuple[int, int], tmp_path: Path) -> Non
     agree(model.recommend(none, N=7), answers(path, np.empty(shape)), model.predict(none))
 
 
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        ("", ValueError, "`path` must be a path with a name and without NUL characters, got ''"),
+        ("a\0b", ValueError, r"without NUL characters, got 'a\\x00b'"),
+        (None, TypeError, r"`path` must be a path \(str or pathlib.Path\), got NoneType"),
+        (b"x", TypeError, r"`path` must be a path \(str or pathlib.Path\), got bytes"),
+    ],
+)
+def test_paths_that_are_none(path: Any, error: type[Exception], message: str) -> None:
+    model = far.PureSVD(factors=8).fit(TRAIN)
+    for use in (model.to_onnx, model.save, far.load):
+        with pytest.raises(error, match=message):
+            use(path)
+
+
 @with_onnx
 def test_known_items_and_another_discount(tmp_path: Path) -> None:
     model, path = MODELS["NCEAutoRec"].fit(TRAIN), tmp_path / "model.onnx"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
-from fastautorec._checks import adapted, check_bool, check_int
+from fastautorec._checks import adapted, check_bool, check_int, check_path
 from fastautorec._compute.inputs import UserItems
 from fastautorec._compute.top_lists import DotScorer
 from fastautorec._files import replace_content
@@ -75,6 +74,7 @@ class Exporting(Answering):
         """
         model = self._as_fitted()
         model._require_histories()
+        file = check_path("path", path)
         n_top = check_int("N", adapted(N, model.n_items_), 1, model.n_items_)
         known_left_out, backend = check_bool("filter_already_liked_items", filter_already_liked_items), model._backend()
         history = (
@@ -90,7 +90,7 @@ class Exporting(Answering):
         content = graph_of(model, layers, factors, n_top, known_left_out)
         own = model.recommend(history.to_scipy(), n_top, known_left_out, popularity_discount=popularity_discount)
         require_same_lists(own, lists_by_onnx(content, backend, history))
-        replace_content(Path(path), content)
+        replace_content(file, content)
 
     def export_vectors(self, popularity_discount: float | None = None) -> ItemVectors:
         """Return vectors of items, and what makes those of histories, whose inner products are the scores of `predict`.

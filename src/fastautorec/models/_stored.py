@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
-from fastautorec._checks import check_choice, warn_caller
+from fastautorec._checks import check_choice, check_path, warn_caller
 from fastautorec._compute import get_backend
 from fastautorec._training import archive as _model_file
 from fastautorec._training import folder as _folder
@@ -59,7 +58,7 @@ class Stored(Answering):
         NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If ``format`` is another one.
+            If ``path`` or ``format`` is not usable.
         OSError
             If it cannot be written, or something else is there (FileExistsError for a folder); what was there before is
             left as it was.
@@ -82,12 +81,13 @@ class Stored(Answering):
         """
         self._require_fitted()
         check_choice("format", format, FORMATS)
-        if format != "folder" and Path(path).is_dir():
+        file = check_path("path", path)
+        if format != "folder" and file.is_dir():
             fix = "`path` is a folder; name a file, or pass format='folder'"
             raise IsADirectoryError(errno.EISDIR, fix, str(path))
-        if Path(path).suffix in PICKLES:
+        if file.suffix in PICKLES:
             warn_caller(
-                f"{Path(path).name} is named as a pickle and is none; read it with fastautorec.load, and name it .npz"
+                f"{file.name} is named as a pickle and is none; read it with fastautorec.load, and name it .npz"
             )
         names, backend = self._stored_arrays(), self._backend()
         fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name not in names}
@@ -97,7 +97,7 @@ class Stored(Answering):
         header = {"model": type(self).__name__, "params": params, "fitted": fitted}
         with backend.active():
             arrays = {name: getattr(self, name) for name in names} | self._moved(backend.to_host) | sums
-        {"npz": _model_file, "folder": _folder, "safetensors": _tensors}[format].write(Path(path), header, arrays)
+        {"npz": _model_file, "folder": _folder, "safetensors": _tensors}[format].write(file, header, arrays)
 
     if not TYPE_CHECKING:  # where it would make every attribute known
 
