@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -123,3 +123,10 @@ def test_plan_of_training_counts_the_optimiser() -> None:
     assert far.AutoRec(init="svd", epochs=0, factors=64).plan(shape).tiles.keys() < (
         far.AutoRec(init="svd", epochs=1, factors=64).plan((90, 90_000, 900)).tiles.keys()
     )
+
+
+@pytest.mark.parametrize("home", [far.models, far.baselines])
+def test_types_of_parameters_are_found(home: Any) -> None:
+    for name in home.__all__:
+        if isinstance(model := getattr(home, name), type):
+            assert set(get_type_hints(model.__init__)) >= set(model.__init__.__annotations__), name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence  # noqa: F401  annotations of __init__ are resolved in this module
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 

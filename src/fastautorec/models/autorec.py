@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: F401  an annotation of __init__, which is resolved in this module
 from dataclasses import dataclass
 from typing import ClassVar
+
+import numpy as np  # noqa: F401  an annotation of __init__, which is resolved in this module
 
 from fastautorec._training.epochs import PREDICTION
 from fastautorec._training.fit import Objective

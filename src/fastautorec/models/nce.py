@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np  # noqa: F401  an annotation of __init__, which is resolved in this module
+
 from fastautorec._checks import Default, check_choice, check_real
 from fastautorec._compute.protocol import NUMERATORS
 from fastautorec._training.fit import Objective

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: F401  an annotation of __init__, which is resolved in this module
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
+
+import numpy as np  # noqa: F401  an annotation of __init__, which is resolved in this module
 
 from fastautorec._checks import check_bool, check_choice, check_int, check_real
 from fastautorec._compute.protocol import OUTPUTS
