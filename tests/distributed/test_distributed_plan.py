@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sharded import ENTRIES
+from sharded import ENTRIES, MATRIX, named
 
 import fastautorec as far
 from fastautorec import distributed
@@ -93,6 +93,38 @@ def test_passes_and_messages(name: str, state: int | None, folder: Path) -> None
     assert plan.message_bytes == engine.largest
     assert plan.shards == 8
     assert plan.wire_bytes == (2 + 8) * plan.message_bytes
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        far.NCEAutoRec(8, regularization=[1.0, 2.0, 1.0]),
+        far.NCEPLRec([4, 6, 8]),
+        far.NCEPLRec([4, 8], regularization=[1.0, 2.0]),
+        far.PureSVD([4, 8]),
+        far.EASE([10.0, 20.0]),
+    ],
+)
+def test_values_that_validation_data_choose_among_take_passes(model: Any, tmp_path: Path) -> None:
+    train, held = far.split(named(MATRIX), (0.7, 0.3), by="random")
+    train.to_disk(tmp_path / "train")
+    held.to_disk(tmp_path / "held")
+    engine = Counting()
+    distributed.fit(model, tmp_path / "train", tmp_path / "held", engine=engine)
+    assert distributed.plan(model, tmp_path / "train").passes == engine.passes
+
+
+@pytest.mark.parametrize("model", [far.EASE(), far.NCEAutoRec(50), far.PureSVD([4, 50]), far.NCEPLRec(50)])
+def test_plans_refuse_what_fits_refuse(model: Any, folder: Path) -> None:
+    held = folder if isinstance(model, far.PureSVD) else None
+    with pytest.raises(ValueError, match=r"^`(state_bytes|factors)`") as of_fit:
+        distributed.fit(model, folder, held, state_bytes=1000)
+    with pytest.raises(ValueError, match=r"^`(state_bytes|factors)`") as of_plan:
+        distributed.plan(model, folder, state_bytes=1000)
+    assert str(of_plan.value) == str(of_fit.value)
+    for wrong in ((), (10, 10)):
+        with pytest.raises(ValueError, match=r"`data` must be \(users, items, interactions\) or folders as in `fit`"):
+            distributed.plan(model, wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["NCE", "NCE relu", "NCEPLRec"])

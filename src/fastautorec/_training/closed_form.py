@@ -56,13 +56,7 @@ def svd_encoder(
     ``any_basis`` says that W Q will do for any rotation Q, as for linear units under a ridge penalty: then V Σ needs no
     eigenvectors.
     """
-    most = singular_vectors(run.train)
-    if rank > most:
-        users, n = np.count_nonzero(run.train.row_lengths()), run.train.n_cols
-        raise ValueError(
-            f"`factors`={factors} needs {rank} singular vectors, but a matrix of {users} users with interactions and "
-            f"{n} items has at most {most}; use fewer factors, or leave `factors` out to have them chosen"
-        )
+    check_rank(factors, rank, int(np.count_nonzero(run.train.row_lengths())), run.train.n_cols)
     target = target.relative()
     if any_basis and spectrum_power == 1:
         return _subspace(run, target, rank, rng, passes or usual_passes(rank, run.train.n_cols, any_basis))
@@ -71,6 +65,15 @@ def svd_encoder(
     relative = np.maximum(singular / largest, np.finfo(np.float32).tiny)
     vectors *= run.backend.to_device(np.where(singular > 0, relative**spectrum_power, 0).astype(np.float32))
     return vectors
+
+
+def check_rank(factors: object, rank: int, users: int, n: int) -> None:
+    """Raise ValueError if a matrix of so many users with interactions and n items has fewer singular vectors."""
+    if rank > min(users, n):
+        raise ValueError(
+            f"`factors`={factors} needs {rank} singular vectors, but a matrix of {users} users with interactions and "
+            f"{n} items has at most {min(users, n)}; use fewer factors, or leave `factors` out to have them chosen"
+        )
 
 
 def usual_passes(rank: int, n: int, any_basis: bool = False) -> int:

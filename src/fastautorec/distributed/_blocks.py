@@ -65,3 +65,9 @@ def blocks_of(n: int, width: int, most: int | None, together: int) -> list[npt.N
             f"the workers together, got {most:,}"
         )
     return np.array_split(np.arange(width), -(-width // columns))
+
+
+def check_pairs(size: int, most: int | None) -> None:
+    """Raise ValueError if the sums over pairs of items, which are not cut, take more bytes than may be sent."""
+    if most is not None and size > most:
+        raise ValueError(f"`state_bytes` must be at least {size:,}, the bytes of items × items, got {most:,}")

@@ -15,7 +15,7 @@ from fastautorec._compute import get_backend
 from fastautorec._compute.csr import LazyRows
 from fastautorec._training.checkpoint import identity
 from fastautorec._training.run import FitRun, ProgressBar
-from fastautorec.distributed._blocks import in_blocks
+from fastautorec.distributed._blocks import check_pairs, in_blocks
 from fastautorec.distributed._choosing import divided, histories_of, metric_over, validation_of
 from fastautorec.distributed._engines import engine_of
 from fastautorec.distributed._passes import Passes
@@ -89,10 +89,8 @@ class _ShardedRun(FitRun):
     def total(self, part: Callable[..., Any], *state: Any, on_host: bool = False) -> Any:
         """Return sums over all users, in one pass or block by block."""
         most = self._state_bytes
-        if part is pairs_part and most is not None:
-            size = np.dtype(state[0]).itemsize * self.train.n_cols**2
-            if size > most:
-                raise ValueError(f"`state_bytes` must be at least {size:,}, the bytes of items × items, got {most:,}")
+        if part is pairs_part:
+            check_pairs(np.dtype(state[0]).itemsize * self.train.n_cols**2, most)
         return in_blocks(self._pass, most, part, *state)
 
     def _pass(self, part: Callable[..., Any], *state: Any) -> Any:

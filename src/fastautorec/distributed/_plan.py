@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, NamedTuple
 
-from fastautorec._checks import check_int, kind
+import numpy as np
+
+from fastautorec._checks import check_int, check_penalties, kind
 from fastautorec._compute import resolve_num_threads
-from fastautorec._training.closed_form import usual_passes
+from fastautorec._training.closed_form import check_rank, usual_passes
 from fastautorec._training.subspace import OVERSAMPLING
 from fastautorec.data import Interactions
-from fastautorec.distributed._blocks import blocks_of
+from fastautorec.distributed._blocks import blocks_of, check_pairs
 from fastautorec.distributed._engines import engine_of
 from fastautorec.distributed._fit import checked
 from fastautorec.distributed._shards import SHARD_ENTRIES, Folders, cut_into_shards, folders_of
@@ -26,6 +28,7 @@ from fastautorec.models.linear import PURE_SVD_PASSES, LinearModel
 SECONDS = 1e-9  # of a core, for an interaction and a column of a pass; measured on an Intel Xeon
 WIRE = 1e9  # bytes a second between machines
 LOCAL_PROCESS = 100 << 20  # bytes of a process that has fitted nothing yet, measured as all that follows
+COUNTED = 2  # passes over validation data before models are judged by them
 PASSES_OF_JUDGES = 6  # two parts of the users are counted, and two lots of judges fetched from both
 
 
@@ -141,6 +144,9 @@ def plan(
     shard_entries, state_bytes
         As in `fit`.
 
+    Several values of ``regularization`` or ``factors`` count with the validation data that `fit` needs for them; what
+    validation data add to a single value, or to a search, is not counted.
+
     Returns
     -------
     ClusterPlan
@@ -162,15 +168,19 @@ def plan(
     worker, name = checked(model), _name_of(engine)
     entries, count = check_int("shard_entries", shard_entries, 1), check_int("workers", workers, 1)
     threads = check_int("num_threads", num_threads, 1)
-    if isinstance(data, tuple) and not isinstance(data[0], (str, PathLike, Interactions)):
+    if isinstance(data, tuple) and not isinstance(next(iter(data), None), (str, PathLike, Interactions)):
+        if len(data) != 3:
+            raise ValueError(f"`data` must be (users, items, interactions) or folders as in `fit`, got {data!r}")
         m, n, nnz = (check_int(word, value, 1) for word, value in zip(("m", "n", "nnz"), data, strict=True))
-        shards = -(-nnz // entries)
+        users, shards = m, -(-nnz // entries)
     else:
         matrices, _ = folders_of("data", data)
         m, nnz = (sum(sizes) for sizes in zip(*((one.shape[0], one.nnz) for one in matrices.values()), strict=True))
         n, shards = next(iter(matrices.values())).n_cols, len(cut_into_shards(matrices, entries))
-    worker._adapt_to(min(m, n))
-    columns, sent, passes = _work(worker, n, None if state_bytes is None else check_int("state_bytes", state_bytes, 1))
+        users = sum(np.count_nonzero(one.row_lengths()) for one in matrices.values())
+    worker._adapt_to(min(users, n))
+    most = None if state_bytes is None else check_int("state_bytes", state_bytes, 1)
+    columns, sent, passes = _work(worker, users, n, most)
     array, message, packed = 4 * n * columns, 4 * n * sent, 2 * PANEL_BYTES * n
     lists = {"users and items": 16 * m + 24 * n}
     own = {"interactions of a shard": 4 * (nnz // shards), "packed columns of the threads": packed * threads}
@@ -205,16 +215,21 @@ def _name_of(engine: object) -> str:
     return name
 
 
-def _work(model: Any, n: int, most: int | None) -> tuple[int, int, int]:
+def _work(model: Any, users: int, n: int, most: int | None) -> tuple[int, int, int]:
     """Return the columns of the largest array, those of the largest message, and the passes of a fit."""
     if isinstance(model, Popularity):
         return 0, 0, 1
     if isinstance(model, EASE):
-        columns = n * (2 if model.updatable or n <= SMALL else 1)  # float64
-        return columns, columns, 2
+        double = model.updatable or n <= SMALL
+        columns = n * (2 if double else 1)  # of float32
+        check_pairs(4 * n * columns, most)
+        penalties = len(check_penalties(model.regularization, above=True))
+        counts = penalties if double else 1  # float64 matrices are not kept
+        return columns, columns, 1 + counts + (COUNTED + penalties if penalties > 1 else 0)
     search, family = isinstance(model, NCEAutoRecCV), isinstance(model, Autoencoder)
-    k = max(model.factors) if isinstance(model.factors, (list, tuple)) else model.factors
+    k = int(np.max(model.factors))
     rank = k // 2 if family and model.activation == "relu" else k
+    check_rank(k, rank, users, n)
     any_basis = family and model.activation == "identity" and model._objective().spectrum_power == 1
     width = min(rank if any_basis else rank + OVERSAMPLING, n)
     heads = 0 if isinstance(model, PureSVD) else 1
@@ -227,4 +242,10 @@ def _work(model: Any, n: int, most: int | None) -> tuple[int, int, int]:
         + heads * ridge
     )
     columns, sent = max(width, heads * (k + border)), max(*map(len, gram), heads * (units + border))
-    return columns, sent, 1 + passes * (1 + search) + (family or search) + search * PASSES_OF_JUDGES
+    passes = 1 + passes * (1 + search) + (family or search) + search * PASSES_OF_JUDGES
+    if search:
+        return columns, sent, passes
+    ranks = len(model._ranks()) if isinstance(model, LinearModel) else 1
+    penalties = 0 if isinstance(model, PureSVD) else len(check_penalties(model.regularization))
+    figures = ranks * penalties + (ranks if ranks > 1 else 0)
+    return columns, sent, passes + (COUNTED + figures if figures > 1 else 0)
