@@ -177,7 +177,7 @@ def plan(
         matrices, _ = folders_of("data", data)
         m, nnz = (sum(sizes) for sizes in zip(*((one.shape[0], one.nnz) for one in matrices.values()), strict=True))
         n, shards = next(iter(matrices.values())).n_cols, len(cut_into_shards(matrices, entries))
-        users = sum(np.count_nonzero(one.row_lengths()) for one in matrices.values())
+        users = sum(int(np.count_nonzero(one.row_lengths())) for one in matrices.values())
     worker._adapt_to(min(users, n))
     most = None if state_bytes is None else check_int("state_bytes", state_bytes, 1)
     columns, sent, passes = _work(worker, users, n, most)
