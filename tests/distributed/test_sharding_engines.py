@@ -330,3 +330,63 @@ def test_arguments(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="holds something else"):
         distributed.shard(folder, tmp_path / "out", verbose=False)
     assert (foreign / "mine.txt").read_text() == "mine"
+    for place in ("parts", "parts/part-00000", "shards"):
+        within = tmp_path / "out.unfinished" / place / "mine.txt"
+        within.parent.mkdir(parents=True, exist_ok=True)
+        (foreign / "mine.txt").rename(within)
+        with pytest.raises(FileExistsError, match="holds something else"):
+            distributed.shard(folder, tmp_path / "out", verbose=False)
+        within.rename(foreign / "mine.txt")
+
+
+def small(path: Path, user: int) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    pa.parquet.write_table(pa.table({"user": [user], "item": [1]}), path)
+    os.utime(path, (10**9, 10**9))
+    return path
+
+
+def users_of_a_resumed_call(tmp_path: Path, between: Callable[[], Any], name: str, *systems: Any) -> Any:
+    """Return the users of a call that was stopped once its files were read, and is made again with the last system."""
+    with pytest.raises(ConnectionError):
+        distributed.shard(name, tmp_path / "out", filesystem=systems[0], engine=Stopping(1), verbose=False)
+    between()
+    (path,) = distributed.shard(name, tmp_path / "out", filesystem=systems[-1], verbose=False)
+    return far.Interactions.open(path).user_ids.tolist()
+
+
+def test_a_file_of_a_store_that_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+    memory = fsspec.filesystem("memory")
+    old, new = (small(tmp_path / "files" / f"{user}.parquet", user).read_bytes() for user in (1, 2))
+    assert len(old) == len(new)
+    info, known = type(memory).info, ("name", "size", "type")
+    try:
+        for words in (("created",), ()):
+            told = {*known, *words}
+            monkeypatch.setattr(
+                type(memory), "info", lambda *a, told=told, **k: {n: v for n, v in info(*a, **k).items() if n in told}
+            )
+            memory.pipe("/bucket/a.parquet", old)
+            between = lambda: memory.pipe("/bucket/a.parquet", new)  # noqa: E731
+            name = "memory://bucket/a.parquet"
+            assert users_of_a_resumed_call(tmp_path, between, name, None) == [2]
+            (tmp_path / "out").rename(tmp_path / f"done {len(words)}")
+    finally:
+        memory.store.clear()
+
+
+def test_another_file_system_with_the_same_paths(tmp_path: Path) -> None:
+    systems = []
+    for user in (1, 2):
+        small(tmp_path / str(user) / "a.parquet", user)
+        systems.append(pyarrow.fs.SubTreeFileSystem(str(tmp_path / str(user)), pyarrow.fs.LocalFileSystem()))
+    assert users_of_a_resumed_call(tmp_path, list, "a.parquet", *systems) == [2]
+
+
+def test_one_file_with_two_names(tmp_path: Path) -> None:
+    file = small(tmp_path / "a.parquet", 1)
+    (tmp_path / "hard.parquet").hardlink_to(file)
+    for other in (file.as_uri(), f"local://{file}", tmp_path / "hard.parquet"):
+        with pytest.raises(ValueError, match="name each file once"):
+            distributed.shard([file, other], tmp_path / "out", verbose=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -37,6 +38,11 @@ Hashes = npt.NDArray[np.uint64]
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no factor of a power is lost
 CALL = "call.json"  # in the room: for whom it is
 ITEMS = "items"
+WITHIN = {  # there, and the names of what we write
+    "parts": r"part-[0-9]{5,}",
+    "parts/": r"[a-z_]+\.npy|facts\.json|\.[a-z_]+\.(npy|json)\..*",
+    "shards": r"shard-[0-9]{5,}|\.shard-.*",
+}
 FINAL = (RatingsFileError, FileNotFoundError, ImportError, TypeError, ValueError)  # to try again would not help
 
 
@@ -144,9 +150,16 @@ class Room:
         self.plan = self.folder / "plan.json"  # there once all parts are read
 
     def is_own(self, path: Path) -> bool:
-        """Return whether what is in the folder is ours, temporary files included."""
+        """Return whether what is in the folder is ours, temporary files and what is within included."""
         own = (self.items, self.shards, self.call, self.plan, self.folder / "parts")
-        return any(path == one or path.name.startswith(f".{one.name}.") for one in own)
+        if not any(path == one or path.name.startswith(f".{one.name}.") for one in own):
+            return False
+        return all(
+            re.fullmatch(pattern, each.name)
+            for place, pattern in WITHIN.items()
+            if path.name == place.partition("/")[0] and path.is_dir()
+            for each in path.glob("*/*" if "/" in place else "*")
+        )
 
     def part(self, number: int) -> Path:
         """Return the folder with the arrays of a part."""

@@ -43,7 +43,7 @@ from fastautorec.distributed._parts import (
     write_shard,
 )
 from fastautorec.distributed._shards import SHARD_ENTRIES, check_new_folder, mapped
-from fastautorec.distributed._sources import Source, sources_of
+from fastautorec.distributed._sources import Source, sources_of, stores_of
 
 ITEM_BYTES = 1 << 30
 
@@ -179,6 +179,7 @@ def write_shards(
         "fastautorec": __version__,
         "numpy": np.__version__,
         "files": [[task.source.key, list(task.source.mark)] for task in tasks],
+        "stores": stores_of([task.source for task in tasks]),
         "reading": [*reading[:2], list(reading.words)],
         "n_shards": n_shards,
     }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import pickle
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -15,6 +18,9 @@ from fastautorec.data import _files as files
 from fastautorec.data._parquet import Part, folders_of, whole_numbers_in
 
 Mark = tuple[Any, ...]
+# What stores of fsspec tell of a file that is another one once it is written again.
+STAMPS = ("ETag", "etag", "LastModified", "last_modified", "updated", "created", "generation", "version_id", "md5")
+LOCAL = ("local", "py::fsspec+('file', 'local')", "py::fsspec+file", "py::fsspec+local")
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,33 @@ def mark_of(file: Path | Part) -> Mark:
         info = filesystem.get_file_info(file.path)
         if info.type != require("pyarrow.fs", "files", "data").FileType.File:
             raise FileNotFoundError(f"{file} is not there any more")
-        return info.size, info.mtime_ns
+        return info.size, _written(filesystem, info)
     path = Path(file.path) if isinstance(file, Part) else file
     within = sorted(path.rglob("*")) if path.is_dir() else [path]
     states = [one.stat() for one in within]
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0), len(states)
+
+
+def _written(filesystem: Any, info: Any) -> Any:
+    """Return when a file in a store was written, or what else becomes another when it is; None where nothing does."""
+    if info.mtime_ns is not None:
+        return info.mtime_ns
+    store = getattr(getattr(filesystem, "handler", None), "fs", None)
+    told = {} if store is None else store.info(info.path)  # pyarrow takes no more than "mtime" of it
+    return ", ".join(f"{name} {told[name]}" for name in STAMPS if told.get(name) is not None) or None
+
+
+def stores_of(sources: Sequence[Source]) -> list[str]:
+    """Return what tells the stores of a call from others; of what cannot be told, something new each time."""
+    files = [source.file for source in sources]
+    stores = {id(file.filesystem): file.filesystem for file in files if isinstance(file, Part) and file.filesystem}
+    try:
+        if all(source.mark[1] is not None for source in sources):
+            # hashed, for there are keys among what it is made of
+            return [hashlib.sha256(pickle.dumps(store, 4)).hexdigest() for store in stores.values()]
+    except (pickle.PicklingError, TypeError, AttributeError):
+        pass
+    return [secrets.token_hex()]
 
 
 def sources_of(given: Any, filesystem: Any, form: str) -> list[Source]:
@@ -88,14 +116,28 @@ def sources_of(given: Any, filesystem: Any, form: str) -> list[Source]:
     for name in named:
         if stores is not None or "://" in str(name):
             _require_parquet(str(name), form)
-            sources += _in_store(str(name), stores)
+            filesystem, path = _of_uri(str(name)) if stores is None else (stores, str(name))
+            local = filesystem.type_name in LOCAL  # a path, so that it is known by any other name
+            sources += _on_disk(Path(path), form) if local else _in_store(str(name), filesystem, path)
         else:
             sources += _on_disk(Path(fspath(name)), form)
     sources.sort(key=lambda source: source.key)
+    _require_no_links(sources)
     for before, source in itertools.pairwise(sources):
         if before.key == source.key:
             raise ValueError(f"`files` must name each file once, got {source.name} twice: its rows would count twice")
     return sources
+
+
+def _require_no_links(sources: Sequence[Source]) -> None:
+    """Raise ValueError where two files are one file on disk with two names."""
+    names: dict[tuple[int, int], str] = {}
+    for source in sources:
+        if not isinstance(source.file, Part) or source.file.filesystem is None:
+            state = Path(source.key).stat()
+            known = names.setdefault((state.st_dev, state.st_ino), source.name)
+            if known != source.name and state.st_nlink > 1:
+                raise ValueError(f"`files` must name each file once, got {known} and {source.name}, which are one file")
 
 
 # --- on disk --------------------------------------------------------------------------------------------------------
@@ -151,9 +193,8 @@ def _of_uri(uri: str) -> tuple[Any, str]:
     return found
 
 
-def _in_store(name: str, filesystem: Any) -> Iterator[Source]:
+def _in_store(name: str, filesystem: Any, root: str) -> Iterator[Source]:
     fs = require("pyarrow.fs", f"reading {name}", "data")
-    filesystem, root = _of_uri(name) if filesystem is None else (filesystem, name)
     info = filesystem.get_file_info(root)
     if info.type == fs.FileType.NotFound:
         raise FileNotFoundError(f"`files` must name rating files, but {name} does not exist")
@@ -171,7 +212,7 @@ def _in_store(name: str, filesystem: Any) -> Iterator[Source]:
     for each, place, told in zip(infos, below, folders, strict=True):
         shown = f"{name.rstrip('/')}/{place}" if place.parts else name
         file = Part(shown, each.path, told, whole, filesystem)
-        yield Source(shown, f"{filesystem.type_name}:{each.path}", file, (each.size, each.mtime_ns), name)
+        yield Source(shown, f"{filesystem.type_name}:{each.path}", file, (each.size, _written(filesystem, each)), name)
 
 
 def _within(path: str, root: str) -> str:
