@@ -390,3 +390,21 @@ def test_one_file_with_two_names(tmp_path: Path) -> None:
     for other in (file.as_uri(), f"local://{file}", tmp_path / "hard.parquet"):
         with pytest.raises(ValueError, match="name each file once"):
             distributed.shard([file, other], tmp_path / "out", verbose=False)
+
+
+def test_parts_behind_links_and_without_an_ending(tmp_path: Path) -> None:
+    folder = tmp_path / "ratings"
+    small(folder / "a.parquet", 1)
+    small(tmp_path / "elsewhere" / "b.parquet", 2)
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    for name in (folder, folder.as_uri()):
+        (path,) = distributed.shard(name, tmp_path / str(name)[:4].strip("/:"), verbose=False)
+        assert far.Interactions.open(path).user_ids.tolist() == [1, 2]
+    assert far.read_ratings(folder, verbose=False).user_ids.tolist() == [1, 2]
+    bare = small(folder / "000000_0", 3)
+    with pytest.raises(far.RatingsFileError, match="000000_0: is a Parquet file that is not called so"):
+        distributed.shard(folder, tmp_path / "out", verbose=False)
+    bare.rename(folder / "_000000_0")
+    (folder / "round").symlink_to(tmp_path)
+    with pytest.raises(far.RatingsFileError, match="round: leads back"):
+        distributed.shard(folder, tmp_path / "out", verbose=False)

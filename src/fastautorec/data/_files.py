@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -51,8 +52,28 @@ def counts(place: PurePath) -> bool:
 
 
 def parquet_parts(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder and its folders that count."""
-    return [path for path in sorted(folder.rglob("*")) if counts(path.relative_to(folder)) and path.is_file()]
+    """Return the Parquet files that count in a folder and below, links too; refuse those that are called otherwise."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        at = Path(place)
+        above = at.parent.resolve()
+        if at.is_symlink() and at != folder and at.resolve() in (above, *above.parents):
+            raise RatingsFileError(f"{at}: leads back to a folder that it is in; remove this link")
+        folders[:] = [name for name in folders if not name.startswith(("_", "."))]
+        files = [at / name for name in names if not name.startswith(("_", ".")) and (at / name).is_file()]
+        found += filter(_is_part, files)
+    return sorted(found)
+
+
+def _is_part(path: Path) -> bool:
+    if not is_parquet(path.name) and os.access(path, os.R_OK):
+        with path.open("rb") as file:
+            if file.read(4) == b"PAR1":
+                raise RatingsFileError(
+                    f"{path}: is a Parquet file that is not called so, and would be left out; let its name end in "
+                    ".parquet, or begin with _ where it is no part"
+                )
+    return is_parquet(path.name)
 
 
 @contextmanager

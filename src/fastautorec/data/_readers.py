@@ -57,8 +57,7 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
         source.ignored = _others(names, len(names), roles.position)
     elif kind == "netflix":
         found = netflix.read_netflix(path, _POLARS)
-        source = Source(str(path), "netflix", None, None, {role: role for role in _NETFLIX_NAMES}, {})
-        source.times = "dates"
+        source = Source(str(path), "netflix", None, None, {role: role for role in _NETFLIX_NAMES}, {}, times="dates")
     elif kind == "lists":
         found = lists.read_lists(path)
         source = Source(str(path), "lists", "blanks", None, {"user": "the first", "item": "each other"}, {})
@@ -73,9 +72,17 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
         unquoted = layout.separator in plain.UNQUOTED
         named = _headings(layout.names, layout.position)
         form = "decimal comma" if layout.decimal_comma else ""
-        separator = separator_name(layout.separator)
-        source = Source(str(path), "text", separator, layout.n_fields, named, layout.evidence, form)
-        source.times = {True: "dates", False: "numbers"}.get(layout.dates)  # type: ignore[arg-type]
+        times = None if layout.dates is None else "dates" if layout.dates else "numbers"
+        source = Source(
+            str(path),
+            "text",
+            separator_name(layout.separator),
+            layout.n_fields,
+            named,
+            layout.evidence,
+            form,
+            times=times,
+        )
         source.ignored = _others(layout.names, layout.n_fields, layout.position)
         source.numeric = [_heading(layout.names, i) for i in layout.numeric]
         source.rated = [_heading(layout.names, i) for i in layout.rated]
