@@ -129,7 +129,10 @@ def test_an_engine_that_loses_results(folder: Path) -> None:
             return None
 
     for engine, words in (
-        (Forgetting(), r"`engine`\.map must return a list with one result for each of the 8 shards, .* got 7 that are others"),
+        (
+            Forgetting(),
+            r"`engine`\.map must return a list with one result for each of the 8 shards, .* got 7 that are others",
+        ),
         (Turning(), r"`engine`\.map must return a list .*, in their order, got 8 that are others"),
         (Repeating(), r"`engine`\.reduce must return the sum .* got that of 8, not each once"),
         (Adding(), r"`engine`\.reduce must return the sum .* each of the 8 shards, .* got that of 7, not each once"),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec._compute.csr import BLOCK_ENTRIES, Csr, singular_vectors
+from fastautorec._compute.csr import BLOCK_ENTRIES, Csr
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.symmetric import DOUBTFUL, inverse_or_none
 from fastautorec._compute.top_lists import DotScorer

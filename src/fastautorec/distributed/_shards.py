@@ -134,8 +134,8 @@ def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, 
         token = getattr(stored.matrix, "token", None) or str(path)  # a hash of the content; early versions have none
         if stored.ids_given[0] and token in tokens:
             raise ValueError(
-                f"`{name}` must name the data of a user once, but {path} is a copy of {tokens[token]}: the ids and all else are "
-                "the same; leave one out"
+                f"`{name}` must name the data of a user once, but {path} is a copy of {tokens[token]}: "
+                "the ids and all else are the same; leave one out"
             )
         tokens[token] = path
         if stored.matrix.nnz == 0 and not empty:
@@ -267,7 +267,7 @@ class Fitted:
 
 
 def part_of_shard(shard: Shard, backend: Backend, part: Callable[..., Any], *state: Any) -> Any:
-    """Return the sums over the users of a shard who have interactions, the number of shards in them, and their marks."""
+    """Return the sums over the users of a shard who have interactions, the number of shards in them, and the marks."""
     rows = shard.rows()
     users = np.flatnonzero(rows.row_lengths())
     active = rows if len(users) == rows.shape[0] else rows.take_rows(users)

@@ -87,8 +87,8 @@ class NCEAutoRecCV(Recommender):
     best_score_ : float
         Their metric on the held-out interactions.
     cv_results_ : list of dict
-        One row for each setting that was tried, a solution with one popularity discount: its parameters, "metric", "standard_error", and how many "users"
-        judged it. Compare rows with as many users.
+        One row for each setting that was tried, a solution with one popularity discount: its parameters, "metric",
+        "standard_error", and how many "users" judged it. Compare rows with as many users.
     encoder_, encoder_bias_, decoder_, embedding_head_, regularization_, n_users_, skipped_users_, history_
         As in `NCEAutoRec`.
 
