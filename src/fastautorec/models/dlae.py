@@ -64,8 +64,9 @@ class DLAE(Recommender):
         r ≥ 1: solve for the r leading eigenvectors of F C Fᵀ, with eigenvalues θ, and put the nearest line for
         1/(λ + θ) in all others. For exact eigenvectors it is off by the share 1/T₂(1 + 2λ/θ_r) at most,
         T₂(x) = 2x² − 1; those that a fit finds in four passes may be off by several times as much. Take more
-        directions where ρ is small. Nothing is cut off, so the model stays of full rank; no system is stored, and the
-        time is no longer cubic. For a free diagonal. By default the system is inverted.
+        directions where ρ is small, but none beyond the rank of the data, which would be rounding. Nothing is cut off,
+        so the model stays of full rank; no system is stored, and the time is no longer cubic. For a free diagonal. By
+        default the system is inverted.
     device, num_threads
         As in `NCEAutoRec`.
 
