@@ -144,9 +144,6 @@ def plan(
     shard_entries, state_bytes
         As in `fit`.
 
-    Several values of ``regularization`` or ``factors`` count with the validation data that `fit` needs for them; what
-    validation data add to a single value, or to a search, is not counted.
-
     Returns
     -------
     ClusterPlan
@@ -156,6 +153,11 @@ def plan(
     ------
     TypeError, ValueError, FileNotFoundError
         As in `fit`, and for an engine that was not measured.
+
+    Notes
+    -----
+    Several values of ``regularization`` or ``factors`` count with the validation data that `fit` needs for them; what
+    validation data add to a single value, or to a search, is not counted.
 
     Examples
     --------
