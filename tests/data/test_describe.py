@@ -76,7 +76,9 @@ def test_inspect_says_what_to_say(write, capsys):
     assert cli.main(["inspect", str(write("foo,bar,rating\n1,2,3\n"))]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    words = "no columns named user and item, got foo, bar, rating (on the command line: --user COLUMN --item COLUMN); say"
+    words = (
+        "no columns named user and item, got foo, bar, rating (on the command line: --user COLUMN --item COLUMN); say"
+    )
     assert words in err
 
 
