@@ -211,6 +211,10 @@ def alike() -> sparse.csr_matrix:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, of what the error tells
 def test_a_penalty_that_gives_no_solution(penalty: float, directions: int | None) -> None:
     message = f"`regularization`={penalty:g} leaves the linear system singular; use another value > 0, for example 1"
+    if directions is not None:
+        message = (
+            f"`regularization`={penalty:g} is too small for `directions`: the largest eigenvalue of these data, .* out"
+        )
     with pytest.raises(ValueError, match=message):
         far.DLAE(penalty, directions=directions).fit(alike())
     chooses = far.DLAECV(penalty, 1.0, 0.0, 0.0, 0.0, 0.0, directions=directions)
@@ -223,13 +227,15 @@ def test_a_prior_that_gives_no_solution() -> None:
         far.DLAE(prior=1e12).fit(alike())
 
 
-@pytest.mark.parametrize("directions", [None, 20])
-def test_the_largest_denoising_and_prior(train: sparse.csr_matrix, directions: int | None) -> None:  # noqa: F811
-    model = far.DLAE(denoising=1e12, prior=1e12, directions=directions).fit(train)
-    nearly = far.DLAE(denoising=1e10, prior=1e10, directions=directions).fit(train)
-    assert np.isfinite(model.item_weights_).all()
+def test_the_largest_denoising_and_prior(train: sparse.csr_matrix) -> None:  # noqa: F811
+    model = far.DLAE(denoising=1e12, prior=1e12).fit(train)
+    nearly = far.DLAE(denoising=1e10, prior=1e10).fit(train)
     size = np.abs(model.item_weights_).max()
     np.testing.assert_allclose(model.item_weights_, nearly.item_weights_, atol=0.01 * size)
+    with pytest.raises(ValueError, match="is too small for `directions`"):
+        far.DLAE(denoising=1e12, prior=1e12, directions=20).fit(train)
+    with pytest.raises(ValueError, match="is too small for `directions`"):
+        far.DLAE(prior=1e6, directions=50).fit(alike())  # ten times as large weights came out
 
 
 @pytest.mark.parametrize("diagonal", ["free", "zero"])

@@ -21,8 +21,9 @@ from fastautorec._compute.host import run_blocks
 from fastautorec._compute.protocol import Backend, FloatArray
 from fastautorec._compute.symmetric import subtract_product
 from fastautorec._training.full_rank import Parts, Shape, weighted
-from fastautorec._training.subspace import OVERSAMPLING, PASSES, leading_eigenvectors, low_rank_root
+from fastautorec._training.subspace import OVERSAMPLING, PASSES, ROUNDING, leading_eigenvectors, low_rank_root
 
+MOST_ROUNDING = 0.1
 COLUMNS = 128  # of dense products with sparse matrices in one piece of work
 
 
@@ -82,8 +83,21 @@ class LeadingDirections:
         return block
 
     def solve(self, regularization: float) -> LeadingSolution:
-        """Return the solution for λ = ``regularization`` × the mean squared length of the users' rows of F."""
-        return LeadingSolution(self, regularization * self.mean_square)
+        """Return the solution for λ = ``regularization`` × the mean squared length of the users' rows of F.
+
+        Raises
+        ------
+        ValueError
+            If rounding, which counts up to θ₁/λ times, would be a tenth of it.
+        """
+        penalty, largest = regularization * self.mean_square, float(self.eigenvalues[0])
+        if largest * ROUNDING > MOST_ROUNDING * penalty:
+            raise ValueError(
+                f"`regularization`={regularization:g} is too small for `directions`: the largest eigenvalue of these "
+                f"data, {largest:.2g}, leaves no digit of the penalty in single precision; use a larger one, or leave "
+                "`directions` out"
+            )
+        return LeadingSolution(self, penalty)
 
 
 class LeadingSolution:
