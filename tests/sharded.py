@@ -114,3 +114,25 @@ class Meanwhile(engines.Local):
         if self.passes == 2:
             self.event()
         return super().reduce(work, shards, state)
+
+
+class Stopping(engines.Local):
+    """An engine that is gone after so many tasks."""
+
+    def __init__(self, tasks: int) -> None:
+        self.left = tasks
+
+    def _stopping(self, work: Any) -> Callable[..., Any]:
+        def done(*given: Any) -> Any:
+            if not self.left:
+                raise ConnectionError("the cluster is gone")
+            self.left -= 1
+            return work(*given)
+
+        return done
+
+    def map(self, work: Any, shards: Any, state: Any) -> list[Any]:
+        return super().map(self._stopping(work), shards, state)
+
+    def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+        return super().reduce(self._stopping(work), shards, state)
