@@ -22,6 +22,7 @@ SPARSE_SHARE = 24  # a row goes if it has at most this part of what remains; of 
 LEAST_SHARE = 48  # and a level of rows is worth its overhead if it is at least this part
 BLOCK_ROWS = 256
 WORTH = 1000  # operations of the dense inverse that are saved, for each entry: what the plan and the orders cost
+LOOKED_AT = 3  # times as many columns as a row may have entries tell most rows that have too many
 GATHERED_ROWS = 32  # they stay in the cache
 
 Ids = npt.NDArray[np.int64]
@@ -87,13 +88,13 @@ class Elimination:
 def plan_elimination(matrix: Floats) -> Elimination | None:
     """Return the plan for a symmetric matrix (n, n), or None where too few rows have few entries."""
     n = len(matrix)
-    short, entries = [], []
-    for i, row in enumerate(matrix):
-        own = (row != 0).nonzero()[0]
-        if len(own) <= n // SPARSE_SHARE:
-            short.append(i)
-            entries.append(own)
-    ids = np.array(short, np.int64)
+    most = n // SPARSE_SHARE
+    seem_short = np.flatnonzero(np.count_nonzero(matrix[:, : LOOKED_AT * most], axis=1) <= most)
+    found_in = [(matrix[i] != 0).nonzero()[0] for i in seem_short]
+    ids = seem_short[[len(own) <= most for own in found_in]]
+    if not _worth(n, len(ids)):
+        return None
+    entries = [own for own in found_in if len(own) <= most]
     starts = np.concatenate(([0], np.cumsum([len(own) for own in entries], dtype=np.int64)))
     columns = np.concatenate([*entries, np.empty(0, np.int64)])
     rows = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(ids), n))
@@ -112,7 +113,7 @@ def plan_elimination(matrix: Floats) -> Elimination | None:
         gone[own] = True
         ids, rows = ids[~picked], rows[~picked]
         rows = _without(rows + rows[:, own] @ taken, ids, gone)  # what two neighbours of a row have is filled in
-    if n**3 - np.count_nonzero(~gone) ** 3 <= WORTH * n**2:
+    if not _worth(n, int(np.count_nonzero(gone))):
         return None
     order = np.concatenate([np.flatnonzero(~gone), *(own for own, _ in reversed(found))])
     places = np.empty(n, np.int32)
@@ -124,6 +125,11 @@ def plan_elimination(matrix: Floats) -> Elimination | None:
         levels.append(Level(stop - len(own), stop, moved.indptr.astype(np.int64), moved.indices.astype(np.int32)))
         stop -= len(own)
     return Elimination(order, levels)
+
+
+def _worth(n: int, gone: int) -> bool:
+    """Return whether a plan pays off that eliminates so many of n rows."""
+    return n**3 - (n - gone) ** 3 > WORTH * n**2
 
 
 def _without(rows: sparse.csr_matrix, ids: Ids, gone: npt.NDArray[np.bool_]) -> sparse.csr_matrix:
