@@ -176,7 +176,7 @@ def test_a_killed_call_goes_on(tmp_path: Path) -> None:
         assert process.stdout is not None
         for line in itertools.islice(process.stdout, 1, 3):
             assert line == "facts.json\n"
-        with pytest.raises(FileExistsError, match="another call is making `output`"):
+        with pytest.raises(FileExistsError, match=r"another call is using .*; wait for it, or name another `output`"):
             distributed.shard(folder, tmp_path / "out", n_shards=3, verbose=False)
         os.kill(process.pid, signal.SIGKILL)
     distributed.shard(folder, tmp_path / "out", n_shards=3, engine=Elsewhere(), verbose=False)
@@ -257,13 +257,13 @@ def test_arguments(tmp_path: Path) -> None:
     foreign = tmp_path / "out.unfinished"
     foreign.mkdir()
     (foreign / "mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="holds something else"):
+    with pytest.raises(FileExistsError, match=r"`output` is made in a folder of its own, but .* holds 'mine\.txt'"):
         distributed.shard(folder, tmp_path / "out", verbose=False)
     assert (foreign / "mine.txt").read_text() == "mine"
     for place in ("parts", "parts/part-00000", "shards"):
         within = tmp_path / "out.unfinished" / place / "mine.txt"
         within.parent.mkdir(parents=True, exist_ok=True)
         (foreign / "mine.txt").rename(within)
-        with pytest.raises(FileExistsError, match="holds something else"):
+        with pytest.raises(FileExistsError, match=rf"holds '{place}/mine\.txt'; move it elsewhere"):
             distributed.shard(folder, tmp_path / "out", verbose=False)
         within.rename(foreign / "mine.txt")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -38,10 +37,11 @@ Hashes = npt.NDArray[np.uint64]
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no factor of a power is lost
 CALL = "call.json"  # in the room: for whom it is
 ITEMS = "items"
+ROOM = r"call\.json|plan\.json|items|parts|shards"  # all that is in it
 WITHIN = {  # there, and the names of what we write
-    "parts": r"part-[0-9]{5,}",
-    "parts/": r"[a-z_]+\.npy|facts\.json|\.[a-z_]+\.(npy|json)\..*",
-    "shards": r"shard-[0-9]{5,}|\.shard-.*",
+    "parts/*": r"part-[0-9]{5,}",
+    "parts/*/*": r"[a-z_]+\.npy|facts\.json|\.[a-z_]+\.(npy|json)\..*",
+    "shards/*": r"shard-[0-9]{5,}|\.shard-.*",
 }
 FINAL = (RatingsFileError, FileNotFoundError, ImportError, TypeError, ValueError)  # to try again would not help
 
@@ -148,18 +148,6 @@ class Room:
         self.folder = Path(folder)
         self.items, self.shards, self.call = self.folder / ITEMS, self.folder / "shards", self.folder / CALL
         self.plan = self.folder / "plan.json"  # there once all parts are read
-
-    def is_own(self, path: Path) -> bool:
-        """Return whether what is in the folder is ours, temporary files and what is within included."""
-        own = (self.items, self.shards, self.call, self.plan, self.folder / "parts")
-        if not any(path == one or path.name.startswith(f".{one.name}.") for one in own):
-            return False
-        return all(
-            re.fullmatch(pattern, each.name)
-            for place, pattern in WITHIN.items()
-            if path.name == place.partition("/")[0] and path.is_dir()
-            for each in path.glob("*/*" if "/" in place else "*")
-        )
 
     def part(self, number: int) -> Path:
         """Return the folder with the arrays of a part."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -25,13 +24,15 @@ from scipy import sparse
 from fastautorec._checks import check_bool, check_choice, check_int, check_real
 from fastautorec._files import replace_content, sync
 from fastautorec._version import __version__
-from fastautorec.data import Interactions, _folders
+from fastautorec.data import Interactions
 from fastautorec.data._layouts import FORMATS
 from fastautorec.data._roles import ROLES, Words
 from fastautorec.data._times import Seen, check_joinable, other_unit
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._parts import (
     FINAL,
+    ROOM,
+    WITHIN,
     Facts,
     Items,
     Reading,
@@ -42,6 +43,7 @@ from fastautorec.distributed._parts import (
     shown_shard,
     write_shard,
 )
+from fastautorec.distributed._rooms import remove, taken
 from fastautorec.distributed._shards import SHARD_ENTRIES, check_new_folder, mapped
 from fastautorec.distributed._sources import Source, sources_of, stores_of
 
@@ -184,49 +186,35 @@ def write_shards(
         "n_shards": n_shards,
     }
     room = Room(fspath(target.with_name(f"{target.name}.unfinished")))
-    lock = _taken(room, call, say)
-    try:
-        check_new_folder("output", shown)  # another call may have ended meanwhile
-        count = _filled(room, tasks, n_shards, reading, work, listed)
-        shutil.rmtree(room.folder / "parts", ignore_errors=True)
-        room.shards.replace(target)
-        sync(target.parent)
-    except (*FINAL, FileExistsError):
-        shutil.rmtree(room.folder, ignore_errors=True)  # other files or arguments are asked for
-        raise
-    finally:
-        os.close(lock)
-    shutil.rmtree(room.folder, ignore_errors=True)
+    with taken(room.folder, ROOM, "`output` is made in a folder of its own", "output", WITHIN):
+        _prepare(room, call, say)
+        try:
+            check_new_folder("output", shown)  # another call may have ended meanwhile
+            count = _filled(room, tasks, n_shards, reading, work, listed)
+            shutil.rmtree(room.folder / "parts", ignore_errors=True)
+            room.shards.replace(target)
+            sync(target.parent)
+        except (*FINAL, FileExistsError):
+            shutil.rmtree(room.folder, ignore_errors=True)  # other files or arguments are asked for
+            raise
+        shutil.rmtree(room.folder, ignore_errors=True)  # while no other call can have it
     return [shown / room.shard(number).name for number in range(count)]
 
 
-def _taken(room: Room, call: dict[str, Any], say: Say) -> int:
-    """Have the room to ourselves, with what an earlier call of the same kind has left; return a handle to close."""
+def _prepare(room: Room, call: dict[str, Any], say: Say) -> None:
+    """Keep what an earlier call of the same kind has left in a room that is taken, or empty it."""
     known = json.loads(json.dumps(call))
-    if os.path.lexists(room.folder) and (not room.folder.is_dir() or not all(map(room.is_own, room.folder.iterdir()))):
-        raise FileExistsError(f"{room.folder} is where `output` is made, but holds something else; move it elsewhere")
-    room.folder.mkdir(exist_ok=True)
-    lock = _folders._lock(room.folder)  # ends with this process
-    if lock is None:
-        raise FileExistsError(
-            f"another call is making `output` in {room.folder}; wait for it, or name another `output`"
-        )
-    try:
-        if room.call.is_file() and _read(room.call) == known:
-            say(f"{room.folder.name}: goes on from what is there")
-            return lock[0]
-        if any(room.folder.iterdir()):
-            say(f"{room.folder.name}: left by another call, begins anew")
-        room.call.unlink(missing_ok=True)  # first: without it nothing counts
-        for path in room.folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        room.part(0).parent.mkdir()
-        room.shards.mkdir()
-        replace_content(room.call, json.dumps(known))
-    except BaseException:
-        os.close(lock[0])
-        raise
-    return lock[0]
+    if room.call.is_file() and _read(room.call) == known:
+        say(f"{room.folder.name}: goes on from what is there")
+        return
+    if any(room.folder.iterdir()):
+        say(f"{room.folder.name}: left by another call, begins anew")
+    room.call.unlink(missing_ok=True)  # first: without it nothing counts
+    for path in room.folder.iterdir():
+        remove(path)
+    room.part(0).parent.mkdir()
+    room.shards.mkdir()
+    replace_content(room.call, json.dumps(known))
 
 
 def _read(path: Path) -> Any:
