@@ -60,9 +60,19 @@ def test_what_is_no_folder(folder: Path, tmp_path: Path) -> None:
     far.Interactions(MATRIX[:, :30]).to_disk(tmp_path / "narrow")
     named(MATRIX).with_items(DATA.item_ids[::-1]).to_disk(tmp_path / "reversed")
     far.Interactions(sparse.csr_matrix((5, 40), dtype=np.float32)).to_disk(tmp_path / "empty")
-    for other in ("narrow", "reversed"):
-        with pytest.raises(ValueError, match="folders with the same items in the same order"):
-            distributed.fit(far.Popularity(), [folder, tmp_path / other])
+    bare, other = far.Interactions(MATRIX), [*DATA.item_ids[:-1].tolist(), "something"]
+    bare.to_disk(tmp_path / "bare")
+    for name, ids in (("other", other), ("numbers", range(40))):
+        far.Interactions(MATRIX, item_ids=ids).to_disk(tmp_path / name)
+    for name, words in {
+        "narrow": r"but .*narrow has 30 and .*data 40 of them",
+        "reversed": r"but item 0 is 'item 39' in .*reversed and 'item 0' in .*data: write it again",
+        "other": r"but item 39 is 'something' in .*other and 'item 39' in .*data",
+        "numbers": r"but item 0 is 0 in .*numbers and 'item 0' in .*data",
+        "bare": r"but those of .*data have ids and those of .*bare none",
+    }.items():
+        with pytest.raises(ValueError, match=f"folders with the same items in the same order, {words}"):
+            distributed.fit(far.Popularity(), [folder, tmp_path / name])
     with pytest.raises(ValueError, match="folders with interactions, got none"):
         distributed.fit(far.Popularity(), tmp_path / "empty")
 

@@ -26,6 +26,7 @@ from fastautorec.data import Interactions
 from fastautorec.data import _store as store
 from fastautorec.data._mapped import MappedCsr
 from fastautorec.data._naming import locked, same_ids
+from fastautorec.data._texts import is_text
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._joining import owned
 
@@ -119,15 +120,16 @@ def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, 
     named: set[str] = set()  # one folder may have several paths
     tokens: dict[str, Path] = {}
     items: tuple[int, Ids | None] | None = None
+    first: Path | None = None
     for folder in given:
         path = _path_of(name, folder)
         stored = store.read(path, verify=False)
         own = stored.matrix.n_cols, stored.item_ids if stored.ids_given[1] else None
-        items = items or own
+        items, first = items or own, first or path
         if own[0] != items[0] or not same_ids(own[1], items[1]):
             raise ValueError(
-                f"`{name}` must be folders with the same items in the same order, but those of {path} are not those of "
-                "the first one: write it again from data.with_items(item_ids)"
+                f"`{name}` must be folders with the same items in the same order, but "
+                f"{_unlike(str(path), str(first), own, items)}: write it again from data.with_items(item_ids)"
             )
         if os.path.realpath(path) in named:
             raise ValueError(f"`{name}` must name each folder once, got {path} twice: its users would count twice")
@@ -144,6 +146,19 @@ def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, 
         named.add(os.path.realpath(path))
     assert items is not None
     return matrices, items[1]
+
+
+def _unlike(path: str, other: str, own: tuple[int, Ids | None], others: tuple[int, Ids | None]) -> str:
+    """Return in what the items of two folders differ."""
+    (n, ids), (its_n, its_ids) = own, others
+    if n != its_n:
+        return f"{path} has {n:,} and {other} {its_n:,} of them"
+    if ids is None or its_ids is None:
+        with_ids, without = (path, other) if its_ids is None else (other, path)
+        return f"those of {with_ids} have ids and those of {without} none"
+    place = int(np.argmax(ids != its_ids)) if is_text(ids) == is_text(its_ids) else 0
+    mine, theirs = (some[place : place + 1].tolist()[0] for some in (ids, its_ids))
+    return f"item {place:,} is {mine!r} in {path} and {theirs!r} in {other}"
 
 
 def cut_into_shards(matrices: dict[str, Csr], entries: int) -> list[Shard]:
