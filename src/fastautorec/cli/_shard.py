@@ -8,7 +8,7 @@ from fastautorec.cli import _files as files
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
 from fastautorec.data._roles import Words
-from fastautorec.distributed._parts import Reading
+from fastautorec.distributed._facts import Reading
 from fastautorec.distributed._sharding import write_shards
 
 

@@ -60,6 +60,10 @@ def load(
     ratings, times = None if threshold is None else found.rating, found.timestamp
     rows = rows[: len(found.item)]
     del found  # before the matrix takes its memory
+    if counted is not None and getattr(path, "groups", None) is not None and not counted.any():
+        # nothing of a few row groups may count, as long as something of the file does
+        rows, items_found = rows[:0], (items_found[0], items_found[1][:0])
+        ratings, times, weights = (None if its is None else its[:0] for its in (ratings, times, weights))
     try:
         data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold, weights)
     except ValueError as error:

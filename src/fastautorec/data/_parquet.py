@@ -43,6 +43,8 @@ class Part:
         Those of them that are whole numbers in all parts.
     filesystem : pyarrow.fs.FileSystem or None
         None for a file on this machine.
+    groups : (int, int) or None
+        The first of the row groups to read and the one after the last; None for all.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Part:
     folders: Mapping[str, str]
     whole: frozenset[str]
     filesystem: Any = None
+    groups: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -57,12 +60,12 @@ class Part:
 
 def read_parquet(path: Path | Part, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:
     """Return the columns, their roles, and the names of all columns."""
-    polars = polars and getattr(path, "filesystem", None) is None
+    polars = polars and getattr(path, "filesystem", None) is None and getattr(path, "groups", None) is None
     if not polars and not PYARROW:
         raise ImportError("reading Parquet needs polars or pyarrow: pip install 'fastautorec[data]'")
     given: list[tuple[Any, Mapping[str, str]]]
     if isinstance(path, Part):
-        given = [(Path(path.path) if path.filesystem is None else path, path.folders)]
+        given = [(Path(path.path) if path.filesystem is None and path.groups is None else path, path.folders)]
     else:
         given = list(_parts(path))
     parts = [(part, _names(part, polars), folders) for part, folders in given]
@@ -135,9 +138,11 @@ def _parts(path: Path) -> list[tuple[Path, dict[str, str]]]:
     return found
 
 
-def _source(path: Path | Part) -> Any:
+def bytes_of(path: Path | Part) -> Any:
     """Return what pyarrow reads."""
-    return path if isinstance(path, Path) else path.filesystem.open_input_file(path.path)
+    if isinstance(path, Path):
+        return path
+    return path.path if path.filesystem is None else path.filesystem.open_input_file(path.path)
 
 
 def _names(path: Any, polars: bool) -> list[str]:
@@ -150,7 +155,7 @@ def _names(path: Any, polars: bool) -> list[str]:
             return list(pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema().names())
         from pyarrow import parquet  # noqa: PLC0415
 
-        return list(parquet.read_schema(_source(path)).names)
+        return list(parquet.read_schema(bytes_of(path)).names)
 
     found = list(_guarded(path, names))
     if len(set(found)) < len(found):
@@ -166,7 +171,8 @@ def _table(path: Any, names: list[str], polars: bool) -> Any:
             return pl.read_parquet(path, columns=names, glob=False, hive_partitioning=False)
         from pyarrow import parquet  # noqa: PLC0415
 
-        read = parquet.ParquetFile(_source(path)).read(columns=names)
+        file, groups = parquet.ParquetFile(bytes_of(path)), getattr(path, "groups", None)
+        read = file.read(columns=names) if groups is None else file.read_row_groups(range(*groups), columns=names)
         read.validate(full=True)  # texts that are not UTF-8 would fail later, when the file is not known any more
         return read
 
@@ -203,7 +209,8 @@ def _guarded(path: Path | Part, read: Any) -> Any:
     except BaseException as error:  # polars' panics are no Exception
         if type(error).__name__ == "DuplicateError":
             raise _named_alike(path) from None
-        passing = isinstance(error, OSError) and (error.errno is not None or isinstance(path, Part))
+        in_store = isinstance(path, Part) and path.filesystem is not None
+        passing = isinstance(error, OSError) and (error.errno is not None or in_store)
         if passing or not (isinstance(error, (ValueError, OSError, NotImplementedError)) or is_polars_failure(error)):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -12,21 +12,19 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastautorec._compute.inputs import check_user_items
 from fastautorec._files import replace_content, replace_file
-from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data._columns import factorize, sorted_unique
 from fastautorec.data._identity import picked, places
 from fastautorec.data._loading import load
-from fastautorec.data._roles import Words
 from fastautorec.data._texts import is_text, memory, pack, unpack
-from fastautorec.data._times import Seen
+from fastautorec.distributed._facts import Facts, Reading
 from fastautorec.distributed._joining import owned
 from fastautorec.distributed._sources import Source
 from fastautorec.exceptions import RatingsFileError
@@ -44,59 +42,6 @@ WITHIN = {  # there, and the names of what we write
     "shards/*": r"shard-[0-9]{5,}|\.shard-.*",
 }
 FINAL = (RatingsFileError, FileNotFoundError, ImportError, TypeError, ValueError)  # to try again would not help
-
-
-class Reading(NamedTuple):
-    """How files are read; see `fastautorec.distributed.shard`."""
-
-    form: str
-    threshold: float | None
-    words: Words
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a part that is read, and has to be the same in all of them where there is a rule for it."""
-
-    name: str
-    users: str  # "texts" or "integers"
-    items: str
-    has: tuple[bool, bool]  # times, weights
-    kind: str | None  # of the times
-    units: tuple[Any, ...]  # what `Seen` holds of them; empty without times
-    times: tuple[Any, ...]  # the first and the last
-    shape: tuple[int, int, int]  # users, items and interactions
-    lines: tuple[str, ...]  # what it was taken for
-    dataset: str  # of which it is a part; empty for a file of its own
-    headings: dict[str, str]  # the column of each role
-    versions: tuple[str, str]
-
-    @classmethod
-    def of(cls, source: Source, data: Interactions) -> Facts:
-        users, items = ("texts" if is_text(ids) else "integers" for ids in (data.user_ids, data.item_ids))
-        times = data.timestamps
-        assert data._source is not None  # they were read from a file
-        return cls(
-            source.name,
-            users,
-            items,
-            (times is not None, data.weights is not None),
-            data._source.times,
-            () if times is None else tuple(Seen.of(times)),
-            () if times is None or not len(times) else (times.min().item(), times.max().item()),
-            (*data.shape, data.nnz),
-            tuple(data.describe().lines()),
-            source.dataset,
-            dict(data._source.headings),
-            (__version__, np.__version__),
-        )
-
-    @classmethod
-    def stored(cls, path: Path) -> Facts:
-        """Return what was written of a part that is finished."""
-        told: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        fields: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-        return cls(**fields)
 
 
 @dataclass(frozen=True)

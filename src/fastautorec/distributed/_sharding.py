@@ -1,7 +1,8 @@
 """Rating files into folders of interactions: two passes over them that an engine makes.
 
-Each file becomes a folder with its users in the order of a hash of their ids. A shard is a range of hashes, hence a
-range of rows of each such folder, and is the sum of these. A call that was stopped goes on from what is finished.
+Each file, or each run of row groups of a large one, becomes a folder with its users in the order of a hash of their
+ids. A shard is a range of hashes, hence a range of rows of each such folder, and is the sum of these. A call that was
+stopped goes on from what is finished.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,14 @@ from fastautorec._files import replace_content, sync
 from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data._layouts import FORMATS
-from fastautorec.data._roles import ROLES, Words
-from fastautorec.data._times import Seen, check_joinable, other_unit
+from fastautorec.data._roles import Words
 from fastautorec.distributed._engines import Engine, engine_of
+from fastautorec.distributed._facts import Reading, require_alike, require_none
 from fastautorec.distributed._parts import (
     FINAL,
     ROOM,
     WITHIN,
-    Facts,
     Items,
-    Reading,
     Room,
     Task,
     place_items,
@@ -45,7 +43,7 @@ from fastautorec.distributed._parts import (
 )
 from fastautorec.distributed._rooms import remove, taken
 from fastautorec.distributed._shards import SHARD_ENTRIES, check_new_folder, mapped
-from fastautorec.distributed._sources import Source, sources_of, stores_of
+from fastautorec.distributed._sources import Source, pieces_of, sources_of, stores_of
 
 ITEM_BYTES = 1 << 30
 
@@ -77,9 +75,9 @@ def shard(
     those of all files. A pair that occurs several times, in one file or in several, counts once, at its latest time and
     with the sum of its weights. The bytes are the same on every engine, for any number of workers.
 
-    A worker has one file or one shard in memory at a time. While it runs, the data are there once more, in a folder
-    beside ``output`` that is called ``output.unfinished``. The same call goes on from there after it was stopped; it
-    begins anew where files or arguments are others.
+    A worker has one file or one shard in memory at a time; of a large Parquet file, some of its row groups. While it
+    runs, the data are there once more, in a folder beside ``output`` that is called ``output.unfinished``. The same
+    call goes on from there after it was stopped; it begins anew where files or arguments are others.
 
     Parameters
     ----------
@@ -176,11 +174,12 @@ def write_shards(
     def listed() -> list[Source]:
         return sources_of(files, filesystem, reading.form)
 
-    tasks = [Task(number, source) for number, source in enumerate(listed())]
+    pieces = listed() if reading.words.weights is not None else pieces_of(listed(), reading.form)
+    tasks = [Task(number, source) for number, source in enumerate(pieces)]
     call = {
         "fastautorec": __version__,
         "numpy": np.__version__,
-        "files": [[task.source.key, list(task.source.mark)] for task in tasks],
+        "files": [[task.source.key, list(task.source.mark), task.source.groups] for task in tasks],
         "stores": stores_of([task.source for task in tasks]),
         "reading": [*reading[:2], list(reading.words)],
         "n_shards": n_shards,
@@ -252,12 +251,12 @@ def _filled(
     if not room.plan.is_file():
         state = (folder, reading, work.item_bytes, work.told)
         facts, items = work.engine.reduce(read_part, tasks, state)
-        has = _require_alike(facts, len(tasks), reading)
+        has = require_alike(facts, [task.source for task in tasks], reading)
         if not work.is_here:
             for line in (line for part in facts for line in part.lines):
                 work.say(line)
         _write_items(room, items)
-        _require_none(mapped(work.engine, place_items, tasks, (folder,)))
+        require_none(mapped(work.engine, place_items, tasks, (folder,)))
         _require_same(tasks, listed())
         borders = _borders(room, tasks, n_shards or math.ceil(sum(part.shape[2] for part in facts) / SHARD_ENTRIES))
         plan = {"borders": borders.tolist(), "has": has}
@@ -266,7 +265,7 @@ def _filled(
     borders = np.array(plan["borders"], np.int64)
     numbers = list(range(borders.shape[1] - 1))
     shapes = mapped(work.engine, write_shard, numbers, (folder, tasks, borders, plan["has"], work.told))
-    _require_none(shapes)
+    require_none(shapes)
     for number, shape in enumerate(() if work.is_here else shapes):
         work.say(shown_shard(number, shape))
     return len(numbers)
@@ -279,76 +278,6 @@ def _require_same(tasks: list[Task], again: list[Source]) -> None:
         if task.source.key not in found:
             raise FileNotFoundError(f"{task.source.name} is gone since it was read; begin again when all are there")
         task.source.require_mark(found[task.source.key].mark)
-
-
-def _require_none(failures: Sequence[Any]) -> None:
-    """Raise the first error that is among results."""
-    for failure in failures:
-        if isinstance(failure, Exception):
-            raise failure
-
-
-def _require_alike(facts: list[Any], expected: int, reading: Reading) -> tuple[str | None, bool]:
-    """Raise ValueError where parts do not fit together; return the type of the times and whether there are weights."""
-    _require_none(facts)
-    if len(facts) != expected:
-        raise ValueError(f"`engine`.reduce must join what is read of {expected} parts, got {len(facts)}")
-    some: list[Facts] = [part for part in facts if part.shape[2]]
-    if not some:
-        raise ValueError(f"`files` must hold interactions, got none in {expected} parts")
-    first, timed = some[0], next((part for part in some if part.kind is not None), None)
-    columns: dict[str, Facts] = {}
-    unused = {"rating"} if reading.threshold is None else set()
-    roles = [role for role in ROLES if role not in unused and not isinstance(getattr(reading.words, role), int)]
-    for part in some:
-        if part.versions != (__version__, np.__version__):
-            raise ValueError(
-                f"`engine` has a worker with fastautorec {part.versions[0]} and NumPy {part.versions[1]}, but the call "
-                f"has {__version__} and {np.__version__}; install the same on all"
-            )
-        for ids, mine, its in (("users", first.users, part.users), ("items", first.items, part.items)):
-            if mine != its:
-                raise ValueError(
-                    f"`files` must have ids of one kind, but those of the {ids} are {mine} in {first.name} and {its} "
-                    f"in {part.name}; write them alike in all files"
-                )
-        known = columns.setdefault(part.dataset, part)
-        if part.dataset and known.headings != part.headings:
-            raise ValueError(
-                f"`files` must have the same columns in all parts of {part.dataset}, but {dict(known.headings)} were "
-                f"taken in {known.name} and {dict(part.headings)} in {part.name}; name them with user=, item= and so on"
-            )
-        ours, theirs = ({role: of.headings[role] for role in roles if role in of.headings} for of in (first, part))
-        if any(ours[role] != theirs[role] for role in ours.keys() & theirs.keys()):
-            raise ValueError(
-                f"`files` must have the same columns, but {ours} were taken in {first.name} and {theirs} in "
-                f"{part.name}; give all files the same header, or say the number of each column, as in user=0, item=1, "
-                "which also holds where only the first file has a header"
-            )
-        for name, there, here in zip(("times", "weights"), first.has, part.has, strict=True):
-            if there != here:
-                has, lacks = (first.name, part.name) if there else (part.name, first.name)
-                fix = "; leave them out with timestamp=False" if name == "times" else ""
-                raise ValueError(f"`files` must all have {name} or none, but {has} has some and {lacks} has none{fix}")
-        if part.kind is not None and timed is not None and part.kind != timed.kind:
-            raise ValueError(
-                f"`files` must have times of one kind, but those in {timed.name} are {timed.kind} and those in "
-                f"{part.name} {part.kind}; make all of them numbers, or dates, or durations"
-            )
-    _require_one_unit(some)
-    times = [np.array(part.times) for part in some if part.times]
-    check_joinable("`files`", times)
-    return (np.result_type(*times).name if times else None), first.has[1]
-
-
-def _require_one_unit(parts: list[Facts]) -> None:
-    """Raise ValueError where the times of all parts together are clearly of two units."""
-    seen = [(part.name, Seen(*part.units)) for part in parts if part.units]
-    if seen and reduce(Seen.plus, (units for _, units in seen)).are_mixed():
-        moments = [(name, moment) for name, units in seen for moment in units.first if moment is not None]
-        named, first = moments[0]
-        name, unlike = next((name, unlike) for name, moment in moments if (unlike := other_unit(moment, first)))
-        raise ValueError(f"`files` must have times of one unit, got {unlike} in {named}, in {name}; bring all to one")
 
 
 def _write_items(room: Room, items: Items) -> None:

@@ -7,7 +7,8 @@ import itertools
 import pickle
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,11 +16,14 @@ from typing import Any
 from fastautorec._checks import kind
 from fastautorec._extras import require
 from fastautorec.data import _files as files
-from fastautorec.data._parquet import Part, folders_of, whole_numbers_in
+from fastautorec.data._parquet import PYARROW, Part, bytes_of, folders_of, whole_numbers_in
 
 Mark = tuple[Any, ...]
 # What stores of fsspec tell of a file that is another one once it is written again.
 STAMPS = ("ETag", "etag", "LastModified", "last_modified", "updated", "created", "generation", "version_id", "md5")
+WHOLE_BYTES = 1 << 25  # a smaller file is one piece of work, and its footer is not looked at
+PIECE_ROWS = 1 << 22  # of a larger one, at most, unless a row group has more
+FOOTERS = 16  # that are fetched at once
 LOCAL = ("local", "py::fsspec+('file', 'local')", "py::fsspec+file", "py::fsspec+local")
 
 
@@ -46,6 +50,16 @@ class Source:
     file: Path | Part
     mark: Mark
     dataset: str = ""
+
+    @property
+    def place(self) -> str:
+        """Path of the file, of which the source may be some row groups."""
+        return self.file.path if isinstance(self.file, Part) else str(self.file)
+
+    @property
+    def groups(self) -> tuple[int, int] | None:
+        """The first of the row groups to read and the one after the last; None for the whole file."""
+        return self.file.groups if isinstance(self.file, Part) else None
 
     def require_same(self) -> None:
         """Raise unless the file is there and as it was.
@@ -100,6 +114,42 @@ def stores_of(sources: Sequence[Source]) -> list[str]:
     except (pickle.PicklingError, TypeError, AttributeError):
         pass
     return [secrets.token_hex()]
+
+
+def pieces_of(sources: Sequence[Source], form: str) -> list[Source]:
+    """Return the same with large Parquet files cut into runs of row groups, which depend on the files alone."""
+    if not PYARROW or form not in ("auto", "parquet"):
+        return list(sources)
+    with ThreadPoolExecutor(FOOTERS) as threads:  # a store takes its time for each
+        return list(itertools.chain.from_iterable(threads.map(_pieces, sources)))
+
+
+def _pieces(source: Source) -> list[Source]:
+    if source.mark[0] <= WHOLE_BYTES or not files.is_parquet(source.place):
+        return [source]
+    from pyarrow import parquet  # noqa: PLC0415  (optional)
+
+    file = source.file
+    part = file if isinstance(file, Part) else Part(source.name, str(file), {}, frozenset())
+    try:
+        with parquet.ParquetFile(bytes_of(part)) as opened:
+            groups = [opened.metadata.row_group(number).num_rows for number in range(opened.num_row_groups)]
+    except (OSError, ValueError):  # which the reader will tell of
+        return [source]
+    runs, rows = [0], 0
+    for number, more in enumerate(groups):
+        if rows and rows + more > PIECE_ROWS:
+            runs, rows = [*runs, number], 0
+        rows += more
+    if len(runs) == 1:
+        return [source]
+    found = []
+    for start, stop in itertools.pairwise([*runs, len(groups)]):
+        told = f"row group {start}" if stop == start + 1 else f"row groups {start} to {stop - 1}"
+        name = f"{source.name} ({told})"
+        piece = replace(part, name=name, groups=(start, stop))
+        found.append(replace(source, name=name, file=piece, dataset=source.dataset or source.name))
+    return found
 
 
 def sources_of(given: Any, filesystem: Any, form: str) -> list[Source]:
