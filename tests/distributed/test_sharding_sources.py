@@ -12,6 +12,7 @@ from sharded import Elsewhere, Stopping
 
 import fastautorec as far
 from fastautorec import distributed
+from fastautorec.distributed._engines import Local
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 import pyarrow.fs  # noqa: E402
@@ -65,6 +66,17 @@ def test_stores_of_fsspec(tmp_path: Path) -> None:
         memory.store.clear()
 
 
+class Before(Local):
+    """An engine that does something before anything is read."""
+
+    def __init__(self, event: Callable[[], Any]) -> None:
+        self.event = event
+
+    def reduce(self, work: Any, shards: Any, state: Any) -> Any:
+        self.event()
+        return super().reduce(work, shards, state)
+
+
 def small(path: Path, user: int) -> Path:
     path.parent.mkdir(exist_ok=True)
     pa.parquet.write_table(pa.table({"user": [user], "item": [1]}), path)
@@ -100,6 +112,54 @@ def test_a_file_of_a_store_that_is_written_again(tmp_path: Path, monkeypatch: py
             (tmp_path / "out").rename(tmp_path / f"done {len(words)}")
     finally:
         memory.store.clear()
+
+
+def remembering() -> Any:
+    """Return a file system of fsspec that tells what it has listed before, as those of object stores do."""
+    local = pytest.importorskip("fsspec.implementations.local", reason="fsspec is not installed")
+
+    class Remembering(local.LocalFileSystem):  # type: ignore[misc, name-defined]
+        protocol = "remembering"
+        cachable = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.known: dict[Any, Any] = {}
+
+        def info(self, path: str, **given: Any) -> Any:
+            if path not in self.known:
+                self.known[path] = super().info(path, **given)
+            return self.known[path]
+
+        def ls(self, path: str, detail: bool = False, **given: Any) -> Any:
+            if (path, detail) not in self.known:
+                self.known[path, detail] = super().ls(path, detail=detail, **given)
+            return self.known[path, detail]
+
+        def invalidate_cache(self, path: str | None = None) -> None:
+            self.known.clear()
+
+    return Remembering()
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["store", "folder of a store"])
+def test_a_store_that_remembers_what_it_has_listed(within: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    small(folder / "1.parquet", 1)
+    filesystem = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(remembering()))
+    if within:
+        filesystem = pyarrow.fs.SubTreeFileSystem(str(tmp_path), filesystem)
+    name = "files" if within else str(folder)
+
+    def users(output: str, engine: Any = "local") -> Any:
+        (path,) = distributed.shard(name, tmp_path / output, filesystem=filesystem, engine=engine, verbose=False)
+        return far.Interactions.open(path).user_ids.tolist()
+
+    assert users("first") == [1]
+    small(folder / "2.parquet", 2)
+    assert users("second") == [1, 2], "a part that was written since"
+    with pytest.raises(ValueError, match=r"2\.parquet was changed while it was read"):
+        users("third", Before(lambda: os.utime(folder / "2.parquet", (2 * 10**9, 2 * 10**9))))
 
 
 def test_another_file_system_with_the_same_paths(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def mark_of(file: Path | Part) -> Mark:
     """Return size and time of a file, or of all files in a folder."""
     filesystem = file.filesystem if isinstance(file, Part) else None
     if isinstance(file, Part) and filesystem is not None:
+        _forget_listings(filesystem)
         info = filesystem.get_file_info(file.path)
         if info.type != require("pyarrow.fs", "files", "data").FileType.File:
             raise FileNotFoundError(f"{file} is not there any more")
@@ -98,9 +99,24 @@ def _written(filesystem: Any, info: Any) -> Any:
     """Return when a file in a store was written, or what else becomes another when it is; None where nothing does."""
     if info.mtime_ns is not None:
         return info.mtime_ns
-    store = getattr(getattr(filesystem, "handler", None), "fs", None)
+    store = _of_fsspec(filesystem)
     told = {} if store is None else store.info(info.path)  # pyarrow takes no more than "mtime" of it
     return ", ".join(f"{name} {told[name]}" for name in STAMPS if told.get(name) is not None) or None
+
+
+def _of_fsspec(filesystem: Any) -> Any:
+    """Return the file system of fsspec behind one of pyarrow; None where there is none."""
+    return getattr(getattr(filesystem, "handler", None), "fs", None)
+
+
+def _forget_listings(filesystem: Any) -> None:
+    """Have a store of fsspec ask again: it answers from what it has listed once, as long as the process lives."""
+    beneath = filesystem
+    while hasattr(beneath, "base_fs"):  # a folder as a file system of its own
+        beneath = beneath.base_fs
+    forget = getattr(_of_fsspec(beneath), "invalidate_cache", None)
+    if callable(forget):
+        forget()
 
 
 def stores_of(sources: Sequence[Source]) -> list[str]:
@@ -245,6 +261,7 @@ def _of_uri(uri: str) -> tuple[Any, str]:
 
 def _in_store(name: str, filesystem: Any, root: str) -> Iterator[Source]:
     fs = require("pyarrow.fs", f"reading {name}", "data")
+    _forget_listings(filesystem)
     info = filesystem.get_file_info(root)
     if info.type == fs.FileType.NotFound:
         raise FileNotFoundError(f"`files` must name rating files, but {name} does not exist")
