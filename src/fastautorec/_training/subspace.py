@@ -41,10 +41,12 @@ def low_rank_root(
     block = backend.to_device(_start(rng, size, width))
     for i in range(1, passes):
         step(f"embedding {i}/{passes}")
-        block = _well_conditioned(backend, multiply(block))
+        block = multiply(block)  # in a line of its own: the one before is gone when the next is made
+        block = _well_conditioned(backend, block)
     step(f"embedding {passes}/{passes}")
     product = multiply(block)
     projected = backend.cross_product(block, product, symmetric=True)
+    del block
     with single_threaded_blas:
         transform = _whiten((projected + projected.T) / 2, ROUNDING * 10)
     return _times_triangle(backend, product, transform.astype(np.float32))
