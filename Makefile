@@ -88,7 +88,7 @@ test-grid: $(VENV)/dev
 test-all: test test-grid
 
 test-cluster: $(VENV)/dev
-	$(BIN)/python -m pip install --quiet "distributed>=2024.1" "ray>=2.9" "pyspark>=3.5"
+	$(BIN)/python -m pip install --quiet "distributed>=2024.1" "ray>=2.9" "pyspark>=3.5" "moto[server]" s3fs
 	$(BIN)/python -m pytest tests/distributed
 
 # An environment of its own, whose native core counts its lines; that makes it slow, and so does counting in Python.

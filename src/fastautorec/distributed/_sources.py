@@ -182,7 +182,7 @@ def sources_of(given: Any, filesystem: Any, form: str) -> list[Source]:
     for name in named:
         if stores is not None or "://" in str(name):
             _require_parquet(str(name), form)
-            filesystem, path = _of_uri(str(name)) if stores is None else (stores, str(name))
+            filesystem, path = _of_uri(str(name)) if stores is None else (stores, _path_in(stores, str(name)))
             local = filesystem.type_name in LOCAL  # a path, so that it is known by any other name
             sources += _on_disk(Path(path), form) if local else _in_store(str(name), filesystem, path)
         else:
@@ -257,6 +257,12 @@ def _of_uri(uri: str) -> tuple[Any, str]:
             raise ValueError(f"`files` must name what pyarrow.fs or fsspec can open, got {uri!r} ({error})") from None
         return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
     return found
+
+
+def _path_in(filesystem: Any, name: str) -> str:
+    """Return a path as a file system lists it: those of fsspec take addresses, and list paths without a scheme."""
+    store = _of_fsspec(filesystem)
+    return name if store is None else str(store._strip_protocol(name))
 
 
 def _in_store(name: str, filesystem: Any, root: str) -> Iterator[Source]:
