@@ -120,10 +120,9 @@ def remembering() -> Any:
 
     class Remembering(local.LocalFileSystem):  # type: ignore[misc, name-defined]
         protocol = "remembering"
-        cachable = False
 
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
             self.known: dict[Any, Any] = {}
 
         def info(self, path: str, **given: Any) -> Any:
@@ -139,7 +138,7 @@ def remembering() -> Any:
         def invalidate_cache(self, path: str | None = None) -> None:
             self.known.clear()
 
-    return Remembering()
+    return Remembering(skip_instance_cache=True)
 
 
 @pytest.mark.parametrize("within", [False, True], ids=["store", "folder of a store"])
