@@ -167,7 +167,7 @@ def test_a_full_disk_names_the_file(model: far.Popularity, tmp_path: Path, monke
 
 # --- memory before trust --------------------------------------------------------------------------------------------
 
-CLAIMED = 300 << 20  # bytes of the array that a small file claims to hold
+CLAIMED = 60 << 20  # bytes of the array that a small file claims to hold
 
 
 def repacked(path: Path, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> None:
