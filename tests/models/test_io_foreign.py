@@ -37,7 +37,7 @@ def array_file(array: Any) -> bytes:
         *((pickle.dumps({"a": 1}, protocol), "a pickle, and these are never opened") for protocol in range(2, 6)),
         (b"PAR1" + bytes(50), "a Parquet file; read_ratings reads ratings"),
         (array_file(np.arange(3)), "a NumPy array"),
-        (gzip.compress(b"user,item\n1,2\n"), "a gzip file"),
+        (gzip.compress(b"user,item\n1,2\n", mtime=0), "a gzip file"),
         (b"", "empty"),
         (bytes(1000), "of some other format"),
         (b"\xff\xfe\x00\x01", "of some other format"),
