@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 HEADERS = Path(__file__).parent
-FLAGS = os.environ.get("FASTAUTOREC_KERNEL_FLAGS", "-O1 -g").split()
+FLAGS = os.environ.get("FASTAUTOREC_KERNEL_FLAGS", "-O1").split()
 KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\(\s*(\d+)[^)]*\)\s*)?(\w+)\s*\(')
 DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([\w:<> ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 
