@@ -15,6 +15,8 @@ SANITIZER_13 := nvidia-cuda-sanitizer-api
 COVERAGE := $(CURDIR)/build/coverage
 # Options of the build, for pip.
 BUILD :=
+# Bytecode is kept whatever the environment says: hundreds of tests start a Python.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bindings cuda -type f)
 
 help:
