@@ -18,7 +18,7 @@ constexpr std::int64_t kTogether = 32;         // vectors whose bounds are found
 constexpr std::int64_t kBounds = 1 << 22;      // into so many floats
 constexpr std::int64_t kMoreSeeds = 8;         // beside 5/4 of the length of the lists, items that are scored first
 constexpr std::int64_t kFewLeft = 8;           // times as many items as that may be scored at once
-constexpr std::int64_t kHeadShare = 16;        // of the items are looked at first
+constexpr std::int64_t kFirstShare = 16;       // 1/16 of the items is looked at first, then 1/8, 1/4, ...
 constexpr std::int64_t kBytesAlone = 2 << 20;  // of codes are read sooner than a second thread is awake
 constexpr std::int64_t kMostShare = 8;         // of the items may be scored on average,
 constexpr std::int64_t kMostChained = 32;      // and where sums are chains: BLAS has all of them sooner
@@ -34,7 +34,7 @@ struct Search {
     std::atomic<std::int64_t> budget;
 };
 
-// Finds the list of one vector, first among the longest rows, then among those that are long enough.
+// Finds the list of one vector, first among the longest rows, then among all that are long enough.
 class Finder {
    public:
     Finder(Search& search, ConstMatrix a, std::int64_t u, float* bounds)
@@ -44,12 +44,12 @@ class Finder {
     std::int64_t groups() const { return groups_; }  // that may hold items of the list
     Bounds asks() const { return {&question_, of_}; }
 
-    // Takes the bounds of the first groups. False where the budget is used up.
-    bool start(std::int64_t first_groups) {
+    // Takes the bounds of the first groups, which may leave fewer of the others. False where the budget is used up.
+    bool look(std::int64_t first_groups) {
         clear(first_groups);
         RowSelector selector(first_groups * kLanes, seeds());
         selector.look_at(of_);
-        if (!score(selector, selector.find(selector.floor()))) return false;
+        if (!score(selector, selector.find(selector.floor(worst())))) return false;
         groups_ = std::max(first_groups, question_.groups_from(worst(), search_.codes));
         return true;
     }
@@ -119,7 +119,7 @@ class Finder {
     Search& search_;
     Question question_;
     const float* vector_;
-    std::int64_t u_, groups_ = 0;
+    std::int64_t u_, groups_ = search_.codes.groups();
     float* of_;
     std::vector<std::int32_t> listed_, scored_;
     std::vector<std::uint64_t> keys_;
@@ -157,7 +157,6 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
         never.push_back(static_cast<std::int32_t>(codes.place_of(masked.data[m])));
     Search search{b, codes, exclude, never, borders, n_top, {a.rows * n / (borders.size ? kMostChained : kMostShare)}};
     const std::int64_t together = std::min({kTogether, std::max<std::int64_t>(8, kBounds / (n + 1)), a.rows});
-    const std::int64_t head = std::min(groups, std::max(kGroupsPerTask, groups / kHeadShare));
     const ScratchMatrix memory(together, groups * kLanes);
     for (std::int64_t start = 0; start < a.rows; start += together) {
         std::vector<Finder> finders;
@@ -174,32 +173,33 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
         }
         const auto count = static_cast<std::int64_t>(finders.size());
         if (count == 0) continue;
-        // The bounds of the groups from `from` on, each for the first of the vectors that need it.
-        const auto bound = [&](std::int64_t from, std::int64_t to, const auto& how_many) {
+        std::vector<Finder*> order;
+        for (Finder& finder : finders) order.push_back(&finder);
+        std::int64_t from = 0;
+        bool last = false;
+        for (std::int64_t share = kFirstShare; !last; share /= 2) {
+            // Those who need most groups come first, so that bounds are found for the first of them only.
+            std::sort(order.begin(), order.end(), [](auto* x, auto* y) { return x->groups() > y->groups(); });
+            std::transform(order.begin(), order.end(), asked.begin(), [](auto* finder) { return finder->asks(); });
+            const std::int64_t most = order[0]->groups(), part = std::max(kGroupsPerTask, groups / share),
+                               to = std::min(most, part);
+            last = share < kFirstShare && most <= part;
             const int threads = (to - from) * count * codes.codes.cols < kBytesAlone ? 1 : num_threads;
             parallel_for((to - from + kGroupsPerTask - 1) / kGroupsPerTask, threads, [&](std::int64_t t) {
-                const std::int64_t first = from + t * kGroupsPerTask, last = std::min(to, first + kGroupsPerTask);
-                bound_products(asked.data(), how_many(first), codes, first, last);
+                const std::int64_t first = from + t * kGroupsPerTask;
+                const auto needs = [&](const Finder* finder) { return finder->groups() > first; };
+                const auto many = std::partition_point(order.begin(), order.end(), needs) - order.begin();
+                bound_products(asked.data(), many, codes, first, std::min(to, first + kGroupsPerTask));
             });
-        };
-        std::atomic<bool> found{true};
-        bound(0, head, [&](std::int64_t) { return count; });
-        parallel_for(count, num_threads, [&](std::int64_t i) {
-            if (!finders[static_cast<std::size_t>(i)].start(head)) found = false;
-        });
-        if (!found) return false;
-        std::vector<const Finder*> order;  // those who need most groups come first
-        for (const Finder& finder : finders) order.push_back(&finder);
-        std::sort(order.begin(), order.end(), [](auto* x, auto* y) { return x->groups() > y->groups(); });
-        std::transform(order.begin(), order.end(), asked.begin(), [](auto* finder) { return finder->asks(); });
-        bound(head, order[0]->groups(), [&](std::int64_t first) {
-            const auto needs = [&](const Finder* finder) { return finder->groups() > first; };
-            return std::partition_point(order.begin(), order.end(), needs) - order.begin();
-        });
-        parallel_for(count, num_threads, [&](std::int64_t i) {
-            if (!finders[static_cast<std::size_t>(i)].finish(ids, best)) found = false;
-        });
-        if (!found) return false;
+            std::atomic<bool> found{true};
+            parallel_for(count, num_threads, [&](std::int64_t i) {
+                Finder& finder = *order[static_cast<std::size_t>(i)];
+                if (!last && share < kFirstShare && finder.groups() <= to) return;  // it has all that it needs
+                if (!(last ? finder.finish(ids, best) : finder.look(to))) found = false;
+            });
+            if (!found) return false;
+            from = to;
+        }
     }
     return true;
 }
