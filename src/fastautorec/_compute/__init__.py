@@ -38,6 +38,8 @@ def get_backend(device: str = "auto", num_threads: int | None = None) -> Backend
         If the device was asked for by name and cannot be used; "auto" takes what works.
     """
     threads = resolve_num_threads(num_threads)
+    if device == "cpu":  # asked for at every request
+        return _cpu(threads)
     numbered = re.fullmatch(r"cuda:(\d+)", device) if isinstance(device, str) else None
     if numbered:
         return _gpu(threads, int(numbered[1]))
@@ -83,6 +85,7 @@ def simd_level() -> str:
     return cpu.simd_level()
 
 
+@cache  # a backend of the CPU holds nothing but its number of threads
 def _cpu(num_threads: int) -> Backend:
     from fastautorec._compute.cpu import CpuBackend  # noqa: PLC0415  loads the native module only when needed
 

@@ -29,7 +29,7 @@ def ids_ascend(indptr: npt.NDArray[np.integer], indices: npt.NDArray[np.integer]
     """Return whether the ids of every row ascend without a repeat; row pointers start at 0 and don't decrease."""
     nnz = int(indptr[-1])
     if len(indptr) == 2:  # for one row a direct comparison is faster than the calls below
-        return bool((indices[1:nnz] > indices[: nnz - 1]).all()) if nnz > 1 else True
+        return nnz < 2 or not np.count_nonzero(indices[1:nnz] <= indices[: nnz - 1])
     for start in range(0, nnz - 1, CACHED_ENTRIES):
         ids = indices[start : min(start + CACHED_ENTRIES, nnz - 1) + 1]
         falls = ids[1:] <= ids[:-1]
@@ -89,6 +89,8 @@ class Csr:
 
     def rows(self, start: int, stop: int) -> Csr:
         """Return rows start..stop as a view."""
+        if start == 0 and stop == len(self.indptr) - 1:
+            return self
         users = np.arange(start, stop, dtype=np.int64) if self.users is None else self.users[start:stop]
         return Csr(
             self.indptr[start : stop + 1], self.indices, self.data, self.n_cols, users
@@ -159,7 +161,7 @@ class Csr:
         values = None if item_weights is None else item_weights.take(own.indices)
         if user_power:
             lengths = own.row_lengths()
-            scale = np.repeat(_powers(lengths, user_power), lengths)
+            scale = _powers(lengths, user_power).repeat(lengths)
             values = scale if values is None else np.multiply(values, scale, out=values)
         return own.with_data(values)
 
@@ -178,7 +180,7 @@ class Csr:
 
     def with_data(self, data: npt.NDArray[np.float32] | None) -> Csr:
         """Return the same pattern with other values."""
-        return replace(self, data=data)
+        return Csr(self.indptr, self.indices, data, self.n_cols, self.users)
 
     def unread(self) -> Csr:
         """Return the same matrix for an operation that checks the item ids as it reads all of them."""

@@ -154,7 +154,7 @@ class Answering(ABC):
                 return own_lists(scorer, backend, asked, length, known, theirs, on_device)
 
             ids, scores = best_of(model._dialled(backend, popularity_discount))
-            rows = np.flatnonzero(backend.to_host(scores[:, 0]) == 0)
+            rows = (backend.to_host(scores[:, 0]) == 0).nonzero()[0]
             if len(rows) and len(rows := strangers(model, history, rows)):
                 places = backend.to_device(rows) if on_device else rows
                 ids[places], scores[places] = best_of(popularity_scorer(model, backend), rows)
