@@ -110,7 +110,7 @@ def fit_autoencoder(
     else:
         fit.network = fit.random_network()
     if not any(options.epochs):
-        return fit.fitted() | {"best_epochs_": options.epochs}
+        return fit.fitted(in_place=True) | {"best_epochs_": options.epochs}
     fit.network = fit.network.copy(run.backend)
     if saved is not None:
         fit.take_up(saved[0]["notes"])

@@ -60,6 +60,7 @@ class Part:
 
 def read_parquet(path: Path | Part, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:
     """Return the columns, their roles, and the names of all columns."""
+    quick = polars
     polars = polars and getattr(path, "filesystem", None) is None and getattr(path, "groups", None) is None
     if not polars and not PYARROW:
         raise ImportError("reading Parquet needs polars or pyarrow: pip install 'fastautorec[data]'")
@@ -90,7 +91,7 @@ def read_parquet(path: Path | Part, words: Words, polars: bool) -> tuple[dict[st
         for role, name in wanted.items():
             if name in names:
                 _refuse_other_value(part, name, table[name], own.get(name))
-                column = table[name]
+                column = _quick_texts(table[name]) if quick and not polars and role in ("user", "item") else table[name]
             else:
                 column = _repeated(part, name, own[name], n_rows, name in whole)
             found[role].append((part, column))
@@ -184,6 +185,15 @@ def _table(path: Any, names: list[str], polars: bool) -> Any:
                 f"{path}: column {name!r} holds lists or records ({kind}); explode it to one value in a row first"
             )
     return frame
+
+
+def _quick_texts(column: Any) -> Any:
+    """Return texts that pyarrow has read as a column of polars, in whose hands they need no Python objects."""
+    import polars as pl  # noqa: PLC0415
+    import pyarrow  # noqa: PLC0415
+
+    text = pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type)
+    return pl.from_arrow(column) if text else column
 
 
 def _is_nested(kind: Any) -> bool:
