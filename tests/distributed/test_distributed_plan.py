@@ -42,10 +42,10 @@ def peak():
 
 def fit(engine):
     model = far.NCEAutoRec(factors=int(sys.argv[3]), num_threads=1)
-    distributed.fit(model, sys.argv[1], engine=engine, shard_entries=int(sys.argv[2]))
+    distributed.fit(model, sys.argv[1], engine=engine, shard_entries=int(sys.argv[2]), state_bytes=int(sys.argv[4]) or None)
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
+    if sys.argv[5] == "local":
         fit("local")
         print(peak())
     else:
@@ -156,7 +156,7 @@ def test_the_peaks_of_driver_and_worker(tmp_path: Path) -> None:
     except metadata.PackageNotFoundError:
         pytest.skip("needs dask: make test-cluster")
     data = far.Interactions(far.datasets.synthetic(10_000, 150_000, 400_000, random_state=0))
-    driver, worker = measured(tmp_path, data, "50001", "96", "dask")
+    driver, worker = measured(tmp_path, data, "50001", "96", "0", "dask")
     options: dict[str, Any] = {"engine": "dask", "workers": 2, "shard_entries": 50_001}
     plan = distributed.plan(far.NCEAutoRec(factors=96), (*data.shape, data.nnz), **options)
     assert plan.shards == 8
@@ -165,14 +165,15 @@ def test_the_peaks_of_driver_and_worker(tmp_path: Path) -> None:
 
 
 @LINUX
-def test_the_peak_of_one_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", [None, 12_000_000])
+def test_the_peak_of_one_process(state: int | None, tmp_path: Path) -> None:
     data = far.Interactions(far.datasets.synthetic(10_000, 150_000, 200_000, random_state=0))
-    (peak,) = measured(tmp_path, data, "50001", "64")
-    model = far.NCEAutoRec(factors=64)
-    plan = distributed.plan(model, tmp_path / "data", shard_entries=50_001)
+    (peak,) = measured(tmp_path, data, "50001", "64", str(state or 0), "local")
+    model, options = far.NCEAutoRec(factors=64), {"shard_entries": 50_001, "state_bytes": state}
+    plan = distributed.plan(model, tmp_path / "data", **options)
     assert plan.shards == 4
     assert plan.driver_bytes == pytest.approx(peak, rel=0.15)
-    by_shape = distributed.plan(model, (*data.shape, data.nnz), shard_entries=50_001)
+    by_shape = distributed.plan(model, (*data.shape, data.nnz), **options)
     assert by_shape == plan
     assert "driver, predicted peak" in str(plan)
     assert plan.worker == {}

@@ -189,7 +189,10 @@ def plan(
     at_work, cost, pays, wire = {}, COSTS.get(name), None, message * (count + shards)
     if name == "local":
         waiting = (shards - 1).bit_length() + 2  # groups that wait for the next shard, its own sums, and a result
-        driver = {"process": LOCAL_PROCESS, **lists, **own, "encoder": array, "sums of groups": message * waiting}
+        sums = message * waiting
+        if sent < columns:  # the whole product, and a block by itself; or the sums, and the solution of the head
+            sums = max(array + message + sums, 2 * array)
+        driver = {"process": LOCAL_PROCESS, **lists, **own, "encoder": array, "sums of groups": sums}
         count, wire = 1, 0
     else:
         here, there = resolve_num_threads(None), count * threads
