@@ -42,7 +42,8 @@ def peak():
 
 def fit(engine):
     model = far.NCEAutoRec(factors=int(sys.argv[3]), num_threads=1)
-    distributed.fit(model, sys.argv[1], engine=engine, shard_entries=int(sys.argv[2]), state_bytes=int(sys.argv[4]) or None)
+    entries, state = int(sys.argv[2]), int(sys.argv[4]) or None
+    distributed.fit(model, sys.argv[1], engine=engine, shard_entries=entries, state_bytes=state)
 
 if __name__ == "__main__":
     if sys.argv[5] == "local":
