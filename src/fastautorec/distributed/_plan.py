@@ -41,7 +41,11 @@ class Cost(NamedTuple):
     worker_arrays: float
 
 
-COSTS = {"dask": Cost(176 << 20, 2.4, 118 << 20, 7.9)}
+COSTS = {
+    "dask": Cost(140 << 20, 2.1, 74 << 20, 9.1),
+    "ray": Cost(176 << 20, 2.0, 172 << 20, 2.1),  # its store, which processes share, not included
+    "spark": Cost(146 << 20, 6.6, 116 << 20, 3.9),  # Java not included
+}
 EMPTY_PASS = {"dask": 0.15, "ray": 0.05, "spark": 1.0}  # seconds
 
 
@@ -64,8 +68,8 @@ class ClusterPlan:
     wire_bytes : int
         All messages of a pass together, at most.
     driver, worker : dict of str to int
-        Bytes by purpose at the peak, the process itself included. With ``engine="local"`` there is no worker; what Ray
-        and Spark hold was not measured at enough sizes, and is left out.
+        Bytes by purpose at the peak, the process itself included. With ``engine="local"`` there is no worker. The
+        shared memory of Ray's store, and the Java process of Spark, are not included.
     pays_from : int or None
         Interactions from which a pass takes less time than with the threads of this machine alone; None where the
         workers have no more of them.
@@ -186,7 +190,7 @@ def plan(
     array, message, packed = 4 * n * columns, 4 * n * sent, 2 * PANEL_BYTES * n
     lists = {"users and items": 16 * m + 24 * n}
     own = {"interactions of a shard": 4 * (nnz // shards), "packed columns of the threads": packed * threads}
-    at_work, cost, pays, wire = {}, COSTS.get(name), None, message * (count + shards)
+    at_work, pays, wire = {}, None, message * (count + shards)
     if name == "local":
         waiting = (shards - 1).bit_length() + 2  # groups that wait for the next shard, its own sums, and a result
         sums = message * waiting
@@ -195,17 +199,16 @@ def plan(
         driver = {"process": LOCAL_PROCESS, **lists, **own, "encoder": array, "sums of groups": sums}
         count, wire = 1, 0
     else:
+        cost = COSTS[name]
         here, there = resolve_num_threads(None), count * threads
         if there > here and sent:
             saved = sent * SECONDS * (1 / here - 1 / there)  # of an interaction
             pays = math.ceil((EMPTY_PASS[name] + wire / WIRE) / saved)
-        driver = {} if cost is None else {
+        driver = {
             "process": cost.driver_process, **lists, "packed columns": packed,
             "arrays": int(cost.driver_arrays * array),
         }  # fmt: skip
-        at_work = {} if cost is None else {
-            "process": cost.worker_process, **own, "arrays": int(cost.worker_arrays * message),
-        }  # fmt: skip
+        at_work = {"process": cost.worker_process, **own, "arrays": int(cost.worker_arrays * message)}
     title = type(model).__name__
     return ClusterPlan(title, name, (m, n), nnz, count, shards, passes, message, wire, driver, at_work, pays)
 
