@@ -55,6 +55,7 @@ def test_engines_write_the_bytes_of_one_machine(texts: bool, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "ratings", "there"]
 
 
+@pytest.mark.filterwarnings("ignore:Couldn't detect a suitable IP address")  # Dask, without a network
 def test_dask_writes_the_same_bytes(tmp_path: Path) -> None:
     try:
         metadata.version("distributed")  # this folder has the name of the package: importing tells nothing
