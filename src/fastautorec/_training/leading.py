@@ -24,6 +24,7 @@ from fastautorec._training.full_rank import Parts, Shape, weighted
 from fastautorec._training.subspace import OVERSAMPLING, PASSES, ROUNDING, leading_eigenvectors, low_rank_root
 
 MOST_ROUNDING = 0.1
+APART = 32  # directions whose products with the line are so large that they are taken out before
 COLUMNS = 128  # of dense products with sparse matrices in one piece of work
 
 
@@ -46,10 +47,10 @@ class LeadingDirections:
         self._joined = _rows((sparse.diags(np.float32(parts.prior) * parts.scale) @ parts.joined).tocsr())
         self._join = _rows((parts.joined.T @ sparse.diags(1 / parts.scale)).tocsr())
         width, rng = min(directions + OVERSAMPLING, matrix.shape[0]), np.random.default_rng(0)
-        root = low_rank_root(backend, self._multiply, matrix.shape[0], width, rng, PASSES, lambda _: None)
+        root = low_rank_root(backend, self.multiply, matrix.shape[0], width, rng, PASSES, lambda _: None)
         self.vectors, self.eigenvalues = leading_eigenvectors(backend, root, directions)
 
-    def _multiply(self, block: FloatArray) -> FloatArray:
+    def multiply(self, block: FloatArray) -> FloatArray:
         """Return F C Fᵀ times a block (m, k)."""
         out = np.empty_like(block)
 
@@ -130,32 +131,60 @@ class LeadingSolution:
         return out
 
     def weights(self, discount: FloatArray) -> FloatArray:
-        """Return W diag(discount) (n, n), made in blocks of columns."""
+        """Return W diag(discount) (n, n), made in blocks of columns.
+
+        With U = (U₁, U₂), P₁ = I − U₁U₁ᵀ, K₁ = P₁KP₁ and V = K₁U₂ it is S C Fᵀ times
+
+            P₁(a + bK₁)P₁T + U₁Λ₁U₁ᵀT + U₂((Λ₂ − a + bU₂ᵀV)U₂ᵀT − bVᵀT) − bVU₂ᵀT,
+
+        so that all terms but the first are one product of low rank. The line is furthest from 1/(λ + θ) at the first
+        directions: they are taken out before, lest the rounding of what cancels shows.
+        """
         system, n = self._system, len(discount)
-        left, right = (np.empty((n, len(self._leading)), np.float32) for _ in range(2))  # S C FᵀU, diag(discount) TᵀU
-
-        def project(start: int, stop: int) -> None:
-            block = np.ascontiguousarray(system.vectors[:, start:stop])
-            left[:, start:stop] = system.join(system.to_items(block))
-            right[:, start:stop] = system.to_targets(block) * discount[:, None]
-
-        run_blocks(project, len(self._leading), COLUMNS, system.threads)
-        solved = left * -self._leading
+        first = system.vectors[:, :APART]
+        left, right, apart = self._low_rank(discount)
         target = (sparse.diags(discount) @ system.target).tocsr()
         out = np.empty((n, n), np.float32)
 
         def multiply(start: int, stop: int) -> None:
             block = system.join((system.inputs @ target[start:stop].T.tocsr()).toarray())
-            subtract_product(left, right[start:stop], block)
-            hidden = system.without_leading(system.to_users(block))
+            subtract_product(left[:, :APART], apart[start:stop], block)
+            hidden = system.to_users(block)
+            hidden -= first @ (first.T @ hidden)
             hidden *= self._slope
             block *= self._constant
             block += system.join(system.to_items(hidden))
-            subtract_product(solved, right[start:stop], block)
+            subtract_product(left, right[start:stop], block)
             out[:, start:stop] = block
 
         run_blocks(multiply, n, COLUMNS, system.threads)
         return out
+
+    def _low_rank(self, discount: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return L (n, w) and R (n, w), whose product −L Rᵀ are the terms of low rank, and diag(discount) TᵀU₁.
+
+        L is S C Fᵀ (U, V).
+        """
+        system, n, r = self._system, len(discount), len(self._leading)
+        first, rest = system.vectors[:, :APART], system.vectors[:, APART:]
+        images = system.multiply(rest)
+        images -= first @ (first.T @ images)
+        inner = self._slope * (rest.T @ images)
+        np.einsum("jj->j", inner)[...] += self._leading[APART:] - self._constant
+        vectors = np.hstack([system.vectors, images])
+        left, right = (np.empty((n, vectors.shape[1]), np.float32) for _ in range(2))
+
+        def project(start: int, stop: int) -> None:
+            block = np.ascontiguousarray(vectors[:, start:stop])
+            left[:, start:stop] = system.join(system.to_items(block))
+            right[:, start:stop] = system.to_targets(block) * discount[:, None]
+
+        run_blocks(project, vectors.shape[1], COLUMNS, system.threads)
+        apart, others = right[:, :APART].copy(), right[:, APART:r].copy()
+        right[:, :APART] *= -self._leading[:APART]
+        right[:, APART:r] = self._slope * right[:, r:] - others @ inner.T
+        right[:, r:] = self._slope * others
+        return left, right, apart
 
 
 def nearest_line(penalty: float, largest: float) -> tuple[float, float]:

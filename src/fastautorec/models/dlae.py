@@ -170,7 +170,7 @@ class DLAE(Recommender):
             blocks = SCORE_BLOCKS * 4 * BLOCK_ROWS * n
         else:
             width = self.directions + OVERSAMPLING
-            parts["leading directions"] = 4 * width * (3 * m + 3 * n) + 3 * 8 * width * width
+            parts["leading directions"] = 4 * width * (4 * m + 5 * n) + 3 * 8 * width * width
             blocks = 4 * COLUMNS * (4 * n + 2 * m)
         parts |= {
             "buffers and blocks of scores of the threads": threads * (THREAD_BYTES + blocks),
