@@ -18,7 +18,8 @@ constexpr std::int64_t kTogether = 32;         // vectors whose bounds are found
 constexpr std::int64_t kBounds = 1 << 22;      // into so many floats
 constexpr std::int64_t kMoreSeeds = 8;         // beside 5/4 of the length of the lists, items that are scored first
 constexpr std::int64_t kFewLeft = 8;           // times as many items as that may be scored at once
-constexpr std::int64_t kFirstShare = 16;       // 1/16 of the items is looked at first, then 1/8, 1/4, ...
+constexpr std::int64_t kFirstShare = 16;       // 1/16 of the items is looked at first, then 1/8,
+constexpr std::int64_t kLastShare = 4;         // then 1/4, then all that are long enough
 constexpr std::int64_t kBytesAlone = 2 << 20;  // of codes are read sooner than a second thread is awake
 constexpr std::int64_t kMostShare = 8;         // of the items may be scored on average,
 constexpr std::int64_t kMostChained = 32;      // and where sums are chains: BLAS has all of them sooner
@@ -177,12 +178,13 @@ bool scan_items(ConstMatrix a, ConstMatrix b, const ItemCodes& codes, const CsrV
         for (Finder& finder : finders) order.push_back(&finder);
         std::int64_t from = 0;
         bool last = false;
-        for (std::int64_t share = kFirstShare; !last; share /= 2) {
+        for (std::int64_t share = kFirstShare; !last; share /= share > kLastShare ? 2 : kLastShare) {
+            const std::int64_t part = std::max(kGroupsPerTask, groups / share);
+            if (share > 1 && part <= from) continue;
             // Those who need most groups come first, so that bounds are found for the first of them only.
             std::sort(order.begin(), order.end(), [](auto* x, auto* y) { return x->groups() > y->groups(); });
             std::transform(order.begin(), order.end(), asked.begin(), [](auto* finder) { return finder->asks(); });
-            const std::int64_t most = order[0]->groups(), part = std::max(kGroupsPerTask, groups / share),
-                               to = std::min(most, part);
+            const std::int64_t most = order[0]->groups(), to = std::min(most, part);
             last = share < kFirstShare && most <= part;
             const int threads = (to - from) * count * codes.codes.cols < kBytesAlone ? 1 : num_threads;
             parallel_for((to - from + kGroupsPerTask - 1) / kGroupsPerTask, threads, [&](std::int64_t t) {
