@@ -22,7 +22,7 @@ Mark = tuple[Any, ...]
 # What stores of fsspec tell of a file that is another one once it is written again.
 STAMPS = ("ETag", "etag", "LastModified", "last_modified", "updated", "created", "generation", "version_id", "md5")
 WHOLE_BYTES = 1 << 25  # a smaller file is one piece of work, and its footer is not looked at
-PIECE_ROWS = 1 << 21  # of a larger one, at most, unless a row group has more
+PIECE_ROWS = 1 << 23  # of a larger one, at most, unless a row group has more; each piece numbers its ids anew
 FOOTERS = 16  # that are fetched at once
 LOCAL = ("local", "py::fsspec+('file', 'local')", "py::fsspec+file", "py::fsspec+local")
 
