@@ -22,7 +22,17 @@ from fastautorec.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from fastautorec import baselines, datasets, evaluation, model_selection, ops, plots, reference, rerank
+    from fastautorec import (
+        baselines,
+        datasets,
+        distributed,
+        evaluation,
+        model_selection,
+        ops,
+        plots,
+        reference,
+        rerank,
+    )
     from fastautorec.data import Interactions, align, read_ratings, rolling, split, split_users
     from fastautorec.evaluation import compare, evaluate, evaluate_ranking
     from fastautorec.io import load
@@ -100,6 +110,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "datasets",
+    "distributed",
     "evaluate",
     "evaluate_ranking",
     "evaluation",
@@ -118,8 +129,8 @@ __all__ = [
 ]
 
 _ROOMS = (
-    *("baselines", "data", "datasets", "evaluation", "io", "model_selection", "models", "ops", "plots"),
-    *("reference", "rerank", "tuning"),
+    *("baselines", "data", "datasets", "distributed", "evaluation", "io", "model_selection", "models", "ops"),
+    *("plots", "reference", "rerank", "tuning"),
 )
 _NAMES = {
     "data": ("Interactions", "align", "read_ratings", "rolling", "split", "split_users"),

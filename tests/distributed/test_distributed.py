@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,14 @@ from fastautorec.distributed import _engines as engines
 from fastautorec.distributed._joining import owned
 from fastautorec.distributed._shards import cut_into_shards, folders_of
 from fastautorec.exceptions import ModelFileError, NotFittedError
+
+
+def test_it_is_imported_at_its_first_use() -> None:
+    code = (
+        "import sys, fastautorec as far; print('fastautorec.distributed' in sys.modules, far.distributed.fit.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "fit"]
 
 
 @pytest.mark.parametrize("name", MODELS)

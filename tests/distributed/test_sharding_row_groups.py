@@ -10,6 +10,7 @@ from sharded import Elsewhere, Stopping
 
 import fastautorec as far
 from fastautorec import distributed
+from fastautorec.data._parquet import Part, with_rows_of_file
 from fastautorec.distributed import _parts, _sources
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -93,7 +94,7 @@ def test_a_threshold_may_leave_nothing_of_some_groups(tmp_path: Path, cut: Any) 
 def test_what_is_wrong_is_told_with_its_groups(tmp_path: Path, cut: Any) -> None:
     users = pa.array([*range(299), None, *range(100)])
     file = large(tmp_path / "a.parquet", pa.table({"user": users, "item": range(400)}), 100)
-    with pytest.raises(ValueError, match=r"a\.parquet \(row group 2\): column 'user' .* in row 99"):
+    with pytest.raises(ValueError, match=r"a\.parquet \(row group 2\): column 'user' .* in row 299"):
         distributed.shard(file, tmp_path / "out", verbose=False)
     good = large(file, pa.table({"user": range(400), "item": range(400)}), 100).read_bytes()
     file.write_bytes(good[:4] + b"\xff" * 900 + good[904:])
@@ -102,6 +103,32 @@ def test_what_is_wrong_is_told_with_its_groups(tmp_path: Path, cut: Any) -> None
     file.write_bytes(good[:-4])
     with pytest.raises(far.RatingsFileError, match=r"a\.parquet: not a readable Parquet file"):
         distributed.shard(file, tmp_path / "out", verbose=False)
+
+
+def test_rows_in_messages_are_those_of_the_file(tmp_path: Path, cut: Any) -> None:
+    names = [f"u{number}" for number in range(400)]
+
+    def refused(column: str, values: Any) -> str:
+        content = pa.table({"user": names, "item": names, "rating": [1.0] * 400, "timestamp": [10**9] * 400})
+        place = content.column_names.index(column)
+        large(tmp_path / "a.parquet", content.set_column(place, column, pa.array(values)), 100)
+        with pytest.raises(ValueError, match=r"a\.parquet \(row group 3\): ") as error:
+            distributed.shard(tmp_path / "a.parquet", tmp_path / "out", threshold=1, verbose=False)
+        return str(error.value)
+
+    assert "got None in row 350" in refused("user", [None if name == "u350" else name for name in names])
+    assert "in row 350" in refused("item", ["in row 7\0" if name == "u350" else name for name in names])
+    assert "in row 350" in refused("rating", [None if name == "u350" else 1.0 for name in names])
+    assert "in row 350" in refused("timestamp", [None if name == "u350" else 10**9 for name in names])
+    told = refused("user", [*map(str, range(300)), *("NA" if number == 50 else str(number) for number in range(100))])
+    assert "'NA' (1 of 100 rows, first in row 350)" in told
+
+
+@pytest.mark.parametrize("text", ["'in row 7'", '"it\'s in row 7"', r"'a\'s in row 7'"])
+def test_values_in_messages_stay_as_they_are(text: str) -> None:
+    part = Part("a", "a", {}, frozenset(), groups=(1, 2), first_row=100)
+    assert with_rows_of_file(part, ValueError(f"got {text} in row 5; fix")) == f"got {text} in row 105; fix"
+    assert with_rows_of_file(Path("a"), ValueError(f"got {text} in row 5")) == f"got {text} in row 5"
 
 
 def test_weights_are_summed_in_the_file_as_a_whole(tmp_path: Path, cut: Any) -> None:

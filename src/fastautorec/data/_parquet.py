@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,6 +26,7 @@ Array = npt.NDArray[Any]
 
 PYARROW = importlib.util.find_spec("pyarrow") is not None
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_ROW = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\bin row ([0-9]+)""")  # what values say is passed over
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Part:
         None for a file on this machine.
     groups : (int, int) or None
         The first of the row groups to read and the one after the last; None for all.
+    first_row : int
+        Number of their first row in the file.
     """
 
     name: str
@@ -53,9 +57,24 @@ class Part:
     whole: frozenset[str]
     filesystem: Any = None
     groups: tuple[int, int] | None = None
+    first_row: int = 0
 
     def __str__(self) -> str:
         return self.name
+
+
+def row_of_file(path: Path | Part, row: int) -> str:
+    """Return how messages name a row that was read."""
+    return f"row {getattr(path, 'first_row', 0) + row}"
+
+
+def with_rows_of_file(path: Path | Part, error: Exception) -> str:
+    """Return what an error says of rows that were read, with the numbers that they have in the file."""
+
+    def moved(found: re.Match[str]) -> str:
+        return found[0] if found[1] is None else f"in {row_of_file(path, int(found[1]))}"
+
+    return _ROW.sub(moved, str(error))
 
 
 def read_parquet(path: Path | Part, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:

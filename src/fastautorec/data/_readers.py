@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
         raise ValueError(f"`weights` must name a column, but {path} is of the format {kind!r}, which has none for them")
     found: dict[str, Any]
     unquoted = False
-    place: Callable[[int], str] = "row {}".format
+    place: Callable[[int], str] = partial(parquet.row_of_file, path)
     if kind == "parquet":
         found, roles, names = parquet.read_parquet(path, words, _POLARS)
         source = Source(str(path), "parquet", None, len(names), _headings(names, roles.position), roles.evidence)
@@ -98,7 +99,7 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
             first = found["timestamp"][: evidence.LOOK].tolist()
             evidence.check_hours(source.headings["timestamp"], 0, [[str(value)] for value in first])
     except ValueError as error:
-        raise RatingsFileError(f"{path}: {error}") from None
+        raise RatingsFileError(f"{path}: {parquet.with_rows_of_file(path, error)}") from None
     if "rating" in found:
         _drop_never_play_again(found, requested, source)
         if source.dropped:

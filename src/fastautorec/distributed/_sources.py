@@ -153,6 +153,7 @@ def _pieces(source: Source) -> list[Source]:
     except (OSError, ValueError):  # which the reader will tell of
         return [source]
     runs, rows = [0], 0
+    before = [0, *itertools.accumulate(groups)]
     for number, more in enumerate(groups):
         if rows and rows + more > PIECE_ROWS:
             runs, rows = [*runs, number], 0
@@ -163,7 +164,7 @@ def _pieces(source: Source) -> list[Source]:
     for start, stop in itertools.pairwise([*runs, len(groups)]):
         told = f"row group {start}" if stop == start + 1 else f"row groups {start} to {stop - 1}"
         name = f"{source.name} ({told})"
-        piece = replace(part, name=name, groups=(start, stop))
+        piece = replace(part, name=name, groups=(start, stop), first_row=before[start])
         found.append(replace(source, name=name, file=piece, dataset=source.dataset or source.name))
     return found
 
