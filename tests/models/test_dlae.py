@@ -129,6 +129,15 @@ def test_more_directions_than_the_rank() -> None:
         assert np.abs(weights - exact).max() < most * np.abs(exact).max()
 
 
+@pytest.mark.parametrize(("regularization", "most"), [(32, 1e-4), (1, 1e-3), (0.1, 1e-2)])
+def test_rounding_counts_once_for_each_eigenvalue_over_the_penalty(regularization: float, most: float) -> None:
+    """All 40 directions are far above the penalty, and the line is that of an eigenvalue of 0: it is not squared."""
+    matrix = sparse.csr_matrix(sparse.block_diag([np.ones((8, 6))] * 40), dtype=np.float32)
+    exact = far.DLAE(regularization).fit(matrix).item_weights_
+    weights = far.DLAE(regularization, directions=41).fit(matrix).item_weights_
+    assert np.linalg.norm(weights - exact) < most * np.linalg.norm(exact)
+
+
 def test_directions_come_near_the_inverse() -> None:
     matrix = far.datasets.synthetic(500, 300, 9000, random_state=3)
     exact = far.DLAE().fit(matrix).item_weights_

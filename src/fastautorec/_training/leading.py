@@ -24,7 +24,7 @@ from fastautorec._training.full_rank import Parts, Shape, weighted
 from fastautorec._training.subspace import OVERSAMPLING, PASSES, ROUNDING, leading_eigenvectors, low_rank_root
 
 MOST_ROUNDING = 0.1
-APART = 32  # directions whose products with the line are so large that they are taken out before
+APART, FAR = 32, 16.0  # directions that are taken out before the line, and all whose θ is so many times λ
 COLUMNS = 128  # of dense products with sparse matrices in one piece of work
 
 
@@ -109,6 +109,7 @@ class LeadingSolution:
         constant, slope = nearest_line(penalty, float(system.eigenvalues[-1]))
         self._constant, self._slope = np.float32(constant), np.float32(slope)
         self._leading = (1 / (penalty + system.eigenvalues)).astype(np.float32)
+        self._apart = max(APART, int(np.count_nonzero(system.eigenvalues > FAR * penalty)))
 
     def scores(self, rows: sparse.csr_matrix, out: FloatArray) -> FloatArray:
         """Write x W of sparse rows x (q, n) to ``out`` (q, n)."""
@@ -137,18 +138,18 @@ class LeadingSolution:
 
             P₁(a + bK₁)P₁T + U₁Λ₁U₁ᵀT + U₂((Λ₂ − a + bU₂ᵀV)U₂ᵀT − bVᵀT) − bVU₂ᵀT,
 
-        so that all terms but the first are one product of low rank. The line is furthest from 1/(λ + θ) at the first
-        directions: they are taken out before, lest the rounding of what cancels shows.
+        so that all terms but the first are one product of low rank. What cancels of a direction in U₂ leaves rounding that
+        counts (θ/λ)² times, so U₁ has those with the largest θ; what is left of them counts θ/λ times.
         """
-        system, n = self._system, len(discount)
-        first = system.vectors[:, :APART]
+        system, n, count = self._system, len(discount), self._apart
+        first = system.vectors[:, :count]
         left, right, apart = self._low_rank(discount)
         target = (sparse.diags(discount) @ system.target).tocsr()
         out = np.empty((n, n), np.float32)
 
         def multiply(start: int, stop: int) -> None:
             block = system.join((system.inputs @ target[start:stop].T.tocsr()).toarray())
-            subtract_product(left[:, :APART], apart[start:stop], block)
+            subtract_product(left[:, :count], apart[start:stop], block)
             hidden = system.to_users(block)
             hidden -= first @ (first.T @ hidden)
             hidden *= self._slope
@@ -165,12 +166,12 @@ class LeadingSolution:
 
         L is S C Fᵀ (U, V).
         """
-        system, n, r = self._system, len(discount), len(self._leading)
-        first, rest = system.vectors[:, :APART], system.vectors[:, APART:]
+        system, n, r, count = self._system, len(discount), len(self._leading), self._apart
+        first, rest = system.vectors[:, :count], system.vectors[:, count:]
         images = system.multiply(rest)
         images -= first @ (first.T @ images)
         inner = self._slope * (rest.T @ images)
-        np.einsum("jj->j", inner)[...] += self._leading[APART:] - self._constant
+        np.einsum("jj->j", inner)[...] += self._leading[count:] - self._constant
         vectors = np.hstack([system.vectors, images])
         left, right = (np.empty((n, vectors.shape[1]), np.float32) for _ in range(2))
 
@@ -180,9 +181,9 @@ class LeadingSolution:
             right[:, start:stop] = system.to_targets(block) * discount[:, None]
 
         run_blocks(project, vectors.shape[1], COLUMNS, system.threads)
-        apart, others = right[:, :APART].copy(), right[:, APART:r].copy()
-        right[:, :APART] *= -self._leading[:APART]
-        right[:, APART:r] = self._slope * right[:, r:] - others @ inner.T
+        apart, others = right[:, :count].copy(), right[:, count:r].copy()
+        right[:, :count] *= -self._leading[:count]
+        right[:, count:r] = self._slope * right[:, r:] - others @ inner.T
         right[:, r:] = self._slope * others
         return left, right, apart
 

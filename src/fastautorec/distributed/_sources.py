@@ -141,7 +141,7 @@ def pieces_of(sources: Sequence[Source], form: str) -> list[Source]:
 
 
 def _pieces(source: Source) -> list[Source]:
-    if source.mark[0] <= WHOLE_BYTES or not files.is_parquet(source.place):
+    if (source.mark[0] or 0) <= WHOLE_BYTES or not files.is_parquet(source.place):
         return [source]
     from pyarrow import parquet  # noqa: PLC0415  (optional)
 
