@@ -138,8 +138,8 @@ class LeadingSolution:
 
             P₁(a + bK₁)P₁T + U₁Λ₁U₁ᵀT + U₂((Λ₂ − a + bU₂ᵀV)U₂ᵀT − bVᵀT) − bVU₂ᵀT,
 
-        so that all terms but the first are one product of low rank. What cancels of a direction in U₂ leaves rounding that
-        counts (θ/λ)² times, so U₁ has those with the largest θ; what is left of them counts θ/λ times.
+        so that all terms but the first are one product of low rank. What cancels of a direction in U₂ leaves rounding
+        that counts (θ/λ)² times, so U₁ has those with the largest θ; what is left of them counts θ/λ times.
         """
         system, n, count = self._system, len(discount), self._apart
         first = system.vectors[:, :count]

@@ -54,6 +54,8 @@ class Source:
         What the times are, one of `fastautorec.data._times.KINDS`; None where there are none, or that is not known.
     ratings : dict or None
         How often each rating occurs in the file, if it was counted.
+    gaps : dict of str
+        For "user" and "item" what was told of ids that may stand for no value.
     """
 
     path: str
@@ -71,6 +73,7 @@ class Source:
     repeated: int = 0
     times: str | None = None
     ratings: dict[float, int] | None = None
+    gaps: dict[str, str] = field(default_factory=dict)
 
     def take_ratings(self, ratings: Any, threshold: float | None, n_rows: int) -> int:
         """Note what is left out for ratings, or that all count; return how many of so many rows are left."""

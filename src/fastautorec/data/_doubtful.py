@@ -123,9 +123,14 @@ def _are_several(some: Sequence[str]) -> bool:
 
 
 def check_gaps(
-    role: str, ids: Ids, codes: npt.NDArray[np.int32], place: Callable[[int], str], beginning: str = ""
-) -> None:
-    """Warn of ascending ids that may stand for no value; raise for them where all others are integers.
+    role: str,
+    ids: Ids,
+    codes: npt.NDArray[np.int32],
+    place: Callable[[int], str],
+    beginning: str = "",
+    refuse: bool = True,
+) -> str:
+    """Warn of ascending ids that may stand for no value, and return what it told of them.
 
     Parameters
     ----------
@@ -137,28 +142,45 @@ def check_gaps(
         Returns how to name a row.
     beginning : str
         Beginning of the warning.
+    refuse : bool
+        Raise for them where all others are integers.
     """
     if not is_text(ids) or not len(ids):
-        return
+        return ""
     gaps = {gap: code for gap in GAPS if (code := _place(ids, gap)) is not None}
     if not gaps:
-        return
-    others = [text for text in ids.tolist() if text not in gaps] if len(gaps) < len(ids) else []
+        return ""
     told = []
     for gap, code in gaps.items():
         rows = codes == code
         count, first = int(np.count_nonzero(rows)), place(int(np.argmax(rows)))
         told.append(f"{gap!r} ({count:,} of {len(codes):,} rows, first in {first})")
-    if others and plain.integers(others) is not None:
-        raise ValueError(
-            f"the {role} ids are integers but for {' and '.join(told)}, which may stand for no {role}; remove such "
-            "rows, or give them an id"
-        )
+    all_told = " and ".join(told)
+    if refuse and are_whole(ids):
+        raise ValueError(integers_but_for(role, all_told))
     warnings.warn(
-        f"{beginning}among the {role} ids, {' and '.join(told)} may stand for no {role}, but counts as one; remove "
+        f"{beginning}among the {role} ids, {all_told} may stand for no {role}, but counts as one; remove "
         "such rows if it does",
         stacklevel=3,
     )
+    return all_told
+
+
+def integers_but_for(role: str, told: str) -> str:
+    """Return the message on ids that may stand for no value among integers."""
+    what = f"the {role} ids are integers but for {told}, which may stand for no {role}"
+    return f"{what}; remove such rows, or give them an id"
+
+
+def are_whole(ids: Ids) -> bool | None:
+    """Return whether all ids are integers but for those that may stand for no value; None where there are no others."""
+    if not is_text(ids):
+        return True if len(ids) else None
+    for probe in (ids[0], ids[len(ids) // 2], ids[-1]) if len(ids) else ():
+        if probe not in GAPS and plain.integers([str(probe)]) is None:
+            return False
+    others = [text for text in ids.tolist() if text not in GAPS]
+    return plain.integers(others) is not None if others else None
 
 
 def check_floats(role: str, ids: Ids, beginning: str = "") -> None:

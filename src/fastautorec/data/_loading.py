@@ -51,7 +51,9 @@ def load(
             if found.unquoted:
                 doubtful.check_quoted_ids(role, ids_and_codes[0], f"{path}: ")
             doubtful.check_lists(role, source.headings[role], ids_and_codes[0])
-            doubtful.check_gaps(role, *ids_and_codes, found.place, f"{path}: ")
+            # of a few row groups only all of them together can tell whether the others are integers
+            refuse = getattr(path, "groups", None) is None
+            source.gaps[role] = doubtful.check_gaps(role, *ids_and_codes, found.place, f"{path}: ", refuse)
             doubtful.check_floats(role, ids_and_codes[0], f"{path}: ")
     except ValueError as error:
         raise RatingsFileError(f"{path}: {error}") from None

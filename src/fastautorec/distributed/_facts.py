@@ -13,6 +13,7 @@ import numpy as np
 
 from fastautorec._version import __version__
 from fastautorec.data import Interactions
+from fastautorec.data._doubtful import are_whole, integers_but_for
 from fastautorec.data._roles import ROLES, Words
 from fastautorec.data._texts import is_text
 from fastautorec.data._times import Seen, check_joinable, other_unit
@@ -42,6 +43,8 @@ class Facts:
     lines: tuple[str, ...]  # what it was taken for
     dataset: str  # of which it is a part; empty for a file of its own
     headings: dict[str, str]  # the column of each role
+    gaps: dict[str, str]  # what was told of ids of a role that may stand for no value
+    whole: tuple[bool | None, ...]  # whether the other ids of users and of items are integers; None without any
     versions: tuple[str, str]
 
     @classmethod
@@ -61,6 +64,8 @@ class Facts:
             tuple(data.describe().lines()),
             source.dataset,
             dict(data._source.headings),
+            dict(data._source.gaps),
+            (are_whole(data.user_ids), are_whole(data.item_ids)),
             (__version__, np.__version__),
         )
 
@@ -128,6 +133,7 @@ def require_alike(facts: list[Any], sources: list[Source], reading: Reading) -> 
                 f"`files` must have times of one kind, but those in {timed.name} are {timed.kind} and those in "
                 f"{part.name} {part.kind}; make all of them numbers, or dates, or durations"
             )
+    _require_no_gaps(some)
     _require_one_unit(some)
     times = [np.array(part.times) for part in some if part.times]
     check_joinable("`files`", times)
@@ -143,6 +149,14 @@ def _require_some_of_each(facts: list[Facts], sources: list[Source], threshold: 
     for path, count in left.items():
         if not count:
             raise ValueError(f"{path}: `threshold` {threshold:g} leaves nothing; lower it")
+
+
+def _require_no_gaps(parts: list[Facts]) -> None:
+    """Raise ValueError where the ids of all parts together are integers but for some that may stand for no value."""
+    for number, role in enumerate(("user", "item")):
+        odd = next((part for part in parts if part.gaps.get(role)), None)
+        if odd is not None and {part.whole[number] for part in parts} - {None} == {True}:
+            raise ValueError(f"{odd.name}: {integers_but_for(role, odd.gaps[role])}")
 
 
 def _require_one_unit(parts: list[Facts]) -> None:
