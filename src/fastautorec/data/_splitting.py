@@ -45,7 +45,8 @@ def split(
     empty for all users, and how many interactions the ratios need.
 
     With "last", each user's last interactions are held out (leave-last-out) [1]_. With "date", all users are cut at the
-    same time, as in service: nothing in the first part is later than anything in the second [2]_.
+    same time, as in service: nothing in the first part is later than anything in the second [2]_. A pair that came
+    several times counts at its latest one: to see what is new to a user alone, read the first row of each pair.
 
     Parameters
     ----------
