@@ -129,7 +129,7 @@ def fit(
         `PureSVD`, `EASE` or `Popularity`. It is changed once the fit is over.
     data : path, Interactions or list of them
         Folders that ``Interactions.to_disk`` or ``Interactions.write`` has written, with the same items, each at a path
-        that all workers see. Several folders are one after the other.
+        that all workers see. Several folders are one after the other. The output of `shard` is all of its shards.
     validation : path, Interactions or list of them, optional
         Folders with the same users and items in the same rows and columns, to choose among several values of
         ``regularization`` or ``factors`` by: validation folder i holds what the users of folder i chose later. Without

@@ -24,10 +24,10 @@ from fastautorec._compute.protocol import Backend
 from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data import _store as store
-from fastautorec.data._mapped import MappedCsr
 from fastautorec.data._naming import locked, same_ids
 from fastautorec.data._texts import is_text
 from fastautorec.distributed._engines import Engine, engine_of
+from fastautorec.distributed._folders import paths_of
 from fastautorec.distributed._joining import owned
 
 SHARD_ENTRIES = 1 << 21  # interactions of a shard, about: sums of a shard cost as much as so many interactions or more
@@ -107,6 +107,7 @@ def marks_of(matrix: Any) -> tuple[Any, ...]:
 def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, Csr], Ids | None]:
     """Return the matrices of folders of interactions by their paths, and the ids of the items where they have some.
 
+    The output of `shard`, a folder of such folders, stands for the shards in it, in their order.
     With ``empty``, folders without interactions are taken.
     """
     one = isinstance(data, (str, os.PathLike, Interactions))
@@ -121,8 +122,7 @@ def folders_of(name: str, data: Any, *, empty: bool = False) -> tuple[dict[str, 
     tokens: dict[str, Path] = {}
     items: tuple[int, Ids | None] | None = None
     first: Path | None = None
-    for folder in given:
-        path = _path_of(name, folder)
+    for path in itertools.chain.from_iterable(paths_of(name, folder) for folder in given):
         stored = store.read(path, verify=False)
         own = stored.matrix.n_cols, stored.item_ids if stored.ids_given[1] else None
         items, first = items or own, first or path
@@ -190,18 +190,6 @@ def check_new_folder(name: str, folder: Path) -> None:
     """Raise FileExistsError if there is something at a path, an empty folder aside."""
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"`{name}` must be a new or an empty folder, got {folder}; name another, or remove it")
-
-
-def _path_of(name: str, folder: Any) -> Path:
-    if isinstance(folder, (str, os.PathLike)):
-        return Path(folder).absolute()
-    matrix = getattr(folder, "_csr", None)
-    if not isinstance(matrix, MappedCsr):
-        raise TypeError(
-            f"`{name}` must be on disk, where all workers read it, got {kind(folder)}; write it with "
-            "data.to_disk(path) and pass the path"
-        )
-    return matrix.path.absolute()
 
 
 def _borders(matrix: Csr, entries: int) -> list[tuple[int, int]]:
