@@ -120,7 +120,9 @@ def test_rows_in_messages_are_those_of_the_file(tmp_path: Path, cut: Any) -> Non
     assert "in row 350" in refused("item", ["in row 7\0" if name == "u350" else name for name in names])
     assert "in row 350" in refused("rating", [None if name == "u350" else 1.0 for name in names])
     assert "in row 350" in refused("timestamp", [None if name == "u350" else 10**9 for name in names])
-    told = refused("user", [*map(str, range(300)), *("NA" if number == 50 else str(number) for number in range(100))])
+    among = [*map(str, range(300)), *("NA" if number == 50 else str(number) for number in range(100))]
+    with pytest.warns(UserWarning, match="'NA' .1 of 100 rows, first in row 350. may stand for no user"):
+        told = refused("user", among)
     assert "'NA' (1 of 100 rows, first in row 350)" in told
 
 
