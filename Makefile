@@ -15,8 +15,8 @@ SANITIZER_13 := nvidia-cuda-sanitizer-api
 COVERAGE := $(CURDIR)/build/coverage
 # Options of the build, for pip.
 BUILD :=
-# make test PROCESSES=2 gives each of two a file of tests at a time.
-PROCESSES :=
+# Each of two has a file of tests at a time; with PROCESSES= there is one process.
+PROCESSES := 2
 TOGETHER := $(if $(PROCESSES),--numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder)
 # Bytecode is kept whatever the environment says: hundreds of tests start a Python.
 export PYTHONDONTWRITEBYTECODE :=
@@ -25,7 +25,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp/include cpp/src cpp/bi
 help:
 	@echo "make demo       train on the embedded data and show what comes out"
 	@echo "make dev        everything for development in .venv; a change in cpp/ is built by the next import"
-	@echo "make test       native and Python tests: a part of every grid, in some ten minutes; half with PROCESSES=2"
+	@echo "make test       native and Python tests: a part of every grid, in some six minutes on two cores"
 	@echo "make test-grid  the rest: whole grids, and every model on the emulated CUDA device"
 	@echo "make test-all   both"
 	@echo "make test-cluster  fits over shards on Dask, Ray and Spark (which needs Java)"
