@@ -64,9 +64,10 @@ class LeadingDirections:
         """Return F S⁻¹ times a block (n, k), on the calling thread."""
         return self._one.encode(self._to_users, block)
 
-    def without_leading(self, block: FloatArray) -> FloatArray:
-        """Take the directions out of a block (m, k), on the calling thread, and return it."""
-        block -= self.vectors @ (self.vectors.T @ block)
+    def without_leading(self, block: FloatArray, count: int | None = None) -> FloatArray:
+        """Take all directions or so many out of a block (m, k), on the calling thread, and return it."""
+        leading = self.vectors[:, :count]
+        block -= leading @ (leading.T @ block)
         return block
 
     def to_items(self, block: FloatArray) -> FloatArray:
@@ -142,7 +143,6 @@ class LeadingSolution:
         that counts (θ/λ)² times, so U₁ has those with the largest θ; what is left of them counts θ/λ times.
         """
         system, n, count = self._system, len(discount), self._apart
-        first = system.vectors[:, :count]
         left, right, apart = self._low_rank(discount)
         target = (sparse.diags(discount) @ system.target).tocsr()
         out = np.empty((n, n), np.float32)
@@ -150,8 +150,7 @@ class LeadingSolution:
         def multiply(start: int, stop: int) -> None:
             block = system.join((system.inputs @ target[start:stop].T.tocsr()).toarray())
             subtract_product(left[:, :count], apart[start:stop], block)
-            hidden = system.to_users(block)
-            hidden -= first @ (first.T @ hidden)
+            hidden = system.without_leading(system.to_users(block), count)
             hidden *= self._slope
             block *= self._constant
             block += system.join(system.to_items(hidden))
@@ -167,9 +166,8 @@ class LeadingSolution:
         L is S C Fᵀ (U, V).
         """
         system, n, r, count = self._system, len(discount), len(self._leading), self._apart
-        first, rest = system.vectors[:, :count], system.vectors[:, count:]
-        images = system.multiply(rest)
-        images -= first @ (first.T @ images)
+        rest = system.vectors[:, count:]
+        images = system.without_leading(system.multiply(rest), count)
         inner = self._slope * (rest.T @ images)
         np.einsum("jj->j", inner)[...] += self._leading[count:] - self._constant
         vectors = np.hstack([system.vectors, images])
