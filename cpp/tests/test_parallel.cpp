@@ -61,6 +61,8 @@ TEST(first_exception_is_rethrown_and_ends_the_rest) {
             parallel_for(100000, threads, [&](std::int64_t i) {
                 ++runs;
                 if (i == 3) throw std::runtime_error("task 3");
+                // All would take 16 s: on a busy machine the others may get far before the thread of task 3 goes on.
+                if (i > 3) std::this_thread::sleep_for(std::chrono::milliseconds(1));
             });
         };
         CHECK_THROWS(run(), std::runtime_error);
