@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -163,3 +164,22 @@ def test_a_worker_with_another_version(folder: Path, monkeypatch: pytest.MonkeyP
 
     with pytest.raises(ValueError, match=r"a worker with fastautorec 0\.0\.1 .*install the same on all"):
         distributed.fit(far.Popularity(), folder, engine=Old())
+
+
+def test_spark_that_ends_during_the_work(folder: Path) -> None:
+    """As it does where Java has too little memory: what cannot be cleaned up any more must not hide that."""
+
+    def fail(*given: Any) -> Any:
+        raise OSError("Job 0 cancelled because SparkContext was shut down")
+
+    rows = SimpleNamespace(map=lambda work: SimpleNamespace(collect=fail))
+    ended = iter([False, True, True])
+    java = SimpleNamespace(sc=lambda: SimpleNamespace(isStopped=lambda: next(ended)))
+    context = SimpleNamespace(
+        _jsc=java, defaultParallelism=2, broadcast=lambda state: SimpleNamespace(destroy=fail),
+        parallelize=lambda items, count: rows,
+    )  # fmt: skip
+    session = type("SparkSession", (), {"__module__": "pyspark.sql.session", "sparkContext": context})()
+    with pytest.raises(RuntimeError, match=r"ended during the work.*spark\.driver\.memory") as raised:
+        distributed.fit(far.Popularity(), folder, engine=session)
+    assert isinstance(raised.value.__cause__, OSError)

@@ -160,8 +160,25 @@ class Spark:
             parts = parts.map(_to_group).groupByKey(count).mapValues(_joined_group)
         try:
             return _in_order(parts.collect())
+        except Exception as error:
+            if _has_ended(self._context):
+                raise RuntimeError(
+                    "`engine` ended during the work: its SparkContext was shut down, as happens where Java has too "
+                    'little memory for the sums; start a new session with more, as in .config("spark.driver.memory", '
+                    '"4g"), and call again'
+                ) from error
+            raise
         finally:
-            shared.destroy()
+            if not _has_ended(self._context):
+                shared.destroy()
+
+
+def _has_ended(context: Any) -> bool:
+    """Return whether a SparkContext was stopped, by the caller or by Spark, or its Java is gone."""
+    try:
+        return hasattr(context, "_jsc") and (context._jsc is None or bool(context._jsc.sc().isStopped()))
+    except Exception:  # Java does not answer
+        return True
 
 
 class Failure:
@@ -219,7 +236,7 @@ def engine_of(given: Any) -> Engine:
             raise ValueError("`engine` must be open, got a distributed.Client that was closed; connect another one")
         return Dask(given)
     if package == "pyspark" and name == "SparkSession":
-        if getattr(given.sparkContext, "_jsc", given) is None:
+        if _has_ended(given.sparkContext):
             raise ValueError("`engine` must be running, got a SparkSession that was stopped; start another one")
         return Spark(given)
     if getattr(given, "__name__", None) == "ray":
