@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastautorec.data import _columns as columns
+from fastautorec.data import _time_texts as time_texts
 from fastautorec.data._arrays import is_polars_failure
 from fastautorec.data._files import BOM
 from fastautorec.data._layouts import Layout
@@ -146,12 +146,11 @@ class FastReader:
 
     def _times(self, column: Any) -> Any:
         """Return texts as times, None if one is no time or of another kind than those of the first lines."""
-        texts, codes = columns.factorize("timestamp", column)
-        distinct, dates = texts.tolist(), self._layout.dates
-        if dates is not None and any(is_date(text) != dates for text in distinct):
+        read, dates = time_texts.read(column), self._layout.dates
+        if dates is not None and any(is_date(column[row]) != dates for row in read.unlike(dates)):
             return None
         try:
-            return moments(distinct)[codes]
+            return read.times(moments)
         except ValueError:
             return None
 

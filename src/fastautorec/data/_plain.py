@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _files as files
+from fastautorec.data import _time_texts as time_texts
 from fastautorec.data._columns import parse_time
 from fastautorec.data._roles import NUMBERS
 from fastautorec.data._times import NUMBER
@@ -45,7 +46,6 @@ _FIX_DATE = (
     "format=...) and call Interactions.from_dataframe"
 )
 _FIX_QUOTE = "remove the quotation mark, or double it within a quoted field"
-_SHORT = 18  # digits of a number that is a time for sure
 _TRUSTED = 100  # lines of one quoted field that may look like records where quoting is trusted
 _CHUNK = 1 << 14  # records whose texts are in memory at a time
 
@@ -203,35 +203,39 @@ class PlainReader:
         at_user, at_item = layout.position["user"], layout.position["item"]
         measures = [(role, layout.position[role]) for role in NUMBERS if role in layout.position]
         at_time = layout.position.get("timestamp", -1)
-        dates = layout.dates
         users, items, moments = (texts.get(role, []) for role in ("user", "item", "timestamp"))
+        timed: list[int] = []  # the line of each of these times
         heading = (None, None) if layout.names is None else (layout.names[at_user], layout.names[at_item])
-        for number, fields in records(lines, layout.separator, layout.n_fields, layout.trusted):
-            if len(fields) != layout.n_fields:
-                if is_blank(fields):
-                    continue
-                raise LineFault(number, f"must have {layout.n_fields} fields, has {len(fields)}", self._fix_number())
-            user, item = fields[at_user].strip(BLANKS), fields[at_item].strip(BLANKS)
-            if not user or not item:
-                if is_blank(fields):
-                    continue
-                raise NoId(number, "has no item id" if user else "has no user id")
-            if "\n" in user or "\n" in item:
-                raise LineFault(number, "begins an id that goes on in the next line", _FIX_QUOTE)
-            if (user, item) == heading:
-                raise LineFault(number, "repeats the header", "remove the line; are these two files in one?")
-            users.append(user)
-            items.append(item)
-            for role, at in measures:
-                texts[role].append(self._number(number, role, fields[at].strip(BLANKS)))
-            if at_time >= 0:
-                text = fields[at_time].strip(BLANKS)
-                if dates or not (text.isdecimal() and text.isascii() and len(text) <= _SHORT):
-                    self._check_moment(number, text)
-                moments.append(text)
-            if len(users) == _CHUNK:
-                _move(texts, done)
-        _move(texts, done)
+        try:
+            for number, fields in records(lines, layout.separator, layout.n_fields, layout.trusted):
+                if len(fields) != layout.n_fields:
+                    if is_blank(fields):
+                        continue
+                    raise LineFault(
+                        number, f"must have {layout.n_fields} fields, has {len(fields)}", self._fix_number()
+                    )
+                user, item = fields[at_user].strip(BLANKS), fields[at_item].strip(BLANKS)
+                if not user or not item:
+                    if is_blank(fields):
+                        continue
+                    raise NoId(number, "has no item id" if user else "has no user id")
+                if "\n" in user or "\n" in item:
+                    raise LineFault(number, "begins an id that goes on in the next line", _FIX_QUOTE)
+                if (user, item) == heading:
+                    raise LineFault(number, "repeats the header", "remove the line; are these two files in one?")
+                users.append(user)
+                items.append(item)
+                for role, at in measures:
+                    texts[role].append(self._number(number, role, fields[at].strip(BLANKS)))
+                if at_time >= 0:
+                    moments.append(fields[at_time].strip(BLANKS))
+                    timed.append(number)
+                if len(users) == _CHUNK:
+                    self._move(texts, timed, done)
+        except LineFault:
+            self._times(timed, moments)  # one of these may be the first fault
+            raise
+        self._move(texts, timed, done)
         return {role: join(parts) for role, parts in done.items()}
 
     def _number(self, number: int, role: str, text: str) -> float:
@@ -270,6 +274,28 @@ class PlainReader:
         if _COMMA_NUMBER.fullmatch(text):
             return f"{rule}, but {text!r} has a decimal comma", "write a decimal point"
         return rule, FIX_LINE + self._or(role)
+
+    def _move(self, texts: dict[str, list[Any]], timed: list[int], done: dict[str, list[Any]]) -> None:
+        """Convert what was read so far, for Python's texts take much memory."""
+        for role, values in texts.items():
+            if role in NUMBERS:
+                part: Any = np.array(values, np.float64)
+            elif role == "timestamp":
+                part = self._times(timed, values)
+            else:
+                part = integers(values)
+                part = values.copy() if part is None else part
+            if len(part):
+                done[role].append(part)
+            values.clear()
+        timed.clear()
+
+    def _times(self, lines: list[int], texts: list[str]) -> npt.NDArray[Any]:
+        """Return the times in these lines; raise `LineFault` at the first that is none, or none of the wanted kind."""
+        read = time_texts.read(texts)
+        for row in read.unlike(self._layout.dates):
+            self._check_moment(lines[row], texts[row])
+        return read.times(moments)
 
     def _check_moment(self, number: int, text: str) -> None:
         try:
@@ -323,8 +349,10 @@ def moment(text: str) -> int | float:
 
 def moments(texts: Iterable[str]) -> npt.NDArray[Any]:
     """Return times as int64 if all of them are whole numbers, else float64."""
-    values = [moment(text) for text in texts]
-    return np.array(values, np.int64 if all(isinstance(value, int) for value in values) else np.float64)
+    rows = list(texts)
+    known = {text: moment(text) for text in dict.fromkeys(rows)}
+    whole = all(isinstance(value, int) for value in known.values())
+    return np.array([known[text] for text in rows], np.int64 if whole else np.float64)
 
 
 def integers(texts: list[str]) -> npt.NDArray[np.int64] | None:
@@ -343,20 +371,6 @@ def join(parts: list[Any]) -> Any:
     if any(isinstance(part, list) for part in parts):
         return list(chain.from_iterable(part if isinstance(part, list) else map(str, part.tolist()) for part in parts))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
-
-def _move(texts: dict[str, list[Any]], done: dict[str, list[Any]]) -> None:
-    """Convert what was read so far, for Python's texts take much memory."""
-    for role, values in texts.items():
-        if role in NUMBERS:
-            part: Any = np.array(values, np.float64)
-        else:
-            part = integers(values)
-            if part is None:
-                part = moments(values) if role == "timestamp" else values.copy()
-        if len(part):
-            done[role].append(part)
-        values.clear()
 
 
 def is_blank(fields: Sequence[str]) -> bool:

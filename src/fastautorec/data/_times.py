@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastautorec.data import _ids as ids
+from fastautorec.data import _time_texts as time_texts
 from fastautorec.data._arrays import as_array, is_missing, is_polars, shown
 
 Array = npt.NDArray[Any]
@@ -274,18 +275,19 @@ def _seconds(value: Any) -> float | int | None:
 
 def _object_times(name: str, values: list[Any]) -> Array:
     if set(map(type, values)) <= {str}:
-        return _text_times(name, np.array(values, object))
+        return _text_times(name, values)
     missing = next((row for row, x in enumerate(values) if is_missing(x)), None)
     if missing is not None:
         _refuse(name, missing, values[missing])
     return _each(name, values, np.arange(len(values)))
 
 
-def _text_times(name: str, column: Any) -> Array:
-    distinct, codes = ids.coded(name, column)
-    if distinct.dtype == np.int64:  # there is no row
-        return distinct
-    return _each(name, distinct.tolist(), codes)[codes]
+def _text_times(name: str, texts: Any) -> Array:
+    def others(texts: Any) -> Array:
+        distinct, codes = ids.coded(name, texts)
+        return _each(name, distinct.tolist(), codes)[codes]
+
+    return time_texts.read(texts).times(others)
 
 
 def _each(name: str, values: list[Any], codes: Array) -> Array:
