@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rating_files import pairs, triples
 
+import fastautorec as far
 from fastautorec.data import _files as files
 from fastautorec.data import read_ratings
 from fastautorec.exceptions import RatingsFileError
@@ -176,6 +177,28 @@ def test_web_pages_and_comments(write):
 def test_a_table_is_no_path():
     with pytest.raises(TypeError, match=r"`path` must name a file, got builtins\.dict; .*Interactions\.from_dataframe"):
         read_ratings({"user": [1], "item": [2]})
+
+
+def test_several_files_are_no_path(tmp_path):
+    folder, (may, june) = tmp_path / "files", ("ann,tea\nbob,tea\n", "bob,tea\ncid,salt\n")
+    folder.mkdir()
+    for name, text in (("may.csv", may), ("june.csv", june)):
+        (folder / name).write_text("user,item\n" + text)
+    pattern = str(folder / "*.csv")
+    way = r"; far\.Interactions\.open\(far\.distributed\.shard\(FILES, 'NEW FOLDER', n_shards=1\)\[0\]\) joins"
+    with pytest.raises(TypeError, match=r"`path` must name one file, got list" + way):
+        read_ratings(sorted(folder.iterdir()))
+    with pytest.raises(FileNotFoundError, match=r"the folder .*/files has none" + way):
+        read_ratings(folder)
+    with pytest.raises(
+        FileNotFoundError, match=r"does not exist; patterns .* up: far\..*\(sorted\(glob\.glob\('.*\*\.csv'\)\)"
+    ):
+        read_ratings(pattern)
+    data = far.Interactions.open(far.distributed.shard(sorted(folder.iterdir()), tmp_path / "new", n_shards=1)[0])
+    assert data.user_ids.tolist() == ["ann", "bob", "cid"]
+    assert data.nnz == 3
+    with pytest.raises(FileNotFoundError, match=r"not looked up: pass sorted\(glob\.glob\('.*\*\.csv'\)\)"):
+        far.distributed.shard(pattern, tmp_path / "other")
 
 
 def test_a_header_in_another_encoding(write):

@@ -6,8 +6,9 @@ import sys
 from os import PathLike
 from pathlib import Path
 
-from fastautorec._checks import check_bool, check_choice
+from fastautorec._checks import check_bool, check_choice, kind
 from fastautorec._types import Ids
+from fastautorec.data import _files as files
 from fastautorec.data import _loading
 from fastautorec.data._interactions import Interactions
 from fastautorec.data._layouts import FORMATS
@@ -45,7 +46,8 @@ def read_ratings(
         A file, of which text may be packed by gzip; for Parquet also a folder of parts (``*.parquet``, ``*.parq`` or
         ``*.pq``), in folders such as ``year=2024`` or not; for the Netflix Prize also the folder of its
         ``mv_*.txt`` or ``combined_data_*.txt`` files. Parts may have more
-        columns than others, but the same ones for user, item, rating, time and weights.
+        columns than others, but the same ones for user, item, rating, time and weights. Several other files that are
+        one data set: ``far.Interactions.open(far.distributed.shard(files, new_folder, n_shards=1)[0])``.
     format : str
         ``"auto"`` tells the format from the file. The others say what to expect:
 
@@ -149,6 +151,8 @@ def read_ratings(
     """
     check_choice("format", format, FORMATS)
     check_bool("verbose", verbose)
+    if isinstance(path, (list, tuple)):
+        raise TypeError(f"`path` must name one file, got {kind(path)}; {files.joined('FILES')}")
     if not isinstance(path, (str, PathLike)):
         raise TypeError(
             f"`path` must name a file, got {type(path).__module__.split('.')[0]}.{type(path).__name__}; of a table in "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import os
@@ -39,6 +40,20 @@ _OTHERS = {  # and what loads them
 }
 
 _PARQUET = (".parquet", ".parq", ".pq")  # in small or capital letters
+
+
+def joined(files: str) -> str:
+    """Return how to read several files, which ``files`` is the list of."""
+    return f"far.Interactions.open(far.distributed.shard({files}, 'NEW FOLDER', n_shards=1)[0]) joins several files"
+
+
+def not_there(path: Path, argument: str = "path") -> str:
+    """Return that there is no such file, and of a pattern, how to list the files."""
+    text = f"{path} does not exist"
+    if glob.has_magic(str(path)):
+        files = f"sorted(glob.glob({str(path)!r}))"
+        text += "; patterns are not looked up: " + (joined(files) if argument == "path" else f"pass {files}")
+    return text
 
 
 def is_parquet(name: str) -> bool:

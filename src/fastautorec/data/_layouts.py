@@ -95,7 +95,7 @@ def find_format(path: Path, requested: str, words: Words) -> str:
     if _ADDRESS.match(str(path)) and not path.exists():
         raise FileNotFoundError(f"`path` must name a file on this machine, but {path} is an address; download it first")
     if not path.exists():
-        raise FileNotFoundError(f"`path` must name a rating file, but {path} does not exist")
+        raise FileNotFoundError(f"`path` must name a rating file, but {files.not_there(path)}")
     if path.is_dir():
         if requested == "parquet" or (requested == "auto" and files.parquet_parts(path)):
             return "parquet"

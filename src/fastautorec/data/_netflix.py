@@ -153,6 +153,7 @@ def _paths(path: Path) -> list[Path]:
     found = sorted(path.glob("mv_*.txt")) or sorted(path.glob("combined_data_*.txt"))
     if not found:
         raise FileNotFoundError(
-            f"`path` must hold mv_*.txt, combined_data_*.txt or *.parquet files, the folder {path} has none"
+            f"`path` must hold mv_*.txt, combined_data_*.txt or *.parquet files, the folder {path} has none; "
+            + files.joined("FILES")
         )
     return found

@@ -212,7 +212,7 @@ def _require_no_links(sources: Sequence[Source]) -> None:
 
 def _on_disk(path: Path, form: str) -> Iterator[Source]:
     if not path.exists():
-        raise FileNotFoundError(f"`files` must name rating files, but {path} does not exist")
+        raise FileNotFoundError(f"`files` must name rating files, but {files.not_there(path, 'files')}")
     # an absolute path is the same on every worker, whatever folder that is in
     parts = files.parquet_parts(path.absolute()) if path.is_dir() and form in ("auto", "parquet") else []
     if not parts:
