@@ -16,6 +16,7 @@ import fastautorec as far
 from fastautorec.cli import _files as files
 from fastautorec.cli import main
 from fastautorec.cli._options import one_by_one
+from fastautorec.data._roles import Words
 
 COMMANDS = ("fit", "recommend", "explain", "evaluate", "tune", "select")
 
@@ -86,7 +87,7 @@ def test_what_the_reader_is_asked_for(
     }.get(command, [])
     with pytest.raises(Asked):
         main([command, "x.csv", *more, *words])
-    nothing = dict.fromkeys(files.WORDS)
+    nothing = Words()._asdict()
     assert asked == {"format": "auto", "threshold": None, "verbose": False, **nothing, **expected}
 
 

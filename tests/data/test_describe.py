@@ -46,7 +46,7 @@ def test_long_form(write):
             "users           2\n"
             "items           2\n"
             "interactions    3 (75 % of all pairs)\n"
-            "repeated pairs  1 rows, each pair counted once\n"
+            "repeated pairs  1 rows, each pair counted once, at its latest time\n"
             "times           2024-01-05 to 2024-02-01\n"
             "left out        1 rows: ratings below 3\n"
             "first           user 'ann', item 'B1' at 2024-02-01\n"
@@ -63,7 +63,7 @@ def test_inspect(write, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     assert "\nratings         2 (1), 4 (2), 5 (2)\n" in out
-    assert "\nrepeated pairs  1 rows, each pair counted once\n" in out
+    assert "\nrepeated pairs  1 rows, each pair counted once, at its latest time\n" in out
     assert "\nleft out        nothing\n" in out
     assert "\nusers           3\n" in out
     path = write("a|b\n1|2\n", "p.txt")

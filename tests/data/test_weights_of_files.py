@@ -131,4 +131,4 @@ def test_parquet(reader, tmp_path, monkeypatch):
 
 def test_the_account_of_rows_that_came_before(write):
     told = str(read_ratings(write(lines(",")), weights="plays").describe())
-    assert "1 rows, each pair counted once, with the sum of its weights" in told
+    assert "1 rows, each pair counted once, at its latest time, with the sum of its weights" in told

@@ -62,7 +62,7 @@ def test_the_page_splits_shards_to_train_and_test(tmp_path: Path) -> None:
     block = block.replace("/shared", str(tmp_path)).replace("client", '"local"').replace("factors=200", "factors=8")
     names: dict[str, Any] = {"far": far, "distributed": distributed}
     exec(compile(block, str(PAGE), "exec"), names)
-    whole = far.read_ratings(tmp_path / "ratings")
+    whole = far.read_ratings(tmp_path / "ratings", repeats="first")
     train, test = far.split(whole, (0.8, 0.2))
     expected = far.evaluate(far.NCEAutoRec(8).fit(train), train, test)
     assert names["report"].n_users == expected.n_users

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from fastautorec._compute.csr import Csr, LazyRows
 from fastautorec._compute.protocol import Backend
 from fastautorec._training.checkpoint import Checkpoint
+from fastautorec.data._repeats import times_of
 from fastautorec.data._splits import held_out
 from fastautorec.evaluation import evaluate
 
@@ -111,14 +112,14 @@ class FitRun:
         checkpoint: Checkpoint | None = None,
         keep_on_interrupt: bool = False,
         weights: npt.NDArray[np.float32] | None = None,
-        timestamps: npt.NDArray[Any] | None = None,
+        timed: Any = None,
     ) -> None:
         self.backend, self.validation = backend, validation
         self.known, self.train = train if weights is None else train.rebased().with_data(weights), backend.put(train)
         self.history: list[dict[str, Any]] = []
         self.progress, self.step = progress, progress.step
         self.checkpoint, self.keep_on_interrupt = checkpoint, keep_on_interrupt
-        self.timestamps = timestamps  # of the stored entries of ``known``
+        self._timed = timed  # the data of ``known`` as they were given, which may have times
         self._callbacks = callbacks
         self._started = time.perf_counter()
 
@@ -153,7 +154,7 @@ class FitRun:
             If no user has two interactions.
         """
         own = self.known.to_host().rebased()
-        held = held_out(own, self.timestamps, rng)
+        held = held_out(own, times_of(self._timed), rng)
         check_held_out("user_items", int(np.count_nonzero(held)), own.row_lengths())
         return self.on(own.entries(~held), own.entries(held))
 

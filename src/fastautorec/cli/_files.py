@@ -15,23 +15,27 @@ from fastautorec._files import target_of
 from fastautorec.cli._options import EVERY_ROW
 from fastautorec.cli._streams import say
 from fastautorec.data import Interactions, read_ratings, split
-from fastautorec.data._roles import ROLES
+from fastautorec.data._repeats import tell_repeats
+from fastautorec.data._roles import Words
 from fastautorec.data._splits import empty_part
 from fastautorec.models import Recommender
-
-WORDS = (*ROLES, "sep", "header")
 
 
 def read(args: argparse.Namespace, *models: Recommender) -> Interactions:
     """Read FILE as the options say; what was taken is shown before anything is done with it."""
-    words = {word: getattr(args, word) for word in WORDS}
-    data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **words, verbose=False)
+    said = words(args)._asdict()
+    data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **said, verbose=False)
     for line in data.describe().lines():  # not by read_ratings: here a closed stderr does no harm
         say(line)
     if data.weights is not None and not any(model._takes_weights for model in models):
         who = " and ".join(type(model).__name__ for model in models) or "every candidate"
         say(f"--weight changes nothing here: {who} takes interactions as binary; wrmf takes weights")
     return data
+
+
+def words(args: argparse.Namespace) -> Words:
+    """Return what the options say of FILE."""
+    return Words(**{word: getattr(args, word) for word in Words._fields})
 
 
 def limit(args: argparse.Namespace) -> float | None:
@@ -96,6 +100,8 @@ def split_in(
     data: Interactions, ratios: Sequence[float], by: str, random_state: int = 0, may_be_empty: Sequence[int] = ()
 ) -> tuple[Interactions, ...]:
     """Split each user's interactions into parts, or say how many they need if one of the parts is empty."""
+    if by == "time":
+        tell_repeats(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # told below, as an error or not at all
         parts: tuple[Interactions, ...] = split(data, ratios, by=by, random_state=random_state)

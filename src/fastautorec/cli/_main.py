@@ -38,7 +38,8 @@ Command = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, or 2 after one line about what was wrong with the request."""
     words = list(sys.argv[1:] if argv is None else argv)
-    with streams.ready():
+    told = str if words[:1] == ["experiment"] else options.on_the_command_line  # the file has the words of Python
+    with streams.ready(told):
         try:
             args = _parse(words)
             command: Command = args.command
@@ -51,10 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             streams.silence_output()
             return BROKEN_PIPE
         except USER_ERRORS as error:
-            text = _one_line(error)
-            if words[:1] != ["experiment"]:  # whose file has these words
-                text = options.on_the_command_line(text)
-            say(f"fastautorec: error: {text}")
+            say(f"fastautorec: error: {told(_one_line(error))}")
             streams.silence_output()  # the disk may be full, which Python would tell again at exit
             return USER_ERROR
         return status

@@ -11,7 +11,8 @@ from typing import Any
 
 from fastautorec.cli._modelling import MODELS
 from fastautorec.data._layouts import FORMATS
-from fastautorec.data._roles import ROLES, SOUGHT
+from fastautorec.data._repeats import LAST, REPEATS
+from fastautorec.data._roles import SOUGHT, Words
 from fastautorec.data._splits import shares
 from fastautorec.data._splitting import WAYS
 
@@ -19,7 +20,8 @@ EVERY_ROW = "none"  # the threshold that leaves nothing out
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
 MOST = 1e15  # largest share
 _DASHES = "\0--"  # stands for an id that is "--", which argparse would drop; no word of a command line has a NUL
-_ARGUMENT = re.compile(rf"(?<![\w/.-])({'|'.join([*ROLES, 'sep', 'header', 'format', 'threshold'])})=('[^']*'|\w*)")
+_NAMES = "|".join((*Words._fields, "format", "threshold"))
+_ARGUMENT = re.compile(rf"(?<![\w/.-])({_NAMES})=('[^']*'|\w*)")
 _OR = re.compile(r"\bor\b|; (if|else)\b")
 _PANDAS = re.compile(r"pandas\.\w+\([^()]*\)")  # whose arguments are not ours
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
@@ -51,6 +53,11 @@ def add_file_options(
     parser.add_argument("--sep", type=separator, metavar="TEXT", help=text)
     text = "whether the first line of FILE names the columns (default: told from FILE)"
     parser.add_argument("--header", action=argparse.BooleanOptionalAction, help=text)
+    text = (
+        "at which time a pair counts that comes several times; 'first' keeps what a user has again from being tested "
+        f"as if it were new (default: {LAST})"
+    )
+    parser.add_argument("--repeats", choices=REPEATS, default=LAST, help=text)
     text = f"count ratings >= X only, or '{EVERY_ROW}': every row of FILE, whatever its rating (default: {counted})"
     parser.add_argument("--threshold", type=threshold, metavar="X", help=text)
 

@@ -7,7 +7,6 @@ import argparse
 from fastautorec.cli import _files as files
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
-from fastautorec.data._roles import Words
 from fastautorec.distributed._facts import Reading
 from fastautorec.distributed._sharding import write_shards
 
@@ -24,8 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the shards, and print their paths."""
     check_output()
-    words = Words(args.user, args.item, args.rating, args.timestamp, args.sep, args.header, args.weights)
-    reading = Reading(args.file_format, files.limit(args), words)
+    reading = Reading(args.file_format, files.limit(args), files.words(args))
     shards = write_shards(args.file, args.output, args.n_shards, reading, say)
     print("\n".join(map(str, shards)))
     return 0

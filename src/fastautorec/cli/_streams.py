@@ -8,7 +8,7 @@ import os
 import select
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL if hasattr(select, "poll") else 0
@@ -21,8 +21,12 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def ready() -> Iterator[None]:
-    """Give the command streams that can be written to, and show warnings as lines."""
+def ready(words: Callable[[str], str]) -> Iterator[None]:
+    """Give the command streams that can be written to, and show warnings as lines, in the words of the command."""
+
+    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        say(f"fastautorec: note: {words(' '.join(str(message).split()))}")
+
     _open_what_is_closed()
     if _reader_is_gone(2):
         _to_nowhere(2)
@@ -31,7 +35,7 @@ def ready() -> Iterator[None]:
             stream.reconfigure(errors="backslashreplace")  # an id that the terminal cannot show is no reason to stop
     with warnings.catch_warnings():
         warnings.filterwarnings("default", category=UserWarning, module="fastautorec")
-        warnings.showwarning = _show_warning
+        warnings.showwarning = show_warning
         try:
             yield
         finally:
@@ -83,7 +87,3 @@ def _to_nowhere(number: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    say(f"fastautorec: note: {' '.join(str(message).split())}")

@@ -12,6 +12,7 @@ from fastautorec.data import _files as files
 from fastautorec.data import _loading
 from fastautorec.data._interactions import Interactions
 from fastautorec.data._layouts import FORMATS
+from fastautorec.data._repeats import LAST
 from fastautorec.data._roles import Words
 
 
@@ -28,6 +29,7 @@ def read_ratings(
     sep: str | None = None,
     header: bool | None = None,
     items: Ids | None = None,
+    repeats: str = LAST,
     verbose: bool = True,
 ) -> Interactions:
     r"""Read a rating file.
@@ -91,6 +93,10 @@ def read_ratings(
     items : array of integers or strings (n,), optional
         Ids that number the columns, such as ``train.item_ids`` where ``path`` is the test part of ready-made data, or
         the ``item_ids_`` of a model. Other items are left out.
+    repeats : {"last", "first"}
+        At which time a pair counts that comes several times. By the first one, what a user has again is not taken for
+        new where data are cut by time (`split`, `rolling`, `select`, the models that hold out what is latest). "first"
+        needs timestamps. Rows that ``threshold`` leaves out do not count.
     verbose : bool
         Print two lines to standard error: what was taken for what, and what the data hold.
 
@@ -99,11 +105,11 @@ def read_ratings(
     Interactions
         A column of ids is int64 if each of them is an integer as it would be printed, else all are strings: 007 is no
         integer. Both ascending. Blanks around a field of a text file are ignored, those of Parquet are part of it.
-        Texts that hold a list in each row are refused. A pair that occurs several times counts once, at its
-        latest time and with the sum of its weights. Times are numbers, which stay as they are, or dates in the forms of
-        ISO 8601, such as 2024-02-01, 2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become seconds since 1970;
-        not both in one file, nor plainly seconds beside milliseconds. The method ``describe`` tells what was read and
-        how.
+        Texts that hold a list in each row are refused. A pair that occurs several times counts once, at the
+        time that ``repeats`` says and with the sum of its weights. Times are numbers, which stay as they are, or dates
+        in the forms of ISO 8601, such as 2024-02-01, 2024-02-01 08:30:00 or 2024-02-01T08:30:00+02:00, which become
+        seconds since 1970; not both in one file, nor plainly seconds beside milliseconds. The method ``describe`` tells
+        what was read and how.
 
     Raises
     ------
@@ -158,7 +164,7 @@ def read_ratings(
             f"`path` must name a file, got {type(path).__module__.split('.')[0]}.{type(path).__name__}; of a table in "
             "memory, Interactions.from_dataframe(table, user=..., item=...) makes interactions"
         )
-    words = Words(user, item, rating, timestamp, sep, header, weights)
+    words = Words(user, item, rating, timestamp, sep, header, weights, repeats)
     data = _loading.load(Path(path), format, threshold, words, items)
     if verbose:
         sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))

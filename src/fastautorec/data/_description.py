@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
 from fastautorec._printed import html_table
+from fastautorec.data._repeats import LAST
 from fastautorec.data._roles import shown
 
 _FIRST = 5
@@ -50,6 +51,8 @@ class Source:
         How many rows were left out, and why.
     repeated : int
         Rows whose user and item had come before.
+    repeats : str
+        At which of its times a pair counts, one of `fastautorec.data._repeats.REPEATS`.
     times : str or None
         What the times are, one of `fastautorec.data._times.KINDS`; None where there are none, or that is not known.
     ratings : dict or None
@@ -71,6 +74,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
     dropped: list[tuple[int, str]] = field(default_factory=list)
     repeated: int = 0
+    repeats: str = LAST
     times: str | None = None
     ratings: dict[float, int] | None = None
     gaps: dict[str, str] = field(default_factory=dict)
@@ -153,7 +157,8 @@ class Description:
         ]
         if source is not None:
             summed = ", with the sum of its weights" if "weights" in source.headings else ""
-            again = f"{source.repeated:,} rows, each pair counted once{summed}" if source.repeated else "none"
+            at = "" if self._times is None else f", at its {'latest' if source.repeats == LAST else 'first'} time"
+            again = f"{source.repeated:,} rows, each pair counted once{at}{summed}" if source.repeated else "none"
             rows.append(("repeated pairs", again))
         if self._times is not None:
             rows.append(("times", " to ".join(map(_time, self._times))))

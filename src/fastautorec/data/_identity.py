@@ -166,7 +166,7 @@ def aligned(name: str, other: Any, reference_name: str, reference: Any, times: b
         return other
     csr, moved_times, weights = _moved(other, wanted, moves, times)
     user_ids, item_ids = (wanted.get(axis, getattr(other, axis.attribute)) for axis in (USERS, ITEMS))
-    return other._mapped(csr, user_ids, item_ids, moved_times, weights, other._ids_given)
+    return other._mapped(csr, user_ids, item_ids, moved_times, weights, other._ids_given, other._repeats)
 
 
 def check_shape(name: str, other: Csr, shape: tuple[int, int], reference_name: str) -> None:
@@ -205,7 +205,8 @@ def in_order_of(user_items: Any, model_ids: Ids | None) -> Any:
     if move is None:
         return user_items
     csr, times, weights = _moved(user_items, {ITEMS: model_ids}, {ITEMS: move})
-    return user_items._mapped(csr, user_items.user_ids, model_ids, times, weights, user_items._ids_given)
+    given, marks = user_items._ids_given, user_items._repeats
+    return user_items._mapped(csr, user_items.user_ids, model_ids, times, weights, given, marks)
 
 
 def rows_in(name: str, user_items: Any, model_ids: Ids | None) -> Places | None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import check_bool, check_real
+from fastautorec._checks import check_bool, check_choice, check_real
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import SparseMatrix, UserItems, check_user_items, finite_float32
 from fastautorec._types import Columns, DataFrame
@@ -20,14 +20,16 @@ from fastautorec.data import _tables as tables
 from fastautorec.data._description import Description, Source
 from fastautorec.data._frames import Coded, Frames
 from fastautorec.data._identity import ITEMS, USERS, own_ids
+from fastautorec.data._matrices import owned, without_copies
 from fastautorec.data._on_disk import OnDisk
+from fastautorec.data._repeats import LAST, REPEATS, Mask, Repeats, check_repeats, repeats_of
 from fastautorec.data._sizes import size_of
 
 
 class Interactions(OnDisk, Frames):
     """Who interacted with what: a binary matrix, the ids of its rows and columns, and optionally the times.
 
-    The same interaction seen again counts once, at its latest time. Wherever two of them meet (training and test data,
+    The same interaction seen again counts once. Wherever two of them meet (training and test data,
     data and a model), users and items that have ids are compared by them: the same ones in another order are put in
     order, others are refused. ``a + b`` joins two of them, ``len`` counts interactions.
 
@@ -44,6 +46,8 @@ class Interactions(OnDisk, Frames):
         How much each interaction counts, above 0, such as plays or a price, given as ``timestamps`` are; those of an
         interaction that is stored twice are added up. `baselines.WRMF` takes them into its confidences. The other
         models take interactions as binary, with weights as without: their objectives have 0 and 1 only.
+    repeats : {"last", "first"}
+        At which of its times an interaction counts that is stored several times. "first" needs ``timestamps``.
 
     Attributes
     ----------
@@ -86,18 +90,21 @@ class Interactions(OnDisk, Frames):
         item_ids: npt.ArrayLike | None = None,
         timestamps: npt.ArrayLike | SparseMatrix | None = None,
         weights: npt.ArrayLike | SparseMatrix | None = None,
+        *,
+        repeats: str = LAST,
     ) -> None:
         csr = check_user_items("user_items", user_items)
+        check_repeats(repeats, timestamps is not None, "give `timestamps`")
         self.timestamps = self.weights = None
         if weights is not None:
             self.weights = naming.aligned_weights(user_items, weights, csr)
         elif isinstance(user_items, Interactions) and user_items.weights is not None:
             self.weights = np.array(user_items.weights)
         if timestamps is not None:
-            self.timestamps = naming.aligned_times(user_items, timestamps, csr)
+            self.timestamps, self._repeats = naming.aligned_times(user_items, timestamps, csr, repeats)
         elif isinstance(user_items, Interactions) and user_items.timestamps is not None:
-            self.timestamps = np.array(user_items.timestamps)
-        self.user_items = _owned(csr, user_items)
+            self.timestamps, self._repeats = np.array(user_items.timestamps), user_items._repeats
+        self.user_items = owned(csr, user_items)
         user_ids = own_ids(user_items, USERS) if user_ids is None else user_ids
         item_ids = own_ids(user_items, ITEMS) if item_ids is None else item_ids
         self.user_ids = naming.check_labels("user_ids", user_ids, csr.shape[0], "rows")
@@ -115,6 +122,7 @@ class Interactions(OnDisk, Frames):
         threshold: float | None = None,
         *,
         weights: str | None = None,
+        repeats: str = LAST,
         verbose: bool = True,
     ) -> Interactions:
         """Build from a table with one row per interaction or rating.
@@ -142,11 +150,13 @@ class Interactions(OnDisk, Frames):
         threshold : float, optional
             A rating >= ``threshold`` is positive; lower ones are left out, and so are users and items without any
             positive one. Without it every row is positive, whatever its rating. A pair that occurs several times is
-            positive if any of its ratings is, at the time of the latest positive one.
+            positive if any of its ratings is.
         weights : str, optional
             Column of numbers above 0: how much each row counts. Those of a pair that occurs several times are added up.
             No column is taken for weights by its name. Rows that ``threshold`` leaves out may have any number. Where
             ``rating`` is to be the same column, say both.
+        repeats : {"last", "first"}
+            At which time a pair counts that is positive several times, as in `read_ratings`.
         verbose : bool
             Print two lines to standard error where columns were looked for, ratings leave rows out, or are not used:
             what was taken for what, and what the data hold.
@@ -182,12 +192,15 @@ class Interactions(OnDisk, Frames):
         dict: table, 3 columns: customer_id → user (by name), sku → item (by name), pieces → weights (given)
         """
         check_bool("verbose", verbose)
+        check_choice("repeats", repeats, REPEATS)
         words = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weights": weights}
         found = tables.read_table(df, words, threshold)
-        data = cls._from_columns(found.users, found.items, found.ratings, found.times, threshold, found.weights)
+        data = cls._from_columns(
+            found.users, found.items, found.ratings, found.times, threshold, found.weights, repeats
+        )
         data._source = source = found.source
         n_rows = source.take_ratings(found.ratings, threshold, len(found.users[1]))
-        source.repeated = n_rows - data.nnz
+        source.repeated, source.repeats = n_rows - data.nnz, repeats
         looked_for = user is None or item is None
         if verbose and (looked_for or source.notes or any(count for count, _ in source.dropped)):
             sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))
@@ -201,8 +214,11 @@ class Interactions(OnDisk, Frames):
         ratings: npt.NDArray[Any] | None,
         times: npt.NDArray[Any] | None,
         threshold: float | None,
-        weights: npt.NDArray[np.float32] | None = None,
+        weights: npt.NDArray[np.float32] | None,
+        repeats: str,
+        moved: Mask | None = None,
     ) -> Interactions:
+        check_repeats(repeats, times is not None, "name their column with timestamp=COLUMN")
         (user_ids, rows), (item_ids, cols) = users, items
         lengths = {len(column) for column in (rows, cols, ratings, times, weights) if column is not None}
         if len(lengths) > 1:
@@ -222,11 +238,11 @@ class Interactions(OnDisk, Frames):
             user_ids, rows = columns.compact(user_ids, rows)
             item_ids, cols = columns.compact(item_ids, cols)
         shape = (len(user_ids), len(item_ids))
-        indptr, indices, times = columns.pair_matrix(rows, cols, shape, times)
+        indptr, indices, times, moved = columns.pair_matrix(rows, cols, shape, times, repeats, moved)
         if weights is not None:
             weights = finite_float32("weights", naming.summed(rows, cols, weights, shape).data)
         matrix = sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
-        return cls._trusted(matrix, user_ids, item_ids, times, weights)
+        return cls._trusted(matrix, user_ids, item_ids, times, weights, repeats=repeats_of(repeats, moved))
 
     @classmethod
     def _trusted(
@@ -237,10 +253,11 @@ class Interactions(OnDisk, Frames):
         timestamps: npt.NDArray[Any] | None,
         weights: npt.NDArray[np.float32] | None,
         ids_given: tuple[bool, bool] = (True, True),
+        repeats: Repeats | None = None,
     ) -> Interactions:
         """Build from parts that are canonical already."""
         self = cls.__new__(cls)
-        self._ids_given = ids_given
+        self._ids_given, self._repeats = ids_given, repeats
         self.user_items, self.timestamps, self.weights = user_items, timestamps, weights
         self.user_ids, self.item_ids = naming.locked(user_ids), naming.locked(item_ids)
         return self
@@ -257,15 +274,15 @@ class Interactions(OnDisk, Frames):
         given = users or user_ids is not None, items or item_ids is not None
         ids = self.user_ids if user_ids is None else user_ids, self.item_ids if item_ids is None else item_ids
         if self._csr is not None:
-            return self._mapped(csr, *ids, timestamps, weights, given)
-        return self._trusted(_owned(csr, self), *ids, timestamps, weights, given)
+            return self._mapped(csr, *ids, timestamps, weights, given, self._repeats)
+        return self._trusted(owned(csr, self), *ids, timestamps, weights, given, self._repeats)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, and nothing that was looked up in the meantime: hashes stay what they are."""
         matrix = {"user_items": self.user_items} if self._csr is None else {"_csr": self._csr}
         ids = {"user_ids": self.user_ids, "item_ids": self.item_ids, "_ids_given": self._ids_given}
         beside = {"timestamps": self.timestamps, "weights": self.weights}
-        return {**matrix, **ids, **beside, "_source": self._source}
+        return {**matrix, **ids, **beside, "_source": self._source, "_repeats": self._repeats}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take what `__getstate__` returned; a pickle does not say that ids are read-only."""
@@ -375,26 +392,3 @@ class Interactions(OnDisk, Frames):
         csr = check_user_items("user_items", self)
         times = self.timestamps if self._csr is None else None
         return Description.of(csr, self.user_ids, self.item_ids, times, self._source)._repr_html_()
-
-
-def _owned(csr: Csr, given: Any) -> sparse.csr_matrix:
-    """Return a SciPy matrix that shares no memory with ``given``, whose owner may change it in place."""
-    result, source = csr.to_scipy(), getattr(given, "user_items", given)
-    for name in ("indptr", "indices"):
-        own, its = getattr(result, name), getattr(source, name, None)
-        if its is not None and its.flags.writeable and np.may_share_memory(own, its):
-            setattr(result, name, own.copy())
-    return result
-
-
-def without_copies(csr: Csr) -> sparse.csr_matrix:
-    """Return a SciPy matrix of which one 1 stands for all values; SciPy's own constructor would copy the ids."""
-    matrix: Any = sparse.csr_matrix(np.zeros((1, 1), np.float32))
-    matrix._shape = csr.shape
-    # its functions want pointers and ids of one type; of so many entries that there is none, rows can still be taken
-    small = csr.nnz <= np.iinfo(np.int32).max
-    matrix.indptr, matrix.indices = csr.indptr.astype(np.int32) if small else csr.indptr, csr.indices
-    matrix.data = np.broadcast_to(np.float32(1), csr.nnz)
-    matrix.has_canonical_format = True
-    result: sparse.csr_matrix = matrix
-    return result

@@ -114,7 +114,7 @@ def find_format(path: Path, requested: str, words: Words) -> str:
         lines = files.sample_lines(path)
         if _NETFLIX_HEADING.fullmatch(lines[0].strip()):
             return "netflix"
-        if words.sep is None and words.header is None and _are_lists(path, lines):
+        if words.are_none() and _are_lists(path, lines):
             return "lists"
     elif requested == "auto" and files.head(path, 4) == b"PAR1":
         return "parquet"
@@ -125,7 +125,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     """Return the layout of a text file from its first lines and the words of the caller."""
     lines = files.sample_lines(path)
     _refuse_other_kinds(path, lines, words)
-    if requested == "auto" and words == Words():
+    if requested == "auto" and words.are_none():
         _refuse_baskets(path, lines[: evidence.LOOK])
     declared = _DECLARED.fullmatch(lines[0].strip(" "))
     if declared:

@@ -67,10 +67,11 @@ def load(
         rows, items_found = rows[:0], (items_found[0], items_found[1][:0])
         ratings, times, weights = (None if its is None else its[:0] for its in (ratings, times, weights))
     try:
-        data = Interactions._from_columns((ids, rows), items_found, ratings, times, threshold, weights)
+        parts = (ids, rows), items_found, ratings, times, threshold, weights
+        data = Interactions._from_columns(*parts, words.repeats)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    source.repeated = n_rows - data.nnz
+    source.repeated, source.repeats = n_rows - data.nnz, words.repeats
     if items is not None:
         known = data._with(identity.ITEMS, items)
         if data.nnz and not known.nnz:

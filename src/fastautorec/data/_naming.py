@@ -15,6 +15,7 @@ from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import finite_float32
 from fastautorec.data import _columns as columns
 from fastautorec.data import _texts as texts
+from fastautorec.data._repeats import Repeats, repeats_of
 
 _MAX_SUGGEST = 100_000  # beyond so many ids, looking for a similar name takes too long
 
@@ -81,12 +82,12 @@ def _are_kept_so(ids: npt.NDArray[Any]) -> bool:
     return (ids.dtype == np.int64 or texts.is_sound(ids)) and len(columns.sorted_unique(ids)) == len(ids)
 
 
-def aligned_times(user_items: Any, timestamps: Any, csr: Csr) -> npt.NDArray[Any]:
-    """Return one time per entry of the canonical matrix, int64 or float64 (nnz,)."""
+def aligned_times(user_items: Any, timestamps: Any, csr: Csr, repeats: str) -> tuple[npt.NDArray[Any], Repeats | None]:
+    """Return one time per entry of the canonical matrix, int64 or float64 (nnz,), and what to remember of it."""
     rows, cols, times = _entries("timestamps", user_items, timestamps, csr, columns.times)
-    indptr, indices, latest = columns.pair_matrix(rows, cols, csr.shape, times)
-    _require_pattern("timestamps", indptr, indices, csr)
-    return np.asarray(latest)
+    pairs = columns.pair_matrix(rows, cols, csr.shape, times, repeats)
+    _require_pattern("timestamps", pairs.indptr, pairs.indices, csr)
+    return np.asarray(pairs.times), repeats_of(repeats, pairs.moved)
 
 
 def aligned_weights(user_items: Any, weights: Any, csr: Csr) -> npt.NDArray[np.float32]:

@@ -19,6 +19,7 @@ from fastautorec.data import _naming as naming
 from fastautorec.data import _rearranging as rearranging
 from fastautorec.data._pairs import sorted_unique
 from fastautorec.data._rearranging import core
+from fastautorec.data._repeats import Repeats, joined, which_of
 from fastautorec.data._times import check_joinable, evident, other_unit
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Numbered:
     item_ids: npt.NDArray[Any]
     timestamps: npt.NDArray[Any] | None
     weights: npt.NDArray[np.float32] | None = None  # as in pickles that are older than they are
+    _repeats: Repeats | None = None  # what is remembered of pairs that came several times
     _ids_given: tuple[bool, bool] = (True, True)  # for users and items; False for mere row and column numbers
     _load_user_ids: Callable[[], npt.NDArray[Any]]  # reads the ids of interactions on disk
 
@@ -312,6 +314,8 @@ class Numbered:
     def __add__(self, other: Any) -> Self:
         """Return the interactions of both, one of both at the later time and with the sum of its weights.
 
+        Where both were read with ``repeats="first"``, it counts at the earlier time.
+
         Users and items are compared as `fit` compares them: by ids, where both have ids, in any order; those that only
         one side has are refused, and ``far.align(a, b, unknown="keep")`` brings both together.
 
@@ -343,12 +347,15 @@ class Numbered:
             None if self._ids_given[axis.number] else identity.own_ids(other, axis)
             for axis in (identity.USERS, identity.ITEMS)
         )
-        csr, times = rearranging.union(mine, its, self.timestamps, other.timestamps)
+        marks = (self._repeats, other._repeats)
+        csr, times, twice = rearranging.union(mine, its, self.timestamps, other.timestamps, which_of(marks))
         weights = None
         if self.weights is not None:
             total = mine.with_data(self.weights).to_scipy() + its.with_data(other.weights).to_scipy()
             weights = finite_float32("weights", total.data)
-        return self._like(csr, times, weights, user_ids, item_ids)
+        result = self._like(csr, times, weights, user_ids, item_ids)
+        result._repeats = joined(marks, twice)
+        return result
 
     def _refuse_other_times(self, other: Numbered) -> None:
         """Raise if the times of one side are clearly of another unit than those of the other, or would be rounded."""

@@ -18,6 +18,7 @@ from fastautorec.data import _naming as naming
 from fastautorec.data import _store as store
 from fastautorec.data._identity import ITEMS, USERS, in_order_of, own_ids
 from fastautorec.data._numbered import Numbered
+from fastautorec.data._repeats import Repeats, joined
 from fastautorec.data._store_writer import Writer
 from fastautorec.data._times import evident, other_unit
 
@@ -70,7 +71,7 @@ class OnDisk(Numbered):
             writer.append_ids("user_ids", self.user_ids[:0])
             for csr, rows, times, weights in self._parts(None):
                 writer.append(csr, self.user_ids[rows], times, weights)
-            writer.finish(self.item_ids, self._ids_given)
+            writer.finish(self.item_ids, self._ids_given, self._repeats)
 
     @classmethod
     def write(cls, path: str | PathLike[str], blocks: Iterable[UserItems], overwrite: bool = False) -> Self:
@@ -123,10 +124,12 @@ class OnDisk(Numbered):
         with Writer(path, check_bool("overwrite", overwrite)) as writer:
             first: tuple[npt.NDArray[Any] | None, int] | None = None
             has: dict[str, bool] = {}
+            marks: list[Repeats | None] = []
             users_given, moment = False, None
             for number, given in enumerate(blocks):
                 block = given if first is None else in_order_of(given, first[0])
                 csr = check_user_items(f"blocks[{number}]", block)
+                marks.append(getattr(block, "_repeats", None))
                 item_ids, times = own_ids(block, ITEMS), getattr(block, "timestamps", None)
                 weights = getattr(block, "weights", None)
                 users_given |= own_ids(block, USERS) is not None
@@ -153,7 +156,8 @@ class OnDisk(Numbered):
             if first is None:
                 raise ValueError("`blocks` must hold at least one block of users, got none")
             items_given = first[0] is not None
-            writer.finish(np.arange(first[1]) if first[0] is None else first[0], (users_given, items_given))
+            item_ids = np.arange(first[1]) if first[0] is None else first[0]
+            writer.finish(item_ids, (users_given, items_given), joined(marks))
         return cls.open(path)
 
     @classmethod
@@ -189,9 +193,8 @@ class OnDisk(Numbered):
             If it holds no interactions, is damaged, or was written by a newer version.
         """
         stored = store.read(Path(path), check_bool("verify", verify))
-        return cls._mapped(
-            stored.matrix, stored.user_ids.load, stored.item_ids, stored.timestamps, stored.weights, stored.ids_given
-        )
+        ids, beside = (stored.user_ids.load, stored.item_ids), (stored.timestamps, stored.weights)
+        return cls._mapped(stored.matrix, *ids, *beside, stored.ids_given, stored.repeats)
 
     def blocks(self, users: int = 100_000) -> Iterator[Self]:
         """Yield consecutive blocks of users, which share memory with the whole.
@@ -216,7 +219,7 @@ class OnDisk(Numbered):
     def _block(self, part: Part) -> Self:
         csr, rows, times, weights = part
         ids = partial(self._ids_of, rows)
-        return self._mapped(csr.rebased(), ids, self.item_ids, times, weights, self._ids_given)
+        return self._mapped(csr.rebased(), ids, self.item_ids, times, weights, self._ids_given, self._repeats)
 
     def _ids_of(self, rows: slice) -> npt.NDArray[Any]:
         ids: npt.NDArray[Any] = self.user_ids[rows]
@@ -249,10 +252,12 @@ class OnDisk(Numbered):
         timestamps: npt.NDArray[Any] | None,
         weights: npt.NDArray[np.float32] | None,
         ids_given: tuple[bool, bool],
+        repeats: Repeats | None,
     ) -> Self:
         """Build around a checked matrix that is not copied; user ids that are to be loaded are so when asked for."""
         self = cls.__new__(cls)
-        self._csr, self.timestamps, self.weights, self._ids_given = csr, timestamps, weights, ids_given
+        self._csr, self.timestamps, self.weights = csr, timestamps, weights
+        self._ids_given, self._repeats = ids_given, repeats
         self.item_ids = naming.locked(item_ids)
         if callable(user_ids):
             self._load_user_ids = user_ids

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec.data._repeats import LAST, Mask
 from fastautorec.data._texts import is_text
 
 Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int32]
+
+
+class Pairs(NamedTuple):
+    """Distinct pairs as a canonical CSR pattern."""
+
+    indptr: npt.NDArray[np.int64]
+    indices: Codes
+    times: Array | None
+    moved: Mask | None  # which pairs came at different times; None where none came twice
 
 
 def compact(ids: Array, codes: Codes) -> tuple[Array, Codes]:
@@ -23,15 +33,16 @@ def compact(ids: Array, codes: Codes) -> tuple[Array, Codes]:
 
 
 def pair_matrix(
-    rows: npt.NDArray[Any], cols: npt.NDArray[Any], shape: tuple[int, int], times: Array | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Array | None]:
-    """Return the canonical CSR pattern of (row, column) pairs; a repeated pair counts once, with its latest time.
+    rows: npt.NDArray[Any],
+    cols: npt.NDArray[Any],
+    shape: tuple[int, int],
+    times: Array | None = None,
+    repeats: str = LAST,
+    moved: Mask | None = None,
+) -> Pairs:
+    """Return the canonical CSR pattern of (row, column) pairs; a repeated pair counts once, at one of its times.
 
-    Returns
-    -------
-    indptr : int64 (m + 1,)
-    indices : int32 (nnz,)
-    times : (nnz,) or None
+    ``moved`` tells which of the pairs that are given were joined of several times already.
     """
     key = rows.astype(np.int64)
     key *= shape[1]
@@ -40,16 +51,19 @@ def pair_matrix(
         if times is None:
             key = sorted_unique(key)
         else:
-            order = np.argsort(key)  # ties in any order, for the latest time counts: twice as fast as a stable sort
+            order = np.argsort(key)  # ties in any order, for an end counts: twice as fast as a stable sort
             key, times = key[order], times[order]
-            first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-            key, times = key[first], np.maximum.reduceat(times, first)
+            begins = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+            first, last = np.minimum.reduceat(times, begins), np.maximum.reduceat(times, begins)
+            before = None if moved is None else np.logical_or.reduceat(moved[order], begins)
+            moved = first != last if before is None else before | (first != last)
+            key, times = key[begins], last if repeats == LAST else first
     sorted_rows = key // max(shape[1], 1)
     indptr = np.zeros(shape[0] + 1, np.int64)
     np.cumsum(np.bincount(sorted_rows, minlength=shape[0]), out=indptr[1:])
     sorted_rows *= shape[1]
     key -= sorted_rows
-    return indptr, key.astype(np.int32), times
+    return Pairs(indptr, key.astype(np.int32), times, moved)
 
 
 def sorted_unique(values: Array) -> Array:

@@ -94,13 +94,13 @@ def _sorted_within_rows(
     return keys.astype(np.int32, copy=False), times
 
 
-def union(a: Csr, b: Csr, times_a: Array | None, times_b: Array | None) -> tuple[Csr, Array | None]:
-    """Return what is in either of two matrices of one shape; of a pair that is in both, the later time.
+def union(a: Csr, b: Csr, times_a: Array | None, times_b: Array | None, repeats: str) -> tuple[Csr, Array | None, int]:
+    """Return what is in either of two matrices of one shape, its times, and how many pairs both have at other times.
 
     Both have times or neither has, and the storage of both starts at 0.
     """
     (m, n), both = a.shape, a.indptr + b.indptr
-    indptr, ids_of, times_of = np.zeros(m + 1, np.int64), [], []
+    indptr, ids_of, times_of, count = np.zeros(m + 1, np.int64), [], [], 0
     for first, last in row_blocks(both, BLOCK):
         parts = [matrix.rows(first, last).rebased() for matrix in (a, b)]
         rows = np.concatenate([np.repeat(np.arange(last - first), part.row_lengths()) for part in parts])
@@ -109,14 +109,15 @@ def union(a: Csr, b: Csr, times_a: Array | None, times_b: Array | None) -> tuple
             of_rows = zip((a, b), (times_a, times_b), strict=True)
             times = np.concatenate([its[matrix.indptr[first] : matrix.indptr[last]] for matrix, its in of_rows])
         ids = np.concatenate([part.indices for part in parts])
-        own, ids, times = pair_matrix(rows, ids, (last - first, n), times)
+        own, ids, times, moved = pair_matrix(rows, ids, (last - first, n), times, repeats)
+        count += 0 if moved is None else int(np.count_nonzero(moved))
         indptr[first + 1 : last + 1] = indptr[first] + own[1:]
         ids_of.append(ids)
         if times is not None:
             times_of.append(times)
     indices = np.concatenate(ids_of) if ids_of else np.empty(0, np.int32)
     joined = np.concatenate(times_of) if times_of else times_a  # without rows there are none to join
-    return Csr(indptr, indices, None, n), joined
+    return Csr(indptr, indices, None, n), joined, count
 
 
 def core(csr: Csr, min_items: int, min_users: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], int]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastautorec._checks import check_choice
+from fastautorec.data._repeats import LAST, REPEATS
 from fastautorec.data._vocabulary import EXACT, KNOWN, MERE, NOUNS, OTHER, QUALIFIERS, WEAK
 
 SOUGHT = ("user", "item", "rating", "timestamp")  # looked for where the caller does not say them
@@ -17,7 +19,10 @@ _TYPED = re.compile(r"(.*):(token|float|token_seq|float_seq)")
 
 
 class Words(NamedTuple):
-    """What the caller says of a file: a column by name or position for a role, False for none; None to look for it."""
+    """What the caller says of a file: a column by name or position for a role, False for none; None to look for it.
+
+    ``repeats`` is no word on how to read it, but on what its rows mean, and goes the same way.
+    """
 
     user: str | int | None = None
     item: str | int | None = None
@@ -26,10 +31,15 @@ class Words(NamedTuple):
     sep: str | None = None
     header: bool | None = None
     weights: str | int | None = None
+    repeats: str = LAST
 
     def given(self) -> dict[str, Any]:
         """Return the roles that were spoken of."""
         return {role: value for role in ROLES if (value := getattr(self, role)) is not None}
+
+    def are_none(self) -> bool:
+        """Return whether nothing is said of how to read it."""
+        return not self.given() and self.sep is None and self.header is None
 
     def check(self) -> None:
         """Raise for a word of a kind that cannot be meant."""
@@ -45,6 +55,7 @@ class Words(NamedTuple):
             raise ValueError(f"`sep` must be what stands between fields, such as ',' or '\\t', got {self.sep!r}")
         if self.header is not None and not isinstance(self.header, bool):
             raise TypeError(f"`header` must be True, False or None, got {self.header!r}")
+        check_choice("repeats", self.repeats, REPEATS)
 
 
 class Roles(NamedTuple):

@@ -18,6 +18,7 @@ from fastautorec.data import _points as points
 from fastautorec.data import _splits
 from fastautorec.data._align import UNKNOWN
 from fastautorec.data._interactions import Interactions
+from fastautorec.data._repeats import times_of
 
 Data = TypeVar("Data")  # Interactions, or a scipy sparse matrix or array
 Parts = npt.NDArray[np.integer[Any]]  # which part each stored entry belongs to
@@ -45,8 +46,11 @@ def split(
     empty for all users, and how many interactions the ratios need.
 
     With "last", each user's last interactions are held out (leave-last-out) [1]_. With "date", all users are cut at the
-    same time, as in service: nothing in the first part is later than anything in the second [2]_. A pair that came
-    several times counts at its latest one: to see what is new to a user alone, read the first row of each pair.
+    same time, as in service: nothing in the first part is later than anything in the second [2]_.
+
+    A pair that came several times counts at its latest one, unless the rows were read with ``repeats="first"``. So what
+    a user had before a cut in time and again after it is tested as if it were new; a warning counts such pairs, once
+    for all that is made of the same rows.
 
     Parameters
     ----------
@@ -263,7 +267,7 @@ def split_users(data: Data, fraction: float = 0.05, random_state: int | np.rando
 
 
 def _times_of(data: Any, who: str) -> npt.NDArray[Any]:
-    moments: npt.NDArray[Any] | None = getattr(data, "timestamps", None)
+    moments = times_of(data)
     if moments is None:
         raise ValueError(
             f"`{who}` needs timestamps, and `data` has none; name their column in read_ratings(path, timestamp=...), "
@@ -351,6 +355,7 @@ def _rebuild(
         user_ids, (users_given, items_given) = data.user_ids, data._ids_given
         if users is not None:
             user_ids, users_given = user_ids[users], True  # numbers of rows that are elsewhere now tell who they were
-        return Interactions._trusted(matrix, user_ids, data.item_ids, times, weights, (users_given, items_given))
+        given = users_given, items_given
+        return Interactions._trusted(matrix, user_ids, data.item_ids, times, weights, given, data._repeats)
     like = type(data.tocsr() if data.format != "csr" else data)
     return like(matrix).asformat(data.format)

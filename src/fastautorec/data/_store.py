@@ -31,6 +31,7 @@ from fastautorec._version import __version__
 from fastautorec.data import _folders
 from fastautorec.data import _texts as texts
 from fastautorec.data._mapped import Mapped, MappedCsr
+from fastautorec.data._repeats import REPEATS, Repeats
 from fastautorec.exceptions import InteractionsFileError
 
 FORMAT = "fastautorec interactions"
@@ -107,6 +108,7 @@ class Stored:
     timestamps: Array | None
     weights: Array | None
     ids_given: tuple[bool, bool]  # for users and items; False for mere numbers
+    repeats: Repeats | None
 
 
 def read(path: Path, verify: bool) -> Stored:
@@ -233,13 +235,17 @@ def _read(path: Path, folder: int, verify: bool) -> Stored:
         if verify:
             _verify(matrix, arrays, described)
             user_ids.verify()
-        items = item_ids.load()
+        items, repeats = item_ids.load(), None
+        if "repeats" in header:  # not in folders that are older than it
+            which, count = header["repeats"]
+            _require(which in REPEATS and isinstance(count, int), "it does not tell how pairs count that repeat")
+            repeats = Repeats(which, count)
     except (InteractionsFileError, OSError, MemoryError):  # the last two may pass, and the folder be good
         raise
     except Exception as error:  # whatever NumPy and JSON may raise on damaged files
         raise _damaged(path, error) from error
     given = bool(users_given), bool(items_given)
-    return Stored(matrix, user_ids, np.array(items), arrays.get("timestamps"), arrays.get("weights"), given)
+    return Stored(matrix, user_ids, np.array(items), arrays.get("timestamps"), arrays.get("weights"), given, repeats)
 
 
 def _are_numbers(ids: Array) -> bool:

@@ -19,6 +19,7 @@ from fastautorec._version import __version__
 from fastautorec.data import _folders
 from fastautorec.data import _texts as texts
 from fastautorec.data._columns import sorted_unique
+from fastautorec.data._repeats import Repeats
 from fastautorec.data._store import (
     FORMAT,
     FORMAT_VERSION,
@@ -116,7 +117,7 @@ class Writer:
         with told(self._path):
             self._columns[name].append(values)
 
-    def finish(self, item_ids: Array, ids_given: tuple[bool, bool]) -> None:
+    def finish(self, item_ids: Array, ids_given: tuple[bool, bool], repeats: Repeats | None = None) -> None:
         """Write the ids and the header, sync everything, and give the folder its name."""
         self.append_ids("item_ids", item_ids)
         for name in ("user_ids", "item_ids"):
@@ -130,6 +131,7 @@ class Writer:
             "shape": [self._users, len(item_ids)],
             "nnz": self._nnz,
             "ids_given": list(ids_given),
+            **({} if repeats is None else {"repeats": [repeats.which, repeats.count]}),
             "arrays": {
                 name: self._columns[name].described | {"texts": self._texts.get(name, False)}
                 for name in NAMES

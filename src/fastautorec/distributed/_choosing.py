@@ -62,6 +62,8 @@ def divided(shards: Shards, rng: np.random.Generator) -> tuple[Shards, Shards]:
             "`data` must have timestamps in all folders or in none, for a part of each history is held out: the "
             "latest, or at random; write some of them again, or pass `validation`"
         )
+    if shards.timed == {True} and shards.repeats is not None:
+        shards.repeats.tell()
     before = []
     for nnz in shards.entries():
         before.append(copy.deepcopy(rng))

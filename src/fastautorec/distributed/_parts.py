@@ -23,6 +23,7 @@ from fastautorec.data import Interactions
 from fastautorec.data._columns import factorize, sorted_unique
 from fastautorec.data._identity import picked, places
 from fastautorec.data._loading import load
+from fastautorec.data._rearranging import rearranged
 from fastautorec.data._texts import is_text, memory, pack, unpack
 from fastautorec.distributed._facts import Facts, Reading
 from fastautorec.distributed._joining import owned
@@ -117,6 +118,10 @@ class Room:
             ) from error
         return array
 
+    def has(self, task: Task, name: str) -> bool:
+        """Return whether a part has an array that not all of them have."""
+        return (self.part(task.number) / f"{name}.npy").is_file()
+
     def item_ids(self, task: Task) -> Ids:
         """Return the ids of the items of a part."""
         return _ids_of(self.array(task, "item_ids"))
@@ -194,6 +199,9 @@ def _part_in(room: Room, task: Task, reading: Reading) -> tuple[Facts, Ids]:
         "timestamps": part.timestamps,
         "weights": part.weights,
     }
+    if data._repeats is not None and (moved := data._repeats.moved) is not None:
+        whole = check_user_items("data", data).rebased()
+        arrays["moved"] = rearranged(whole, moved, order, None, whole.n_cols)[1]
     if is_text(part.user_ids):
         arrays["ends"] = np.flatnonzero(arrays["user_ids"] == 0)
     room.part(task.number).mkdir(exist_ok=True)
@@ -241,7 +249,7 @@ def place_items(task: Task, state: tuple[Any, ...]) -> Exception | None:
     """Have the place of each item of a part among all items in the room."""
     room = Room(state[0])
     try:
-        if not (room.part(task.number) / "places.npy").is_file():
+        if not room.has(task, "places"):
             among = Interactions.open(room.items).item_ids
             room.keep(task.number, "places", places(np.asarray(room.item_ids(task)), among).astype(np.int32))
     except FINAL as error:
@@ -251,13 +259,13 @@ def place_items(task: Task, state: tuple[Any, ...]) -> Exception | None:
 
 def write_shard(number: int, state: tuple[Any, ...]) -> tuple[int, int, int] | Exception:
     """Have a shard in the room; return its users, items and interactions, or the error that it is not there for."""
-    folder, tasks, borders, (dtype, weighted), say = state
+    folder, tasks, borders, has, say = state
     room = Room(folder)
     try:
         if room.shard(number).is_dir():
             data = Interactions.open(room.shard(number))
         else:
-            data = _joined(room, tasks, np.asarray(borders)[:, number : number + 2].tolist(), dtype, weighted)
+            data = _joined(room, tasks, np.asarray(borders)[:, number : number + 2].tolist(), *has)
             data.to_disk(room.shard(number), overwrite=True)
     except FINAL as error:
         return told_of(room.shard(number).name, error)
@@ -273,12 +281,13 @@ def shown_shard(number: int, shape: Sequence[int]) -> str:
 
 
 def _joined(
-    room: Room, tasks: Sequence[Task], ranges: list[list[int]], dtype: str | None, weighted: bool
+    room: Room, tasks: Sequence[Task], ranges: list[list[int]], dtype: str | None, weighted: bool, repeats: str
 ) -> Interactions:
     """Return the interactions of a shard, which are some rows of each part, with its users in ascending order."""
     ids: list[Any] = []
     lengths: list[Any] = []
     cols: list[Any] = []
+    moved: list[Any] = []
     times: list[Any] | None = None if dtype is None else []
     weights: list[Any] | None = [] if weighted else None
     for task, (start, stop) in zip(tasks, ranges, strict=True):
@@ -293,13 +302,17 @@ def _joined(
             times.append(room.array(task, "timestamps")[entries])
         if weights is not None:
             weights.append(room.array(task, "weights")[entries])
+        n_pairs = int(indptr[-1] - indptr[0])
+        there = room.has(task, "moved")
+        moved.append(room.array(task, "moved")[entries] if there else np.zeros(n_pairs, bool))
     users, codes = factorize("user", _end_to_end(ids))
     rows = np.repeat(codes, _end_to_end(lengths))
     del codes, ids
     item_ids = Interactions.open(room.items).item_ids
     moments = None if times is None else _end_to_end(times).astype(dtype, copy=False)
     counted = None if weights is None else _end_to_end(weights)
-    return Interactions._from_columns((users, rows), (item_ids, _end_to_end(cols)), None, moments, None, counted)
+    parts = (users, rows), (item_ids, _end_to_end(cols)), None, moments, None, counted
+    return Interactions._from_columns(*parts, repeats, _end_to_end(moved))
 
 
 def _end_to_end(parts: list[Any]) -> Any:

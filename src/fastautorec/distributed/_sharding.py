@@ -26,6 +26,7 @@ from fastautorec._files import replace_content, sync
 from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data._layouts import FORMATS
+from fastautorec.data._repeats import LAST
 from fastautorec.data._roles import Words
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._facts import Reading, require_alike, require_none
@@ -64,6 +65,7 @@ def shard(
     weights: str | int | None = None,
     sep: str | None = None,
     header: bool | None = None,
+    repeats: str = LAST,
     engine: object = "local",
     item_bytes: int = ITEM_BYTES,
     filesystem: object = None,
@@ -72,8 +74,8 @@ def shard(
     r"""Read rating files that are parts of one data set, and write folders that `fit` takes; return their paths.
 
     A user may be in several files, and is in one shard, which a hash of the id decides. All shards have the same items:
-    those of all files. A pair that occurs several times, in one file or in several, counts once, at its latest time and
-    with the sum of its weights. The bytes are the same on every engine, for any number of workers.
+    those of all files. A pair that occurs several times, in one file or in several, counts once, at the time that
+    ``repeats`` says and with the sum of its weights. The bytes are the same on every engine, for any number of workers.
 
     A worker has one file or one shard in memory at a time; of a large Parquet file, some of its row groups. While it
     runs, the data are there once more, in a folder beside ``output`` that is called ``output.unfinished``. The same
@@ -93,7 +95,7 @@ def shard(
         reads.
     n_shards : int, optional
         By default, one for each two million interactions.
-    format, threshold, user, item, rating, timestamp, weights, sep, header
+    format, threshold, user, item, rating, timestamp, weights, sep, header, repeats
         As in `fastautorec.read_ratings`, for each file.
     engine : "local", distributed.Client, module ray, SparkSession, or Engine
         Who reads the files and writes the shards, as in `fit`.
@@ -142,7 +144,7 @@ def shard(
     ([10, 20, 30], [4, 3, 2])
     """
     check_choice("format", format, FORMATS)
-    words = Words(user, item, rating, timestamp, sep, header, weights)
+    words = Words(user, item, rating, timestamp, sep, header, weights, repeats)
     words.check()
     reading = Reading(format, None if threshold is None else check_real("threshold", threshold), words)
     say = _to_stderr if check_bool("verbose", verbose) else _nowhere
@@ -264,7 +266,8 @@ def _filled(
     plan = json.loads(room.plan.read_text("utf-8"))
     borders = np.array(plan["borders"], np.int64)
     numbers = list(range(borders.shape[1] - 1))
-    shapes = mapped(work.engine, write_shard, numbers, (folder, tasks, borders, plan["has"], work.told))
+    has = (*plan["has"], reading.words.repeats)
+    shapes = mapped(work.engine, write_shard, numbers, (folder, tasks, borders, has, work.told))
     require_none(shapes)
     for number, shape in enumerate(() if work.is_here else shapes):
         work.say(shown_shard(number, shape))

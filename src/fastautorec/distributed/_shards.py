@@ -25,6 +25,7 @@ from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data import _store as store
 from fastautorec.data._naming import locked, same_ids
+from fastautorec.data._repeats import Repeats, joined
 from fastautorec.data._texts import is_text
 from fastautorec.distributed._engines import Engine, engine_of
 from fastautorec.distributed._folders import paths_of
@@ -283,10 +284,11 @@ def no_step(name: str) -> None:
 
 def describe(
     shard: Shard, backend: Backend
-) -> tuple[tuple[str, str], bool, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the versions on the worker, if there are timestamps, each user's interactions, and each item's users."""
-    rows, timed = shard.rows(), shard.interactions().timestamps is not None
-    return (__version__, np.__version__), timed, rows.row_lengths(), backend.count_items(rows)
+) -> tuple[tuple[str, str], bool, Repeats | None, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the versions on the worker, if there are timestamps, what is remembered of pairs, and all counts."""
+    rows, data = shard.rows(), shard.interactions()
+    timed = data.timestamps is not None
+    return (__version__, np.__version__), timed, data._repeats, rows.row_lengths(), backend.count_items(rows)
 
 
 def rows_of_shard(shard: Shard, _: Backend, users: npt.NDArray[np.int64]) -> Csr:
@@ -309,6 +311,7 @@ class Shards:
         Users of each item.
     timed : set of bool
         Whether interactions have timestamps.
+    repeats : Repeats or None
     num_threads : int or None
         For the work on one shard.
     """
@@ -316,13 +319,15 @@ class Shards:
     def __init__(self, engine: Engine, shards: Sequence[Shard], num_threads: int | None) -> None:
         """Ask the workers, who must have the versions that are here."""
         self.engine, self.shards, self.num_threads = engine, list(shards), num_threads
-        versions, timed, lengths, counts = zip(*owned(self.map(describe)), strict=True)
+        versions, timed, marks, lengths, counts = zip(*owned(self.map(describe)), strict=True)
         for other in set(versions) - {(__version__, np.__version__)}:
             raise ValueError(
                 f"`engine` has a worker with fastautorec {other[0]} and NumPy {other[1]}, but the fit is asked "
                 f"for with {__version__} and {np.__version__}: the bits could differ; install the same on all"
             )
         self.timed, self.counts = set(timed), np.sum(counts, axis=0)
+        folders = {shard.path: mark for shard, mark in zip(self.shards, marks, strict=True)}
+        self.repeats = joined(folders.values())
         self._lengths = np.concatenate(lengths)
         self._users = np.arange(len(self._lengths))
         self.n_cols = len(self.counts)
@@ -335,16 +340,16 @@ class Shards:
     def total(self, part: Callable[..., Any], *state: Any) -> Any:
         """Return the sums over all users."""
         work = partial(on_shard, part_of_shard, self.num_threads)
-        joined = self.engine.reduce(work, self.shards, (part, *state))
+        sums = self.engine.reduce(work, self.shards, (part, *state))
         whole = len(self.shards), sum(map(_mark, self.shards))
-        if not isinstance(joined, tuple) or len(joined) != 3 or joined[1:] != whole:
-            tagged = isinstance(joined, tuple) and len(joined) == 3
-            found = f"that of {joined[1]}, not each once" if tagged else kind(joined)
+        if not isinstance(sums, tuple) or len(sums) != 3 or sums[1:] != whole:
+            tagged = isinstance(sums, tuple) and len(sums) == 3
+            found = f"that of {sums[1]}, not each once" if tagged else kind(sums)
             raise ValueError(
                 f"`engine`.reduce must return the sum of what `work` returns of each of the {len(self.shards)} shards, "
                 f"as fastautorec.distributed.tree joins them, got {found}"
             )
-        return owned(joined[0])
+        return owned(sums[0])
 
     @property
     def shape(self) -> tuple[int, int]:

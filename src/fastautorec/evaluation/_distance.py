@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.protocol import IdArray
-from fastautorec.data._interactions import without_copies
+from fastautorec.data._matrices import without_copies
 
 BLOCK_PAIRS = 1 << 22  # pairs of items that are looked at together, the same pair of several users once
 

@@ -15,11 +15,13 @@ from typing import Any
 from fastautorec._checks import metric_names
 from fastautorec._compute.protocol import DEFINITIONS
 from fastautorec.data._layouts import FORMATS
+from fastautorec.data._repeats import REPEATS
 from fastautorec.data._splits import shares
 from fastautorec.evaluation._evaluate import DEFAULT_K
 from fastautorec.experiments import _schema as schema
 from fastautorec.experiments._config import (
     FITS,
+    OF_ROWS,
     SEEDS,
     SOURCES,
     WORDS,
@@ -135,6 +137,7 @@ _DATASET: dict[str, schema.Check] = {
     "sep": schema.character,
     "header": schema.flag,
     "threshold": schema.number,
+    "repeats": schema.one_of(*REPEATS),
     "parts": schema.table,
     "by": schema.one_of("time", "random"),
     "ratios": schema.several(schema.number, len(PARTS), distinct=False),
@@ -223,6 +226,12 @@ def _dataset(table: Any, place: int) -> Dataset:
     for word in WORDS:
         if word in values and values["source"] != "ratings":
             raise ValueError(f"{where} must not have the key `{word}`, which tells how to read source = 'ratings'")
+    for word in OF_ROWS:
+        if word in values and values["source"] not in ("ratings", "arrays"):
+            raise ValueError(
+                f"{where} must not have the key `{word}`, which tells how to take the rows of source = 'ratings' or "
+                "'arrays'"
+            )
     if "files" in values:
         files = (schema.read_table(file, f"`files` of {where}", _FILE, ("path",)) for file in values["files"])
         values["files"] = tuple(File(**file) for file in files)

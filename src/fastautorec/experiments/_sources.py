@@ -18,9 +18,10 @@ import numpy.typing as npt
 from scipy import sparse
 
 from fastautorec.data import Interactions, read_ratings, split
+from fastautorec.data._repeats import tell_repeats
 from fastautorec.data._splits import empty_part
 from fastautorec.datasets import load_example
-from fastautorec.experiments._config import WORDS, Dataset, File
+from fastautorec.experiments._config import OF_ROWS, WORDS, Dataset, File
 
 ENVIRONMENT_VARIABLE = "FASTAUTOREC_DATA"
 BLOCK = 1 << 24  # bytes read at a time when lines are counted
@@ -134,21 +135,23 @@ def _read(dataset: Dataset, folder: Path) -> Interactions:
     if dataset.source == "example":
         return load_example()
     path = folder / dataset.path
+    words = {word: value for word in (*WORDS, *OF_ROWS) if (value := getattr(dataset, word)) is not None}
     if dataset.source == "ratings":
-        words = {word: value for word in WORDS if (value := getattr(dataset, word)) is not None}
         return read_ratings(path, dataset.format, dataset.threshold, **words)
     with _arrays(dataset, path) as file, np.load(file, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in ("user", "item", "rating", "timestamp") if name in arrays.files}
         if not {"user", "item"} <= columns.keys():
             raise ValueError(f"it holds {', '.join(arrays.files) or 'nothing'}, but no arrays `user` and `item`")
-    names: dict[str, Any] = {name: name for name in columns}
+    words |= {name: name for name in columns}
     try:
-        return Interactions.from_dataframe(columns, **names, threshold=dataset.threshold)
+        return Interactions.from_dataframe(columns, **words, threshold=dataset.threshold)
     except ValueError as error:
         raise ValueError(f"{dataset.name}: {error}") from None
 
 
 def _split(dataset: Dataset, data: Interactions) -> list[sparse.csr_matrix]:
+    if dataset.by == "time":
+        tell_repeats(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # told below, where it does any harm
         parts = [part.user_items for part in split(data, dataset.ratios, dataset.by, dataset.seed)]

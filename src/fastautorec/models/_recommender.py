@@ -170,8 +170,7 @@ class Recommender(Serving, Exporting, Updating, Stored):
             with ProgressBar(title, check_bool("show_progress", show_progress)) as progress:
                 if worker._takes_weights:
                     options["weights"] = getattr(user_items, "weights", None)
-                times = getattr(user_items, "timestamps", None)
-                run = FitRun(backend, train, held_out, tuple(callbacks), progress, timestamps=times, **options)
+                run = FitRun(backend, train, held_out, tuple(callbacks), progress, timed=user_items, **options)
                 self._take(worker, run, worker._ids_of(user_items))
         shape = (*train.shape, train.nnz)
         _log.info(

@@ -18,6 +18,7 @@ from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import UserItems, check_user_items
 from fastautorec._training.path_search import Point, climb, nearest
 from fastautorec._training.run import held_out_metric, open_bar, with_length
+from fastautorec.data._repeats import times_of
 from fastautorec.data._splits import held_out
 from fastautorec.data._splitting import take_entries
 from fastautorec.evaluation import Metric, Report, evaluate
@@ -214,7 +215,7 @@ def _too_large(named: Mapping[str, Recommender], m: int, n: int) -> dict[str, st
 
 def _parts(data: Any, csr: Csr, rng: np.random.Generator) -> Parts:
     """Return what is known, and what is held out of the users who search and of those who compare."""
-    held = held_out(csr, getattr(data, "timestamps", None), rng)
+    held = held_out(csr, times_of(data), rng)
     user_of = np.repeat(np.arange(csr.shape[0]), csr.row_lengths())
     users = rng.permutation(np.unique(user_of[held]))
     if len(users) < 4:
