@@ -68,6 +68,37 @@ def test_lists_are_those_of_one_machine(folder: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "lists"]
 
 
+@pytest.mark.parametrize("engine", ["local", Elsewhere()], ids=["local", "elsewhere"])
+def test_lists_for_some_users(engine: Any, folder: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+
+    model, options = far.EASE().fit(DATA), {"N": 5, "engine": engine, "shard_entries": ENTRIES}
+    whole = distributed.recommend(model, folder, tmp_path / "whole", **options)
+    some = DATA.user_ids[[250, 3, 4, 299]].tolist()
+    files = distributed.recommend(model, folder, tmp_path / "some", users=some, **options)
+    assert 1 < len(files) == len(list((tmp_path / "some").iterdir())) < len(whole)
+    found = pa.concat_tables([parquet.read_table(file) for file in files])
+    ordered = [user for user in DATA.user_ids.tolist() if user in some]
+    assert found.equals(model.recommend_table(DATA, 5, users=ordered).to_arrow())
+    one = distributed.recommend(model, folder, tmp_path / "one", users=some[0], **options)
+    assert parquet.read_table(one[0])["user"].to_pylist() == some[:1] * 5
+    for error, text, users in (
+        (
+            ValueError,
+            "but 2 of 3 are not among its 300, such as 'nobody'; model.recommend_table",
+            ["nobody", some[0], "x"],
+        ),
+        (ValueError, "must name a user at least, got none", []),
+        (ValueError, "must be distinct, got", some[:1] * 2),
+        (ValueError, "got None in the place of one", [None]),
+        (TypeError, "the ids in `users` are integers, such as 5, those of `data` texts", 5),
+    ):
+        with pytest.raises(error, match=text):
+            distributed.recommend(model, folder, tmp_path / "wrong", users=users, **options)
+    assert not (tmp_path / "wrong").exists()
+
+
 def test_lists_are_there_when_all_are(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     model, output = far.Popularity().fit(DATA), tmp_path / "lists"
@@ -94,6 +125,10 @@ def test_users_without_ids_are_numbered_through_all_folders(tmp_path: Path) -> N
     )
     users = [user for file in files for user in parquet.read_table(file)["user"].to_pylist()]
     assert users == list(range(300))
+    files = distributed.recommend(
+        far.Popularity().fit(MATRIX), [tmp_path / "a", tmp_path / "b"], tmp_path / "some", N=1, users=[250, 7]
+    )
+    assert [user for file in files for user in parquet.read_table(file)["user"].to_pylist()] == [7, 250]
 
 
 def test_nothing_to_test_in_one_of_the_folders(tmp_path: Path) -> None:

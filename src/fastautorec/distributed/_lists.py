@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +15,12 @@ from fastautorec._compute.inputs import check_columns, check_user_items
 from fastautorec._compute.protocol import Backend
 from fastautorec._extras import require
 from fastautorec._files import replace_file
-from fastautorec.data._identity import aligned
+from fastautorec._types import Ids
+from fastautorec.data._identity import aligned, picked, places
+from fastautorec.data._texts import is_text
 from fastautorec.distributed._choosing import Pair, check_users, pairs_of, same_users
+from fastautorec.distributed._engines import engine_of
+from fastautorec.distributed._joining import owned
 from fastautorec.distributed._rooms import taken
 from fastautorec.distributed._shards import (
     SHARD_ENTRIES,
@@ -25,8 +30,11 @@ from fastautorec.distributed._shards import (
     check_new_folder,
     cut_into_shards,
     folders_of,
+    mapped,
+    on_shard,
     over_shards,
     place_for,
+    threads_of,
 )
 from fastautorec.evaluation import Report
 from fastautorec.evaluation._evaluate import (
@@ -39,7 +47,10 @@ from fastautorec.evaluation._evaluate import (
 )
 from fastautorec.evaluation._ranks import Ranks
 from fastautorec.evaluation._walk import Learned, check_length, check_options, walk
+from fastautorec.models._labels import check_distinct, check_kind, label_array, plain_labels
 from fastautorec.models._recommender import Recommender
+
+Rows = npt.NDArray[np.int64]
 
 NAMES = r"part-\d{5,}\.parquet"
 
@@ -50,12 +61,13 @@ def recommend(
     output: str | PathLike[str],
     N: int = 10,
     *,
+    users: Ids | None = None,
     filter_already_liked_items: bool = True,
     engine: object = "local",
     shard_entries: int = SHARD_ENTRIES,
     num_threads: int | None = None,
 ) -> list[Path]:
-    """Write the best items for all users as Parquet files, one for each shard, where the shard is.
+    """Write the best items for users as Parquet files, one for each shard, where the shard is.
 
     The lists are those of ``model.recommend_table``: columns user, item, rank and score, with ids where the data have
     some.
@@ -70,6 +82,9 @@ def recommend(
         ``output.unfinished``, which the next call begins anew.
     N : int
         Length of the lists, at most the number of items.
+    users : id or list of ids, optional
+        Users of ``data`` whose lists are wanted, by default all. Lists are in the order of the data, and shards without
+        any of these users have no file.
     filter_already_liked_items : bool
         Leave out the items that the user has.
     engine, shard_entries, num_threads
@@ -86,7 +101,7 @@ def recommend(
         If ``output`` is there and is not an empty folder, if another call is making it, or if ``output.unfinished``
         holds something else.
     NotFittedError, TypeError, ValueError, FileNotFoundError
-        As in `fit` and ``recommend_table``.
+        As in `fit` and ``recommend_table``, also for users who are in no shard or named twice, and for none.
     ImportError
         Without pyarrow.
 
@@ -112,6 +127,10 @@ def recommend(
     check_new_folder("output", folder)
     for matrix in matrices.values():
         check_columns("data", matrix.shape, model.n_items_)
+    rows: dict[Shard, Rows] = {}
+    if users is not None:
+        rows = _rows_of(users, shards, engine, threads_of(engine, num_threads, model))
+        shards = list(rows)
     target = folder.resolve()  # a symbolic link stays, and what it leads to is made
     unfinished = target.with_name(f"{target.name}.unfinished")  # nobody takes some of the lists for all
     names = [f"part-{number:05d}.parquet" for number in range(len(shards))]
@@ -119,17 +138,54 @@ def recommend(
     with taken(unfinished, NAMES, "`output` is made in a folder of its own", "output"):
         for left in unfinished.iterdir():
             left.unlink()
-        over_shards(_write_lists, engine, num_threads, shards, model, files, n_top, filtering)
+        over_shards(_write_lists, engine, num_threads, shards, model, files, rows, n_top, filtering)
         check_new_folder("output", folder)  # another call may have made it meanwhile
         unfinished.replace(target)
     return [folder / name for name in names]
 
 
+def _rows_of(users: Any, shards: list[Shard], engine: Any, threads: int | None) -> dict[Shard, Rows]:
+    """Return the rows of users in each shard that has some of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no id, an id of another type than those of the data, one that is given twice or is in no shard.
+    """
+    labels = plain_labels("users", users)
+    check_distinct(labels)
+    if not labels:
+        raise ValueError("`users` must name a user at least, got none; leave it out for all users")
+    found = owned(mapped(engine_of(engine), partial(on_shard, _places, threads), shards, (list(labels),)))
+    absent = np.flatnonzero(np.all([places < 0 for places in found], axis=0)).tolist()
+    if absent:
+        n_users = sum(shard.stop - shard.start for shard in shards)
+        raise ValueError(
+            f"`users` must be users of `data`, but {len(absent):,} of {len(labels):,} are not among its {n_users:,}, "
+            f"such as {labels[absent[0]]!r}; model.recommend_table({{id: [items]}}) has lists for new ones"
+        )
+    rows = {shard: np.sort(places[places >= 0]) for shard, places in zip(shards, found, strict=True)}
+    return {shard: some for shard, some in rows.items() if len(some)}
+
+
+def _places(shard: Shard, _: Backend, labels: list[Any]) -> Rows:
+    """Return the row that each user has in a shard, -1 for those who are not there."""
+    users, ids = label_array(labels), shard.interactions().user_ids
+    check_kind("users", is_text(users), users, "`data`", ids)
+    return places(users, ids)
+
+
 def _write_lists(
-    shard: Shard, backend: Backend, fitted: Fitted, files: dict[Shard, Path], n_top: int, filtering: bool
+    shard: Shard,
+    backend: Backend,
+    fitted: Fitted,
+    files: dict[Shard, Path],
+    rows: dict[Shard, Rows],
+    n_top: int,
+    filtering: bool,
 ) -> None:
-    """Write the lists of a shard; a second time gives the same file."""
-    data = shard.interactions()
+    """Write the lists of a shard, where rows are given of these; a second time gives the same file."""
+    data = picked(shard.interactions(), rows.get(shard), None)
     table = fitted.here(backend).recommend_table(data, n_top, filter_already_liked_items=filtering).to_arrow()
     write = require("pyarrow.parquet", "recommend", "data").write_table
     replace_file(files[shard], lambda file: write(table, file))
