@@ -177,6 +177,10 @@ def test_the_peak_of_one_process(state: int | None, tmp_path: Path) -> None:
     by_shape = distributed.plan(model, (*data.shape, data.nnz), **options)
     assert by_shape == plan
     assert "driver, predicted peak" in str(plan)
+    assert not any(word in str(plan) for word in ("worker", "wire", "alone"))
+    own = model.plan(data)
+    assert own.process_bytes - own.peak_bytes == plan.driver["Python and its libraries"]
+    assert f"with Python and its libraries {own.process_bytes / 1e6:,.1f} MB" in " ".join(str(own).split())
     assert plan.worker == {}
 
 
@@ -186,8 +190,9 @@ def test_an_engine_pays_from_some_size() -> None:
     assert few.pays_from is None
     assert many.pays_from is not None
     assert few.driver_bytes > few.message_bytes > 0
-    assert "never" in str(few)
-    assert f"from {many.pays_from:,} interactions" in str(many)
+    assert "time of a pass: not less than on this machine alone, for the workers have no more threads" in str(few)
+    assert f"time of a pass: less than on this machine alone from {many.pays_from:,} interactions on" in str(many)
+    assert "no products to share" in str(distributed.plan(far.Popularity(), shape, engine="ray", workers=100_000))
     assert distributed.plan(far.NCEAutoRec(), shape, engine=engines.Local()).engine == "local"
     with pytest.raises(ValueError, match="`engine` must be 'local', 'dask', 'ray', 'spark'"):
         distributed.plan(far.NCEAutoRec(), shape, engine=Counting())

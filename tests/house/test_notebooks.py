@@ -133,9 +133,10 @@ def test_plans() -> None:
     page = Page(plan._repr_html_())
     assert page.paragraphs == ["NCEAutoRec: 1,000 users × 500 items, 20,000 interactions"]
     parts, tiles, device = page.tables
-    assert parts[-3] == ["predicted peak", f"{plan.peak_bytes / 1e6:,.1f}"]
+    assert parts[-4] == ["predicted peak", f"{plan.peak_bytes / 1e6:,.1f}"]
+    assert parts[-3] == ["with Python and its libraries", f"{plan.process_bytes / 1e6:,.1f}"]
     later = ["later: unit vectors, for similar items", "later: codes of items, for lists"]
     assert [row[0] for row in parts[-2:]] == later
-    assert [row[0] for row in parts[1:-3]] == list(plan.parts)
+    assert [row[0] for row in parts[1:-4]] == list(plan.parts)
     assert [row[0] for row in tiles[1:]] == list(plan.tiles)
     assert device[-1][1] == f"{plan.device_bytes / 1e6:,.1f}"

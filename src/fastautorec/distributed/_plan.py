@@ -20,20 +20,22 @@ from fastautorec.distributed._fit import checked
 from fastautorec.distributed._shards import SHARD_ENTRIES, Folders, cut_into_shards, folders_of
 from fastautorec.models import EASE, NCEAutoRecCV, Popularity, PureSVD
 from fastautorec.models._autoencoder import Autoencoder
-from fastautorec.models._memory_plan import PANEL_BYTES
+from fastautorec.models._memory_plan import PANEL_BYTES, PROCESS, PROCESS_BYTES
 from fastautorec.models._recommender import Recommender
 from fastautorec.models.ease import SMALL
 from fastautorec.models.linear import PURE_SVD_PASSES, LinearModel
 
 SECONDS = 1e-9  # of a core, for an interaction and a column of a pass; measured on an Intel Xeon
 WIRE = 1e9  # bytes a second between machines
-LOCAL_PROCESS = 100 << 20  # bytes of a process that has fitted nothing yet, measured as all that follows
 COUNTED = 2  # passes over validation data before models are judged by them
 PASSES_OF_JUDGES = 6  # two parts of the users are counted, and two lots of judges fetched from both
 
 
 class Cost(NamedTuple):
-    """What an engine takes: bytes of both processes, and arrays of n × k floats that each of them holds at the peak."""
+    """What an engine takes: bytes of both processes, and arrays of n × k floats that each of them holds at the peak.
+
+    All of it was measured.
+    """
 
     driver_process: int
     driver_arrays: float
@@ -68,11 +70,12 @@ class ClusterPlan:
     wire_bytes : int
         All messages of a pass together, at most.
     driver, worker : dict of str to int
-        Bytes by purpose at the peak, the process itself included. With ``engine="local"`` there is no worker. The
-        shared memory of Ray's store, and the Java process of Spark, are not included.
+        Bytes by purpose at the peak of the whole process that asks and of that of a worker, with Python and its
+        libraries, as in ``process_bytes`` of the plan of ``model.plan``. With ``engine="local"`` there is no worker.
+        The shared memory of Ray's store, and the Java process of Spark, are not included.
     pays_from : int or None
-        Interactions from which a pass takes less time than with the threads of this machine alone; None where the
-        workers have no more of them.
+        Interactions from which a pass takes less time than with the threads of this machine alone; None where none are
+        enough, for the workers have no more threads than it, or the model takes no products.
 
     Examples
     --------
@@ -98,29 +101,38 @@ class ClusterPlan:
 
     @property
     def driver_bytes(self) -> int:
-        """Predicted peak of the process that asks, bytes."""
+        """Predicted peak of the whole process that asks, bytes."""
         return sum(self.driver.values())
 
     @property
     def worker_bytes(self) -> int:
-        """Predicted peak of a worker, bytes."""
+        """Predicted peak of the whole process of a worker, bytes."""
         return sum(self.worker.values())
 
     def __str__(self) -> str:
         """Return a table."""
         (m, n), rows = self.shape, []
-        rows.append(f"{self.model} on {self.engine}: {m:,} users × {n:,} items, {self.nnz:,} interactions")
-        rows.append(f"  {self.shards:,} shards, {self.workers:,} workers, {self.passes:,} passes")
+        place = f"on {self.engine}" if self.worker else "in this process"
+        rows.append(f"{self.model} {place}: {m:,} users × {n:,} items, {self.nnz:,} interactions")
+        workers = f"{self.workers:,} workers, " if self.worker else ""
+        rows.append(f"  {self.shards:,} shards, {workers}{self.passes:,} passes")
         for title, parts, total in (
             ("driver", self.driver, self.driver_bytes),
             ("a worker", self.worker, self.worker_bytes),
         ):
             rows += [f"  {title + ': ' + name:<52}{size / 1e6:12,.1f} MB" for name, size in parts.items()]
             rows += [f"  {title + ', predicted peak':<52}{total / 1e6:12,.1f} MB"] if parts else []
+        if not self.worker:
+            return "\n".join(rows)
         rows.append(f"  {'a message':<52}{self.message_bytes / 1e6:12,.1f} MB")
         rows.append(f"  {'on the wire in a pass, at most':<52}{self.wire_bytes / 1e6:12,.1f} MB")
-        pays = "never" if self.pays_from is None else f"from {self.pays_from:,} interactions"
-        return "\n".join([*rows, f"  in less time than one machine like this one: {pays}"])
+        if self.pays_from is not None:
+            time = f"less than on this machine alone from {self.pays_from:,} interactions on"
+        elif self.message_bytes:
+            time = "not less than on this machine alone, for the workers have no more threads than it"
+        else:
+            time = "not less than on this machine alone, for there are no products to share"
+        return "\n".join([*rows, f"  time of a pass: {time}"])
 
 
 def plan(
@@ -134,6 +146,9 @@ def plan(
     state_bytes: int | None = None,
 ) -> ClusterPlan:
     """Return what `fit` is predicted to need of memory, messages and passes.
+
+    Memory is that of a whole process, here and on a worker. ``model.plan`` has the same of a fit with ``model.fit`` as
+    ``process_bytes``; its ``peak_bytes`` is without Python.
 
     Parameters
     ----------
@@ -196,7 +211,7 @@ def plan(
         sums = message * waiting
         if sent < columns:  # the whole product, and a block by itself; or the sums, and the solution of the head
             sums = max(array + message + sums, 2 * array)
-        driver = {"process": LOCAL_PROCESS, **lists, **own, "encoder": array, "sums of groups": sums}
+        driver = {PROCESS: PROCESS_BYTES, **lists, **own, "encoder": array, "sums of groups": sums}
         count, wire = 1, 0
     else:
         cost = COSTS[name]
@@ -205,10 +220,10 @@ def plan(
             saved = sent * SECONDS * (1 / here - 1 / there)  # of an interaction
             pays = math.ceil((EMPTY_PASS[name] + wire / WIRE) / saved)
         driver = {
-            "process": cost.driver_process, **lists, "packed columns": packed,
+            PROCESS: cost.driver_process, **lists, "packed columns": packed,
             "arrays": int(cost.driver_arrays * array),
         }  # fmt: skip
-        at_work = {"process": cost.worker_process, **own, "arrays": int(cost.worker_arrays * message)}
+        at_work = {PROCESS: cost.worker_process, **own, "arrays": int(cost.worker_arrays * message)}
     title = type(model).__name__
     return ClusterPlan(title, name, (m, n), nnz, count, shards, passes, message, wire, driver, at_work, pays)
 

@@ -21,12 +21,18 @@ DEVICE_INDEXED = 1 << 24  # interactions that are indexed together at most
 DEVICE_DOUBLE = 128 << 20  # bytes of a buffer for products in double precision
 PANEL_BYTES = 128  # bytes for each item of a packed panel of columns in the native core
 THREAD_BYTES = 16 << 20  # measured
+PROCESS_BYTES = 100 << 20  # of a process that has fitted nothing yet, measured
+PROCESS = "Python and its libraries"
 MEMORY = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True)
 class Plan:
     """Predicted peak memory and tile sizes of a fit.
+
+    ``peak_bytes`` is what the fit adds to the process that calls it. ``process_bytes`` is that with Python and its
+    libraries, to be compared with the peak of a process as `fastautorec.distributed.plan` has it. The data themselves
+    are in neither: their size is known, and on disk they take no memory.
 
     Attributes
     ----------
@@ -36,8 +42,7 @@ class Plan:
     nnz : int
         Interactions.
     parts : dict of str to int
-        Bytes by purpose that exist at the same time at the peak: the caller's own matrix not included, the ids of the
-        caller's Interactions included.
+        Bytes by purpose that exist at the same time at the peak, with the ids of the caller's Interactions.
     tiles : dict of str to int
         Sizes of the pieces of work, for example users in a tile.
     device_parts : dict of str to int
@@ -73,8 +78,13 @@ class Plan:
 
     @property
     def peak_bytes(self) -> int:
-        """Predicted peak, bytes."""
+        """Predicted peak of what the fit adds to the process, bytes."""
         return sum(self.parts.values())
+
+    @property
+    def process_bytes(self) -> int:
+        """Predicted peak of the process without the data, bytes."""
+        return PROCESS_BYTES + self.peak_bytes
 
     @property
     def device_bytes(self) -> int:
@@ -85,10 +95,13 @@ class Plan:
         m, n = self.shape
         return f"{self.model}: {m:,} users × {n:,} items, {self.nnz:,} interactions"
 
+    def _peaks(self) -> dict[str, int]:
+        return {"predicted peak": self.peak_bytes, f"with {PROCESS}": self.process_bytes}
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         rows = [["", "MB"], *([name, f"{size / 1e6:,.1f}"] for name, size in self.parts.items())]
-        rows.append(["predicted peak", f"{self.peak_bytes / 1e6:,.1f}"])
+        rows += [[name, f"{size / 1e6:,.1f}"] for name, size in self._peaks().items()]
         rows += [[f"later: {name}", f"{size / 1e6:,.1f}"] for name, size in self.later.items()]
         shown = html_text(self._title()) + html_table(rows)
         if self.tiles:
@@ -102,7 +115,7 @@ class Plan:
         """Return a table of the parts."""
         rows = [self._title()]
         rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self.parts.items()]
-        rows += [f"  {'predicted peak':<40}{self.peak_bytes / 1e6:12,.1f} MB"]
+        rows += [f"  {name:<40}{size / 1e6:12,.1f} MB" for name, size in self._peaks().items()]
         rows += [f"  {'later: ' + name:<40}{size / 1e6:12,.1f} MB" for name, size in self.later.items()]
         rows += [f"  {name:<40}{size:12,}" for name, size in self.tiles.items()]
         if self.device_parts:

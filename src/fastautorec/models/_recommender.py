@@ -226,6 +226,8 @@ class Recommender(Serving, Exporting, Updating, Stored):
     def plan(self, user_items: UserItems | tuple[int, int, int]) -> Plan:
         """Return the predicted peak memory and tile sizes of ``fit`` for a matrix, or for its (m, n, nnz).
 
+        The peak is what the fit adds to the process: Python and the data are not in it.
+
         Parameters
         ----------
         user_items : Interactions, scipy sparse (m, n), or a tuple (users, items, interactions)
@@ -233,7 +235,8 @@ class Recommender(Serving, Exporting, Updating, Stored):
         Returns
         -------
         Plan
-            Attributes ``peak_bytes``, ``parts`` (bytes by purpose), ``tiles``; printing it gives a table.
+            Attributes ``peak_bytes``, ``parts`` (bytes by purpose), ``process_bytes`` (with Python, as
+            `fastautorec.distributed.plan` counts), ``tiles``; printing it gives a table.
         """
         worker = self._at_work()
         worker._check_params()
