@@ -56,6 +56,81 @@ def test_the_callers_matrix_stays_as_it_is(name):
     assert np.array_equal(model.predict(PLAIN), far.PureSVD(factors=4).fit(PLAIN).predict(PLAIN))
 
 
+def with_arrays(form, **arrays):
+    """Return a matrix with other arrays, which SciPy does not look at."""
+    matrix = PLAIN.copy().asformat(form)
+    for name, change in arrays.items():
+        setattr(matrix, name, change(getattr(matrix, name).copy()))
+    return matrix
+
+
+def shorter(array):
+    return array[:-1]
+
+
+def plus(place, more):
+    def change(array):
+        array[place] += more
+        return array
+
+    return change
+
+
+def fewer_in_a_row(lists):
+    lists[0] = lists[0][1:]
+    return lists
+
+
+NNZ = PLAIN.nnz
+DAMAGED = [
+    ("csr", {"data": shorter}, f"has row pointers from 0 to {NNZ} for {NNZ} indices and {NNZ - 1} values"),
+    ("csr", {"indices": shorter}, f"has row pointers from 0 to {NNZ} for {NNZ - 1} indices and {NNZ} values"),
+    ("csr", {"indptr": plus(-1, 1)}, f"has row pointers from 0 to {NNZ + 1} for {NNZ} indices and {NNZ} values"),
+    ("csr", {"indptr": plus(0, 1)}, f"has row pointers from 1 to {NNZ} for {NNZ} indices and {NNZ} values"),
+    ("csr", {"indptr": plus(1, 10**6)}, "has row pointers that decrease"),
+    ("csr", {"indptr": shorter}, "has 60 row pointers for 60 rows"),
+    ("csr", {"indices": plus(3, 10**6)}, r"has column indices outside \[0, 25\)"),
+    ("csc", {"data": shorter}, f"has column pointers from 0 to {NNZ} for {NNZ} indices and {NNZ - 1} values"),
+    ("csc", {"indptr": plus(-1, 1)}, f"has column pointers from 0 to {NNZ + 1} for {NNZ} indices and {NNZ} values"),
+    ("csc", {"indptr": plus(1, 10**6)}, "has column pointers that decrease"),
+    ("csc", {"indptr": shorter}, "has 25 column pointers for 25 columns"),
+    ("csc", {"indices": plus(3, 10**6)}, r"has row indices outside \[0, 60\)"),
+    ("csc", {"indices": plus(3, -(10**6))}, r"has row indices outside \[0, 60\)"),
+    ("bsr", {"data": shorter}, "has row pointers from 0 to [0-9]+ for [0-9]+ indices and [0-9]+ values"),
+    ("bsr", {"indptr": shorter}, "has [0-9]+ row pointers for [0-9]+ rows"),
+    ("coo", {"data": shorter}, "has arrays of different lengths"),
+    ("dia", {"offsets": shorter}, "has arrays of different lengths"),
+    ("lil", {"data": fewer_in_a_row}, "has arrays of different lengths"),
+]
+
+
+@pytest.mark.parametrize(("form", "arrays", "message"), DAMAGED)
+def test_arrays_that_do_not_fit_each_other(form, arrays, message):
+    model = far.Popularity().fit(PLAIN)
+    for name, use in (
+        ("user_items", lambda matrix: far.EASE().fit(matrix)),
+        ("user_items", lambda matrix: model.recommend(matrix, N=3)),
+        ("train", lambda matrix: far.evaluate(model, matrix, PLAIN, k=3)),
+        ("test", lambda matrix: far.evaluate(model, PLAIN, matrix, k=3)),
+        ("data", lambda matrix: far.split(matrix, by="random")),
+        ("user_items", far.Interactions),
+        ("weights", lambda matrix: far.Interactions(PLAIN, weights=matrix)),
+        ("x", lambda matrix: check_values("x", matrix)),
+        ("x", lambda matrix: check_counts("x", matrix)),
+    ):
+        if name == "weights" and "column indices" in message:
+            continue  # SciPy refuses them as it makes rows and columns of them
+        with pytest.raises(ValueError, match=f"^`{name}` {message}; the matrix is damaged, make it anew$"):
+            use(with_arrays(form, **arrays))
+
+
+def test_arrays_with_room_to_spare_are_whole():
+    matrix = with_arrays("csr", data=lambda values: np.append(values, 7), indices=lambda ids: np.append(ids, [1, 2]))
+    assert check_user_items("x", matrix).nnz == PLAIN.nnz
+    assert np.array_equal(far.EASE().fit(matrix).predict(matrix), far.EASE().fit(PLAIN).predict(PLAIN))
+    assert far.Interactions(matrix).nnz == PLAIN.nnz
+
+
 def test_hashes_stay():
     joblib = pytest.importorskip("joblib", reason="joblib is not installed")
     for _, matrix in all_forms():

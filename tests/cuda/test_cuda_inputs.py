@@ -69,6 +69,7 @@ WRONG = {
     "pointers begin too low": stored([-1, 1], [0, 1], np.ones(2, np.float32)),
     "pointers begin too high": stored([1, 2], [0, 1], np.ones(2, np.float32)),
     "pointers end too high": stored([0, 5], [0, 1], np.ones(2, np.float32)),
+    "fewer values than indices": stored([0, 2], [0, 1], np.ones(1, np.float32)),
     "complex": stored([0, 1], [1], np.array([1j])),
     "narrow": stored([0, 1], [1], np.ones(1, np.float32), 3),
     "transposed": stored([0, 0, 0, 0, 1], [1], np.ones(1, np.float32), 2),

@@ -13,6 +13,7 @@ from fastautorec._compute.csr import Csr, ids_ascend
 from fastautorec._compute.refusals import (
     MAX_COUNT,
     refuse_counts,
+    refuse_damaged,
     refuse_damaged_ids,
     refuse_dense,
     refuse_empty,
@@ -123,19 +124,16 @@ def _sparse_matrix(name: str, given: Any, n_items: int | None) -> Any:
     if n_items is not None and len(matrix.shape) == 1:  # one row of a sparse array: one history
         matrix = matrix.reshape(1, -1)
     check_numbers(name, matrix, n_items)
+    check_arrays(name, matrix)
     return matrix
 
 
 def _canonical(name: str, matrix: Any) -> Any:
-    """Return SciPy CSR with sorted ids, duplicates summed, its row pointers and ids checked."""
+    """Return SciPy CSR with sorted ids, duplicates summed, its ids checked."""
     if matrix.format == "coo":  # its conversion sums duplicates: small integers would overflow
         matrix = sparse.coo_matrix((matrix.data.astype(np.float32), (matrix.row, matrix.col)), shape=matrix.shape)
     csr = matrix.tocsr()
-    check_pointers(name, csr.indptr, len(csr.indices))
-    ids = csr.indices[: csr.nnz]
-    # unsigned, a negative id is a huge one
-    if np.count_nonzero(ids.view(f"u{ids.itemsize}") >= csr.shape[1]):
-        refuse_damaged_ids(name, csr.shape[1])
+    _check_ids(name, csr.indices[: csr.nnz], csr.shape[1])
     # SciPy's own check stores its answer on the caller's matrix and trusts an answer that is stored there.
     if not ids_ascend(csr.indptr, csr.indices):
         data = csr.data.astype(np.float32)  # not csr.astype, which sums in place in some versions of SciPy
@@ -185,15 +183,40 @@ def check_columns(name: str, shape: tuple[int, int], n_items: int | None) -> Non
         raise ValueError(f"`{name}` has {shape[1]} columns but the model was fitted on {n_items} items{hint}")
 
 
-def check_pointers(name: str, pointers: npt.NDArray[np.integer], stored: int) -> None:
-    """Raise unless row pointers go from 0 up to at most the number of stored entries."""
+def check_arrays(name: str, matrix: Any) -> None:
+    """Raise where the arrays of a SciPy matrix do not fit each other: its conversions trust them, and may crash."""
+    if matrix.format in ("csr", "csc", "bsr"):
+        axis = 1 if matrix.format == "csc" else 0
+        count = matrix.shape[axis] // (matrix.blocksize[0] if matrix.format == "bsr" else 1)
+        check_pointers(name, matrix.indptr, count, len(matrix.indices), len(matrix.data), ("row", "column")[axis])
+        if axis:
+            _check_ids(name, matrix.indices[: matrix.nnz], matrix.shape[0], "row")
+        return
+    if matrix.format == "lil":
+        lengths = [[*map(len, lists)] for lists in (matrix.rows, matrix.data)]
+    else:
+        arrays = {"coo": ("row", "col", "data"), "dia": ("offsets", "data")}.get(matrix.format, ())
+        lengths = [[len(getattr(matrix, array))] for array in arrays]
+    if any(other != lengths[0] for other in lengths):
+        refuse_damaged(name, "has arrays of different lengths")
+
+
+def check_pointers(
+    name: str, pointers: npt.NDArray[np.integer], count: int, n_ids: int, n_values: int, noun: str = "row"
+) -> None:
+    """Raise unless the pointers of all rows go from 0 up to at most the numbers of ids and of values."""
+    if len(pointers) != count + 1:
+        refuse_damaged(name, f"has {len(pointers)} {noun} pointers for {count} {noun}s")
     if (pointers[1:] < pointers[:-1]).any():
-        raise ValueError(f"`{name}` has row pointers that decrease; the matrix is damaged")
-    if pointers[0] != 0 or pointers[-1] > stored:
-        raise ValueError(
-            f"`{name}` has row pointers from {pointers[0]} to {pointers[-1]} for {stored} stored entries; the matrix "
-            "is damaged"
-        )
+        refuse_damaged(name, f"has {noun} pointers that decrease")
+    if pointers[0] != 0 or pointers[-1] > n_ids or pointers[-1] > n_values:
+        span = f"from {pointers[0]} to {pointers[-1]}"
+        refuse_damaged(name, f"has {noun} pointers {span} for {n_ids} indices and {n_values} values")
+
+
+def _check_ids(name: str, ids: npt.NDArray[np.integer], count: int, noun: str = "column") -> None:
+    if np.count_nonzero(ids.view(f"u{ids.itemsize}") >= count):  # unsigned, a negative id is a huge one
+        refuse_damaged_ids(name, count, noun)
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------

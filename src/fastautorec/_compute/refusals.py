@@ -92,6 +92,11 @@ def refuse_items(name: str, given: object, dtype: object) -> NoReturn:
     raise TypeError(f"`{name}` must hold integer item ids, got {kind(given)} with dtype {dtype}{fix}")
 
 
-def refuse_damaged_ids(name: str, n_items: int) -> NoReturn:
-    """Raise for ids outside the columns of a matrix."""
-    raise ValueError(f"`{name}` has column indices outside [0, {n_items}); the matrix is damaged")
+def refuse_damaged(name: str, what: str) -> NoReturn:
+    """Raise for a matrix whose arrays do not fit each other."""
+    raise ValueError(f"`{name}` {what}; the matrix is damaged, make it anew")
+
+
+def refuse_damaged_ids(name: str, count: int, noun: str = "column") -> NoReturn:
+    """Raise for ids outside the columns or the rows of a matrix."""
+    refuse_damaged(name, f"has {noun} indices outside [0, {count})")

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from fastautorec._checks import kind
 from fastautorec._compute.csr import Csr
-from fastautorec._compute.inputs import finite_float32
+from fastautorec._compute.inputs import check_arrays, finite_float32
 from fastautorec.data import _columns as columns
 from fastautorec.data import _texts as texts
 from fastautorec.data._repeats import Repeats, repeats_of
@@ -128,6 +128,7 @@ def _entries(
         matrix: Any = given
         if matrix.shape != csr.shape:
             raise ValueError(f"`{name}` must have the shape of `user_items`, {csr.shape}, got {matrix.shape}")
+        check_arrays(name, matrix)
         entries = matrix.tocoo()
         values, present = convert(name, entries.data), np.ones(entries.nnz, bool)
     else:

@@ -121,7 +121,7 @@ class DeviceInputs(HostInputs):
             indptr = xp.searchsorted(coo.row[order], xp.arange(coo.shape[0] + 1))
             ids, data = coo.col[order], coo.data[order]
         pointers = self.device.to_host(indptr).astype(np.int64)
-        inputs.check_pointers(name, pointers, len(ids))
+        inputs.check_pointers(name, pointers, matrix.shape[0], len(ids), len(data))
         nnz, n_cols = int(pointers[-1]), int(matrix.shape[1])
         ids, data = ids[:nnz], data[:nnz]
         if nnz and (int(ids.min()) < 0 or int(ids.max()) >= n_cols):
