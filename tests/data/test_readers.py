@@ -105,8 +105,8 @@ def test_repeated_lines_count_once(write):
 
 MALFORMED = {
     "text rating": ("1,2,3\n1,3,x\n", 2, "finite number as its rating"),
-    "nan rating": ("1,2,3\n1,3,nan\n", 2, "finite number as its rating"),
-    "no rating": ("1,2,3\n1,3,\n", 2, "finite number as its rating"),
+    "nan rating": ("1,2,3\n1,3,nan\n", 2, r"has no rating \(1 of 2 lines lack a value: 1 in column 2\)"),
+    "no rating": ("1,2,3\n1,3,\n", 2, "has no rating .*say missing='drop' .*, or rating=False"),
     "few fields": ("user,item,rating\n1,2,3\n1,3\n", 3, "must have 3 fields, has 2"),
     "many fields": ("1,2,3\n1,3,4,5\n", 2, "must have 3 fields, has 4"),
     "no item": ("1,2\n\n1,\n", 3, "has no item id"),
@@ -114,9 +114,9 @@ MALFORMED = {
     "no ids": (
         "user,item\n1,2\n\n,3\n2,3\n4,\n,5\n",
         4,
-        r"has no user id \(one of 3 lines without a user or an item\)",
+        r"has no user id \(3 of 5 lines lack a value: 2 in user, 1 in item\)",
     ),
-    "no ids, and worse": ('user,item\n,3\n2,\n"3,4\n5,6\n', 2, r"has no user id \(one of at least 2 lines without"),
+    "no ids, and worse": ('user,item\n,3\n2,\n"3,4\n5,6\n', 2, r"has no user id \(at least 2 of 2 lines lack"),
     "wrong separator": ("1::2::3::400\n1:2::3::400\n", 2, "must have 4 fields, has 3"),
     "bad date": ("1,2,3,2005-01-01\n1,3,3,yesterday\n", 2, "ISO 8601 date"),
     "one field": ("hello\nworld\n", 1, "has one field only"),

@@ -368,7 +368,7 @@ def test_columns_that_cannot_be_read_can_be_left_out(write):
     assert triples(read_ratings(path, rating=False, timestamp=False)) == [("C1", "P1", None), ("C2", "P1", None)]
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "1_0", "٣", "x", "2024-13-01"])
+@pytest.mark.parametrize("text", ["inf", "1_0", "٣", "x", "2024-13-01"])
 def test_what_is_no_time(text, write):
     with pytest.raises(RatingsFileError, match="line 3: must have a number or an ISO 8601 date as its time"):
         read_ratings(write(f"user,item,time\na,x,5\na,y,{text}\n"))

@@ -185,7 +185,7 @@ def test_numbers_of_many_digits_name_their_line(digits, sign, header, role, writ
 # --- texts of numbers in frames, and ids that are none ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["1_0", "٣", "0x1", "nan", "inf", "", "1,5"])
+@pytest.mark.parametrize("text", ["1_0", "٣", "0x1", "inf", "-nan", "1,5"])
 def test_texts_that_are_no_ratings(text, write):
     table = {"user": [1, 2], "item": [1, 2], "rating": ["4.5", text]}
     with pytest.raises(ValueError, match=r"column 'rating' must hold finite numbers, got .* in row 1"):

@@ -122,7 +122,9 @@ def test_hive_partitions_escaped_and_empty(save, tmp_path):
     save({"item": [1, 2]}, "hive/user=a%2Fb c/part.parquet")
     assert pairs(read_ratings(tmp_path / "hive")) == [("a/b c", 1), ("a/b c", 2)]
     save({"item": [1, 2]}, "hive/user=__HIVE_DEFAULT_PARTITION__/part.parquet")
-    with pytest.raises(RatingsFileError, match="the folder gives no value for 'user'"):
+    with pytest.raises(
+        RatingsFileError, match=r"column 'user' must hold a user id in every row, got None in row 0 \(2 of 2 rows"
+    ):
         read_ratings(tmp_path / "hive")
 
 

@@ -77,9 +77,9 @@ def test_positions_and_a_column_that_is_both(write):
         ("0", "column 'plays' must hold weights > 0, got 0 in line 3; leave out what did not happen"),
         ("-2", "column 'plays' must hold weights > 0, got -2 in line 3"),
         ("1e-60", "column 'plays' must hold weights > 0, got 0 in line 3"),
-        ("nan", "line 3: must have a finite number as its weight, got .*, or say which column holds the weights"),
-        ("many", "line 3: must have a finite number as its weight"),
-        ("", "line 3: must have a finite number as its weight"),
+        ("nan", r"line 3: has no weight \(1 of 2 lines lack a value: 1 in plays\), got .*; say missing='drop'"),
+        ("many", "line 3: must have a finite number as its weight, got .*, or say which column holds the weights"),
+        ("", "line 3: has no weight"),
         ("1e60", "`plays` must hold only finite numbers .in float32., got 1e.60"),
     ],
 )

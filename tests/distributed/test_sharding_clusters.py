@@ -26,7 +26,9 @@ def test_engines_write_the_same_bytes(engine: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     names = [f"shard-0000{number}" for number in range(3)]
     assert [lines[0], lines[2]] == [" ".join(names), " ".join([*names, "killed"])], done.stderr
-    assert lines[1].startswith(f"refused: {bad / 'null.parquet'}: column 'user' must hold integer or string ids"), lines
+    assert lines[1].startswith(f"refused: {bad / 'null.parquet'}: column 'user' must hold a user id in every row"), (
+        lines
+    )
     distributed.shard(folder, tmp_path / "here", n_shards=3, verbose=False)
     for name in ("there", "there again"):
         assert bytes_in(tmp_path / name) == bytes_in(tmp_path / "here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from sharded import Elsewhere, Stopping
 
 import fastautorec as far
 from fastautorec import distributed
-from fastautorec.data._parquet import Part, with_rows_of_file
+from fastautorec.data._missing import with_places
+from fastautorec.data._parquet import Part, row_of_file
 from fastautorec.distributed import _parts, _sources
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -129,8 +131,11 @@ def test_rows_in_messages_are_those_of_the_file(tmp_path: Path, cut: Any) -> Non
 @pytest.mark.parametrize("text", ["'in row 7'", '"it\'s in row 7"', r"'a\'s in row 7'"])
 def test_values_in_messages_stay_as_they_are(text: str) -> None:
     part = Part("a", "a", {}, frozenset(), groups=(1, 2), first_row=100)
-    assert with_rows_of_file(part, ValueError(f"got {text} in row 5; fix")) == f"got {text} in row 105; fix"
-    assert with_rows_of_file(Path("a"), ValueError(f"got {text} in row 5")) == f"got {text} in row 5"
+    assert (
+        with_places(partial(row_of_file, part), ValueError(f"got {text} in row 5; fix"))
+        == f"got {text} in row 105; fix"
+    )
+    assert with_places(partial(row_of_file, Path("a")), ValueError(f"got {text} in row 5")) == f"got {text} in row 5"
 
 
 def test_weights_are_summed_in_the_file_as_a_whole(tmp_path: Path, cut: Any) -> None:

@@ -103,3 +103,14 @@ def test_lists_of_lists_and_gaps_in_baskets(data: far.Interactions) -> None:
             model.recommend_table([[item, gap]])
     with pytest.raises(ValueError, match="`data` must hold integer or string ids"):
         model.recommend_table([[1.5]])
+
+
+def test_tables_with_rows_that_lack_a_value_say_where_to_leave_them_out() -> None:
+    sold = {"user": ["ann", "ann"], "item": ["tea", "salt"]}
+    model = far.Popularity().fit(far.Interactions.from_dataframe(sold))
+    table = pd.DataFrame({"user": ["ann", None], "item": ["tea", "salt"]})
+    told = r"say missing='drop' to leave such rows out, in Interactions.from_dataframe\(df\), and pass .* as `data`$"
+    with pytest.raises(ValueError, match=told):
+        model.recommend_table(table, N=1)
+    whole = far.Interactions.from_dataframe(table, missing="drop", verbose=False)
+    assert model.recommend_table(whole, N=1)["item"].tolist() == ["salt"]

@@ -9,6 +9,7 @@ from fastautorec.cli import _files as files
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output
 from fastautorec.data._loading import load
+from fastautorec.data._missing import DROP, RAISE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,5 +20,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the description of FILE."""
     check_output()
-    print(load(Path(args.file), args.file_format, files.limit(args), files.words(args), count_ratings=True).describe())
+    words = files.words(args)
+    what = Path(args.file), args.file_format, files.limit(args), words._replace(missing=DROP)
+    told = load(*what, count_ratings=True).describe()
+    if words.missing == RAISE and told.source is not None and told.source.lacking:
+        told.source.notes.append(
+            f"{told.source.lacking:,} rows lack a value: they are left out here, and refused without --missing {DROP}"
+        )
+    print(told)
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastautorec.cli._modelling import MODELS
 from fastautorec.data._layouts import FORMATS
+from fastautorec.data._missing import MISSING, RAISE
 from fastautorec.data._repeats import LAST, REPEATS
 from fastautorec.data._roles import SOUGHT, Words
 from fastautorec.data._splits import shares
@@ -58,6 +59,8 @@ def add_file_options(
         f"as if it were new (default: {LAST})"
     )
     parser.add_argument("--repeats", choices=REPEATS, default=LAST, help=text)
+    text = f"refuse rows that lack a value, or leave them out (default: {RAISE})"
+    parser.add_argument("--missing", choices=MISSING, default=RAISE, help=text)
     text = f"count ratings >= X only, or '{EVERY_ROW}': every row of FILE, whatever its rating (default: {counted})"
     parser.add_argument("--threshold", type=threshold, metavar="X", help=text)
 

@@ -12,6 +12,7 @@ from fastautorec.data import _files as files
 from fastautorec.data import _loading
 from fastautorec.data._interactions import Interactions
 from fastautorec.data._layouts import FORMATS
+from fastautorec.data._missing import RAISE
 from fastautorec.data._repeats import LAST
 from fastautorec.data._roles import Words
 
@@ -30,6 +31,7 @@ def read_ratings(
     header: bool | None = None,
     items: Ids | None = None,
     repeats: str = LAST,
+    missing: str = RAISE,
     verbose: bool = True,
 ) -> Interactions:
     r"""Read a rating file.
@@ -97,6 +99,10 @@ def read_ratings(
         At which time a pair counts that comes several times. By the first one, what a user has again is not taken for
         new where data are cut by time (`split`, `rolling`, `select`, the models that hold out what is latest). "first"
         needs timestamps. Rows that ``threshold`` leaves out do not count.
+    missing : {"raise", "drop"}
+        What to do with rows that have no user, item, rating, time or weight, as far as there are such columns: refuse
+        them, or leave them out. A missing value is null, NaN, an empty field, or among ratings, times and weights a
+        text such as ``NA`` or ``NULL``. Among ids such a text may be one: see below.
     verbose : bool
         Print two lines to standard error: what was taken for what, and what the data hold.
 
@@ -164,7 +170,7 @@ def read_ratings(
             f"`path` must name a file, got {type(path).__module__.split('.')[0]}.{type(path).__name__}; of a table in "
             "memory, Interactions.from_dataframe(table, user=..., item=...) makes interactions"
         )
-    words = Words(user, item, rating, timestamp, sep, header, weights, repeats)
+    words = Words(user, item, rating, timestamp, sep, header, weights, repeats, missing)
     data = _loading.load(Path(path), format, threshold, words, items)
     if verbose:
         sys.stderr.write("".join(f"{line}\n" for line in data.describe().lines()))

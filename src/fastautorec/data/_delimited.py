@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from operator import itemgetter
@@ -14,6 +15,7 @@ import numpy as np
 from fastautorec._compute import resolve_num_threads
 from fastautorec._compute.host import run_blocks
 from fastautorec.data import _files as files
+from fastautorec.data import _missing as missing
 from fastautorec.data import _plain as plain
 from fastautorec.data._fast import FastReader
 from fastautorec.data._layouts import Layout
@@ -27,12 +29,15 @@ _COUNTED = 1 << 21  # lines at most that are looked through to count those witho
 def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, Any], Callable[[int], str]]:
     """Return the column of each role of a text file, and what names the line of a row, such as "line 3".
 
+    Lines that are left out are counted as "lacking".
+
     Columns are int64, float64, or texts (polars column or object array).
     """
     reader, fast = plain.PlainReader(layout), FastReader(layout) if polars else None
     parts: dict[str, list[Any]] = {role: [] for role in layout.position}
     begins: list[tuple[int, int]] = []  # the first row of each block that was read, and the bytes before it
     pending, fault, n_rows = b"", None, 0
+    left_out: missing.Counts = Counter()
     preamble = layout.preamble
     for start, data, ahead in _read_ahead(path, fast):
         block, offset = pending + data if pending else data, start - len(pending)
@@ -47,11 +52,12 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, 
             continue
         except plain.DecimalComma:
             raise
-        except plain.NoId as error:
-            raise plain.located(path, offset, block, _with_count(error, path, layout, offset)) from None
+        except plain.NoValue as error:
+            raise plain.located(path, offset, block, _with_count(error, path, layout, offset, n_rows)) from None
         except plain.LineFault as error:
             raise plain.located(path, offset, block, error) from None
         pending, fault = b"", None
+        left_out += found.pop("lacking", Counter())
         if fast is not None:
             fast.remember(found)
         begins.append((n_rows, offset))
@@ -61,6 +67,7 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, 
                 parts[role].append(part)
     if fault is not None:
         raise plain.located(path, offset, block, fault)
+    missing.require_some(path, n_rows, left_out, layout.headings)
     if not parts["user"]:
         raise RatingsFileError(
             f"{path}: no rating in the file; it must hold lines of user, item[, rating[, timestamp]]"
@@ -75,7 +82,7 @@ def read_delimited(path: Path, layout: Layout, polars: bool) -> tuple[dict[str, 
     if mixed is not None:
         row, what = mixed
         raise files.line_error(path, *record(row), f"has the time {what}", "bring all to one unit")
-    return columns, lambda row: f"line {record(row)[0]}"
+    return columns | {"lacking": left_out}, lambda row: f"line {record(row)[0]}"
 
 
 def _read_ahead(path: Path, fast: FastReader | None) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
@@ -118,7 +125,10 @@ def _record(path: Path, layout: Layout, offset: int, number: int) -> tuple[int, 
             lines.append(line)
             yield line
 
-    found = (line for line, fields in plain.records(following(), layout.separator) if not plain.is_blank(fields))
+    def counts(fields: list[str]) -> bool:
+        return not plain.is_blank(fields) and not (layout.drop and plain.lacking(fields, layout.position))
+
+    found = (line for line, fields in plain.records(following(), layout.separator) if counts(fields))
     line = next(islice(found, number, None))
     return files.lines_before(path, offset) + line + 1, lines[line]
 
@@ -130,22 +140,21 @@ def _lines_behind(path: Path, offset: int) -> Iterator[str]:
             yield from plain.text_lines(data[max(offset - start, 0) :])
 
 
-def _with_count(fault: plain.NoId, path: Path, layout: Layout, offset: int) -> plain.LineFault:
-    """Return the fault with the number of such lines behind so many bytes, before which there is none."""
-    count, n_read, whole = 0, 0, True
+def _with_count(fault: plain.NoValue, path: Path, layout: Layout, offset: int, before: int) -> plain.LineFault:
+    """Return the fault with the number of such lines behind so many bytes, before which there is none in its lines."""
+    counts: missing.Counts = Counter()
+    n_read, whole = 0, True
     lines = plain.records(_lines_behind(path, offset), layout.separator, layout.n_fields, layout.trusted)
     try:
-        for _, fields in islice(lines, _COUNTED):
+        for _, fields in islice((line for line in lines if not plain.is_blank(line[1])), _COUNTED):
             n_read += 1
-            at = [layout.position[role] for role in ("user", "item") if layout.position[role] < len(fields)]
-            count += not plain.is_blank(fields) and not all(fields[i].strip(plain.BLANKS) for i in at)
+            gaps = plain.lacking(fields, layout.position) if len(fields) == layout.n_fields else []
+            counts.update((missing.ROWS, *gaps) if gaps else ())
     except plain.LineFault:  # it is told once these lines are mended
         whole = False
-    if count < 2:
-        return fault
     least = "" if whole and n_read < _COUNTED else "at least "
-    told = f"{fault.fault} (one of {least}{count:,} lines without a user or an item)"
-    return plain.LineFault(fault.line, told, "correct or remove these lines")
+    told = missing.told(counts, before + n_read, layout.headings, "lines")
+    return plain.NoValue(fault.line, f"{fault.fault} ({least}{told})", missing.way_on(counts, "lines"))
 
 
 def _skip_lines(block: bytes, separator: str, left: int) -> tuple[int, int]:
@@ -160,5 +169,5 @@ def _skip_lines(block: bytes, separator: str, left: int) -> tuple[int, int]:
             _, fields = next(plain.records([text], separator))
         except plain.LineFault:
             fields = [text]
-        left -= any(field.strip(plain.BLANKS) for field in fields)
+        left -= any(field.strip(missing.BLANKS) for field in fields)
     return end, left

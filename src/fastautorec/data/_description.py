@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fastautorec._compute.csr import Csr
 from fastautorec._printed import html_table
+from fastautorec.data._missing import ROWS, Counts, listed
 from fastautorec.data._repeats import LAST
 from fastautorec.data._roles import shown
 
@@ -53,6 +54,8 @@ class Source:
         Rows whose user and item had come before.
     repeats : str
         At which of its times a pair counts, one of `fastautorec.data._repeats.REPEATS`.
+    lacking : int
+        Rows that lack a value, and were left out.
     times : str or None
         What the times are, one of `fastautorec.data._times.KINDS`; None where there are none, or that is not known.
     ratings : dict or None
@@ -75,9 +78,16 @@ class Source:
     dropped: list[tuple[int, str]] = field(default_factory=list)
     repeated: int = 0
     repeats: str = LAST
+    lacking: int = 0
     times: str | None = None
     ratings: dict[float, int] | None = None
     gaps: dict[str, str] = field(default_factory=dict)
+
+    def take_missing(self, counts: Counts) -> None:
+        """Note how many rows were left out because they lack a value."""
+        self.lacking = counts[ROWS]
+        if counts:
+            self.dropped.append((counts[ROWS], f"missing values ({listed(counts, self.headings)})"))
 
     def take_ratings(self, ratings: Any, threshold: float | None, n_rows: int) -> int:
         """Note what is left out for ratings, or that all count; return how many of so many rows are left."""

@@ -14,16 +14,13 @@ import numpy.typing as npt
 
 from fastautorec.data import _plain as plain
 from fastautorec.data._arrays import shown
+from fastautorec.data._missing import GAPS
 from fastautorec.data._roles import names_several
 from fastautorec.data._texts import is_text
 from fastautorec.exceptions import RatingsFileError
 
 Ids = npt.NDArray[Any]
 
-GAPS = (
-    *("nan", "NaN", "NAN", "null", "NULL", "Null", "None", "none", "NONE", "NA", "N/A", "n/a", "<NA>", "NaT", "\\N"),
-    *("-", "--", "?", "#N/A", "#NV", "(null)", "undefined", "nil"),
-)
 _SOME = 400  # ids that tell enough
 _FEW = 3  # ids in brackets that are hardly titles
 _REWRITTEN = re.compile(r"-?[0-9]+(\.0|([.,][0-9]+)?[eE]\+[0-9]+)")  # integers as pandas, R and Excel rewrite them

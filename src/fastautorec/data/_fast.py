@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastautorec.data import _missing as missing
 from fastautorec.data import _time_texts as time_texts
 from fastautorec.data._arrays import is_polars_failure
 from fastautorec.data._files import BOM
 from fastautorec.data._layouts import Layout
-from fastautorec.data._plain import BLANKS, UNQUOTED, is_date, moments
+from fastautorec.data._missing import BLANKS, Counts
+from fastautorec.data._plain import UNQUOTED, is_date, moments
 from fastautorec.data._roles import NUMBERS
 
 _PIECE = 1 << 18  # bytes whose masks stay in the cache
@@ -73,9 +76,10 @@ class FastReader:
         step = len(self._layout.separator)
         if np.count_nonzero(mark) != step * wanted * n_lines:
             return False
-        complete = self._layout.n_fields - 1 in self._layout.position.values()
+        # a line that is too short misses its last field, and if there is none, none is too long
+        complete = self._layout.n_fields - 1 in self._layout.position.values() and not self._layout.drop
         if complete and step == 1:
-            return True  # a line that is too short misses its last field, and if there is none, none is too long
+            return True
         places: npt.NDArray[np.intp] = np.flatnonzero(mark)
         if step == 2 and not np.all(places[1::2] == places[::2] + 1):
             return False
@@ -87,7 +91,7 @@ class FastReader:
         return bool(np.all(of_line[:, 0] >= starts) and np.all(of_line[:, -1] < ends))
 
     def _parse(self, block: bytes, quotes: bool, n_lines: int, whole: set[str]) -> Any:
-        """Return the frame of the roles, or None if polars does not take a line or a value is missing."""
+        """Return the frame of the roles, texts without blanks around them, or None if polars does not take a line."""
         import polars as pl  # noqa: PLC0415  (optional, and slow to import)
 
         layout = self._layout
@@ -114,12 +118,35 @@ class FastReader:
                 return None
             raise
         frame = frame.select(pl.col(name).alias(role) for role, name in names.items())
-        return frame if frame.height == n_lines and not any(frame.null_count().row(0)) else None
+        return frame.with_columns(pl.col(pl.String).str.strip_chars(BLANKS)) if frame.height == n_lines else None
+
+    def _whole(self, frame: Any) -> tuple[Any, Counts] | None:
+        """Return the lines that lack no value, and counts of the others; None where these are refused or unsure."""
+        import polars as pl  # noqa: PLC0415
+
+        texts = frame.select(pl.col(pl.String))
+        gaps = any(frame.null_count().row(0)) or any((column == "").any() for column in texts)
+        if not self._layout.drop:
+            return None if gaps else (frame, Counter())
+        if any(column.is_nan().any() for column in frame.select(pl.col(pl.Float64))):
+            return None  # polars takes more texts for NaN
+        lacks = {role: missing.lacking(role, role, frame[role]) for role in frame.columns}
+        some = np.logical_or.reduce(list(lacks.values()))
+        if np.logical_and.reduce(list(lacks.values())).any():  # a line may be blank, which is no row
+            return None
+        if not some.any():
+            return frame, Counter()
+        counts = Counter({missing.ROWS: int(some.sum()), **{role: int(mask.sum()) for role, mask in lacks.items()}})
+        return frame.filter(pl.Series(~some)), counts
 
     def _columns(self, frame: Any) -> dict[str, Any] | None:
         import polars as pl  # noqa: PLC0415
 
         found: dict[str, Any] = {}
+        whole = self._whole(frame)
+        if whole is None:
+            return None
+        frame, counts = whole
         for role in self._layout.position:
             column = frame[role]
             if role in NUMBERS and not column.is_finite().all():
@@ -127,13 +154,12 @@ class FastReader:
             if role in NUMBERS or column.dtype == pl.Int64:
                 found[role] = column
             else:
-                column = column.str.strip_chars(BLANKS)
-                if (column == "").any():
-                    return None
                 found[role] = self._times(column) if role == "timestamp" else self._ids(role, column)
                 if found[role] is None:
                     return None
-        return None if self._repeats_header(found) else found
+        if self._repeats_header(found):
+            return None
+        return found | {"lacking": counts} if counts else found
 
     def _ids(self, role: str, column: Any) -> Any:
         import polars as pl  # noqa: PLC0415

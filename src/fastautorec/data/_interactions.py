@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from fastautorec._checks import check_bool, check_choice, check_real
+from fastautorec._checks import check_bool, check_real
 from fastautorec._compute.csr import Csr
 from fastautorec._compute.inputs import SparseMatrix, UserItems, check_user_items, finite_float32
 from fastautorec._types import Columns, DataFrame
@@ -21,8 +21,10 @@ from fastautorec.data._description import Description, Source
 from fastautorec.data._frames import Coded, Frames
 from fastautorec.data._identity import ITEMS, USERS, own_ids
 from fastautorec.data._matrices import owned, without_copies
+from fastautorec.data._missing import RAISE
 from fastautorec.data._on_disk import OnDisk
-from fastautorec.data._repeats import LAST, REPEATS, Mask, Repeats, check_repeats, repeats_of
+from fastautorec.data._repeats import LAST, Mask, Repeats, check_repeats, repeats_of
+from fastautorec.data._roles import Words
 from fastautorec.data._sizes import size_of
 
 
@@ -123,6 +125,7 @@ class Interactions(OnDisk, Frames):
         *,
         weights: str | None = None,
         repeats: str = LAST,
+        missing: str = RAISE,
         verbose: bool = True,
     ) -> Interactions:
         """Build from a table with one row per interaction or rating.
@@ -157,6 +160,9 @@ class Interactions(OnDisk, Frames):
             ``rating`` is to be the same column, say both.
         repeats : {"last", "first"}
             At which time a pair counts that is positive several times, as in `read_ratings`.
+        missing : {"raise", "drop"}
+            What to do with rows that have no user, item, rating, time or weight, as in `read_ratings`; ids that are
+            empty texts are none.
         verbose : bool
             Print two lines to standard error where columns were looked for, ratings leave rows out, or are not used:
             what was taken for what, and what the data hold.
@@ -192,8 +198,8 @@ class Interactions(OnDisk, Frames):
         dict: table, 3 columns: customer_id → user (by name), sku → item (by name), pieces → weights (given)
         """
         check_bool("verbose", verbose)
-        check_choice("repeats", repeats, REPEATS)
-        words = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "weights": weights}
+        words = Words(user, item, rating, timestamp, weights=weights, repeats=repeats, missing=missing)
+        words.check_rules()
         found = tables.read_table(df, words, threshold)
         data = cls._from_columns(
             found.users, found.items, found.ratings, found.times, threshold, found.weights, repeats

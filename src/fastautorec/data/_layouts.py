@@ -16,6 +16,7 @@ from fastautorec.data import _headings as headings
 from fastautorec.data import _plain as plain
 from fastautorec.data import _positions as positions
 from fastautorec.data import _separators as separators
+from fastautorec.data._missing import DROP
 from fastautorec.data._roles import (
     NUMBERS,
     Roles,
@@ -71,6 +72,8 @@ class Layout:
         Lines with text before the first record, header included.
     trusted : bool
         Whether a quoted field may go on over lines that look like records.
+    drop : bool
+        Whether records that lack a value are left out.
     """
 
     separator: str
@@ -86,6 +89,12 @@ class Layout:
     rated: tuple[int, ...] = ()
     preamble: int = 0
     trusted: bool = False
+    drop: bool = False
+
+    @property
+    def headings(self) -> dict[str, str]:
+        """The name or place of the column of each role."""
+        return {role: f"column {i}" if self.names is None else self.names[i] for role, i in self.position.items()}
 
 
 def find_format(path: Path, requested: str, words: Words) -> str:
@@ -140,7 +149,8 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
     if separator in plain.UNQUOTED:
         doubtful.refuse_quoted_columns(path, lines, rows)
     names, roles = _find_columns(path, lines, rows, separator, words)
-    body, position = rows[names is not None :], roles.position
+    position = roles.position
+    body = _whole(rows[names is not None :], len(rows[0]), position, words)
 
     def values(role: str) -> list[str]:
         return [row[position[role]] for row in body if len(row) == len(rows[0])] if role in position else []
@@ -168,6 +178,7 @@ def find_layout(path: Path, requested: str, words: Words) -> Layout:
         dates=plain.is_date(times[0]) if times else None,
         preamble=bool(declared) + (names is not None),
         trusted=bool(words.sep),
+        drop=words.missing == DROP,
         numeric=numeric,
         rated=tuple(evidence.rated_columns(body or rows, numeric, names)),
     )
@@ -189,11 +200,12 @@ def _find_columns(
         by_position = not header and not words.given().keys() & {"user", "item"}
         roles = find_roles(names, len(rows[0]), words)
         position, found_by = roles
+        body = _whole(body, len(rows[0]), position, words)
         if by_position:
             if words.header is None:
-                evidence.refuse_sizes(body)
+                evidence.refuse_sizes(body or rows)
             open_roles = {role: i for role, i in position.items() if found_by[role] == "by position"}
-            positions.check_positions(body, open_roles, separator)
+            positions.check_positions(body or rows, open_roles, separator)
         if names is not None and found_by.get("timestamp") == "by name":
             at = position["timestamp"]
             evidence.check_hours(untyped(names[at]), at, body)
@@ -212,6 +224,13 @@ def _find_columns(
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return names, roles
+
+
+def _whole(rows: Sequence[list[str]], n_fields: int, position: dict[str, int], words: Words) -> Sequence[list[str]]:
+    """Return the lines that count: all, or with ``missing="drop"`` those that lack no value."""
+    if words.missing != DROP:
+        return rows
+    return [row for row in rows if len(row) == n_fields and not plain.lacking(row, position)]
 
 
 def _refuse_other_kinds(path: Path, lines: Sequence[str], words: Words) -> None:

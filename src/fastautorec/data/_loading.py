@@ -15,7 +15,8 @@ from fastautorec.data import _identity as identity
 from fastautorec.data import _naming as naming
 from fastautorec.data._description import Source
 from fastautorec.data._interactions import Interactions
-from fastautorec.data._parquet import Part, with_rows_of_file
+from fastautorec.data._missing import with_places
+from fastautorec.data._parquet import Part
 from fastautorec.data._readers import Columns, read_columns
 from fastautorec.data._roles import Words, untyped
 from fastautorec.exceptions import RatingsFileError
@@ -45,8 +46,8 @@ def load(
         values, counts = np.unique(found.rating, return_counts=True)
         source.ratings = dict(zip(values.tolist(), counts.tolist(), strict=True))
     try:
-        users = _factorized(path, source.headings["user"], _with_lonely(found.user, found.lonely))
-        items_found = _factorized(path, source.headings["item"], found.item)
+        users = _factorized(found, "user", _with_lonely(found.user, found.lonely))
+        items_found = _factorized(found, "item", found.item)
         for role, ids_and_codes in (("user", users), ("item", items_found)):
             if found.unquoted:
                 doubtful.check_quoted_ids(role, ids_and_codes[0], f"{path}: ")
@@ -85,12 +86,12 @@ def load(
     return data
 
 
-def _factorized(path: Path | Part, heading: str, column: Any) -> tuple[Any, Any]:
+def _factorized(found: Columns, role: str, column: Any) -> tuple[Any, Any]:
     """Return the distinct ids, and the place of each row among them."""
     try:
-        return columns.factorize(heading, column)
+        return columns.factorize(found.source.headings[role], column)
     except ValueError as error:
-        raise ValueError(with_rows_of_file(path, error)) from None
+        raise ValueError(with_places(found.place, error)) from None
 
 
 def _weights(path: Path | Part, found: Columns, counted: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
 from fastautorec.data._arrays import is_polars_failure
+from fastautorec.data._missing import BLANKS, ROWS, Counts, require_some
 from fastautorec.data._times import NUMBER
 from fastautorec.exceptions import RatingsFileError
 
@@ -26,35 +27,51 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Row = tuple[int, int, float, int]
 
 
-def read_netflix(path: Path, polars: bool) -> dict[str, Any]:
-    """Return the columns of one file, or of all in a folder; dates as seconds since 1970, int64."""
+def read_netflix(path: Path, polars: bool, drop: bool) -> dict[str, Any]:
+    """Return the columns of one file, or of all in a folder; dates as seconds since 1970, int64.
+
+    With ``drop``, lines with an empty field are left out and counted as "lacking".
+    """
     paths = _paths(path)
     found = _by_polars(paths) if polars else None
     if found is not None:
         return found
     if polars:
-        deque(_rows(paths), maxlen=0)  # polars gave up, so a bad line is likely: name it before storing any
+        deque(_rows(paths, drop, Counter()), maxlen=0)  # polars gave up, so a bad line is likely: name it first
     kinds = (("user", np.int64), ("item", np.int64), ("rating", np.float32), ("timestamp", np.int64))
-    table = np.fromiter(_rows(paths), dtype=np.dtype(list(kinds)))
+    left_out: Counts = Counter()
+    table = np.fromiter(_rows(paths, drop, left_out), dtype=np.dtype(list(kinds)))
+    require_some(path, len(table), left_out, {role: role for role, _ in kinds})
     if not len(table):
         raise RatingsFileError(f"{path}: no rating in the file; it must hold lines of user,rating,date")
-    return {role: table[role].copy() for role, _ in kinds}
+    return {role: table[role].copy() for role, _ in kinds} | {"lacking": left_out}
 
 
-def _rows(paths: list[Path]) -> Iterator[Row]:
+def _rows(paths: list[Path], drop: bool, left_out: Counts) -> Iterator[Row]:
     for path in paths:
         movie = None
         for offset, block in files.blocks(path, files.BLOCK):
             try:
                 lines = plain.text_lines(block)
                 for number, line in enumerate(lines):
-                    text = line.strip(plain.BLANKS)
+                    text = line.strip(BLANKS)
                     if heading := _HEADING.fullmatch(text):
                         movie = int(heading[1])
-                    elif text.strip(plain.BLANKS + ","):
-                        yield _row(number, text, movie)
+                    elif text.strip(BLANKS + ","):
+                        gaps = _gaps(text) if drop and movie is not None else []
+                        if gaps:
+                            left_out.update((ROWS, *gaps))
+                        else:
+                            yield _row(number, text, movie)
             except plain.LineFault as fault:
                 raise plain.located(path, offset, block, fault) from None
+
+
+def _gaps(text: str) -> list[str]:
+    """Return of what a line has an empty field; nothing of a line with fewer or more fields than it should have."""
+    fields = text.split(",")
+    wanted = ("user", "rating", "timestamp")
+    return [role for role, field in zip(wanted, fields, strict=False) if len(fields) == 3 and not field.strip(BLANKS)]
 
 
 def _row(number: int, text: str, movie: int | None) -> Row:

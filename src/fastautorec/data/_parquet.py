@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from fastautorec.data import _columns as columns
 from fastautorec.data import _files as files
+from fastautorec.data import _missing as missing
 from fastautorec.data import _plain as plain
 from fastautorec.data._arrays import is_missing, is_polars_failure
 from fastautorec.data._roles import NUMBERS, Roles, UnclearColumnsError, Words, find_roles
@@ -26,7 +28,6 @@ Array = npt.NDArray[Any]
 
 PYARROW = importlib.util.find_spec("pyarrow") is not None
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-_ROW = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\bin row ([0-9]+)""")  # what values say is passed over
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,24 @@ class Part:
         return self.name
 
 
+class _Column(NamedTuple):
+    """A column of a part."""
+
+    part: Any
+    values: Any
+    place: Callable[[int], str]  # names a row
+
+
 def row_of_file(path: Path | Part, row: int) -> str:
     """Return how messages name a row that was read."""
     return f"row {getattr(path, 'first_row', 0) + row}"
 
 
-def with_rows_of_file(path: Path | Part, error: Exception) -> str:
-    """Return what an error says of rows that were read, with the numbers that they have in the file."""
-
-    def moved(found: re.Match[str]) -> str:
-        return found[0] if found[1] is None else f"in {row_of_file(path, int(found[1]))}"
-
-    return _ROW.sub(moved, str(error))
-
-
 def read_parquet(path: Path | Part, words: Words, polars: bool) -> tuple[dict[str, Any], Roles, list[str]]:
-    """Return the columns, their roles, and the names of all columns."""
+    """Return the columns, their roles, and the names of all columns.
+
+    Rows that lack a value and are left out are counted as "lacking", and "place" names the others.
+    """
     quick = polars
     polars = polars and getattr(path, "filesystem", None) is None and getattr(path, "groups", None) is None
     if not polars and not PYARROW:
@@ -102,19 +105,39 @@ def read_parquet(path: Path | Part, words: Words, polars: bool) -> tuple[dict[st
     wanted = {role: known[i] for role, i in roles.position.items()}
     for part, others, other_folders in parts[1:]:
         _refuse_other_roles(part, _known(others, other_folders), first, known, wanted, words)
-    found: dict[str, list[tuple[Path, Any]]] = {role: [] for role in wanted}
+    found: dict[str, list[_Column]] = {role: [] for role in wanted}
+    left_out: missing.Counts = Counter()
+    left: list[tuple[int, Any]] = []  # the rows of each part that are left, behind so many
+    n_read = 0
     whole = path.whole if isinstance(path, Part) else whole_numbers_in([own for _, _, own in parts])
     for part, names, own in parts:
         table = _table(part, [name for name in dict.fromkeys(wanted.values()) if name in names], polars)
         n_rows = _height(part, table, polars)
+        given_columns = {}
         for role, name in wanted.items():
             if name in names:
                 _refuse_other_value(part, name, table[name], own.get(name))
                 column = _quick_texts(table[name]) if quick and not polars and role in ("user", "item") else table[name]
             else:
-                column = _repeated(part, name, own[name], n_rows, name in whole)
-            found[role].append((part, column))
-    return {role: _joined(path, role, wanted[role], some) for role, some in found.items()}, roles, known
+                column = _repeated(own[name], n_rows, name in whole)
+            given_columns[role] = column
+        try:
+            kept = missing.whole_rows(given_columns, wanted, words.missing, partial(row_of_file, part))
+        except missing.MissingError as error:
+            raise RatingsFileError(f"{part}: {error}") from None
+        left_out += kept.counts
+        left.append((n_read, range(n_rows) if kept.rows is None else kept.rows))
+        n_read += n_rows
+        place = _place_of(part, kept.rows)
+        for role, column in kept.columns.items():
+            found[role].append(_Column(part, column, place))
+    columns_of = {role: _joined(path, role, wanted[role], some) for role, some in found.items()}
+    if not left_out:
+        return columns_of, roles, known
+    numbers = np.concatenate([before + np.asarray(rows, np.int64) for before, rows in left])
+    if getattr(path, "groups", None) is None:  # of a few row groups nothing may be left
+        missing.require_some(path, len(numbers), left_out, wanted)
+    return {**columns_of, "lacking": left_out, "place": _place_of(path, numbers)}, roles, known
 
 
 def folders_of(parts: Sequence[str]) -> dict[str, str]:
@@ -126,7 +149,8 @@ def folders_of(parts: Sequence[str]) -> dict[str, str]:
 def whole_numbers_in(folders: Sequence[Mapping[str, str]]) -> frozenset[str]:
     """Return the names to which all folders give whole numbers."""
     names = {name for own in folders for name in own}
-    return frozenset(name for name in names if plain.integers([own.get(name, "") for own in folders]) is not None)
+    told = {name: [text for own in folders if (text := own.get(name, "")) != _NO_VALUE] for name in names}
+    return frozenset(name for name, texts in told.items() if plain.integers(texts) is not None)
 
 
 def _known(names: list[str], folders: Mapping[str, str]) -> list[str]:
@@ -287,19 +311,25 @@ def _is_written(value: Any, text: str) -> bool:
         return False
 
 
-def _repeated(path: Path, name: str, text: str, n_rows: int, whole: bool) -> Any:
+def _repeated(text: str, n_rows: int, whole: bool) -> Any:
+    """Return a column of what the name of a folder says, which may be that there is no value."""
     if text == _NO_VALUE or not text:
-        raise RatingsFileError(f"{path}: the folder gives no value for {name!r}")
+        return np.full(n_rows, None, object)
     return np.full(n_rows, int(text)) if whole else np.full(n_rows, text, object)
 
 
-def _joined(path: Path | Part, role: str, name: str, parts: list[tuple[Path, Any]]) -> Any:
+def _place_of(path: Path | Part, rows: Array | None) -> Callable[[int], str]:
+    """Return what names a row, of those that are left where some were left out."""
+    return lambda row: row_of_file(path, row if rows is None else int(rows[row]))
+
+
+def _joined(path: Path | Part, role: str, name: str, parts: list[_Column]) -> Any:
     """Return the columns of all parts as one, each taken by the rules for its own type."""
     if len(parts) == 1:
-        return parts[0][1]
+        return parts[0].values
     if role == "timestamp":
         _refuse_other_kind(name, parts)
-    arrays = [_converted(role, name, part, column) for part, column in parts]
+    arrays = [_converted(role, name, column) for column in parts]
     arrays = [array for array in arrays if len(array)] or arrays[:1]
     if role in NUMBERS:
         return np.concatenate(arrays if len({a.dtype for a in arrays}) == 1 else [columns.widened(a) for a in arrays])
@@ -315,17 +345,17 @@ def _joined(path: Path | Part, role: str, name: str, parts: list[tuple[Path, Any
     return np.array([value for array in arrays for value in array.tolist()], object)
 
 
-def _converted(role: str, name: str, part: Path, column: Any) -> Array:
+def _converted(role: str, name: str, column: _Column) -> Array:
     convert = {**dict.fromkeys(NUMBERS, columns.numbers), "timestamp": columns.times}.get(role, columns.whole_numbers)
     try:
-        return convert(name, column)
+        return convert(name, column.values)
     except ValueError as error:
-        raise RatingsFileError(f"{part}: {error}") from None
+        raise RatingsFileError(f"{column.part}: {missing.with_places(column.place, error)}") from None
 
 
-def _refuse_other_kind(name: str, parts: list[tuple[Path, Any]]) -> None:
+def _refuse_other_kind(name: str, parts: list[_Column]) -> None:
     """Raise if one part has dates where another has numbers or durations."""
-    kinds = [(part, kind) for part, column in parts if (kind := columns.time_kind(name, column))]
+    kinds = [(one.part, kind) for one in parts if (kind := columns.time_kind(name, one.values))]
     for part, kind in kinds[1:]:
         if kind != kinds[0][1]:
             raise RatingsFileError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from fastautorec.data import _files as files
 from fastautorec.data import _time_texts as time_texts
 from fastautorec.data._columns import parse_time
+from fastautorec.data._missing import BLANKS, NO_VALUES, ROWS, Counts, is_gap, noun
 from fastautorec.data._roles import NUMBERS
 from fastautorec.data._times import NUMBER
 from fastautorec.data._vocabulary import OPINIONS
@@ -23,7 +25,6 @@ from fastautorec.exceptions import RatingsFileError
 if TYPE_CHECKING:
     from fastautorec.data._layouts import Layout
 
-BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 OTHER_DATE = re.compile(  # such as 31.12.2024, 3/1/23 8:00 or 2024/3/1
     r"([0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\3([0-9]{4}|[0-9]{2}))(?=[ T]|$)"
 )
@@ -62,8 +63,8 @@ class DecimalComma(LineFault):
     """A rating with a decimal comma where the first lines left open how fractions are written."""
 
 
-class NoId(LineFault):
-    """A rating without a user or an item."""
+class NoValue(LineFault):
+    """A line that lacks a value."""
 
 
 class OpenQuote(LineFault):
@@ -192,6 +193,8 @@ class PlainReader:
     def read(self, lines: Sequence[str]) -> dict[str, Any]:
         """Return the roles of all lines: ids as int64 or lists of texts, times as int64 or float64, others as float64.
 
+        Lines that lack a value are counted as "lacking" where there are some.
+
         Raises
         ------
         LineFault
@@ -205,6 +208,7 @@ class PlainReader:
         at_time = layout.position.get("timestamp", -1)
         users, items, moments = (texts.get(role, []) for role in ("user", "item", "timestamp"))
         timed: list[int] = []  # the line of each of these times
+        counts: Counts = Counter()
         heading = (None, None) if layout.names is None else (layout.names[at_user], layout.names[at_item])
         try:
             for number, fields in records(lines, layout.separator, layout.n_fields, layout.trusted):
@@ -215,20 +219,31 @@ class PlainReader:
                         number, f"must have {layout.n_fields} fields, has {len(fields)}", self._fix_number()
                     )
                 user, item = fields[at_user].strip(BLANKS), fields[at_item].strip(BLANKS)
-                if not user or not item:
-                    if is_blank(fields):
-                        continue
-                    raise NoId(number, "has no item id" if user else "has no user id")
-                if "\n" in user or "\n" in item:
-                    raise LineFault(number, "begins an id that goes on in the next line", _FIX_QUOTE)
-                if (user, item) == heading:
-                    raise LineFault(number, "repeats the header", "remove the line; are these two files in one?")
+                time = fields[at_time].strip(BLANKS) if at_time >= 0 else None
+                try:
+                    if not user or not item or time in NO_VALUES:
+                        raise NoValue(number, "")
+                    if "\n" in user or "\n" in item:
+                        raise LineFault(number, "begins an id that goes on in the next line", _FIX_QUOTE)
+                    if (user, item) == heading:
+                        raise LineFault(number, "repeats the header", "remove the line; are these two files in one?")
+                    for role, at in measures:
+                        texts[role].append(self._number(number, role, fields[at].strip(BLANKS)))
+                except LineFault:
+                    gaps = lacking(fields, layout.position)
+                    if not gaps:
+                        raise
+                    if not is_blank(fields):
+                        if not layout.drop:
+                            raise NoValue(number, f"has no {noun(gaps[0])}") from None
+                        counts.update((ROWS, *gaps))
+                    for role, _ in measures:
+                        del texts[role][len(users) :]
+                    continue
                 users.append(user)
                 items.append(item)
-                for role, at in measures:
-                    texts[role].append(self._number(number, role, fields[at].strip(BLANKS)))
-                if at_time >= 0:
-                    moments.append(fields[at_time].strip(BLANKS))
+                if time is not None:
+                    moments.append(time)
                     timed.append(number)
                 if len(users) == _CHUNK:
                     self._move(texts, timed, done)
@@ -236,7 +251,8 @@ class PlainReader:
             self._times(timed, moments)  # one of these may be the first fault
             raise
         self._move(texts, timed, done)
-        return {role: join(parts) for role, parts in done.items()}
+        found = {role: join(parts) for role, parts in done.items()}
+        return found | {"lacking": counts} if counts else found
 
     def _number(self, number: int, role: str, text: str) -> float:
         known = self._numbers[role]
@@ -371,6 +387,11 @@ def join(parts: list[Any]) -> Any:
     if any(isinstance(part, list) for part in parts):
         return list(chain.from_iterable(part if isinstance(part, list) else map(str, part.tolist()) for part in parts))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def lacking(fields: Sequence[str], position: Mapping[str, int]) -> list[str]:
+    """Return the roles of which a record has no value."""
+    return [role for role, at in position.items() if is_gap(role, fields[at].strip(BLANKS))]
 
 
 def is_blank(fields: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ from fastautorec.data import _parquet as parquet
 from fastautorec.data import _plain as plain
 from fastautorec.data._description import Source
 from fastautorec.data._layouts import find_format, find_layout
+from fastautorec.data._missing import DROP, with_places
 from fastautorec.data._roles import NUMBERS, ROLES, Words
 from fastautorec.data._separators import separator_name
 from fastautorec.exceptions import RatingsFileError
@@ -54,10 +56,11 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
     place: Callable[[int], str] = partial(parquet.row_of_file, path)
     if kind == "parquet":
         found, roles, names = parquet.read_parquet(path, words, _POLARS)
+        place = found.pop("place", place)
         source = Source(str(path), "parquet", None, len(names), _headings(names, roles.position), roles.evidence)
         source.ignored = _others(names, len(names), roles.position)
     elif kind == "netflix":
-        found = netflix.read_netflix(path, _POLARS)
+        found = netflix.read_netflix(path, _POLARS, words.missing == DROP)
         source = Source(str(path), "netflix", None, None, {role: role for role in _NETFLIX_NAMES}, {}, times="dates")
     elif kind == "lists":
         found = lists.read_lists(path)
@@ -71,7 +74,6 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
             layout = replace(layout, decimal_comma=True)
             found, place = delimited.read_delimited(path, layout, _POLARS)
         unquoted = layout.separator in plain.UNQUOTED
-        named = _headings(layout.names, layout.position)
         form = "decimal comma" if layout.decimal_comma else ""
         times = None if layout.dates is None else "dates" if layout.dates else "numbers"
         source = Source(
@@ -79,7 +81,7 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
             "text",
             separator_name(layout.separator),
             layout.n_fields,
-            named,
+            layout.headings,
             layout.evidence,
             form,
             times=times,
@@ -87,6 +89,7 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
         source.ignored = _others(layout.names, layout.n_fields, layout.position)
         source.numeric = [_heading(layout.names, i) for i in layout.numeric]
         source.rated = [_heading(layout.names, i) for i in layout.rated]
+    source.take_missing(found.pop("lacking", Counter()))
     try:
         if kind == "parquet" and "timestamp" in found:
             source.times = columns.time_kind(source.headings["timestamp"], found["timestamp"])
@@ -99,11 +102,9 @@ def read_columns(path: Any, requested: str, words: Words) -> Columns:
             first = found["timestamp"][: evidence.LOOK].tolist()
             evidence.check_hours(source.headings["timestamp"], 0, [[str(value)] for value in first])
     except ValueError as error:
-        raise RatingsFileError(f"{path}: {parquet.with_rows_of_file(path, error)}") from None
-    if "rating" in found:
-        _drop_never_play_again(found, requested, source)
-        if source.dropped:
-            place = "row {}".format  # rows have other numbers now
+        raise RatingsFileError(f"{path}: {with_places(place, error)}") from None
+    if "rating" in found and _drop_never_play_again(found, requested, source):
+        place = "row {}".format  # rows have other numbers now
     return Columns(
         **{role: found.get(role) for role in (*ROLES, "lonely")}, source=source, unquoted=unquoted, place=place
     )
@@ -121,14 +122,16 @@ def _others(names: Any, n_fields: int, position: dict[str, int]) -> list[str]:
     return [_heading(names, i) for i in range(n_fields) if i not in position.values()]
 
 
-def _drop_never_play_again(found: dict[str, Any], requested: str, source: Source) -> None:
+def _drop_never_play_again(found: dict[str, Any], requested: str, source: Source) -> bool:
     """Leave out rows of rating 255 where the format says so, or nothing but the ratings themselves tells what they are.
+
+    Return whether rows were left out.
 
     A column that has a name, or was named by the caller, may hold anything from 0 to 255: there it is only said.
     """
     ratings = found["rating"]
     if not len(ratings) or ratings.max() != NEVER_PLAY_AGAIN:
-        return
+        return False
     kept = ratings != NEVER_PLAY_AGAIN
     others = ratings[kept]
     alike = len(others) and others.min() >= 0 and others.max() <= 100 and np.array_equal(others, np.floor(others))
@@ -136,9 +139,11 @@ def _drop_never_play_again(found: dict[str, Any], requested: str, source: Source
         for role, values in found.items():
             found[role] = values.filter(kept) if hasattr(values, "filter") else columns.as_array(role, values)[kept]
         source.dropped.append((len(ratings) - len(others), 'the rating 255, Yahoo!\'s "never play again"'))
-    elif alike:
+        return True
+    if alike:
         count = len(ratings) - len(others)
         source.notes.append(
             f"{count:,} ratings of 255 stand beside ratings up to {others.max():g}; if they are Yahoo!'s \"never play "
             'again", say format="yahoo"'
         )
+    return False

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastautorec._checks import check_choice
+from fastautorec.data._missing import MISSING, RAISE
 from fastautorec.data._repeats import LAST, REPEATS
 from fastautorec.data._vocabulary import EXACT, KNOWN, MERE, NOUNS, OTHER, QUALIFIERS, WEAK
 
@@ -21,7 +22,7 @@ _TYPED = re.compile(r"(.*):(token|float|token_seq|float_seq)")
 class Words(NamedTuple):
     """What the caller says of a file: a column by name or position for a role, False for none; None to look for it.
 
-    ``repeats`` is no word on how to read it, but on what its rows mean, and goes the same way.
+    ``repeats`` and ``missing`` are no words on how to read it, but on what its rows mean, and go the same way.
     """
 
     user: str | int | None = None
@@ -32,6 +33,7 @@ class Words(NamedTuple):
     header: bool | None = None
     weights: str | int | None = None
     repeats: str = LAST
+    missing: str = RAISE
 
     def given(self) -> dict[str, Any]:
         """Return the roles that were spoken of."""
@@ -55,7 +57,12 @@ class Words(NamedTuple):
             raise ValueError(f"`sep` must be what stands between fields, such as ',' or '\\t', got {self.sep!r}")
         if self.header is not None and not isinstance(self.header, bool):
             raise TypeError(f"`header` must be True, False or None, got {self.header!r}")
+        self.check_rules()
+
+    def check_rules(self) -> None:
+        """Raise for an unknown word on what rows mean."""
         check_choice("repeats", self.repeats, REPEATS)
+        check_choice("missing", self.missing, MISSING)
 
 
 class Roles(NamedTuple):

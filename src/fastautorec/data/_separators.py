@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastautorec.data import _files as files
 from fastautorec.data import _plain as plain
+from fastautorec.data._missing import BLANKS
 from fastautorec.exceptions import RatingsFileError
 
 SEPARATORS = ("::", "\t", ",", ";", "|")
@@ -31,7 +32,7 @@ def rows_of(lines: Sequence[str], separator: str) -> list[list[str]]:
     rows: list[list[str]] = []
     try:
         for _, fields in plain.records(lines, separator):
-            stripped = [field.strip(plain.BLANKS) for field in fields]
+            stripped = [field.strip(BLANKS) for field in fields]
             if any(stripped):
                 rows.append(stripped)
     except plain.LineFault:

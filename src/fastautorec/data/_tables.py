@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +14,9 @@ from fastautorec.data import _doubtful as doubtful
 from fastautorec.data import _evidence as evidence
 from fastautorec.data import _headings as headings
 from fastautorec.data import _naming as naming
-from fastautorec.data._arrays import is_missing
 from fastautorec.data._description import Source
+from fastautorec.data._missing import DROP, RAISE, MissingError, require_some, whole_rows, with_places
 from fastautorec.data._roles import ROLES, SOUGHT, Words, find_roles
-
-_AS_LIST = ("to_pylist", "to_list", "tolist")  # of pyarrow, of pandas and polars, of NumPy
 
 Ids = tuple[npt.NDArray[Any], columns.Codes]
 
@@ -34,10 +32,10 @@ class Table(NamedTuple):
     source: Source
 
 
-def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table:
+def read_table(df: Any, words: Words, threshold: float | None) -> Table:
     """Read a data frame; what is not said of its columns is looked for where the user or the item is not said."""
     names = naming.column_names(df)
-    said = {role: word for role, word in words.items() if word is not None}
+    said = words.given()
     evidence_of: Mapping[str, str] = dict.fromkeys(said, "given")
     if not {"user", "item"} <= said.keys():
         said, evidence_of = _by_name(names, said)
@@ -53,33 +51,40 @@ def read_table(df: Any, words: dict[str, Any], threshold: float | None) -> Table
     given = {role: df[name] for role, name in wanted.items()}
     if isinstance(df, Mapping):
         _check_same_rows(wanted, given)
+    place: Callable[[int], str] = "row {}".format
+    if words.missing == DROP:
+        whole = whole_rows(given, wanted, DROP, place)
+        if whole.rows is not None:
+            require_some(source.path, len(whole.rows), whole.counts, wanted, ValueError)
+            source.take_missing(whole.counts)
+            given, rows = whole.columns, whole.rows
+            place = lambda row: f"row {rows[row]}"  # noqa: E731
     try:
-        return _read_columns(wanted, given, threshold, source)
+        return _read_columns(wanted, given, threshold, source, place)
     except ValueError as error:
-        told = _gaps({wanted[role]: given[role] for role in SOUGHT if role in given})
-        if not told or type(error) is not ValueError:
+        if type(error) is not ValueError:
             raise
-        raise ValueError(f"{error} ({told})") from None
+        raise ValueError(_missing_in(given, wanted) or with_places(place, error)) from None
 
 
-def _gaps(given: dict[Any, Any]) -> str:
-    """Return how many rows lack a value in some of these columns, and in all; nothing where none does."""
-    lists = [next((getattr(its, way)() for way in _AS_LIST if hasattr(its, way)), its) for its in given.values()]
-    if len({len(its) for its in lists}) > 1:
-        return ""
-    lacks = np.array([[is_missing(value) for value in its] for its in lists], bool)
-    count, empty = int(lacks.any(axis=0).sum()), int(lacks.all(axis=0).sum())
-    if not count:
-        return ""
-    names = list(given)
-    return (
-        f"{count:,} of {lacks.shape[1]:,} rows lack a value in one of the columns {names}"
-        f"{f', {empty:,} of them in each' if empty else ''}; df.dropna(subset={names}) of pandas and "
-        f"df.drop_nulls({names}) of polars drop such rows"
-    )
+def _missing_in(given: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Return what to say of rows that lack a value; nothing where none does."""
+    try:
+        whole_rows(given, wanted, RAISE, "row {}".format)
+    except MissingError as error:
+        return str(error)
+    except (ValueError, TypeError):  # of a column that is none, as is told already
+        pass
+    return ""
 
 
-def _read_columns(wanted: dict[str, Any], given: dict[str, Any], threshold: float | None, source: Source) -> Table:
+def _read_columns(
+    wanted: dict[str, Any],
+    given: dict[str, Any],
+    threshold: float | None,
+    source: Source,
+    place: Callable[[int], str],
+) -> Table:
     ratings = columns.numbers(wanted["rating"], given["rating"]) if "rating" in wanted else None
     times = columns.times(wanted["timestamp"], given["timestamp"]) if "timestamp" in wanted else None
     if times is not None and source.evidence["timestamp"] == "by name":
@@ -88,7 +93,7 @@ def _read_columns(wanted: dict[str, Any], given: dict[str, Any], threshold: floa
     found = [columns.factorize(wanted[role], given[role]) for role in ("user", "item")]
     for role, ids in zip(("user", "item"), found, strict=True):
         doubtful.check_lists(role, wanted[role], ids[0])
-        doubtful.check_gaps(role, *ids, "row {}".format)
+        doubtful.check_gaps(role, *ids, place)
         doubtful.check_floats(role, ids[0])
     weights = None
     if "weights" in wanted:

@@ -26,6 +26,7 @@ from fastautorec._files import replace_content, sync
 from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data._layouts import FORMATS
+from fastautorec.data._missing import RAISE
 from fastautorec.data._repeats import LAST
 from fastautorec.data._roles import Words
 from fastautorec.distributed._engines import Engine, engine_of
@@ -66,6 +67,7 @@ def shard(
     sep: str | None = None,
     header: bool | None = None,
     repeats: str = LAST,
+    missing: str = RAISE,
     engine: object = "local",
     item_bytes: int = ITEM_BYTES,
     filesystem: object = None,
@@ -95,7 +97,7 @@ def shard(
         reads.
     n_shards : int, optional
         By default, one for each two million interactions.
-    format, threshold, user, item, rating, timestamp, weights, sep, header, repeats
+    format, threshold, user, item, rating, timestamp, weights, sep, header, repeats, missing
         As in `fastautorec.read_ratings`, for each file.
     engine : "local", distributed.Client, module ray, SparkSession, or Engine
         Who reads the files and writes the shards, as in `fit`.
@@ -144,7 +146,7 @@ def shard(
     ([10, 20, 30], [4, 3, 2])
     """
     check_choice("format", format, FORMATS)
-    words = Words(user, item, rating, timestamp, sep, header, weights, repeats)
+    words = Words(user, item, rating, timestamp, sep, header, weights, repeats, missing)
     words.check()
     reading = Reading(format, None if threshold is None else check_real("threshold", threshold), words)
     say = _to_stderr if check_bool("verbose", verbose) else _nowhere

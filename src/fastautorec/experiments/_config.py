@@ -10,7 +10,7 @@ from fastautorec.evaluation._evaluate import default_k
 
 SOURCES = ("example", "ratings", "arrays", "parts")
 WORDS = ("user", "item", "rating", "timestamp", "sep", "header")  # how to read a rating file
-OF_ROWS = ("repeats",)  # how to take its rows, and those of arrays
+OF_ROWS = ("repeats", "missing")  # how to take its rows, and those of arrays
 FITS = ("all", "refit", "stop")
 SEEDS = (0, 1, 2)
 RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
@@ -42,6 +42,8 @@ class Dataset:
         How to read a rating file, as for ``read_ratings``; false for a rating or timestamp that is not to be read.
     repeats : {"last", "first"}, optional
         At which time a pair counts that comes several times, as for ``read_ratings``.
+    missing : {"raise", "drop"}, optional
+        What to do with rows that lack a value, likewise.
     files : tuple of File
         Checked before anything is computed (lines: before the data are read).
     sample_users : int, optional
@@ -66,6 +68,7 @@ class Dataset:
     header: bool | None = None
     threshold: float | None = None
     repeats: str | None = None
+    missing: str | None = None
     parts: tuple[str, str, str] = ("train.npz", "validation.npz", "test.npz")
     by: str = "time"
     ratios: tuple[float, float, float] = RATIOS

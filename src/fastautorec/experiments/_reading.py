@@ -15,6 +15,7 @@ from typing import Any
 from fastautorec._checks import metric_names
 from fastautorec._compute.protocol import DEFINITIONS
 from fastautorec.data._layouts import FORMATS
+from fastautorec.data._missing import MISSING
 from fastautorec.data._repeats import REPEATS
 from fastautorec.data._splits import shares
 from fastautorec.evaluation._evaluate import DEFAULT_K
@@ -138,6 +139,7 @@ _DATASET: dict[str, schema.Check] = {
     "header": schema.flag,
     "threshold": schema.number,
     "repeats": schema.one_of(*REPEATS),
+    "missing": schema.one_of(*MISSING),
     "parts": schema.table,
     "by": schema.one_of("time", "random"),
     "ratios": schema.several(schema.number, len(PARTS), distinct=False),

@@ -177,7 +177,11 @@ def from_frame(data: Any, items: Items, name: str) -> Interactions:
             f"out, pass Interactions.from_dataframe(df, rating={rated[0]!r}, threshold=...), with the threshold that "
             "the data of `fit` had"
         )
-    table = Interactions.from_dataframe(data, names[place["user"]], names[place["item"]])
+    try:
+        table = Interactions.from_dataframe(data, names[place["user"]], names[place["item"]])
+    except ValueError as error:
+        here = f", in Interactions.from_dataframe(df), and pass what it returns as `{name}`"
+        raise ValueError(f"{error}{here if 'missing=' in str(error) else ''}") from None
     if items.ids is not None:
         return table
     items.numbers(name, table.item_ids.tolist())
