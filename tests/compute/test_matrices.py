@@ -76,6 +76,10 @@ def plus(place, more):
     return change
 
 
+def as_type(dtype):
+    return lambda array: array.astype(dtype)
+
+
 def fewer_in_a_row(lists):
     lists[0] = lists[0][1:]
     return lists
@@ -101,6 +105,10 @@ DAMAGED = [
     ("coo", {"data": shorter}, "has arrays of different lengths"),
     ("dia", {"offsets": shorter}, "has arrays of different lengths"),
     ("lil", {"data": fewer_in_a_row}, "has arrays of different lengths"),
+    ("lil", {"data": shorter, "rows": shorter}, "has lists for 59 rows of 60"),
+    ("csr", {"indptr": as_type(float)}, "has indptr that are no row of integers .* dtype float64"),
+    ("csc", {"indices": as_type(">i4")}, "has indices that are no row of integers in the byte order .* dtype >i4"),
+    ("csr", {"indices": lambda ids: ids.tolist()}, "has indices that are no row of integers .* but list"),
 ]
 
 

@@ -186,6 +186,8 @@ def check_columns(name: str, shape: tuple[int, int], n_items: int | None) -> Non
 def check_arrays(name: str, matrix: Any) -> None:
     """Raise where the arrays of a SciPy matrix do not fit each other: its conversions trust them, and may crash."""
     if matrix.format in ("csr", "csc", "bsr"):
+        for array in ("indptr", "indices"):
+            _check_integers(name, array, getattr(matrix, array))
         axis = 1 if matrix.format == "csc" else 0
         count = matrix.shape[axis] // (matrix.blocksize[0] if matrix.format == "bsr" else 1)
         check_pointers(name, matrix.indptr, count, len(matrix.indices), len(matrix.data), ("row", "column")[axis])
@@ -194,6 +196,8 @@ def check_arrays(name: str, matrix: Any) -> None:
         return
     if matrix.format == "lil":
         lengths = [[*map(len, lists)] for lists in (matrix.rows, matrix.data)]
+        if len(lengths[0]) != matrix.shape[0]:
+            refuse_damaged(name, f"has lists for {len(lengths[0])} rows of {matrix.shape[0]}")
     else:
         arrays = {"coo": ("row", "col", "data"), "dia": ("offsets", "data")}.get(matrix.format, ())
         lengths = [[len(getattr(matrix, array))] for array in arrays]
@@ -212,6 +216,13 @@ def check_pointers(
     if pointers[0] != 0 or pointers[-1] > n_ids or pointers[-1] > n_values:
         span = f"from {pointers[0]} to {pointers[-1]}"
         refuse_damaged(name, f"has {noun} pointers {span} for {n_ids} indices and {n_values} values")
+
+
+def _check_integers(name: str, array: str, given: Any) -> None:
+    """Raise for pointers or ids that the compiled conversions would read as other ones."""
+    if not (isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "iu" and given.dtype.isnative):
+        what = f"shape {given.shape} and dtype {given.dtype}" if isinstance(given, np.ndarray) else kind(given)
+        refuse_damaged(name, f"has {array} that are no row of integers in the byte order of this machine, but {what}")
 
 
 def _check_ids(name: str, ids: npt.NDArray[np.integer], count: int, noun: str = "column") -> None:
