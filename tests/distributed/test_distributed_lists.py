@@ -93,6 +93,7 @@ def test_lists_for_some_users(engine: Any, folder: Path, tmp_path: Path) -> None
         (ValueError, "must be distinct, got", some[:1] * 2),
         (ValueError, "got None in the place of one", [None]),
         (TypeError, "the ids in `users` are integers, such as 5, those of `data` texts", 5),
+        (TypeError, r"`users` must be ids of users, got a dict; of a dict by user pass list\(users\)", {some[0]: [1]}),
     ):
         with pytest.raises(error, match=text):
             distributed.recommend(model, folder, tmp_path / "wrong", users=users, **options)

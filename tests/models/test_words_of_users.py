@@ -84,6 +84,13 @@ def test_numbers_of_items_by_id(data: far.Interactions) -> None:
         far.EASE().item_index([0])
 
 
+def test_a_dict_is_no_list_of_users(data: far.Interactions) -> None:
+    model, user = far.EASE().fit(data), data.user_ids.tolist()[0]
+    for histories in (data, data.user_items, lists_of(data)):
+        with pytest.raises(TypeError, match="`users` must be ids of users, got a dict; .* in place of data"):
+            model.recommend_table(histories, users={user: [1]})
+
+
 def test_lists_of_lists_and_gaps_in_baskets(data: far.Interactions) -> None:
     model, item = far.EASE().fit(data), data.item_ids.tolist()[0]
     for given in ([[item], [item]], [(item,)], np.array([[item]])):

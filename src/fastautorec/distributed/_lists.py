@@ -47,7 +47,7 @@ from fastautorec.evaluation._evaluate import (
 )
 from fastautorec.evaluation._ranks import Ranks
 from fastautorec.evaluation._walk import Learned, check_length, check_options, walk
-from fastautorec.models._labels import check_distinct, check_kind, label_array, plain_labels
+from fastautorec.models._labels import check_kind, label_array, named_users
 from fastautorec.models._recommender import Recommender
 
 Rows = npt.NDArray[np.int64]
@@ -152,27 +152,29 @@ def _rows_of(users: Any, shards: list[Shard], engine: Any, threads: int | None) 
     TypeError, ValueError
         For what is no id, an id of another type than those of the data, one that is given twice or is in no shard.
     """
-    labels = plain_labels("users", users)
-    check_distinct(labels)
+    labels = named_users(users)
     if not labels:
         raise ValueError("`users` must name a user at least, got none; leave it out for all users")
     found = owned(mapped(engine_of(engine), partial(on_shard, _places, threads), shards, (list(labels),)))
-    absent = np.flatnonzero(np.all([places < 0 for places in found], axis=0)).tolist()
-    if absent:
+    missed = np.ones(len(labels), bool)
+    for wanted, _ in found:
+        missed[wanted] = False
+    if missed.any():
         n_users = sum(shard.stop - shard.start for shard in shards)
         raise ValueError(
-            f"`users` must be users of `data`, but {len(absent):,} of {len(labels):,} are not among its {n_users:,}, "
-            f"such as {labels[absent[0]]!r}; model.recommend_table({{id: [items]}}) has lists for new ones"
+            f"`users` must be users of `data`, but {missed.sum():,} of {len(labels):,} are not among its {n_users:,}, "
+            f"such as {labels[int(np.argmax(missed))]!r}; model.recommend_table({{id: [items]}}) has lists for new ones"
         )
-    rows = {shard: np.sort(places[places >= 0]) for shard, places in zip(shards, found, strict=True)}
-    return {shard: some for shard, some in rows.items() if len(some)}
+    return {shard: np.sort(rows) for shard, (_, rows) in zip(shards, found, strict=True) if len(rows)}
 
 
-def _places(shard: Shard, _: Backend, labels: list[Any]) -> Rows:
-    """Return the row that each user has in a shard, -1 for those who are not there."""
+def _places(shard: Shard, _: Backend, labels: list[Any]) -> tuple[Rows, Rows]:
+    """Return which of the users are in a shard, and their rows: few numbers come back where there are many shards."""
     users, ids = label_array(labels), shard.interactions().user_ids
     check_kind("users", is_text(users), users, "`data`", ids)
-    return places(users, ids)
+    rows = places(users, ids)
+    there = np.flatnonzero(rows >= 0)
+    return there, rows[there]
 
 
 def _write_lists(

@@ -105,8 +105,7 @@ def _of_dict(data: Mapping[Any, Any], users: Any, items: Items, name: str) -> Hi
     labels = naming.plain_labels(name, list(data))
     if users is None:
         return _of_lists(naming.label_array(labels), list(data.values()), items, name)
-    wanted = naming.plain_labels("users", users)
-    naming.check_distinct(wanted)
+    wanted = naming.named_users(users)
     _check_kinds(wanted, labels)
     of = dict(zip(labels, data.values(), strict=True))
     _check_there(wanted, [label not in of for label in wanted], len(of))
@@ -234,8 +233,7 @@ def _rows(data: Interactions, users: Any) -> Rows:
     """Return the rows of users by id, or by number where the data has no ids of users."""
     if identity.own_ids(data, identity.USERS) is None:
         return _picked_rows(users, data.shape[0])
-    wanted = naming.plain_labels("users", users)
-    naming.check_distinct(wanted)
+    wanted = naming.named_users(users)
     if wanted:
         naming.check_kind("users", isinstance(wanted[0], str), wanted, "`data`", data.user_ids)
     index = data._user_map
@@ -258,13 +256,12 @@ def _plain(matrix: Csr) -> Csr:
 
 
 def _picked_rows(users: Any, n_rows: int) -> Rows:
-    labels = naming.plain_labels("users", users)
+    labels = naming.named_users(users)
     if labels and isinstance(labels[0], str):
         raise TypeError(
             f"the users of `data` have no ids, only the row numbers 0 to {n_rows - 1:,}, got the id {labels[0]!r} in "
             "`users`; pass Interactions with user_ids, or row numbers"
         )
-    naming.check_distinct(labels)
     return check_rows("users", np.array(labels, np.int64), n_rows)
 
 

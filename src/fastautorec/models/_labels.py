@@ -190,6 +190,18 @@ def check_one_list(name: str, given: Any, way: str) -> None:
         raise TypeError(f"`{name}` must be one list of items, the same for all users, got a list of lists{own}")
 
 
+def named_users(users: Any) -> Labels:
+    """Return the ids of users that a caller wants, each once."""
+    if isinstance(users, Mapping):
+        raise TypeError(
+            f"`users` must be ids of users, got a {kind(users)}; of a dict by user pass list(users), and histories, "
+            "{user: [items]}, go to recommend_table in place of data"
+        )
+    labels = plain_labels("users", users)
+    check_distinct(labels)
+    return labels
+
+
 def check_distinct(labels: Labels, name: str = "users") -> None:
     """Raise if an argument names one twice."""
     if len(set(labels)) < len(labels):
