@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 from fastautorec.data import Interactions
+from fastautorec.data._columns import as_array, times
 from fastautorec.data._texts import text_array
 
 
@@ -151,6 +152,20 @@ def test_dates_at_the_ends():
 def test_times_of_several_kinds(column, row):
     with pytest.raises(ValueError, match=f"times of one kind, got .* in row 0 and .* in row {row}"):
         moments(column)
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_times_of_pandas_in_a_zone(unit):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    moments = pandas.date_range("2024-10-27", periods=8, freq="30min", tz="Europe/Berlin").as_unit(unit)  # clocks go back
+    expected = [moment.timestamp() for moment in moments]
+    for column in (moments, moments.to_series(index=range(8)), moments.tz_convert("Asia/Tokyo")):
+        values = times("t", column)
+        assert values.tolist() == expected
+        assert as_array("t", column).dtype == f"M8[{unit}]"  # no object for each row
+    gaps = moments.to_series(index=range(8)).mask(np.arange(8) == 3)
+    with pytest.raises(ValueError, match="got NaT in row 3"):
+        times("t", gaps)
 
 
 def test_times_of_one_kind_written_in_several_ways():

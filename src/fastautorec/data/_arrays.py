@@ -40,6 +40,8 @@ def _as_numpy(column: Any) -> Array:
             column = column.cast(column.type.value_type)
         if not hasattr(column, "chunks"):  # one piece, which by itself would be taken without a copy only
             column = column.to_numpy(zero_copy_only=False)
+    elif package == "pandas" and type(getattr(column, "dtype", None)).__name__ == "DatetimeTZDtype":
+        return np.asarray(column.to_numpy(f"M8[{column.dtype.unit}]"))  # UTC, as times are; else an object for each
     elif is_polars(column, "Int128", "UInt128"):
         column = np.array(column.to_list(), object)
     try:
