@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from fastautorec.data import Interactions
-from fastautorec.data._columns import as_array, times
+from fastautorec.data import _columns as columns
 from fastautorec.data._texts import text_array
 
 
@@ -157,15 +157,16 @@ def test_times_of_several_kinds(column, row):
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
 def test_times_of_pandas_in_a_zone(unit):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    moments = pandas.date_range("2024-10-27", periods=8, freq="30min", tz="Europe/Berlin").as_unit(unit)  # clocks go back
+    moments = pandas.date_range("2024-10-27", periods=8, freq="30min", tz="Europe/Berlin")  # clocks go back
+    moments = moments.as_unit(unit)
     expected = [moment.timestamp() for moment in moments]
     for column in (moments, moments.to_series(index=range(8)), moments.tz_convert("Asia/Tokyo")):
-        values = times("t", column)
+        values = columns.times("t", column)
         assert values.tolist() == expected
-        assert as_array("t", column).dtype == f"M8[{unit}]"  # no object for each row
+        assert columns.as_array("t", column).dtype == f"M8[{unit}]"  # no object for each row
     gaps = moments.to_series(index=range(8)).mask(np.arange(8) == 3)
     with pytest.raises(ValueError, match="got NaT in row 3"):
-        times("t", gaps)
+        columns.times("t", gaps)
 
 
 def test_times_of_one_kind_written_in_several_ways():

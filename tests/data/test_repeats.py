@@ -160,6 +160,8 @@ def test_the_first_time_needs_times(tmp_path):
         Interactions.from_dataframe(TABLE, rating=False, timestamp=False, repeats="first")
     with pytest.raises(ValueError, match="`repeats`='first' needs timestamps, got none; give `timestamps`"):
         Interactions(sparse.csr_matrix([[1]]), repeats="first")
+    with pytest.raises(ValueError, match=r"\(pairs of Interactions count once already: read their rows with repeats="):
+        Interactions(Interactions.from_dataframe(TABLE, verbose=False), repeats="first")
 
 
 def test_other_words_are_refused(tmp_path):

@@ -87,7 +87,7 @@ def test_numbers_of_items_by_id(data: far.Interactions) -> None:
 def test_a_dict_is_no_list_of_users(data: far.Interactions) -> None:
     model, user = far.EASE().fit(data), data.user_ids.tolist()[0]
     for histories in (data, data.user_items, lists_of(data)):
-        with pytest.raises(TypeError, match="`users` must be ids of users, got a dict; .* in place of data"):
+        with pytest.raises(TypeError, match=r"`users` must be ids of users, got a dict; .* in place of data"):
             model.recommend_table(histories, users={user: [1]})
 
 

@@ -23,7 +23,7 @@ from fastautorec.data._identity import ITEMS, USERS, own_ids
 from fastautorec.data._matrices import owned, without_copies
 from fastautorec.data._missing import RAISE
 from fastautorec.data._on_disk import OnDisk
-from fastautorec.data._repeats import LAST, Mask, Repeats, check_repeats, repeats_of
+from fastautorec.data._repeats import GIVE_TIMES, LAST, Mask, Repeats, check_repeats, repeats_of
 from fastautorec.data._roles import Words
 from fastautorec.data._sizes import size_of
 
@@ -96,7 +96,7 @@ class Interactions(OnDisk, Frames):
         repeats: str = LAST,
     ) -> None:
         csr = check_user_items("user_items", user_items)
-        check_repeats(repeats, timestamps is not None, "give `timestamps`")
+        check_repeats(repeats, timestamps is not None, GIVE_TIMES)
         self.timestamps = self.weights = None
         if weights is not None:
             self.weights = naming.aligned_weights(user_items, weights, csr)

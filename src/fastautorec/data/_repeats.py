@@ -12,6 +12,11 @@ from fastautorec._checks import check_choice, warn_caller
 
 REPEATS = LAST, FIRST = ("last", "first")  # as the other libraries call what they keep of rows that repeat
 
+GIVE_TIMES = (
+    "give `timestamps` of the stored entries (pairs of Interactions count once already: read their rows with "
+    f"repeats={FIRST!r})"
+)
+
 Mask = npt.NDArray[np.bool_]
 
 

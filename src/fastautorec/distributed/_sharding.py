@@ -125,8 +125,8 @@ def shard(
     TypeError, ValueError
         If an argument is not usable, a file is named twice or changes meanwhile, ids are integers in one file and texts
         in another, only some files have times or weights, columns are other ones than in the first file, ``threshold``
-        leaves nothing of a file, items take more than ``item_bytes``, or a shard would have no users. Such errors name
-        the file, and nothing is left of the call.
+        or ``missing`` leaves nothing of a file, items take more than ``item_bytes``, or a shard would have no users.
+        Such errors name the file, and nothing is left of the call.
 
     Examples
     --------
