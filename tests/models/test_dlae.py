@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contract import ModelContract, train  # noqa: F401
-from scipy import sparse
+from scipy import linalg, sparse
 
 import fastautorec as far
 from fastautorec.models import _memory_plan
@@ -28,7 +28,11 @@ def formula(X: np.ndarray, model: far.DLAE) -> np.ndarray:
     B = inverse @ F.T @ T
     if model.diagonal == "zero":
         B -= inverse * (np.diag(B) / np.diag(inverse))
-    return scale[:, None] * B * popularity**-model.popularity_discount
+    joined = X * lengths**-0.5 * popularity**-0.5
+    B = scale[:, None] * B @ linalg.expm(-model.sharpening * joined.T @ joined) * popularity**-model.popularity_discount
+    if model.diagonal == "zero":
+        np.fill_diagonal(B, 0)
+    return B
 
 
 def by_directions(X: np.ndarray, model: far.DLAE) -> tuple[np.ndarray, float, float]:
@@ -63,7 +67,7 @@ class TestDLAEByDirections(ModelContract):
     answers_strangers_by_popularity = takes_penalties = True
 
     def make(self, **params: Any) -> far.DLAE:
-        return far.DLAE(**{"regularization": 2.0, "directions": 20, **params})
+        return far.DLAE(**{"regularization": 2.0, "directions": 20, "sharpening": 0.5, **params})
 
 
 WIDE, LONG = (90, 140), (500, 130)  # solved by users and by items
@@ -79,6 +83,8 @@ WIDE, LONG = (90, 140), (500, 130)  # solved by users and by items
         {"denoising": 100.0, "prior": 300.0, "input_weight": 0.5},
         {"regularization": 0.25, "prior": 3.0, "target_weight": 1.0, "popularity_discount": -0.1},
         {"regularization": 512.0},
+        {"sharpening": 1.0},
+        {"sharpening": 3.0, "prior": 0.0, "popularity_discount": 0.0},
     ],
 )
 def test_equals_the_formula(shape: tuple[int, int], diagonal: str, values: dict[str, float]) -> None:
@@ -156,7 +162,7 @@ def test_its_corner_is_ease() -> None:
     np.testing.assert_allclose(corner.item_weights_, ease.item_weights_, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("values", [{"diagonal": "free"}, {"diagonal": "zero"}, {"directions": 200}])
+@pytest.mark.parametrize("values", [{"diagonal": "free"}, {"diagonal": "zero"}, {"directions": 200, "sharpening": 1}])
 @pytest.mark.parametrize("shape", [(300, 700), (700, 300)])
 def test_same_bits_for_any_number_of_threads(shape: tuple[int, int], values: dict[str, Any]) -> None:
     matrix = far.datasets.synthetic(*shape, 9000, random_state=3)
@@ -188,6 +194,7 @@ def test_several_penalties_are_as_many_fits() -> None:
         ({"input_weight": 2}, ValueError, "`input_weight` must be >= 0 and <= 1, got 2"),
         ({"target_weight": "1"}, TypeError, "`target_weight` must be a number, got str"),
         ({"popularity_discount": 1e3}, ValueError, "`popularity_discount` must keep"),
+        ({"sharpening": -1}, ValueError, "`sharpening` must be >= 0 and <= 10, got -1"),
         ({"directions": 0}, ValueError, "`directions` must be >= 1, got 0"),
         ({"directions": 2.5}, TypeError, "`directions` must be an integer, got float"),
         (
@@ -251,7 +258,8 @@ def test_the_largest_denoising_and_prior(train: sparse.csr_matrix) -> None:  # n
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1), (5, 3), (3, 5)])
 def test_one_user_one_item_or_all_alike(shape: tuple[int, int], diagonal: str) -> None:
     everything = sparse.csr_matrix(np.ones(shape, np.float32))
-    assert np.isfinite(far.DLAE(diagonal=diagonal).fit(everything).item_weights_).all()
+    for sharpening in (0, 1):
+        assert np.isfinite(far.DLAE(diagonal=diagonal, sharpening=sharpening).fit(everything).item_weights_).all()
 
 
 def test_refuses_what_memory_does_not_hold(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -75,7 +75,7 @@ def test_dlae_is_tuned_over_the_grids_of_dlae_cv(parts: Parts) -> None:
     train, validation, _ = parts
     model = far.DLAE(prior=0.0, input_weight=0.0, target_weight=0.0, popularity_discount=0.0)
     result = far.tune(model, train, validation, n_trials=3)
-    assert {*result.best_params} == {"denoising", "regularization"}
+    assert {*result.best_params} == {"denoising", "regularization", "sharpening"}
     again = far.DLAE(**{**model.get_params(), **result.best_params}).fit(train)
     assert far.evaluate(again, train, validation, k=50)["NDCG"].mean == pytest.approx(result.best_metric, abs=1e-5)
     with pytest.raises(ValueError, match="`space` must be given for DLAECV, which has no default space"):

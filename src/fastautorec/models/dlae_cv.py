@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastautorec._checks import check_grid, check_int, check_metric, check_random_state, check_real
+from fastautorec._compute.protocol import FloatArray
 from fastautorec._training.fit import check_discount, powers
 from fastautorec._training.full_rank import FullRank, Shape
 from fastautorec._training.leading import LeadingDirections
 from fastautorec._training.path_search import nearest
 from fastautorec._training.run import FitRun, with_length
+from fastautorec._training.sharpening import Sharpening
 from fastautorec.evaluation import evaluate_ranking
 from fastautorec.evaluation._metric import Z
 from fastautorec.models._memory_plan import Plan, require_memory
@@ -30,10 +32,11 @@ GRIDS: dict[str, list[float]] = {
     "input_weight": [0.0, 0.25, 0.5],
     "target_weight": [0.0, 0.25, 0.5],
     "popularity_discount": [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3],
+    "sharpening": [0.0, 0.5, 1.0, 1.5],
 }
 STARTS: tuple[Setting, ...] = (  # what the search begins with, or what is next to it in the grids
-    {"regularization": 32, "denoising": 3, "prior": 30, "input_weight": 0.25, "target_weight": 0.25},
-    {"regularization": 8, "denoising": 1, "prior": 0, "input_weight": 0, "target_weight": 0},
+    {"regularization": 32, "denoising": 3, "prior": 30, "input_weight": 0.25, "target_weight": 0.25, "sharpening": 0},
+    {"regularization": 8, "denoising": 1, "prior": 0, "input_weight": 0, "target_weight": 0, "sharpening": 0},
 )
 SCORE_BYTES = 256 << 20  # of the scores of all judging users
 
@@ -65,6 +68,8 @@ class DLAECV(DLAE):
         Draws the users who judge, and what is held out.
     device, num_threads
         As in `NCEAutoRec`.
+    sharpening : float or sequence, optional
+        Values to try for τ of `DLAE`: 0, ½, 1 and 1½ by default. Scores are sharpened, so it takes no further solution.
 
     Attributes
     ----------
@@ -106,6 +111,7 @@ class DLAECV(DLAE):
         random_state: int | np.random.Generator = 0,
         device: str = "auto",
         num_threads: int | None = None,
+        sharpening: float | Sequence[float] | None = None,
     ) -> None:
         self.regularization = regularization  # type: ignore[assignment]
         self.denoising = denoising  # type: ignore[assignment]
@@ -121,6 +127,7 @@ class DLAECV(DLAE):
         self.random_state = random_state
         self.device = device
         self.num_threads = num_threads
+        self.sharpening = sharpening  # type: ignore[assignment]
 
     def to_estimator(self) -> DLAE:
         """Return the fitted `DLAE` with the parameters that were chosen.
@@ -169,9 +176,9 @@ class DLAECV(DLAE):
         setting = {name: best[name] for name in grids}
         run.step("fit")
         penalty = setting["regularization"]
-        system = self._plain(setting)._system(run, keep=False)
+        plain = self._plain(setting)
         discount = powers(run.item_counts, -setting["popularity_discount"])
-        weights = finite_solution(penalty, lambda: system.solve(penalty).weights(discount))
+        weights = plain._weights(plain._system(run, keep=False), penalty, discount, plain._sharpening(run))
         return {
             "item_weights_": run.backend.to_device(weights),
             "regularization_": penalty,
@@ -185,7 +192,7 @@ class DLAECV(DLAE):
         plain = self._plain(largest)
         plain.regularization = [1.0, 2.0]  # the system is kept for the next penalty
         plan = plain._plan(m, n, nnz)
-        scores = 2 * 4 * n * _n_judges(self.judges, m, n)
+        scores = (3 if plain.sharpening else 2) * 4 * n * _n_judges(self.judges, m, n)
         return Plan(type(self).__name__, (m, n), nnz, plan.parts | {"scores": scores}, device_parts=plan.device_parts)
 
 
@@ -203,6 +210,9 @@ class _Search:
         self._rows = self._known.to_scipy()
         self._scores = np.empty(self._rows.shape, np.float32)
         self._scaled = np.empty(self._rows.shape, np.float32)
+        self._sharpening: Sharpening | None = None
+        self._sharpened: FloatArray | None = None
+        self._solved: dict[str, float] | None = None
         self._length, self._name = with_length(model.metric, known.n_cols)
         self._discounts = [powers(run.item_counts, -value) for value in grids["popularity_discount"]]
         self._deadline = math.inf if model.timeout is None else time.perf_counter() + model.timeout
@@ -244,17 +254,9 @@ class _Search:
         return self._tried[key]
 
     def _try(self, setting: Setting) -> float:
-        shape = _shape(setting)
-        if self._system is None or self._system[0] != shape:
-            self._system = None  # its memory first
-            self._run.step("system")
-            self._system = shape, self._model._plain({**setting})._system(self._run, keep=True)
-        self._run.step("inverse")
-        system, penalty = self._system[1], setting["regularization"]
-        finite_solution(penalty, lambda: system.solve(penalty).scores(self._rows, self._scores))
-        best = -np.inf
+        scores, best = self._sharp_scores(setting), -np.inf
         for value, discount in zip(self._grids["popularity_discount"], self._discounts, strict=True):
-            np.multiply(self._scores, discount, out=self._scaled)
+            np.multiply(scores, discount, out=self._scaled)
             ids, _ = self._run.backend.host.top_items(self._scaled, self._length, self._known)
             report = evaluate_ranking(ids, self._known.to_scipy(), self._held_out.to_scipy(), k=(self._length,))
             metric = report.metric(self._name)
@@ -263,6 +265,29 @@ class _Search:
             self._run.record("search", 0, None, **row)
             best = max(best, float(metric.mean))
         return best
+
+    def _sharp_scores(self, setting: Setting) -> FloatArray:
+        """Return the scores of a setting without a discount; those without sharpening are kept for the next amount."""
+        solved = {name: value for name, value in setting.items() if name != "sharpening"}
+        if solved != self._solved:
+            self._solved = None
+            shape = _shape(setting)
+            if self._system is None or self._system[0] != shape:
+                self._system = None  # its memory first
+                self._run.step("system")
+                self._system = shape, self._model._plain({**setting})._system(self._run, keep=True)
+            self._run.step("inverse")
+            system, penalty = self._system[1], setting["regularization"]
+            finite_solution(penalty, lambda: system.solve(penalty).scores(self._rows, self._scores))
+            self._solved = solved
+        if not setting["sharpening"]:
+            return self._scores
+        if self._sharpening is None:
+            self._sharpening = Sharpening(self._run.known, self._run.backend.host)
+            self._sharpened = np.empty_like(self._scores)
+        assert self._sharpened is not None
+        np.copyto(self._sharpened, self._scores)
+        return self._sharpening.apply(self._sharpened, setting["sharpening"])
 
 
 def _grid(name: str, values: object) -> list[float]:
