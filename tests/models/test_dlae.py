@@ -10,6 +10,7 @@ from contract import ModelContract, train  # noqa: F401
 from scipy import linalg, sparse
 
 import fastautorec as far
+from fastautorec._training import sharpening
 from fastautorec.models import _memory_plan
 
 
@@ -29,7 +30,8 @@ def formula(X: np.ndarray, model: far.DLAE) -> np.ndarray:
     if model.diagonal == "zero":
         B -= inverse * (np.diag(B) / np.diag(inverse))
     joined = X * lengths**-0.5 * popularity**-0.5
-    B = scale[:, None] * B @ linalg.expm(-model.sharpening * joined.T @ joined) * popularity**-model.popularity_discount
+    sharp = linalg.expm(-model.sharpening * joined.T @ joined)  # with all directions
+    B = scale[:, None] * B @ sharp * popularity**-model.popularity_discount
     if model.diagonal == "zero":
         np.fill_diagonal(B, 0)
     return B
@@ -87,7 +89,10 @@ WIDE, LONG = (90, 140), (500, 130)  # solved by users and by items
         {"sharpening": 3.0, "prior": 0.0, "popularity_discount": 0.0},
     ],
 )
-def test_equals_the_formula(shape: tuple[int, int], diagonal: str, values: dict[str, float]) -> None:
+def test_equals_the_formula(
+    shape: tuple[int, int], diagonal: str, values: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharpening, "SHARE", 1)
     matrix = far.datasets.synthetic(*shape, 3000, random_state=3)
     model = far.DLAE(diagonal=diagonal, **values).fit(matrix)
     expected = formula(matrix.toarray(), model)
@@ -258,8 +263,8 @@ def test_the_largest_denoising_and_prior(train: sparse.csr_matrix) -> None:  # n
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1), (5, 3), (3, 5)])
 def test_one_user_one_item_or_all_alike(shape: tuple[int, int], diagonal: str) -> None:
     everything = sparse.csr_matrix(np.ones(shape, np.float32))
-    for sharpening in (0, 1):
-        assert np.isfinite(far.DLAE(diagonal=diagonal, sharpening=sharpening).fit(everything).item_weights_).all()
+    for amount in (0, 1):
+        assert np.isfinite(far.DLAE(diagonal=diagonal, sharpening=amount).fit(everything).item_weights_).all()
 
 
 def test_refuses_what_memory_does_not_hold(train: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -44,8 +44,9 @@ class DLAE(Recommender):
     penalty (κ = 0). With a = t = c = γ = 0 it is DLAE and, with a zero diagonal, EDLAE; with κ = 0 too, ridge
     regression and EASE.
 
-    ``sharpening`` τ > 0 puts B exp(−τP) in the place of B before the discount, P = VΣ²Vᵀ with the 200 leading right
-    singular vectors of D^(−½) R diag(pop)^(−½): less of what users share with large groups, more of what is their own.
+    ``sharpening`` τ > 0 puts B (I − V (1 − exp(−τΣ²)) Vᵀ) in the place of B before the discount, with the leading
+    right singular vectors of D^(−½) R diag(pop)^(−½), one in a hundred: less of what users share with large groups,
+    more of what is their own.
 
     Without ``directions``, the time is cubic in the smaller number of users and items, or in the items for a zero
     diagonal. `plan` says what memory it takes, and a fit that needs more than there is, is refused. It computes on the
@@ -200,7 +201,7 @@ class DLAE(Recommender):
             parts["leading directions"] = 4 * width * (4 * m + 5 * n) + 3 * 8 * width * width
             blocks = 4 * COLUMNS * (4 * n + 2 * m)
         if self.sharpening:
-            parts["directions of the sharpening"] = sharpening_bytes(n)
+            parts["directions of the sharpening"] = sharpening_bytes(m, n)
         parts |= {
             "buffers and blocks of scores of the threads": threads * (THREAD_BYTES + blocks),
             "item-item matrices": 4 * n * n * (2 if several else 1),
