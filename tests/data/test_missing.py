@@ -14,6 +14,7 @@ from rating_files import pairs, triples
 
 from fastautorec import Interactions, read_ratings
 from fastautorec.data import _files as files
+from fastautorec.data._missing import ROWS
 from fastautorec.exceptions import RatingsFileError
 
 HEAD = "client,item,rating,bought_at\n"
@@ -296,6 +297,6 @@ def test_random_tables_are_what_pandas_leaves_of_them(tmp_path):
                 data = read_ratings(given, missing="drop", verbose=False, **words)
                 assert triples(data) == expected, f"table {number} of seed {SEED}, {given.name}"
                 blank = int(frame.isna().all(axis=1).sum()) * (given == path)  # which are no lines of a text file
-                assert data.describe().source.lacking == n - len(frame.dropna()) - blank
+                assert data.describe().source.lacking[ROWS] == n - len(frame.dropna()) - blank
             for given in (frame, table):
                 assert triples(Interactions.from_dataframe(given, missing="drop", verbose=False, **words)) == expected

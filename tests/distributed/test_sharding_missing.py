@@ -73,6 +73,22 @@ def test_rows_are_those_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         distributed.shard(tmp_path / "one.parquet", tmp_path / "out", missing="skip", verbose=False)
 
 
+@pytest.mark.parametrize("threshold", [None, 0])
+def test_a_large_file_of_which_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threshold: int | None
+) -> None:
+    parquet.write_table(table(DRAWN), tmp_path / "whole.parquet", row_group_size=GROUP)
+    parquet.write_table(table([[1, None, 5]] * 2 * GROUP), tmp_path / "gaps.parquet", row_group_size=GROUP)
+    options: dict[str, Any] = {"threshold": threshold, "rating": "timestamp", "timestamp": False, "verbose": False}
+    files = [tmp_path / "whole.parquet", tmp_path / "gaps.parquet"]
+    for rows in (1 << 20, GROUP):  # as a whole and in runs of row groups
+        monkeypatch.setattr(_sources, "WHOLE_BYTES", 0)
+        monkeypatch.setattr(_sources, "PIECE_ROWS", rows)
+        told = r"gaps\.parquet: `missing`='drop' leaves nothing, for all 120 rows lack a value: 120 in item;"
+        with pytest.raises(RatingsFileError, match=told):
+            distributed.shard(files, tmp_path / "out", missing="drop", **options)
+
+
 def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.csv").write_text("user,item\n1,2\n,2\n3,2\n3,\n")
     distributed.shard(tmp_path / "a.csv", tmp_path / "out", n_shards=1, missing="drop")

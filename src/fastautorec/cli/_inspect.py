@@ -9,7 +9,7 @@ from fastautorec.cli import _files as files
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output
 from fastautorec.data._loading import load
-from fastautorec.data._missing import DROP, RAISE
+from fastautorec.data._missing import DROP, RAISE, ROWS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +23,10 @@ def run(args: argparse.Namespace) -> int:
     words = files.words(args)
     what = Path(args.file), args.file_format, files.limit(args), words._replace(missing=DROP)
     told = load(*what, count_ratings=True).describe()
-    if words.missing == RAISE and told.source is not None and told.source.lacking:
+    if words.missing == RAISE and told.source is not None and told.source.lacking[ROWS]:
+        count = told.source.lacking[ROWS]
         told.source.notes.append(
-            f"{told.source.lacking:,} rows lack a value: they are left out here, and refused without --missing {DROP}"
+            f"{count:,} rows lack a value: they are left out here, and refused without --missing {DROP}"
         )
     print(told)
     return 0

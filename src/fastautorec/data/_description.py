@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -54,8 +55,10 @@ class Source:
         Rows whose user and item had come before.
     repeats : str
         At which of its times a pair counts, one of `fastautorec.data._repeats.REPEATS`.
-    lacking : int
-        Rows that lack a value, and were left out.
+    lacking : Counter
+        How many rows lack a value and were left out, by role, and in all.
+    n_whole : int
+        The other rows, before ratings leave some out.
     times : str or None
         What the times are, one of `fastautorec.data._times.KINDS`; None where there are none, or that is not known.
     ratings : dict or None
@@ -78,14 +81,15 @@ class Source:
     dropped: list[tuple[int, str]] = field(default_factory=list)
     repeated: int = 0
     repeats: str = LAST
-    lacking: int = 0
+    lacking: Counts = field(default_factory=Counter)
+    n_whole: int = 0
     times: str | None = None
     ratings: dict[float, int] | None = None
     gaps: dict[str, str] = field(default_factory=dict)
 
     def take_missing(self, counts: Counts) -> None:
         """Note how many rows were left out because they lack a value."""
-        self.lacking = counts[ROWS]
+        self.lacking = counts
         if counts:
             self.dropped.append((counts[ROWS], f"missing values ({listed(counts, self.headings)})"))
 

@@ -36,6 +36,7 @@ def load(
         identity.check_ids("items", items, identity.ITEMS)
     found = read_columns(path, form, words)
     source, n_rows, counted = found.source, len(found.user), None
+    source.n_whole = n_rows
     if threshold is not None:
         if found.rating is None:
             raise ValueError(f"`threshold` needs ratings, but {path} {_how_to_rate(source)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -14,6 +15,7 @@ import numpy as np
 from fastautorec._version import __version__
 from fastautorec.data import Interactions
 from fastautorec.data._doubtful import are_whole, integers_but_for
+from fastautorec.data._missing import require_some
 from fastautorec.data._roles import ROLES, Words
 from fastautorec.data._texts import is_text
 from fastautorec.data._times import Seen, check_joinable, other_unit
@@ -40,6 +42,8 @@ class Facts:
     units: tuple[Any, ...]  # what `Seen` holds of them; empty without times
     times: tuple[Any, ...]  # the first and the last
     shape: tuple[int, int, int]  # users, items and interactions
+    lacking: dict[str, int]  # rows that lack a value and were left out, by role, and in all
+    n_whole: int  # other rows, before a threshold
     lines: tuple[str, ...]  # what it was taken for
     dataset: str  # of which it is a part; empty for a file of its own
     headings: dict[str, str]  # the column of each role
@@ -61,6 +65,8 @@ class Facts:
             () if times is None else tuple(Seen.of(times)),
             () if times is None or not len(times) else (times.min().item(), times.max().item()),
             (*data.shape, data.nnz),
+            dict(data._source.lacking),
+            data._source.n_whole,
             tuple(data.describe().lines()),
             source.dataset,
             dict(data._source.headings),
@@ -89,8 +95,7 @@ def require_alike(facts: list[Any], sources: list[Source], reading: Reading) -> 
     require_none(facts)
     if len(facts) != len(sources):
         raise ValueError(f"`engine`.reduce must join what is read of {len(sources)} parts, got {len(facts)}")
-    if reading.threshold is not None:
-        _require_some_of_each(facts, sources, reading.threshold)
+    _require_some_of_each(facts, sources, reading.threshold)
     some: list[Facts] = [part for part in facts if part.shape[2]]
     if not some:
         raise ValueError(f"`files` must hold interactions, got none in {len(sources)} parts")
@@ -140,14 +145,16 @@ def require_alike(facts: list[Any], sources: list[Source], reading: Reading) -> 
     return (np.result_type(*times).name if times else None), first.has[1]
 
 
-def _require_some_of_each(facts: list[Facts], sources: list[Source], threshold: float) -> None:
-    """Raise ValueError where a threshold leaves nothing of a file whose row groups were read by themselves."""
-    left: dict[str, int] = {}
+def _require_some_of_each(facts: list[Facts], sources: list[Source], threshold: float | None) -> None:
+    """Raise ValueError where nothing is left of a file whose row groups were read by themselves."""
+    of_files: dict[str, list[Facts]] = {}
     for source, part in zip(sources, facts, strict=True):
         if source.groups is not None:
-            left[source.place] = left.get(source.place, 0) + part.shape[2]
-    for path, count in left.items():
-        if not count:
+            of_files.setdefault(source.place, []).append(part)
+    for path, parts in of_files.items():
+        lacking = sum((Counter(part.lacking) for part in parts), Counter[str]())
+        require_some(path, sum(part.n_whole for part in parts), lacking, parts[0].headings)
+        if threshold is not None and not any(part.shape[2] for part in parts):
             raise ValueError(f"{path}: `threshold` {threshold:g} leaves nothing; lower it")
 
 
