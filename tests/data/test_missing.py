@@ -189,6 +189,22 @@ def test_tables_of_other_kinds():
     assert pairs(Interactions.from_dataframe(texts, "u", "i", "r", missing="drop", verbose=False)) == [("a", 1)]
 
 
+@pytest.mark.parametrize("kind", ["string_view", "run_end_encoded"])
+def test_columns_that_arrow_cannot_filter(kind):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    if kind == "string_view" and not hasattr(pa, kind):
+        pytest.skip("pyarrow has no texts as views")
+    users = pa.array(["a", None, "b"], pa.string_view()) if kind == "string_view" else None
+    if users is None:
+        users = pa.RunEndEncodedArray.from_arrays(pa.array([1, 2, 3], pa.int32()), pa.array([LARGE, None, 1]))
+    table = pa.table({"u": users, "i": [1, 2, 3]})
+    assert pairs(Interactions.from_dataframe(table, "u", "i", missing="drop", verbose=False)) == sorted(
+        zip([users[0].as_py(), users[2].as_py()], [1, 3], strict=True)
+    )
+    with pytest.raises(ValueError, match=r"got None in row 1 \(1 of 3 rows lack a value: 1 in u\)"):
+        Interactions.from_dataframe(table, "u", "i")
+
+
 def test_what_tables_refuse_names_the_rows_that_they_have():
     table = {"u": [None, "a", None, "b"], "i": [1, 2, 3, 4], "r": [1, 2, 3, np.inf]}
     with pytest.raises(ValueError, match="column 'r' must hold finite numbers, got inf in row 3"):

@@ -138,7 +138,10 @@ def _chosen(column: Any, rows: Mask) -> Any:
     """Return some rows of a column, as a column of the same kind: another may not hold its values exactly."""
     package = type(column).__module__.partition(".")[0]
     if package in ("polars", "pyarrow"):
-        return column.filter(rows)
+        try:
+            return column.filter(rows)
+        except NotImplementedError:  # of Arrow, for texts as views and for run-end encoding
+            return np.array(column.to_pylist(), object)[rows]
     if package in ("pandas", "numpy"):
         return column[rows]
     return _array("", column)[rows]
