@@ -80,6 +80,19 @@ def check_int(name: str, value: object, minimum: int, maximum: int | None = None
     return number
 
 
+def sizes_of(name: str, given: tuple[Any, ...], otherwise: str) -> tuple[int, int, int]:
+    """Return users, items and interactions of data that need not be there yet."""
+    if len(given) != 3:
+        raise ValueError(f"`{name}` must be (users, items, interactions) or {otherwise}, got {given!r}")
+    m, n, nnz = (check_int(word, value, 1) for word, value in zip(("m", "n", "nnz"), given, strict=True))
+    if nnz > m * n:
+        raise ValueError(
+            f"`{name}` must be (users, items, interactions) with one interaction of a user and an item at most, "
+            f"{m * n:,} here, got {nnz:,}; in which order are they?"
+        )
+    return m, n, nnz
+
+
 def list_length(N: object, most: int, what: str = "items") -> int:
     """Return the length of lists, at most the number of items or users; a default is no longer than that."""
     try:

@@ -241,6 +241,8 @@ BAD_CALLS = [
     (lambda m, x: m.recommend(x, filter_already_liked_items="no"), TypeError, "must be True or False, got str"),
     (lambda m, x: m.similar_items(60), ValueError, r"`itemids` must hold item ids in \[0, 60\), got 60"),
     (lambda m, x: m.fit(x, validation=x[:5]), ValueError, "`validation` must have the shape of `user_items`"),
+    (lambda m, x: m.plan((1, 2)), ValueError, r"`user_items` must be \(users, items, interactions\) or a matrix, got"),
+    (lambda m, x: m.plan((9, 5, 46)), ValueError, "one interaction of a user and an item at most, 45 here, got 46; in"),
     (lambda m, x: m.plan((1, 0, 3)), ValueError, "`n` must be >= 1, got 0"),
 ]
 

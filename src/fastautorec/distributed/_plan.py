@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastautorec._checks import check_int, check_penalties, kind
+from fastautorec._checks import check_int, check_penalties, kind, sizes_of
 from fastautorec._compute import resolve_num_threads
 from fastautorec._training.closed_form import check_rank, usual_passes
 from fastautorec._training.subspace import OVERSAMPLING
@@ -190,9 +190,7 @@ def plan(
     entries, count = check_int("shard_entries", shard_entries, 1), check_int("workers", workers, 1)
     threads = check_int("num_threads", num_threads, 1)
     if isinstance(data, tuple) and not isinstance(next(iter(data), None), (str, PathLike, Interactions)):
-        if len(data) != 3:
-            raise ValueError(f"`data` must be (users, items, interactions) or folders as in `fit`, got {data!r}")
-        m, n, nnz = (check_int(word, value, 1) for word, value in zip(("m", "n", "nnz"), data, strict=True))
+        m, n, nnz = sizes_of("data", data, "folders as in `fit`")
         users, shards = m, -(-nnz // entries)
     else:
         matrices, _ = folders_of("data", data)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fastautorec._checks import check_bool, check_int
+from fastautorec._checks import check_bool, sizes_of
 from fastautorec._compute import get_backend
 from fastautorec._compute.csr import Csr, singular_vectors
 from fastautorec._compute.inputs import UserItems, check_user_items
@@ -241,7 +241,7 @@ class Recommender(Serving, Exporting, Updating, Stored):
         worker = self._at_work()
         worker._check_params()
         if isinstance(user_items, tuple):
-            m, n, nnz = (check_int(name, v, 1) for name, v in zip(("m", "n", "nnz"), user_items, strict=True))
+            m, n, nnz = sizes_of("user_items", user_items, "a matrix")
             vectors = min(m, n)
         else:
             csr = check_user_items("user_items", user_items)
