@@ -287,7 +287,9 @@ def _text_times(name: str, texts: Any) -> Array:
         distinct, codes = ids.coded(name, texts)
         return _each(name, distinct.tolist(), codes)[codes]
 
-    return time_texts.read(texts).times(others)
+    # blanks around a time, as columns of fixed width have them, mean nothing; `others` gets the texts as they are
+    bare = texts.str.strip_chars(" ") if is_polars(texts, "String") else [text.strip(" ") for text in texts]
+    return time_texts.read(bare)._replace(texts=texts).times(others)
 
 
 def _each(name: str, values: list[Any], codes: Array) -> Array:
