@@ -88,7 +88,7 @@ test: $(VENV)/dev test-native
 
 # What is left out of make test, so that nothing runs twice.
 test-grid: $(VENV)/dev
-	$(BIN)/python -m pytest -m "grid and not gpu"
+	$(BIN)/python -m pytest $(TOGETHER) -m "grid and not gpu"
 
 test-all: test test-grid
 

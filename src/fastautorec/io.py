@@ -12,6 +12,7 @@ from fastautorec._checks import check_bool, check_path
 from fastautorec._training import archive as _model_file
 from fastautorec._training import folder as _folder
 from fastautorec._training import tensors as _tensors
+from fastautorec._version import __version__
 from fastautorec.exceptions import ModelFileError
 from fastautorec.models import Recommender
 from fastautorec.models._stored import SUMS
@@ -63,6 +64,12 @@ def load(path: str | PathLike[str], mmap: bool = False, verify: bool = False) ->
     if not homes or name == "Recommender":
         raise ModelFileError(f"{path} holds a model of the unknown class {name!r}; update fastautorec")
     cls = getattr(homes[0], name)
+    params = header.get("params")
+    if isinstance(params, dict) and (unknown := sorted(params.keys() - cls().get_params().keys())):
+        raise ModelFileError(
+            f"{path} holds a {name} of fastautorec {header.get('library_version')}, which has the parameters {unknown} "
+            f"that this version ({__version__}) does not have; update fastautorec"
+        )
     stored = set(cls._stored_arrays())
     for name in {"user_ids_", "item_counts_"} & stored:
         arrays.setdefault(name, None)  # files of earlier versions hold none

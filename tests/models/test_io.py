@@ -106,6 +106,19 @@ def test_newer_version(saved: Path) -> None:
         far.load(saved)
 
 
+@pytest.mark.parametrize("form", ["npz", "folder", "safetensors"])
+def test_a_parameter_of_a_later_version(tmp_path: Path, form: str) -> None:
+    if form == "safetensors":
+        pytest.importorskip("safetensors")
+    model = far.Popularity().fit(far.datasets.synthetic(20, 10, 50, random_state=0))
+    model.fitted_params_ = {**model.fitted_params_, "brightness": 1}
+    model.save(tmp_path / "m", format=form)
+    with pytest.raises(
+        ModelFileError, match=r"holds a Popularity of fastautorec .* \['brightness'\].*; update fastautorec"
+    ):
+        far.load(tmp_path / "m")
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"format": "x"}, {"format_version": None}, {"model": "Recommender"}, {"model": "os"}, {"params": {"bogus": 1}},
