@@ -207,6 +207,7 @@ def test_several_penalties_are_as_many_fits() -> None:
             ValueError,
             "`directions` must be <= 60 for 120 users with interactions and 60 items, got 61",
         ),
+        ({"directions": 10**9}, ValueError, "`directions` must be <= 60 for"),
         ({"directions": 5, "diagonal": "zero"}, ValueError, "`directions` must be None for `diagonal`='zero'"),
         ({"diagonal": "none"}, ValueError, "`diagonal` must be one of 'free', 'zero', got 'none'"),
     ],
@@ -219,6 +220,9 @@ def test_bad_parameters(
 ) -> None:
     with pytest.raises(error, match=message):
         far.DLAE(**values).fit(train)
+    if "directions" in values:
+        with pytest.raises(error, match=message):
+            far.DLAECV(**values).fit(train)
 
 
 def alike() -> sparse.csr_matrix:

@@ -135,6 +135,7 @@ class DLAE(Recommender):
     def _fit(self, run: FitRun) -> dict[str, Any]:
         penalties = check_penalties(self.regularization, run.validation is not None, above=True)
         check_discount(run.item_counts, self.popularity_discount)
+        self._check_directions(run)
         require_memory(self._plan(*run.train.shape, run.train.nnz))
         run.step("system")
         system = self._system(run, keep=len(penalties) > 1)
@@ -148,15 +149,17 @@ class DLAE(Recommender):
 
         return run.choose("prediction", penalties, solved, lambda fitted: validation_metric(self, fitted, run))[1]
 
+    def _check_directions(self, run: FitRun) -> None:
+        if self.directions is not None and self.directions > (most := singular_vectors(run.known)):
+            users, n = np.count_nonzero(run.known.row_lengths()), run.known.n_cols
+            raise ValueError(
+                f"`directions` must be <= {most} for {users} users with interactions and {n} items, got "
+                f"{self.directions}; use fewer, or leave it out for the whole inverse"
+            )
+
     def _system(self, run: FitRun, *, keep: bool) -> FullRank | LeadingDirections:
         shape = Shape(self.denoising, self.prior, self.input_weight, self.target_weight)
         if self.directions is not None:
-            if self.directions > (most := singular_vectors(run.known)):
-                users, n = np.count_nonzero(run.known.row_lengths()), run.known.n_cols
-                raise ValueError(
-                    f"`directions` must be <= {most} for {users} users with interactions and {n} items, got "
-                    f"{self.directions}; use fewer, or leave it out for the whole inverse"
-                )
             return LeadingDirections(run.known.to_scipy(), shape, self.directions, run.backend.host)
         return FullRank(run.known.to_scipy(), shape, self.diagonal == "zero", run.backend.host.num_threads, keep)
 

@@ -167,6 +167,7 @@ class DLAECV(DLAE):
         grids = self._grids()
         for value in grids["popularity_discount"]:
             check_discount(run.item_counts, value)
+        self._check_directions(run)
         require_memory(self._plan(*run.train.shape, run.train.nnz))
         rng = check_random_state(self.random_state)
         search = _Search(self, run.split(rng) if run.validation is None else run, grids, rng)
