@@ -36,6 +36,7 @@ CLOSED = {
     "PureSVD": lambda **params: far.PureSVD(factors=8, **params),
     "Popularity": far.Popularity,
     "EASE": lambda **params: far.EASE(regularization=20.0, **params),
+    "DLAE": lambda **params: far.DLAE(regularization=4.0, sharpening=1.0, **params),
 }
 TRAINED = {name: partial(make, name) for name in ("AutoRec", "OHNSAutoRec", "NSAutoRec full", "NCEAutoRec joint")}
 

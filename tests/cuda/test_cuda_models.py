@@ -20,6 +20,8 @@ MODELS: dict[str, Any] = {
     "PureSVD": lambda **params: far.PureSVD(factors=8, **params),
     "NCEPLRec": lambda **params: far.NCEPLRec(factors=8, **params),
     "EASE": lambda **params: far.EASE(regularization=20.0, **params),
+    "DLAE": lambda **params: far.DLAE(regularization=4.0, sharpening=1.0, **params),
+    "DLAE by directions": lambda **params: far.DLAE(directions=8, **params),
     "NCEAutoRec": lambda **params: far.NCEAutoRec(factors=8, **params),
     "NCEAutoRec tanh": lambda **params: far.NCEAutoRec(factors=8, activation="tanh", **params),
     "AutoRec": lambda **params: make("AutoRec", **params),
@@ -29,7 +31,7 @@ MODELS: dict[str, Any] = {
 }
 TRAINED = ("AutoRec", "OHNSAutoRec", "NSAutoRec", "NCEAutoRec trained")
 
-FEW = ("NCEAutoRec", "AutoRec")
+FEW = ("NCEAutoRec", "AutoRec", "DLAE")
 
 every_model = pytest.mark.parametrize("name", keeping(FEW, MODELS))
 every_trained_model = pytest.mark.parametrize("name", keeping(["AutoRec"], TRAINED))

@@ -164,7 +164,7 @@ class DLAE(Recommender):
         return FullRank(run.known.to_scipy(), shape, self.diagonal == "zero", run.backend.host.num_threads, keep)
 
     def _sharpening(self, run: FitRun) -> Sharpening | None:
-        return Sharpening(run.known, run.backend.host) if self.sharpening else None
+        return Sharpening(run.known.to_host(), run.backend.host) if self.sharpening else None
 
     def _weights(
         self, system: FullRank | LeadingDirections, penalty: float, discount: FloatArray, sharpening: Sharpening | None

@@ -284,7 +284,7 @@ class _Search:
         if not setting["sharpening"]:
             return self._scores
         if self._sharpening is None:
-            self._sharpening = Sharpening(self._run.known, self._run.backend.host)
+            self._sharpening = Sharpening(self._run.known.to_host(), self._run.backend.host)
             self._sharpened = np.empty_like(self._scores)
         assert self._sharpened is not None
         np.copyto(self._sharpened, self._scores)
