@@ -50,8 +50,7 @@ def test_text_files(write, monkeypatch, block):
         read_ratings(path)
     assert str(refused.value) == (
         f"{path}, line 3: has no user id (4 of 6 lines lack a value: {COUNTS}), got ',tea,4,2024-01-02'; say "
-        "missing='drop' to leave such lines out, or rating=False to read no ratings, or timestamp=False to read no "
-        "times"
+        "missing='drop' to leave such lines out"
     )
     data = read_ratings(path, missing="drop", verbose=False)
     assert pairs(data) == KEPT
@@ -63,11 +62,15 @@ def test_text_files(write, monkeypatch, block):
 def test_columns_that_are_not_read_may_lack_values(write):
     path = write(HEAD + "ann,tea,,\nbob,tea,4,\n")
     assert len(read_ratings(path, rating=False, timestamp=False, verbose=False)) == 2
-    with pytest.raises(RatingsFileError, match=r"has no rating \(2 of 2 lines .*: 1 in rating, 2 in bought_at\)"):
+    told = r"has no rating \(2 of 2 lines .*: 1 in rating, 2 in bought_at\).*, or rating=False and timestamp=False to "
+    with pytest.raises(RatingsFileError, match=told + "read no ratings and times$"):
         read_ratings(path)
-    with pytest.raises(
-        RatingsFileError, match="leaves nothing, for all 2 rows lack a value: 1 in rating, 2 in bought_at"
-    ):
+    with pytest.raises(RatingsFileError, match=r"lines out, or timestamp=False to read no times$"):
+        read_ratings(path, rating=False)
+    told = (
+        "leaves nothing, for all 2 rows lack a value: 1 in rating, 2 in bought_at; name .*, or say rating=False and t"
+    )
+    with pytest.raises(RatingsFileError, match=told):
         read_ratings(path, missing="drop")
     assert len(read_ratings(path, missing="drop", timestamp=False, verbose=False)) == 1
 
@@ -157,8 +160,7 @@ def test_tables(kind):
     table = made(kind, TABLE)
     told = (
         r"^column 'u' must hold a user id in every row, got (None|nan|<NA>) in row 1 \(4 of 5 rows lack a value: "
-        r"1 in u, 2 in i, 1 in r, 1 in t\); say missing='drop' to leave such rows out, or rating=False to read "
-        "no ratings, or timestamp=False to read no times$"
+        r"1 in u, 2 in i, 1 in r, 1 in t\); say missing='drop' to leave such rows out$"
     )
     with pytest.raises(ValueError, match=told):
         Interactions.from_dataframe(table, **ROLES)

@@ -181,7 +181,8 @@ def test_sums_that_have_no_meaning():
             data + wrong
         with pytest.raises(TypeError, match="`\\+` joins Interactions with Interactions, got "):
             wrong + data
-    with pytest.raises(ValueError, match=r"it lacks .*far\.align\(a, b, unknown='keep'\)"):
+    told = r"it lacks .*; use far\.align\(a, b, unknown='keep'\), with all .*, or b\.with_users\(a\.user_ids\), without"
+    with pytest.raises(ValueError, match=told):
         data + data.with_users(users[3:])
     with pytest.raises(ValueError, match=r"`b` must have the shape of `a`, \(40, 17\), got \(9, 17\)"):
         random_data(1) + Interactions(sparse.csr_matrix((9, N)), timestamps=[])

@@ -253,6 +253,11 @@ def test_sums_are_like_all_rows_at_once(repeats):
     assert times_in(total) == expected(repeats)
     assert len(told(far.split, total)) == (repeats == "last")
     assert total._repeats.which == repeats
+    which = "latest" if repeats == "last" else "first"
+    told_of = (
+        f"repeated pairs  {total._repeats.count} at several times in the rows that were read, each counted once, at "
+    )
+    assert f"{told_of}its {which} time\n" in str(total.describe())
 
 
 def test_a_sum_of_both_rules_counts_the_latest():

@@ -204,6 +204,10 @@ def test_what_is_no_store(tmp_path, folder):
     refused(tmp_path / "file", "not a folder of fastautorec interactions.*read_ratings")
     (tmp_path / "other").mkdir()
     refused(tmp_path / "other", "not a folder of fastautorec interactions")
+    (tmp_path / "other" / "shard-00000").mkdir()
+    refused(
+        tmp_path / "other", "is the output of distributed.shard.*; open .*other/shard-00000, or pass all of it to d"
+    )
     (folder / "header.json").write_text("{")
     refused(folder, "may be truncated or damaged")
     (folder / "header.json").write_bytes(b"\xff\xfe\x00")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fastautorec._compute.csr import Csr
 from fastautorec._printed import html_table
 from fastautorec.data._missing import ROWS, Counts, listed
-from fastautorec.data._repeats import LAST
+from fastautorec.data._repeats import LAST, Repeats
 from fastautorec.data._roles import shown
 
 _FIRST = 5
@@ -119,6 +119,8 @@ class Description:
     first : list of (user, item, time or None)
     source : Source or None
         None for data that do not come from a file.
+    repeats : Repeats or None
+        What they remember of pairs that came several times.
     """
 
     def __init__(
@@ -128,26 +130,22 @@ class Description:
         times: tuple[Any, Any] | None,
         first: list[tuple[Any, Any, Any]],
         source: Source | None,
+        repeats: Repeats | None,
     ) -> None:
-        self._shape, self._nnz, self._times, self._first, self.source = shape, nnz, times, first, source
+        self._shape, self._nnz, self._times, self._first = shape, nnz, times, first
+        self.source, self._repeats = source, repeats
 
     @classmethod
-    def of(
-        cls,
-        csr: Csr,
-        user_ids: npt.NDArray[Any],
-        item_ids: npt.NDArray[Any],
-        timestamps: npt.NDArray[Any] | None,
-        source: Source | None,
-    ) -> Description:
-        """Describe interactions by their parts."""
+    def of(cls, csr: Csr, data: Any, timestamps: npt.NDArray[Any] | None) -> Description:
+        """Describe Interactions, of which these are the matrix and the times."""
         n = min(_FIRST, csr.nnz)
         rows = np.searchsorted(csr.indptr, np.arange(n), side="right") - 1
         times = None if timestamps is None or not csr.nnz else timestamps
         moments = [None] * n if times is None else times[:n].tolist()
-        users, items = user_ids[rows].tolist(), item_ids[csr.indices[:n]].tolist()
+        users, items = data.user_ids[rows].tolist(), data.item_ids[csr.indices[:n]].tolist()
         span = None if times is None else (times.min().item(), times.max().item())
-        return cls(csr.shape, csr.nnz, span, list(zip(users, items, moments, strict=True)), source)
+        first = list(zip(users, items, moments, strict=True))
+        return cls(csr.shape, csr.nnz, span, first, data._source, data._repeats)
 
     def lines(self) -> list[str]:
         """Return the short form: what was taken from where, and what it holds."""
@@ -169,9 +167,12 @@ class Description:
             ("items", f"{n:,}"),
             ("interactions", f"{self._nnz:,} ({100 * self._nnz / max(m * n, 1):.3g} % of all pairs)"),
         ]
+        if source is None and self._repeats is not None and self._repeats.count:
+            told = f"{self._repeats.count:,} at several times in the rows that were read, each counted once, at its "
+            rows.append(("repeated pairs", f"{told}{_which(self._repeats.which)} time"))
         if source is not None:
             summed = ", with the sum of its weights" if "weights" in source.headings else ""
-            at = "" if self._times is None else f", at its {'latest' if source.repeats == LAST else 'first'} time"
+            at = "" if self._times is None else f", at its {_which(source.repeats)} time"
             again = f"{source.repeated:,} rows, each pair counted once{at}{summed}" if source.repeated else "none"
             rows.append(("repeated pairs", again))
         if self._times is not None:
@@ -225,6 +226,10 @@ class Description:
         how = f" ({ways.pop()})" if len(ways) == 1 else ""
         ignored = f"; ignored: {shown(source.ignored, _FEW)}" if source.ignored else ""
         return f"{self._format(source)}: {', '.join(columns)}{how}{ignored}"
+
+
+def _which(repeats: str) -> str:
+    return "latest" if repeats == LAST else "first"
 
 
 def _span(first: Any, last: Any) -> str:

@@ -159,7 +159,10 @@ def aligned(name: str, other: Any, reference_name: str, reference: Any, times: b
         move = _permutation(axis, own, ids)
         if move is None:
             ready_made = f"far.align({reference_name}, {name}{way_on})"
-            fix = f"{name}.{axis.method}({reference_name}.{axis.attribute}), or {ready_made}"
+            own_way = f"{name}.{axis.method}({reference_name}.{axis.attribute})"
+            fix = f"{own_way}, or {ready_made}"
+            if way_on and is_text(own) == is_text(ids):
+                fix = f"{ready_made}, with all that both have, or {own_way}, without what `{reference_name}` lacks"
             refuse(axis, name, own, f"`{reference_name}`", ids, fix)
         wanted[axis], moves[axis] = ids, move
     if not wanted:

@@ -386,7 +386,7 @@ class Interactions(OnDisk, Frames):
                       user 'ann', item 2
         """
         csr = check_user_items("user_items", self)
-        return Description.of(csr, self.user_ids, self.item_ids, self.timestamps, self._source)
+        return Description.of(csr, self, self.timestamps)
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -397,4 +397,4 @@ class Interactions(OnDisk, Frames):
         """Return what a notebook shows; of data on disk no times, for all of them would have to be read."""
         csr = check_user_items("user_items", self)
         times = self.timestamps if self._csr is None else None
-        return Description.of(csr, self.user_ids, self.item_ids, times, self._source)._repr_html_()
+        return Description.of(csr, self, times)._repr_html_()

@@ -67,8 +67,17 @@ def told(counts: Counts, n_rows: int, headings: Mapping[str, Any], what: str = "
 
 def way_on(counts: Counts, what: str = "rows") -> str:
     """Return what to say to read the other rows, or these without what they lack."""
-    others = [f", or {role}=False to read no {noun(role)}s" for role in ("rating", "timestamp") if counts[role]]
-    return f"say missing='drop' to leave such {what} out{''.join(others)}"
+    others = _without(counts)
+    return f"say missing='drop' to leave such {what} out{f', or {others}' if others else ''}"
+
+
+def _without(counts: Counts) -> str:
+    """Return how to read no ratings or times, where nothing else is missing that is asked for."""
+    lacking = [role for role, count in counts.items() if count and role != ROWS]
+    if not set(lacking) <= {"rating", "timestamp"}:
+        return ""
+    said, nouns = " and ".join(f"{role}=False" for role in lacking), " and ".join(f"{noun(role)}s" for role in lacking)
+    return f"{said} to read no {nouns}"
 
 
 def require_some(
@@ -76,9 +85,10 @@ def require_some(
 ) -> None:
     """Raise where every row of a file or a table lacks a value."""
     if counts[ROWS] and not left:
+        others = _without(counts)
         raise failure(
             f"{what}: `missing`={DROP!r} leaves nothing, for all {counts[ROWS]:,} rows lack a value: "
-            f"{listed(counts, headings)}; name other columns, or leave one out, such as the times with timestamp=False"
+            f"{listed(counts, headings)}; name other columns{f', or say {others}' if others else ''}"
         )
 
 

@@ -24,6 +24,7 @@ Data = TypeVar("Data")  # Interactions, or a scipy sparse matrix or array
 Parts = npt.NDArray[np.integer[Any]]  # which part each stored entry belongs to
 
 RATIOS = (0.5, 0.2, 0.3)
+KEPT = " (unknown='drop' leaves them out)"  # a command has no such option
 WAYS = ("time", "random", "date", "last")
 _WORDS = {"ratios": ("time", "random"), "at": ("date",), "n": ("last",)}  # which ways an argument belongs to
 
@@ -320,7 +321,7 @@ class _Known:
         if self._unknown == "raise":
             raise ValueError(f"{told}; unknown='keep' keeps them, unknown='drop' leaves them out")
         if self._unknown == "keep":
-            return f"{told}: kept (unknown='drop' leaves them out)"
+            return f"{told}: kept{KEPT}"
         if count == inside:
             raise ValueError(f"{told}: unknown='drop' leaves nothing of it; use unknown='keep'")
         part[strange] = _splits.LEFT_OUT

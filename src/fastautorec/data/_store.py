@@ -296,6 +296,12 @@ def _missing(path: Path, kind: Kind, left: Sequence[Path]) -> FileNotFoundError:
 
 
 def _foreign(path: Path) -> InteractionsFileError:
+    first = path / "shard-00000"
+    if first.is_dir():
+        return InteractionsFileError(
+            f"{path} is the output of distributed.shard, whose subfolders are the folders of interactions; open "
+            f"{first}, or pass all of it to distributed.fit"
+        )
     return InteractionsFileError(
         f"{path} is not a folder of fastautorec interactions; write one with data.to_disk(path), and read files of "
         "ratings with read_ratings(path)"
