@@ -25,7 +25,14 @@ def sold(tmp_path):
 def test_commands_refuse_them_and_say_the_option(sold, tmp_path, capsys):
     told = error_of(capsys, "fit", sold, "--model", "popularity", "--output", tmp_path / "m.npz")
     assert "line 5: has no user id (3 of 403 lines lack a value: 1 in user, 1 in item, 2 in date)" in told
-    assert "(on the command line: --missing 'drop' or --no-timestamp); say missing='drop'" in told
+    assert told.endswith("; say --missing drop to leave such lines out")
+    text = sold.read_text()
+    sold.write_text("user,item,date\nu1,i2,\n")
+    told = error_of(capsys, "inspect", sold)
+    assert told.endswith("; name other columns, or say timestamp=False to read no times")
+    told = error_of(capsys, "fit", sold, "--model", "popularity", "--output", tmp_path / "m.npz")
+    assert told.endswith("; say --missing drop to leave such lines out, or --no-timestamp to read no times")
+    sold.write_text(text)
     assert (
         main(["fit", str(sold), "--model", "popularity", "--output", str(tmp_path / "m.npz"), "--missing", "drop"]) == 0
     )

@@ -33,7 +33,8 @@ def test_a_split_by_time_tells_once_and_the_option_helps(words, sold, capsys):
     assert main(command) == 0
     told = capsys.readouterr().err
     assert told.count(TOLD) == 1
-    assert "as if it were new (on the command line: --repeats 'first'); to test what is new" in told
+    assert "as if it were new; to test what is new" in told
+    assert "read the rows with --repeats first" in told
     assert main([*command, "--repeats", "first"]) == 0
     assert TOLD not in capsys.readouterr().err
 

@@ -49,4 +49,6 @@ def test_a_choice_needs_validation_data(dated, capsys):
 def test_what_is_only_in_the_later_part_is_told(dated, capsys):
     dated.write_text(dated.read_text() + "late,i1,2024-01-08\nlate,i2,2024-01-08\n")
     assert main(["evaluate", str(dated), "--model", "popularity", "--by", "date", "--at", "2024-01-08"]) == 0
-    assert "note: part 2 has 1 users and 0 items that nothing before it has" in capsys.readouterr().err
+    assert "note: part 2 has 1 users and 0 items that nothing before it has" in (told := capsys.readouterr().err)
+    assert "interactions: kept\n" in told
+    assert "unknown=" not in told

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastautorec._extras import require
 from fastautorec._files import target_of
+from fastautorec.cli import _folders as folders
 from fastautorec.cli._options import EVERY_ROW
 from fastautorec.cli._streams import say
 from fastautorec.data import Interactions, read_ratings, split
@@ -22,14 +23,21 @@ from fastautorec.models import Recommender
 
 
 def read(args: argparse.Namespace, *models: Recommender) -> Interactions:
-    """Read FILE as the options say; what was taken is shown before anything is done with it."""
-    said = words(args)._asdict()
-    data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **said, verbose=False)
-    for line in data.describe().lines():  # not by read_ratings: here a closed stderr does no harm
+    """Read FILE as the options say, or open it; what was taken is shown before anything is done with it."""
+    data = folders.opened(args)
+    cause = "--weight changes"
+    if data is None:
+        said = words(args)._asdict()
+        data = read_ratings(args.file, format=args.file_format, threshold=limit(args), **said, verbose=False)
+        lines = data.describe().lines()
+    else:
+        lines = [f"{Path(args.file).name}: a folder of interactions", *data.describe().lines()[1:]]
+        cause = "the weights in FILE change"
+    for line in lines:  # not by read_ratings: here a closed stderr does no harm
         say(line)
     if data.weights is not None and not any(model._takes_weights for model in models):
         who = " and ".join(type(model).__name__ for model in models) or "every candidate"
-        say(f"--weight changes nothing here: {who} takes interactions as binary; wrmf takes weights")
+        say(f"{cause} nothing here: {who} takes interactions as binary; wrmf takes weights")
     return data
 
 
@@ -87,10 +95,10 @@ def same(path: Path, other: Path) -> bool:
 def order(data: Interactions, by: str | None) -> str:
     """Return how to split where the user has not said it."""
     if by not in (None, "random") and data.timestamps is None:
-        raise ValueError(
-            f"`--by` {by} needs timestamps, but no column of FILE was taken for them; name it with --timestamp, or use "
-            "--by random"
-        )
+        way_on = "no column of FILE was taken for them; name it with --timestamp"
+        if data._source is None:
+            way_on = "FILE, a folder, has none; give --timestamp to the `fastautorec shard` that writes it"
+        raise ValueError(f"`--by` {by} needs timestamps, but {way_on}, or use --by random")
     if by is None:
         return "random" if data.timestamps is None else "time"
     return by

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from fastautorec.cli import _files as files
+from fastautorec.cli import _folders as folders
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output
 from fastautorec.data._loading import load
@@ -20,6 +21,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the description of FILE."""
     check_output()
+    data = folders.opened(args)
+    if data is not None:
+        print(data.describe())
+        return 0
     words = files.words(args)
     what = Path(args.file), args.file_format, files.limit(args), words._replace(missing=DROP)
     told = load(*what, count_ratings=True).describe()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from fastautorec._extras import require
 from fastautorec._files import replace_file
 from fastautorec.cli import _files as files
+from fastautorec.cli import _folders as folders
 from fastautorec.cli import _options as options
 from fastautorec.cli._streams import check_output, say
 from fastautorec.data import Interactions
@@ -121,6 +122,9 @@ def histories(args: argparse.Namespace, model: Recommender) -> Interactions:
 def _read(args: argparse.Namespace, model: Recommender) -> Interactions:
     """Read FILE, counting the ratings that the model has counted if nothing else is said."""
     fitted = vars(model).get("threshold_")
+    if fitted is not None and folders.folder_of(args) is not None:
+        say(f"ratings >= {fitted:g} counted when the model was fitted; in FILE all that is there counts")
+        return files.read(args, model)
     if args.threshold is not None or fitted is None:
         if fitted is not None and files.limit(args) != fitted:
             say(f"ratings >= {fitted:g} counted when the model was fitted, unlike --threshold {args.threshold}")

@@ -21,12 +21,14 @@ from fastautorec.cli import _shard as shard
 from fastautorec.cli import _similar as similar
 from fastautorec.cli import _streams as streams
 from fastautorec.cli import _tune as tune
+from fastautorec.cli._folders import ONE
 from fastautorec.cli._modelling import MODELS
 from fastautorec.cli._streams import say
 from fastautorec.exceptions import BackendUnavailableError, DivergedError
 
 __all__ = ["MODELS", "main"]
 
+MORE = "unrecognized arguments: "
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 USER_ERRORS = (OSError, ValueError, ImportError, MemoryError, BackendUnavailableError, DivergedError)
 
@@ -83,6 +85,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.endswith("required: FILE") and "--users" in self._option_string_actions:
             message += ", before --users and --items, which take all words behind them"
+        if message.startswith(MORE) and Path(message[len(MORE) :].partition(" ")[0]).exists():
+            message += f"; one FILE is read, and {ONE} joins several"
         super().error(message)
 
     def _print_message(self, message: str, file: Any = None) -> None:

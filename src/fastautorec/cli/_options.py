@@ -9,13 +9,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from fastautorec.cli._folders import ONE
 from fastautorec.cli._modelling import MODELS
+from fastautorec.data._files import joined
 from fastautorec.data._layouts import FORMATS
 from fastautorec.data._missing import MISSING, RAISE
 from fastautorec.data._repeats import LAST, REPEATS
 from fastautorec.data._roles import SOUGHT, Words
 from fastautorec.data._splits import shares
-from fastautorec.data._splitting import WAYS
+from fastautorec.data._splitting import KEPT, WAYS
 
 EVERY_ROW = "none"  # the threshold that leaves nothing out
 TEST_RATIOS = (0.5, 0.2, 0.3)  # train, validation, test, as in the paper
@@ -25,6 +27,8 @@ _NAMES = "|".join((*Words._fields, "format", "threshold"))
 _ARGUMENT = re.compile(rf"(?<![\w/.-])({_NAMES})=('[^']*'|\w*)")
 _OR = re.compile(r"\bor\b|; (if|else)\b")
 _PANDAS = re.compile(r"pandas\.\w+\([^()]*\)")  # whose arguments are not ours
+_WORDS = re.compile(r"(?<![\w/.-])(missing|repeats)='(\w+)'")  # put in place, as nothing of Python is around them
+_SEVERAL = re.compile(".*".join(map(re.escape, joined("\0").split("\0"))))
 FIT_RATIOS = (0.8, 0.2)  # train and validation, where all of the file is for fitting
 
 
@@ -37,6 +41,7 @@ def add_file_options(
     takes one file or more.
     """
     text = "ratings: csv, parquet, MovieLens, Goodbooks, Netflix, Yahoo! R1, RecBole's .inter, lists as of LightGCN"
+    text += "" if several else "; or the folder of one shard that `fastautorec shard` wrote"
     parser.add_argument("file", metavar="FILE", nargs="+" if several else None, help=text)
     text = f"what FILE is: {', '.join(FORMATS)} (default: auto, told from FILE)"
     flags = ("--file-format", *names)
@@ -111,7 +116,8 @@ def add_dial(parser: argparse.ArgumentParser) -> None:
 def on_the_command_line(message: str) -> str:
     """Return a message with the options that stand for the arguments of Python which it speaks of.
 
-    They come before its advice, which follows a semicolon, or at the end.
+    They come before its advice, which follows a semicolon, or at the end; what it says of ``missing`` and ``repeats``
+    is put in other words.
 
     >>> on_the_command_line("say which, for example read_ratings(path, user=0, item=1)")
     'say which, for example read_ratings(path, user=0, item=1) (on the command line: --user 0 --item 1)'
@@ -119,9 +125,14 @@ def on_the_command_line(message: str) -> str:
     'no column of users (on the command line: --user COLUMN); say user=COLUMN'
     >>> on_the_command_line("leave them out with rating=False, or say header=True")
     'leave them out with rating=False, or say header=True (on the command line: --no-rating or --header)'
+    >>> on_the_command_line("3 lack a time; say missing='drop' to leave them out, or timestamp=False to read no times")
+    '3 lack a time; say --missing drop to leave them out, or --no-timestamp to read no times'
     >>> on_the_command_line("no such file")
     'no such file'
     """
+    message = _SEVERAL.sub(f"{ONE} joins several files, and FILE is DIR then", message.replace(KEPT, ""))
+    message, say, way_on = _WORDS.sub(r"--\1 \2", message).partition("say --missing")
+    way_on = say + _ARGUMENT.sub(lambda found: _flag(*found.groups()), way_on)
     told: set[str] = set()
     options, end, advice = "", 0, len(message)
     ours = _PANDAS.sub(lambda call: " " * len(call[0]), message)
@@ -134,7 +145,7 @@ def on_the_command_line(message: str) -> str:
             options += flag if not told else f"{joint}{flag}"
             told.add(flag)
             end = found.end()
-    return f"{message[:advice]} (on the command line: {options}){message[advice:]}" if options else message
+    return (f"{message[:advice]} (on the command line: {options}){message[advice:]}" if options else message) + way_on
 
 
 def _flag(name: str, value: str) -> str:

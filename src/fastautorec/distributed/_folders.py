@@ -18,7 +18,7 @@ def paths_of(name: str, folder: Any) -> list[Path]:
     """Return the path of a folder, or those of the shards in it, in their order."""
     if isinstance(folder, (str, os.PathLike)):
         path = Path(folder).absolute()
-        return _shards_in(name, path) or [path]
+        return shards_in(name, path) or [path]
     matrix = getattr(folder, "_csr", None)
     if not isinstance(matrix, MappedCsr):
         raise TypeError(
@@ -28,7 +28,7 @@ def paths_of(name: str, folder: Any) -> list[Path]:
     return [matrix.path.absolute()]
 
 
-def _shards_in(name: str, path: Path) -> list[Path]:
+def shards_in(name: str, path: Path) -> list[Path]:
     """Return the shards in the output of `shard`; none of what is another folder, or is not there."""
     if not path.is_dir() or (path / store.HEADER).exists():
         return []
