@@ -42,10 +42,14 @@ from benchmarks._targets import (
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a module on one thread: the libraries' threads wait in loops for each other where other things run too."""
+    """Run a module on one thread: the libraries' threads wait in loops for each other where other things run too.
+
+    Of several processes of pytest-xdist it is none: there pytest-benchmark writes nothing.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600,
-        check=False, env={**os.environ, "FASTAUTOREC_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        check=False, env={**own, "FASTAUTOREC_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
 

@@ -130,10 +130,11 @@ def _sweep(matrix: Floats, own: slice, blocks: list[slice], panel: Floats, ratio
 def _small_inverse(block: Floats) -> Floats:
     """Return both triangles of the inverse of a small matrix, of which only the lower triangle counts."""
     factorise, invert = get_lapack_funcs(("potrf", "potri"), (block,))
-    factor, wrong = factorise(block, lower=1)
+    # By upper triangles: SPOTRI of a lower one ends the process on processors without AVX, in OpenBLAS up to 0.3.30.
+    factor, wrong = factorise(block.T, lower=0)
     if wrong or not np.isfinite(np.diag(factor)).all():
         raise LinAlgError("the matrix is not positive definite")
-    return np.ascontiguousarray(_both_triangles(invert(factor, lower=1, overwrite_c=1)[0]))
+    return np.ascontiguousarray(_both_triangles(invert(factor, lower=0, overwrite_c=1)[0].T))
 
 
 def _both_triangles(matrix: Floats) -> Floats:
