@@ -11,9 +11,7 @@ from fastautorec._compute.symmetric import subtract_product
 from fastautorec._training.losses import SquaredError, item_weights
 from fastautorec._training.subspace import OVERSAMPLING, PASSES, leading_eigenvectors, low_rank_root
 
-SHARE = (
-    100  # of the directions one in so many: of 2,672 users 20 and 50 were best on held-out data, of 29,858 users 200
-)
+SHARE = 100  # one direction in so many: on held-out data 20 and 50 were best for 2,672 users, 200 for 29,858
 BLOCK_ROWS = 256
 
 
@@ -25,7 +23,7 @@ class Sharpening:
 
     References
     ----------
-    Choi, Hong, Park and Cho (2023), "Blurring-sharpening process models for collaborative filtering", whose
+    Choi and others (2023), "Blurring-sharpening process models for collaborative filtering", whose
     sharpening follows dy/dt = −yP by steps of Runge and Kutta.
     """
 
